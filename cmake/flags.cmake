@@ -1,0 +1,16 @@
+# Warnings are errors, and every binary is hardened: PIE, full RELRO, stack protector, fortified libc calls.
+add_library(headgate_flags INTERFACE)
+target_include_directories(headgate_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
+target_compile_definitions(headgate_flags INTERFACE HEADGATE_VERSION="${PROJECT_VERSION}")
+target_compile_options(headgate_flags INTERFACE -Wall -Wextra -Wconversion -Wshadow -Werror
+                       -fstack-protector-strong -fno-omit-frame-pointer -fno-plt)
+target_link_options(headgate_flags INTERFACE -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed)
+if(HEADGATE_SANITIZE)
+  target_compile_options(headgate_flags INTERFACE -fsanitize=${HEADGATE_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(headgate_flags INTERFACE -fsanitize=${HEADGATE_SANITIZE})
+else()
+  target_compile_options(headgate_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(headgate_flags INTERFACE -fstack-clash-protection)
+endif()

@@ -1,0 +1,13 @@
+# headgate_layer(NAME LINK ...): the sources of src/NAME as one static library.
+function(headgate_layer name)
+  cmake_parse_arguments(PARSE_ARGV 1 layer "" "" "LINK")
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
+  if(NOT sources)
+    add_library(${name} INTERFACE)
+    list(TRANSFORM layer_LINK REPLACE "^(PUBLIC|PRIVATE)$" "INTERFACE")
+    target_link_libraries(${name} ${layer_LINK})
+    return()
+  endif()
+  add_library(${name} STATIC ${sources})
+  target_link_libraries(${name} PUBLIC headgate_flags ${layer_LINK})
+endfunction()

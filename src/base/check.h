@@ -1,0 +1,12 @@
+#pragma once
+
+namespace headgate {
+
+/// Prints the expression and where it stands on stderr, and aborts.
+[[noreturn]] void check_failed(const char* expression, const char* file, int line);
+
+}  // namespace headgate
+
+/// Aborts unless `expression` holds: for what only our own mistake can break, never for bytes from the network.
+#define HG_CHECK(expression) \
+  ((expression) ? static_cast<void>(0) : ::headgate::check_failed(#expression, __FILE__, __LINE__))

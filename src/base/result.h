@@ -1,0 +1,39 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <tl/expected.hpp>
+
+namespace headgate {
+
+/// What the caller of a failed operation should do about it.
+enum class ErrorKind {
+  kIncomplete,  ///< More input may make it succeed; nothing was consumed.
+  kMalformed,   ///< The input can never be right: refuse it.
+  kInvalid,     ///< What the operator asked for cannot be done: tell the operator.
+  kNotFound,    ///< The named thing is not there.
+  kRefused,     ///< Understood, and not allowed.
+  kSystem,      ///< The operating system said no; `what` has its words.
+};
+
+/// Why an operation could not be done. `what` is a sentence for the operator, with names and numbers in it.
+struct Error {
+  ErrorKind kind = ErrorKind::kSystem;
+  std::string what;
+};
+
+/// A value, or why there is none.
+template <class T>
+using Result = tl::expected<T, Error>;
+
+/// `return fail(ErrorKind::kInvalid, "...")` in a function that returns a Result.
+[[nodiscard]] inline tl::unexpected<Error> fail(ErrorKind kind, std::string what) {
+  return tl::unexpected<Error>(Error{kind, std::move(what)});
+}
+
+/// "`doing`: the text of `error_number`", as an error of the system. `error_number` is a value of errno.
+[[nodiscard]] tl::unexpected<Error> fail_errno(std::string_view doing, int error_number);
+
+}  // namespace headgate

@@ -1,0 +1,3 @@
+#include "base/check.h"
+
+int main() { return 0; }
