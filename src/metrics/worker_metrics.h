@@ -1,0 +1,112 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+#include "base/close_reason.h"
+#include "metrics/counter.h"
+
+/// The counters that one worker writes and the exporter reads. A worker gets its own objects from MetricsRegistry when
+/// it takes over a snapshot, and then counts without a lock or a shared cache line. Contract: every metric of the
+/// `headgate_` family is one of these members; metrics.h has the table of names, kinds, help and labels.
+namespace headgate {
+
+enum class Direction : std::uint8_t { kFromClient, kToClient };
+enum class HandshakeResult : std::uint8_t { kOk, kFailed, kTimeout, kProbe, kShed };
+enum class HandshakePhase : std::uint8_t { kTotal, kQueue, kCpu, kPeerWait };
+enum class TicketEvent : std::uint8_t { kIssued, kResumed, kExpired, kUnknownKey, kRefusedPolicy };
+enum class Layer : std::uint8_t { kHeadgate, kOpenssl, kKernel };
+/// Why a connection's records are protected where they are.
+enum class LayerReason : std::uint8_t { kDefault, kTls12, kConfigured, kBufferedInput, kUnsupportedCipher };
+
+inline constexpr std::size_t kAlertValues = 256;  ///< RFC 8446, appendix B.2; index 255 stands for "no alert".
+
+/// One negotiated combination, counted by name. The vocabulary is OpenSSL's, so it is bounded.
+struct Negotiated {
+  std::string version, group, cipher, key_type;
+  auto operator<=>(const Negotiated&) const = default;
+};
+
+/// Counts combinations: the writer holds a short uncontended lock only when a combination is new to it.
+class NegotiatedCounters {
+ public:
+  /// The counter of this combination; stays valid. Writer thread. A worker keeps the pointer.
+  Counter& of(const Negotiated& key);
+  /// A copy of all. Any thread.
+  [[nodiscard]] std::map<Negotiated, std::uint64_t> values() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<Negotiated, std::unique_ptr<Counter>> counters_;
+};
+
+struct ListenerMetrics {
+  Counter accepted;
+  Counter active;  // a gauge
+  std::array<Counter, kCloseReasonCount> closed;
+  ConnectionHistogram connection_duration;
+  std::array<Counter, 2> bytes;                             // by Direction; plaintext
+  std::array<std::array<Counter, 2>, 5> handshakes;         // by HandshakeResult, resumed
+  std::array<std::array<Counter, kAlertValues>, kHandshakeFailureCount> handshake_failures;  // by reason, alert
+  std::array<std::array<DurationHistogram, 2>, 4> handshake_duration;  // by HandshakePhase, resumed
+  NegotiatedCounters negotiated;
+  std::array<Counter, 5> tickets;                           // by TicketEvent
+  std::array<std::array<Counter, 5>, 3> record_layer;       // by Layer, LayerReason
+  Counter hello_retry_requests;
+  Counter would_refuse_tls13_only;
+  Counter would_refuse_pq_only;
+  Counter log_lines_dropped;
+};
+
+/// Why a connection to a server could not be made.
+enum class ConnectFailure : std::uint8_t { kRefused, kTimeout, kUnreachable, kTls, kResolve, kOther };
+inline constexpr std::size_t kConnectFailureCount = 6;
+[[nodiscard]] std::string_view name(ConnectFailure failure);
+
+struct ServerMetrics {
+  Counter active;  // a gauge
+  DurationHistogram connect_duration;
+  std::array<Counter, kConnectFailureCount> connect_failures;
+};
+
+/// The counters of one worker that belong to no listener.
+struct LoopMetrics {
+  Counter handshakes_in_progress;  // a gauge
+  Counter handshakes_queued;       // a gauge
+  DurationHistogram loop_lag;
+  Counter busy_us;                 // time the loop spent working
+  Counter turn_started_us;         // monotonic clock at the last turn: a loop that hangs stops moving it
+  Counter accept_pauses;           // accepting paused because descriptors ran out
+};
+
+/// Hands out each worker's counters and lets the exporter walk over them. What was handed out lives as long as the
+/// registry, through every reload, so counters never fall. Any thread.
+class MetricsRegistry {
+ public:
+  [[nodiscard]] ListenerMetrics& listener(int worker, const std::string& listener);
+  [[nodiscard]] ServerMetrics& server(int worker, const std::string& backend, const std::string& server);
+  [[nodiscard]] LoopMetrics& loop(int worker);
+
+  struct ListenerEntry { int worker; std::string listener; const ListenerMetrics* metrics; };
+  struct ServerEntry { int worker; std::string backend, server; const ServerMetrics* metrics; };
+  struct LoopEntry { int worker; const LoopMetrics* metrics; };
+  [[nodiscard]] std::vector<ListenerEntry> listeners() const;
+  [[nodiscard]] std::vector<ServerEntry> servers() const;
+  [[nodiscard]] std::vector<LoopEntry> loops() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::pair<int, std::string>, std::unique_ptr<ListenerMetrics>> listeners_;
+  std::map<std::tuple<int, std::string, std::string>, std::unique_ptr<ServerMetrics>> servers_;
+  std::map<int, std::unique_ptr<LoopMetrics>> loops_;
+};
+
+}  // namespace headgate

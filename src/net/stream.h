@@ -1,0 +1,91 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace headgate {
+
+/// What a stream could do just now: five words for handshake, read, write and shutdown alike.
+enum class IoStatus : std::uint8_t {
+  kDone,       ///< As asked.
+  kWantRead,   ///< Nothing more until the descriptor is readable.
+  kWantWrite,  ///< Nothing more until the descriptor is writable.
+  kEnded,      ///< The peer ended its direction in order; no byte comes after this.
+  kFailed,     ///< The stream is broken; failure() says how.
+};
+
+/// How a stream broke.
+enum class FailureKind : std::uint8_t {
+  kNone,
+  kReset,      ///< The peer reset the connection (ECONNRESET, EPIPE).
+  kTimedOut,   ///< The kernel gave up on the peer (ETIMEDOUT, unreachable).
+  kTruncated,  ///< TLS: the transport ended in the middle of a record or of the handshake.
+  kPeerAlert,  ///< TLS: the peer sent a fatal alert.
+  kProtocol,   ///< TLS: the peer broke the protocol; an alert was sent where one is due.
+  kSystem,     ///< Another error of the system or of a library.
+};
+
+/// `alert` is the TLS alert sent (kProtocol) or received (kPeerAlert), -1 for none. `what` is for the operator.
+struct StreamFailure {
+  FailureKind kind = FailureKind::kNone;
+  int alert = -1;
+  std::string what;
+};
+
+/// What one read brought. `size_bytes` is more than zero only with kDone. `drained`: the socket gave less than there
+/// was room for, so another read at once would only hear EAGAIN; wait until readable instead.
+struct ReadResult {
+  IoStatus status = IoStatus::kWantRead;
+  std::size_t size_bytes = 0;
+  bool drained = false;
+};
+
+/// The most that one write() takes, so the most a stream ever keeps for a slow peer, record overhead aside.
+inline constexpr std::size_t kMaxWriteBytes = 128 * 1024;
+
+/// One side of a connection, TLS or plain: a sequence of bytes each way over one non-blocking descriptor.
+///
+/// Owns the descriptor. Loop thread only; nothing blocks. A stream keeps at most one write's worth of bytes that the
+/// kernel did not take, and at most one partial record that it could not deliver yet.
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  Stream() = default;
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  [[nodiscard]] virtual int descriptor() const = 0;
+
+  /// Drives the handshake as far as the bytes at hand allow; kDone at once where there is none.
+  virtual IoStatus handshake() = 0;
+
+  /// Reads what is there into `into`, which has room for at least one record (16 KiB).
+  /// kDone with bytes, kWantRead, kEnded (close_notify or FIN), or kFailed.
+  virtual ReadResult read(std::span<std::byte> into) = 0;
+
+  /// Whether read() would bring bytes although the descriptor is not readable: some were received before.
+  [[nodiscard]] virtual bool has_buffered() const { return false; }
+
+  /// Takes all of `bytes` (at most kMaxWriteBytes), and must not be called while unsent_bytes() > 0.
+  /// kDone: the kernel has them all. kWantWrite: the rest is kept; call flush() when writable. kFailed.
+  virtual IoStatus write(std::span<const std::byte> bytes) = 0;
+
+  /// Sends what was kept: kDone when nothing is left.
+  virtual IoStatus flush() = 0;
+  [[nodiscard]] virtual std::size_t unsent_bytes() const = 0;
+
+  /// Ends our direction in order, after what was written: close_notify where there is TLS, then FIN.
+  /// kDone once both are with the kernel; kWantWrite: call again when writable. Idempotent.
+  virtual IoStatus end_writing() = 0;
+
+  /// Makes closing the descriptor send a reset (RST) instead of an end, so that the peer cannot take it for one.
+  virtual void reset_on_close() = 0;
+
+  /// How it broke, once a call has said kFailed.
+  [[nodiscard]] virtual const StreamFailure& failure() const = 0;
+};
+
+}  // namespace headgate
