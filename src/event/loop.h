@@ -1,0 +1,40 @@
+#pragma once
+
+#include "base/units.h"
+
+struct ev_loop;
+
+namespace headgate {
+
+/// What a descriptor is watched for, or ready for. A set of two bits.
+enum class Interest : int { kNone = 0, kRead = 1, kWrite = 2, kBoth = 3 };
+constexpr Interest operator|(Interest a, Interest b) {
+  return static_cast<Interest>(static_cast<int>(a) | static_cast<int>(b));
+}
+constexpr bool includes(Interest set, Interest part) {
+  return (static_cast<int>(set) & static_cast<int>(part)) != 0;
+}
+
+/// One libev loop on epoll. Owned by one thread, and used by that thread only. Every watcher made on it must be
+/// destroyed before it.
+class Loop {
+ public:
+  Loop();
+  ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  /// Runs until stop().
+  void run();
+  /// Runs what is ready, waiting for nothing; tests use it.
+  void run_once();
+  /// Makes run() return at the end of this turn.
+  void stop();
+
+  [[nodiscard]] struct ev_loop* raw() const { return loop_; }
+
+ private:
+  struct ev_loop* loop_;
+};
+
+}  // namespace headgate

@@ -1,0 +1,44 @@
+#include "event/timer.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace headgate {
+
+Timer::Timer(Loop& loop, void* owner, Callback callback)
+    : loop_(loop.raw()), owner_(owner), callback_(callback) {
+  ev_timer_init(&timer_, &Timer::dispatch, 0., 0.);
+  timer_.data = this;
+}
+
+Timer::~Timer() { ev_timer_stop(loop_, &timer_); }
+
+void Timer::set(TimePoint deadline) {
+  if (deadline == TimePoint::max()) return stop();
+  deadline_ = deadline;
+  if (wake_ > deadline) sleep_until(deadline);  // else it wakes early enough, and sleeps on then
+}
+
+void Timer::stop() {
+  deadline_ = wake_ = TimePoint::max();
+  ev_timer_stop(loop_, &timer_);
+}
+
+void Timer::sleep_until(TimePoint wake) {
+  wake_ = wake;
+  ev_timer_stop(loop_, &timer_);
+  // libev counts from the start of the turn, so a timer may fire a little early: dispatch() sleeps on then.
+  const std::chrono::duration<double> left = std::max(wake - Clock::now(), Duration::zero());
+  ev_timer_set(&timer_, left.count(), 0.);
+  ev_timer_start(loop_, &timer_);
+}
+
+void Timer::dispatch(struct ev_loop*, ev_timer* timer, int) {
+  auto* self = static_cast<Timer*>(timer->data);
+  self->wake_ = TimePoint::max();
+  if (self->deadline_ > Clock::now()) return self->sleep_until(self->deadline_);
+  self->deadline_ = TimePoint::max();
+  self->callback_(self->owner_);
+}
+
+}  // namespace headgate
