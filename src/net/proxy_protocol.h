@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "net/address.h"
+
+namespace headgate {
+
+/// The longest header that is read or written. Leaves room for a client certificate of usual size; the format
+/// itself would allow 64 KiB, which is more than a peer that has proved nothing yet may make us keep.
+inline constexpr std::size_t kMaxProxyHeaderBytes = 16 * 1024;
+
+enum class ProxyVersion : std::uint8_t { kV1, kV2 };
+
+/// kLocal: the sender speaks for itself (its health check); the connection's own addresses are the true ones.
+enum class ProxyCommand : std::uint8_t { kLocal, kProxy };
+
+/// What a header says about the client's TLS (PP2_TYPE_SSL). Empty strings are not sent.
+struct ProxyTls {
+  bool certificate_this_connection = false;  ///< PP2_CLIENT_CERT_CONN: presented over this connection.
+  bool certificate_this_session =
+      false;                        ///< PP2_CLIENT_CERT_SESS: presented at least once in the TLS session.
+  bool verified = false;            ///< A certificate was presented and verified.
+  std::string version;              ///< "TLSv1.3"
+  std::string common_name;          ///< Of the client's certificate.
+  std::string cipher;               ///< "TLS_AES_128_GCM_SHA256"
+  std::string signature_algorithm;  ///< Of our certificate: "SHA256"
+  std::string key_algorithm;        ///< Of our certificate: "RSA2048", "EC256"
+  std::string certificate_der;      ///< The client's certificate (PP2_SUBTYPE_SSL_CLIENT_CERT, 0x28).
+  bool operator==(const ProxyTls&) const = default;
+};
+
+/// What a PROXY header tells about a connection. Plain values; where they come from is the caller's.
+struct ProxyFacts {
+  /// Both or neither, of one family when they come from a header. Neither: the sender does not know
+  /// (AF_UNSPEC).
+  std::optional<Address> source;
+  std::optional<Address> destination;
+  std::string alpn;             ///< v2: the protocol negotiated, as in ALPN ("h2").
+  std::string authority;        ///< v2: the name the client asked for (SNI).
+  std::optional<ProxyTls> tls;  ///< v2: absent when the client spoke no TLS.
+  bool operator==(const ProxyFacts&) const = default;
+};
+
+/// A header as it was received.
+struct ProxyHeader {
+  std::size_t size_bytes = 0;  ///< How many bytes of the input it took.
+  ProxyVersion version = ProxyVersion::kV1;
+  ProxyCommand command = ProxyCommand::kProxy;
+  ProxyFacts facts;  ///< Empty for kLocal.
+};
+
+/// Parses the PROXY header, version 1 or 2, at the start of `bytes`.
+///
+/// `bytes` is what has arrived so far, at most kMaxProxyHeaderBytes. On success `size_bytes` of the result
+/// says how many of them were the header; the rest is the start of the ClientHello and stays with the caller.
+/// A CRC32C TLV is verified where there is one, unknown TLVs are passed over. Pure: no I/O, no clock, no log.
+/// Any thread.
+///
+/// Errors:
+///   kIncomplete  a longer prefix may parse; nothing was consumed.
+///   kMalformed   none can; close the connection, never guess an address.
+///
+/// Format: PROXY protocol specification, sections 2.1 (v1) and 2.2 (v2).
+[[nodiscard]] Result<ProxyHeader> parse_proxy_header(std::span<const std::byte> bytes);
+
+/// The header that says `facts`, to be sent before anything else on a connection.
+///
+/// v1 carries the addresses alone, and says UNKNOWN for unix sockets and absent addresses. v2 adds ALPN,
+/// AUTHORITY, SSL with its sub-TLVs and always a CRC32C. An IPv4 and an IPv6 address together go out as two
+/// IPv6 addresses. A value that would make the header longer than kMaxProxyHeaderBytes is left out; the
+/// client's certificate goes last, so it is the first to be. Pure. Any thread.
+[[nodiscard]] std::vector<std::byte> build_proxy_header(ProxyVersion version, const ProxyFacts& facts);
+
+}  // namespace headgate
