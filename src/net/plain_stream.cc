@@ -1,0 +1,42 @@
+#include "net/plain_stream.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace headgate {
+
+PlainStream::PlainStream(Fd fd, std::vector<std::byte> received)
+    : fd_(std::move(fd)), received_(std::move(received)) {}
+
+ReadResult PlainStream::read(std::span<std::byte> into) {
+  if (!received_.empty()) {
+    const std::size_t size = std::min(into.size(), received_.size());
+    std::copy_n(received_.begin(), size, into.begin());
+    received_.erase(received_.begin(), received_.begin() + static_cast<std::ptrdiff_t>(size));
+    if (received_.empty()) received_ = {};
+    return {IoStatus::kDone, size, false};
+  }
+  const SocketIo got = receive_some(fd_.number(), into);
+  return {outcome(got, "receive"), got.size_bytes, got.size_bytes < into.size()};
+}
+
+IoStatus PlainStream::write(std::span<const std::byte> bytes) {
+  return outcome(send_or_keep(fd_.number(), bytes, unsent_), "send");
+}
+
+IoStatus PlainStream::flush() { return outcome(unsent_.send(fd_.number()), "send"); }
+
+IoStatus PlainStream::end_writing() {
+  if (const IoStatus flushed = flush(); flushed != IoStatus::kDone) return flushed;
+  if (!std::exchange(ended_writing_, true)) send_end(fd_.number());
+  return IoStatus::kDone;
+}
+
+void PlainStream::reset_on_close() { set_reset_on_close(fd_.number()); }
+
+IoStatus PlainStream::outcome(const SocketIo& io, const char* doing) {
+  if (io.status == IoStatus::kFailed) failure_ = failure_of_errno(doing, io.error);
+  return io.status;
+}
+
+}  // namespace headgate

@@ -1,0 +1,40 @@
+#pragma once
+
+#include "net/fd.h"
+#include "net/stream.h"
+#include "net/unsent.h"
+
+namespace headgate {
+
+/// A stream without TLS: what is read and written is what is on the wire.
+class PlainStream final : public Stream {
+ public:
+  /// `received` is what was read from the descriptor before, and comes first.
+  explicit PlainStream(Fd fd, std::vector<std::byte> received = {});
+
+  [[nodiscard]] int descriptor() const override { return fd_.number(); }
+  IoStatus handshake() override { return IoStatus::kDone; }
+  ReadResult read(std::span<std::byte> into) override;
+  [[nodiscard]] bool has_buffered() const override { return !received_.empty(); }
+  IoStatus write(std::span<const std::byte> bytes) override;
+  IoStatus flush() override;
+  [[nodiscard]] std::size_t unsent_bytes() const override { return unsent_.size_bytes(); }
+  IoStatus end_writing() override;
+  void reset_on_close() override;
+  [[nodiscard]] const StreamFailure& failure() const override { return failure_; }
+
+  /// Gives the descriptor up, for a stream that takes over from here.
+  [[nodiscard]] Fd release() { return std::move(fd_); }
+  [[nodiscard]] std::span<const std::byte> unsent() const { return unsent_.bytes(); }
+
+ private:
+  IoStatus outcome(const SocketIo& io, const char* doing);
+
+  Fd fd_;
+  std::vector<std::byte> received_;
+  Unsent unsent_;
+  StreamFailure failure_;
+  bool ended_writing_ = false;
+};
+
+}  // namespace headgate

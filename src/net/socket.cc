@@ -1,0 +1,134 @@
+#include "net/socket.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace headgate {
+namespace {
+
+// Long enough for a ClientHello that was lost twice to be sent again.
+constexpr int kDeferAcceptSeconds = 5;
+
+bool set_option(int fd, int level, int option, int value) {
+  return ::setsockopt(fd, level, option, &value, sizeof value) == 0;
+}
+
+std::string advice(const Address& address, int error) {
+  switch (error) {
+    case EADDRINUSE: return "; another process listens there: stop it or choose another port";
+    case EACCES:
+      return address.is_unix() ? "; check the directory's permissions"
+                               : "; ports below 1024 need CAP_NET_BIND_SERVICE";
+    case EADDRNOTAVAIL: return "; no interface of this machine has that address";
+    default: return "";
+  }
+}
+
+tl::unexpected<Error> listen_failed(const Address& address, int error) {
+  return fail(ErrorKind::kSystem, "cannot listen on " + address.text() + ": " +
+                                      std::system_category().message(error) + advice(address, error));
+}
+
+/// Removes a unix socket left behind by a process that is gone.
+void remove_stale_socket(const Address& address) {
+  const auto* un = reinterpret_cast<const sockaddr_un*>(address.data());
+  struct stat status {};
+  if (un->sun_path[0] == '\0' || ::lstat(un->sun_path, &status) != 0 || !S_ISSOCK(status.st_mode)) return;
+  const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (::connect(probe.number(), address.data(), address.size_bytes()) != 0 && errno == ECONNREFUSED) {
+    ::unlink(un->sun_path);
+  }
+}
+
+}  // namespace
+
+SocketIo receive_some(int fd, std::span<std::byte> into) {
+  for (;;) {
+    const ssize_t n = ::recv(fd, into.data(), into.size(), 0);
+    if (n > 0) return {IoStatus::kDone, static_cast<std::size_t>(n)};
+    if (n == 0) return {IoStatus::kEnded};
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return {IoStatus::kWantRead};
+    return {IoStatus::kFailed, 0, errno};
+  }
+}
+
+SocketIo send_some(int fd, std::span<const std::byte> bytes) {
+  for (;;) {
+    const ssize_t n = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (n >= 0) return {IoStatus::kDone, static_cast<std::size_t>(n)};
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return {IoStatus::kWantWrite};
+    return {IoStatus::kFailed, 0, errno};
+  }
+}
+
+StreamFailure failure_of_errno(std::string_view doing, int error) {
+  FailureKind kind = FailureKind::kSystem;
+  if (error == ECONNRESET || error == EPIPE || error == ECONNABORTED) kind = FailureKind::kReset;
+  if (error == ETIMEDOUT || error == EHOSTUNREACH || error == ENETUNREACH) kind = FailureKind::kTimedOut;
+  return {kind, -1, std::string(doing) + ": " + std::system_category().message(error)};
+}
+
+void send_end(int fd) { ::shutdown(fd, SHUT_WR); }
+
+void set_reset_on_close(int fd) {
+  const linger now{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+Result<Fd> listen_on(const Address& address, const ListenOptions& options) {
+  if (address.is_unix()) remove_stale_socket(address);
+  Fd fd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return listen_failed(address, errno);
+  if (!address.is_unix()) {
+    set_option(fd.number(), SOL_SOCKET, SO_REUSEADDR, 1);
+    if (!set_option(fd.number(), SOL_SOCKET, SO_REUSEPORT, 1)) return listen_failed(address, errno);
+    set_option(fd.number(), IPPROTO_TCP, TCP_NODELAY, 1);
+    set_option(fd.number(), SOL_SOCKET, SO_KEEPALIVE, 1);
+    if (options.defer_accept) set_option(fd.number(), IPPROTO_TCP, TCP_DEFER_ACCEPT, kDeferAcceptSeconds);
+    if (address.family() == AF_INET6) set_option(fd.number(), IPPROTO_IPV6, IPV6_V6ONLY, 0);
+  }
+  if (::bind(fd.number(), address.data(), address.size_bytes()) != 0 ||
+      ::listen(fd.number(), options.backlog) != 0) {
+    return listen_failed(address, errno);
+  }
+  return fd;
+}
+
+tl::expected<Connecting, int> start_connect(const Address& address) {
+  Fd fd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return tl::unexpected<int>(errno);
+  if (!address.is_unix()) {
+    set_option(fd.number(), IPPROTO_TCP, TCP_NODELAY, 1);
+    set_option(fd.number(), SOL_SOCKET, SO_KEEPALIVE, 1);
+  }
+  if (::connect(fd.number(), address.data(), address.size_bytes()) == 0) {
+    return Connecting{.fd = std::move(fd), .in_progress = false};
+  }
+  if (errno == EINPROGRESS) return Connecting{.fd = std::move(fd), .in_progress = true};
+  return tl::unexpected<int>(errno);
+}
+
+int connect_outcome(int fd) {
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return errno;
+  return error;
+}
+
+Address local_address(int fd) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return {};
+  return Address::from_socket(storage, size);
+}
+
+}  // namespace headgate

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+#include "base/result.h"
+#include "net/address.h"
+#include "net/fd.h"
+#include "net/stream.h"
+
+/// Non-blocking sockets: what every stream and listener asks of the kernel. Any thread.
+namespace headgate {
+
+/// What one send or receive did. `error` is errno when `status` is kFailed.
+struct SocketIo {
+  IoStatus status = IoStatus::kDone;
+  std::size_t size_bytes = 0;
+  int error = 0;
+};
+
+/// Receives once into `into`: kDone with bytes, kWantRead, kEnded at the end of the stream, or kFailed.
+[[nodiscard]] SocketIo receive_some(int fd, std::span<std::byte> into);
+/// Sends once: kDone with the number of bytes taken (perhaps fewer than given), kWantWrite, or kFailed. No SIGPIPE.
+[[nodiscard]] SocketIo send_some(int fd, std::span<const std::byte> bytes);
+/// What `error`, a value of errno, means for a stream, in words as well.
+[[nodiscard]] StreamFailure failure_of_errno(std::string_view doing, int error);
+
+/// Ends our direction with FIN. Harmless when the peer is gone.
+void send_end(int fd);
+/// Makes close() send RST.
+void set_reset_on_close(int fd);
+
+struct ListenOptions {
+  int backlog = 4096;
+  bool defer_accept = false;  ///< Wakes nobody before the client's first byte is there.
+};
+
+/// A listening socket with SO_REUSEPORT, close-on-exec and non-blocking. What accepted sockets inherit (TCP_NODELAY,
+/// SO_KEEPALIVE) is set on it. A stale unix socket that nobody listens on is replaced.
+/// Errors: kSystem, with the address and what to do about it.
+[[nodiscard]] Result<Fd> listen_on(const Address& address, const ListenOptions& options);
+
+/// Begins to connect: the descriptor, connected at once (`in_progress` false) or not yet.
+struct Connecting {
+  Fd fd;
+  bool in_progress = false;
+};
+[[nodiscard]] tl::expected<Connecting, int> start_connect(const Address& address);  // errno
+/// How a connect that was in progress ended: 0 or a value of errno.
+[[nodiscard]] int connect_outcome(int fd);
+
+/// The address a socket is bound to.
+[[nodiscard]] Address local_address(int fd);
+
+}  // namespace headgate

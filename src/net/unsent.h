@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "net/socket.h"
+
+namespace headgate {
+
+/// The bytes that a socket did not take yet. Holds memory only while there are any. Loop thread only.
+class Unsent {
+ public:
+  Unsent() = default;
+  explicit Unsent(std::vector<std::byte> bytes) : bytes_(std::move(bytes)) {}
+
+  /// Keeps `bytes` behind what is kept already.
+  void keep(std::span<const std::byte> bytes);
+  /// Sends as much as the socket takes: kDone when nothing is left, kWantWrite, or kFailed with errno in `error`.
+  SocketIo send(int fd);
+  [[nodiscard]] std::size_t size_bytes() const { return bytes_.size() - sent_bytes_; }
+  [[nodiscard]] bool empty() const { return size_bytes() == 0; }
+  [[nodiscard]] std::span<const std::byte> bytes() const { return std::span(bytes_).subspan(sent_bytes_); }
+
+ private:
+  std::vector<std::byte> bytes_;
+  std::size_t sent_bytes_ = 0;
+};
+
+/// Sends `bytes` at once and keeps in `unsent` what the socket does not take. `unsent` must be empty before.
+SocketIo send_or_keep(int fd, std::span<const std::byte> bytes, Unsent& unsent);
+
+}  // namespace headgate
