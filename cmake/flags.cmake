@@ -1,16 +1,30 @@
-# Warnings are errors, and every binary is hardened: PIE, full RELRO, stack protector, fortified libc calls.
+# Warnings are errors, and every binary is hardened: PIE, full RELRO, stack protector, fortified libc calls, checked
+# standard containers. tests/lint/test_hardening.py looks at the binary for each of them.
 add_library(headgate_flags INTERFACE)
 target_include_directories(headgate_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
-target_compile_definitions(headgate_flags INTERFACE HEADGATE_VERSION="${PROJECT_VERSION}")
+target_compile_definitions(headgate_flags INTERFACE HEADGATE_VERSION="${PROJECT_VERSION}" _GLIBCXX_ASSERTIONS)
 target_compile_options(headgate_flags INTERFACE -Wall -Wextra -Wconversion -Wshadow -Werror
-                       -fstack-protector-strong -fno-omit-frame-pointer -fno-plt)
+                       -fstack-protector-strong -fstack-clash-protection -fno-omit-frame-pointer -fno-plt)
 target_link_options(headgate_flags INTERFACE -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed)
-if(HEADGATE_SANITIZE)
-  target_compile_options(headgate_flags INTERFACE -fsanitize=${HEADGATE_SANITIZE} -fno-sanitize-recover=all)
-  target_link_options(headgate_flags INTERFACE -fsanitize=${HEADGATE_SANITIZE})
-else()
-  target_compile_options(headgate_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
+  target_compile_options(headgate_flags INTERFACE -fcf-protection=full)
 endif()
-if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  target_compile_options(headgate_flags INTERFACE -fstack-clash-protection)
+
+# A sanitizer intercepts the libc calls that _FORTIFY_SOURCE would replace, so it is one or the other; Debug builds do
+# not optimise, which fortifying needs.
+set(sanitizers ${HEADGATE_SANITIZE})
+if(HEADGATE_FUZZ)
+  set(sanitizers address,undefined)
+  target_compile_options(headgate_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+if(sanitizers)
+  target_compile_options(headgate_flags INTERFACE -U_FORTIFY_SOURCE -fsanitize=${sanitizers} -fno-sanitize-recover=all)
+  target_link_options(headgate_flags INTERFACE -fsanitize=${sanitizers})
+else()
+  target_compile_options(headgate_flags INTERFACE
+                         -U_FORTIFY_SOURCE $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
+endif()
+# g++ warns of members "maybe uninitialized" in correct code once a sanitizer's checks stand between the lines.
+if(sanitizers AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(headgate_flags INTERFACE -Wno-maybe-uninitialized)
 endif()
