@@ -26,6 +26,25 @@ enum class TicketEvent : std::uint8_t { kIssued, kResumed, kExpired, kUnknownKey
 enum class Layer : std::uint8_t { kHeadgate, kOpenssl, kKernel };
 /// Why a connection's records are protected where they are.
 enum class LayerReason : std::uint8_t { kDefault, kTls12, kConfigured, kBufferedInput, kUnsupportedCipher };
+/// What became of handing one direction's keys to the kernel: it took them, it said no, or it lacks what it needs.
+enum class KtlsResult : std::uint8_t { kOn, kRefused, kUnsupported };
+
+inline constexpr std::size_t kDirectionCount = 2;
+inline constexpr std::size_t kHandshakeResultCount = 5;
+inline constexpr std::size_t kHandshakePhaseCount = 4;
+inline constexpr std::size_t kTicketEventCount = 5;
+inline constexpr std::size_t kLayerCount = 3;
+inline constexpr std::size_t kLayerReasonCount = 5;
+inline constexpr std::size_t kKtlsResultCount = 3;
+
+/// The words of labels ("from_client", "peer_wait", "unknown_key", "buffered_input"). Any thread.
+[[nodiscard]] std::string_view name(Direction direction);
+[[nodiscard]] std::string_view name(HandshakeResult result);
+[[nodiscard]] std::string_view name(HandshakePhase phase);
+[[nodiscard]] std::string_view name(TicketEvent event);
+[[nodiscard]] std::string_view name(Layer layer);
+[[nodiscard]] std::string_view name(LayerReason reason);
+[[nodiscard]] std::string_view name(KtlsResult result);
 
 inline constexpr std::size_t kAlertValues = 256;  ///< RFC 8446, appendix B.2; index 255 stands for "no alert".
 
@@ -53,17 +72,19 @@ struct ListenerMetrics {
   Counter active;  // a gauge
   std::array<Counter, kCloseReasonCount> closed;
   ConnectionHistogram connection_duration;
-  std::array<Counter, 2> bytes;                             // by Direction; plaintext
-  std::array<std::array<Counter, 2>, 5> handshakes;         // by HandshakeResult, resumed
+  std::array<Counter, kDirectionCount> bytes;                             // by Direction; plaintext
+  std::array<std::array<Counter, 2>, kHandshakeResultCount> handshakes;   // by HandshakeResult, resumed
   std::array<std::array<Counter, kAlertValues>, kHandshakeFailureCount> handshake_failures;  // by reason, alert
-  std::array<std::array<DurationHistogram, 2>, 4> handshake_duration;  // by HandshakePhase, resumed
+  std::array<std::array<DurationHistogram, 2>, kHandshakePhaseCount> handshake_duration;  // by HandshakePhase, resumed
   NegotiatedCounters negotiated;
-  std::array<Counter, 5> tickets;                           // by TicketEvent
-  std::array<std::array<Counter, 5>, 3> record_layer;       // by Layer, LayerReason
+  std::array<Counter, kTicketEventCount> tickets;                         // by TicketEvent
+  std::array<std::array<Counter, kLayerReasonCount>, kLayerCount> record_layer;  // by Layer, LayerReason
+  std::array<std::array<Counter, kKtlsResultCount>, kDirectionCount> ktls;       // by Direction, KtlsResult
+  Counter ocsp_staples_expired;  // handshakes that went without their staple because it had expired
   Counter hello_retry_requests;
   Counter would_refuse_tls13_only;
   Counter would_refuse_pq_only;
-  Counter log_lines_dropped;
+  Counter log_lines_dropped;  // failure lines left out by the FailureLimiter
 };
 
 /// Why a connection to a server could not be made.

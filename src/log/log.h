@@ -1,0 +1,83 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "log/line.h"
+
+namespace headgate {
+
+enum class LogFormat : std::uint8_t { kText, kJson };
+
+struct LogOptions {
+  LogLevel level = LogLevel::kInfo;
+  LogFormat format = LogFormat::kText;
+  int fd = 2;  ///< Where lines go; borrowed, must stay open as long as the Log.
+};
+
+/// The log of the process: made once by main and passed by reference. Any thread.
+///
+/// Writing never waits for the reader of the log: a line goes into a queue of kQueueLines that a thread of
+/// the Log's own empties. When the queue is full the oldest line is dropped and counted. In text format, when
+/// `fd` is the journal's stream, lines go to the journal with their fields instead.
+///
+/// Destroying it writes what is queued, for at most kFlushPatience; a reader that does not read cannot hold
+/// the process.
+class Log {
+ public:
+  static constexpr std::size_t kQueueLines = 1024;
+  static constexpr std::chrono::milliseconds kFlushPatience{500};
+
+  /// Errors: kSystem, the thread could not be started.
+  [[nodiscard]] static Result<std::unique_ptr<Log>> open(const LogOptions& options);
+  ~Log();
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+
+  /// Whether a line of this level would be written: ask before building what only the line needs.
+  [[nodiscard]] bool enabled(LogLevel level) const { return level <= level_.load(std::memory_order_relaxed); }
+  void set_level(LogLevel level) { level_.store(level, std::memory_order_relaxed); }
+  [[nodiscard]] LogLevel level() const { return level_.load(std::memory_order_relaxed); }
+
+  /// Writes one line when `level` is enabled. `message` is a sentence of ours; what a peer sent belongs into
+  /// a field.
+  void write(LogLevel level, std::string_view message, std::initializer_list<LogField> fields = {}) {
+    if (enabled(level)) write_always(level, message, {fields.begin(), fields.size()});
+  }
+  /// The same whatever the level: for lines that the caller has decided on itself.
+  void write_always(LogLevel level, std::string_view message, std::span<const LogField> fields);
+
+  void error(std::string_view message, std::initializer_list<LogField> fields = {}) {
+    write(LogLevel::kError, message, fields);
+  }
+  void warn(std::string_view message, std::initializer_list<LogField> fields = {}) {
+    write(LogLevel::kWarn, message, fields);
+  }
+  void info(std::string_view message, std::initializer_list<LogField> fields = {}) {
+    write(LogLevel::kInfo, message, fields);
+  }
+  void debug(std::string_view message, std::initializer_list<LogField> fields = {}) {
+    write(LogLevel::kDebug, message, fields);
+  }
+
+  /// Lines lost so far because the queue was full or the reader did not read.
+  [[nodiscard]] std::uint64_t dropped() const;
+
+ private:
+  class Queue;
+  Log(const LogOptions& options, std::unique_ptr<Queue> queue);
+
+  std::atomic<LogLevel> level_;
+  void (*append_line_)(std::string&, const LogLine&);
+  std::unique_ptr<Queue> queue_;
+};
+
+}  // namespace headgate

@@ -1,0 +1,104 @@
+#include "metrics/worker_metrics.h"
+
+namespace headgate {
+namespace {
+
+constexpr std::array<std::string_view, 2> kDirections{"from_client", "to_client"};
+constexpr std::array<std::string_view, kHandshakeResultCount> kResults{"ok", "failed", "timeout", "probe",
+                                                                       "shed"};
+constexpr std::array<std::string_view, kHandshakePhaseCount> kPhases{"total", "queue", "cpu", "peer_wait"};
+constexpr std::array<std::string_view, kTicketEventCount> kTicketEvents{"issued", "resumed", "expired",
+                                                                        "unknown_key", "refused_policy"};
+constexpr std::array<std::string_view, kLayerCount> kLayers{"headgate", "openssl", "kernel"};
+constexpr std::array<std::string_view, kLayerReasonCount> kLayerReasons{
+    "default", "tls12", "configured", "buffered_input", "unsupported_cipher"};
+constexpr std::array<std::string_view, kKtlsResultCount> kKtlsResults{"on", "refused", "unsupported"};
+constexpr std::array<std::string_view, kConnectFailureCount> kConnectFailures{
+    "refused", "timeout", "unreachable", "tls", "resolve", "other"};
+
+/// The object of `key` in `map`, made when it is asked for first.
+template <class Map>
+auto& of_key(Map& map, const typename Map::key_type& key) {
+  auto& slot = map[key];
+  if (!slot) slot = std::make_unique<typename Map::mapped_type::element_type>();
+  return *slot;
+}
+
+}  // namespace
+
+std::string_view name(Direction direction) {
+  return kDirections[static_cast<std::size_t>(direction)];
+}
+std::string_view name(HandshakeResult result) {
+  return kResults[static_cast<std::size_t>(result)];
+}
+std::string_view name(HandshakePhase phase) {
+  return kPhases[static_cast<std::size_t>(phase)];
+}
+std::string_view name(TicketEvent event) {
+  return kTicketEvents[static_cast<std::size_t>(event)];
+}
+std::string_view name(Layer layer) {
+  return kLayers[static_cast<std::size_t>(layer)];
+}
+std::string_view name(LayerReason reason) {
+  return kLayerReasons[static_cast<std::size_t>(reason)];
+}
+std::string_view name(KtlsResult result) {
+  return kKtlsResults[static_cast<std::size_t>(result)];
+}
+std::string_view name(ConnectFailure failure) {
+  return kConnectFailures[static_cast<std::size_t>(failure)];
+}
+
+Counter& NegotiatedCounters::of(const Negotiated& key) {
+  const std::lock_guard lock(mutex_);
+  return of_key(counters_, key);
+}
+
+std::map<Negotiated, std::uint64_t> NegotiatedCounters::values() const {
+  const std::lock_guard lock(mutex_);
+  std::map<Negotiated, std::uint64_t> values;
+  for (const auto& [key, counter] : counters_) values.emplace(key, counter->value());
+  return values;
+}
+
+ListenerMetrics& MetricsRegistry::listener(int worker, const std::string& listener) {
+  const std::lock_guard lock(mutex_);
+  return of_key(listeners_, {worker, listener});
+}
+
+ServerMetrics& MetricsRegistry::server(int worker, const std::string& backend, const std::string& server) {
+  const std::lock_guard lock(mutex_);
+  return of_key(servers_, {worker, backend, server});
+}
+
+LoopMetrics& MetricsRegistry::loop(int worker) {
+  const std::lock_guard lock(mutex_);
+  return of_key(loops_, worker);
+}
+
+std::vector<MetricsRegistry::ListenerEntry> MetricsRegistry::listeners() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<ListenerEntry> entries;
+  for (const auto& [key, metrics] : listeners_) entries.push_back({key.first, key.second, metrics.get()});
+  return entries;
+}
+
+std::vector<MetricsRegistry::ServerEntry> MetricsRegistry::servers() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<ServerEntry> entries;
+  for (const auto& [key, metrics] : servers_) {
+    entries.push_back({std::get<0>(key), std::get<1>(key), std::get<2>(key), metrics.get()});
+  }
+  return entries;
+}
+
+std::vector<MetricsRegistry::LoopEntry> MetricsRegistry::loops() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<LoopEntry> entries;
+  for (const auto& [worker, metrics] : loops_) entries.push_back({worker, metrics.get()});
+  return entries;
+}
+
+}  // namespace headgate
