@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstddef>
+#include <list>
+#include <unordered_map>
+
+#include "base/result.h"
+#include "tls/certificate.h"
+#include "tls/library_context.h"
+#include "tls/openssl_types.h"
+
+namespace headgate {
+
+/// How many certificates a worker keeps as OpenSSL objects; each is about 10 KiB.
+inline constexpr std::size_t kMaterialisedCertificates = 512;
+
+/// A worker's OpenSSL objects of the certificates it served last, made at the first handshake that asks for
+/// one.
+///
+/// The least recently used one leaves when the cache is full. Certificates are told apart by address, so they
+/// must outlive the cache: it belongs to a ServerContext, which holds the store. Loop thread of its worker
+/// only.
+class CertificateCache {
+ public:
+  explicit CertificateCache(const LibraryContext& library, std::size_t capacity = kMaterialisedCertificates)
+      : library_(library), capacity_(capacity) {}
+
+  /// Makes `ssl` present `certificate` with its chain, and nothing else. Before its handshake.
+  [[nodiscard]] Result<void> apply(SSL* ssl, const StoredCertificate& certificate);
+  /// The same for every SSL that `context` makes.
+  [[nodiscard]] Result<void> apply(SSL_CTX* context, const StoredCertificate& certificate);
+
+  [[nodiscard]] std::size_t size() const { return entries_.size(); }
+
+ private:
+  struct Material {
+    const StoredCertificate* of = nullptr;
+    X509Ptr leaf;
+    PkeyPtr key;
+    CertificatesPtr chain;
+  };
+  [[nodiscard]] Result<const Material*> material(const StoredCertificate& certificate);
+  [[nodiscard]] Result<Material> materialise(const StoredCertificate& certificate) const;
+
+  const LibraryContext& library_;
+  std::size_t capacity_;
+  std::list<Material> entries_;  // the one used last comes first
+  std::unordered_map<const StoredCertificate*, std::list<Material>::iterator> by_certificate_;
+};
+
+}  // namespace headgate

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/units.h"
+#include "metrics/worker_metrics.h"
+#include "tls/certificate_cache.h"
+#include "tls/handshake_notes.h"
+#include "tls/library_context.h"
+#include "tls/listener_tls.h"
+#include "tls/openssl_types.h"
+#include "tls/session_tickets.h"
+
+namespace headgate {
+
+/// One worker's side of one listener's TLS policy: an SSL_CTX, the certificates in use, the ticket keys.
+///
+/// Belongs to one worker; SSLs made from it live on that worker's loop thread, and die before it. It may be
+/// made on another thread, before the worker sees it. Neither copied nor moved: OpenSSL's callbacks keep its
+/// address.
+class ServerContext {
+ public:
+  /// `library` and `metrics` outlive the context. Groups that this OpenSSL lacks are left out:
+  /// missing_groups(). Errors: kInvalid, naming what OpenSSL does not take.
+  [[nodiscard]] static Result<std::unique_ptr<ServerContext>> make(const LibraryContext& library,
+                                                                   std::shared_ptr<const ListenerTls> shared,
+                                                                   ListenerMetrics& metrics);
+  ServerContext(const ServerContext&) = delete;
+  ServerContext& operator=(const ServerContext&) = delete;
+
+  /// The certificate for this client; the listener's CertificateStore answers.
+  [[nodiscard]] Selection select(const ClientHello& hello) const {
+    return shared_->certificates->select(hello);
+  }
+
+  /// An SSL in accept state that presents `certificate`, one of the listener's store, and writes to `notes`,
+  /// which outlive it. It has no BIO yet. Cheapest for the default certificate. Errors: kSystem.
+  [[nodiscard]] Result<SslPtr> new_ssl(const StoredCertificate& certificate, HandshakeNotes& notes);
+
+  [[nodiscard]] const ListenerTls& shared() const { return *shared_; }
+  [[nodiscard]] const std::vector<std::string>& missing_groups() const { return missing_groups_; }
+  [[nodiscard]] std::chrono::seconds ticket_key_age(WallTime now) const { return ticket_keys_.age(now); }
+  [[nodiscard]] SSL_CTX* get() const { return context_.get(); }
+
+ private:
+  friend struct ServerCallbacks;
+  ServerContext(const LibraryContext& library, std::shared_ptr<const ListenerTls> shared,
+                ListenerMetrics& metrics);
+
+  [[nodiscard]] Result<void> configure();
+  [[nodiscard]] Result<void> set_versions_and_options();
+  [[nodiscard]] Result<void> set_algorithms();
+  [[nodiscard]] Result<void> set_client_auth();
+  [[nodiscard]] Result<void> set_resumption();
+  void set_callbacks();
+
+  const LibraryContext& library_;
+  std::shared_ptr<const ListenerTls> shared_;
+  ListenerMetrics& metrics_;
+  CertificateCache certificates_;
+  TicketKeys ticket_keys_;
+  std::vector<std::string> missing_groups_;
+  std::string alpn_wire_;  // the listener's protocols, each with its length before it
+  SslCtxPtr context_;      // last: its callbacks use what is above
+};
+
+/// Who is at the other end of `ssl` after its handshake: from the verification just done, or from the session
+/// that was resumed. nullptr for a peer without a certificate.
+[[nodiscard]] std::unique_ptr<PeerIdentity> peer_identity(SSL* ssl, HandshakeNotes& notes);
+
+}  // namespace headgate

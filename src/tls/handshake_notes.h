@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/close_reason.h"
+#include "tls/openssl_types.h"
+#include "tls/peer_identity.h"
+
+namespace headgate {
+
+class StoredCertificate;
+
+/// Called with each line of key log of a handshake ("CLIENT_TRAFFIC_SECRET_0 ..."), without the newline. The
+/// line is gone when it returns.
+using KeylogSink = void (*)(void* owner, const char* line);
+
+/// What OpenSSL's callbacks learn during one handshake, beside what the SSL object itself remembers.
+///
+/// A stream owns one beside its SSL and lets it outlive the SSL. Loop thread only.
+struct HandshakeNotes {
+  const StoredCertificate* certificate = nullptr;  ///< The one presented; of the listener's store.
+  KeylogSink keylog_sink = nullptr;
+  void* keylog_owner = nullptr;
+  /// The identity of a peer that verification let pass in a full handshake.
+  std::unique_ptr<PeerIdentity> verified_peer;
+  HandshakeFailure refusal = HandshakeFailure::kNone;  ///< Why verification refused the peer.
+  std::string refusal_detail;                          ///< The sentence for the operator.
+  int alert_sent = -1;
+  int alert_received = -1;
+  std::uint8_t server_hellos = 0;  ///< Two: the first was a HelloRetryRequest.
+};
+
+/// Ties notes to an SSL, which remembers the address.
+void attach_notes(SSL* ssl, HandshakeNotes* notes);
+/// The notes of `ssl`, nullptr for one without.
+[[nodiscard]] HandshakeNotes* notes_of(const SSL* ssl);
+/// Sends the key log of `ssl` to `sink`. The SSL has notes.
+void set_keylog_sink(SSL* ssl, KeylogSink sink, void* owner);
+
+}  // namespace headgate

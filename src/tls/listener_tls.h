@@ -1,0 +1,40 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/units.h"
+#include "config/config.h"
+#include "net/fd.h"
+#include "tls/certificate_store.h"
+#include "tls/diagnostic.h"
+#include "tls/peer_policy.h"
+#include "tls/session_tickets.h"
+
+namespace headgate {
+
+/// Everything a listener's TLS needs that comes from files, read and checked once and shared by all workers.
+/// Immutable; part of a snapshot. A worker makes its ServerContext from it.
+struct ListenerTls {
+  std::string listener;  ///< Its name.
+  config::Tls settings;
+  std::shared_ptr<const CertificateStore> certificates;
+  std::vector<std::vector<std::byte>> client_ca_der;  ///< Empty without client authentication.
+  std::shared_ptr<const PeerPolicy> peers;            ///< Never nullptr.
+  std::shared_ptr<const TicketSecrets> ticket_secrets;
+  std::shared_ptr<const Fd> keylog;  ///< Open for appending; nullptr without keylog_file.
+  /// Sessions belong to this: a digest of listener name, client authentication, CAs and allow list.
+  std::array<std::byte, 32> policy{};
+
+  /// Reads all files that `listener.tls` names. What is unchanged is taken from `previous`, the same
+  /// listener's before a reload (nullptr: none). Faults go to `out`; nullptr when one of them is an error.
+  /// Supervisor only.
+  [[nodiscard]] static std::shared_ptr<const ListenerTls> load(const config::Listener& listener,
+                                                               const ListenerTls* previous, WallTime now,
+                                                               Diagnostics& out);
+};
+
+}  // namespace headgate

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <memory>
+
+#include <openssl/bio.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/ocsp.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+namespace headgate {
+
+/// Frees an OpenSSL object with the function that belongs to its type.
+template <auto Free>
+struct FreedBy {
+  template <class T>
+  void operator()(T* object) const {
+    Free(object);
+  }
+};
+
+/// Frees a stack of certificates and the references it holds.
+inline void free_certificates(STACK_OF(X509) * stack) {
+  sk_X509_pop_free(stack, X509_free);
+}
+
+using AccessDescriptionsPtr = std::unique_ptr<AUTHORITY_INFO_ACCESS, FreedBy<AUTHORITY_INFO_ACCESS_free>>;
+using BioPtr = std::unique_ptr<BIO, FreedBy<BIO_free_all>>;
+using BnPtr = std::unique_ptr<BIGNUM, FreedBy<BN_free>>;
+using CertificatesPtr = std::unique_ptr<STACK_OF(X509), FreedBy<free_certificates>>;
+using CipherCtxPtr = std::unique_ptr<EVP_CIPHER_CTX, FreedBy<EVP_CIPHER_CTX_free>>;
+using CipherPtr = std::unique_ptr<EVP_CIPHER, FreedBy<EVP_CIPHER_free>>;
+using CrlPtr = std::unique_ptr<X509_CRL, FreedBy<X509_CRL_free>>;
+using DigestCtxPtr = std::unique_ptr<EVP_MD_CTX, FreedBy<EVP_MD_CTX_free>>;
+using DigestPtr = std::unique_ptr<EVP_MD, FreedBy<EVP_MD_free>>;
+using ExtendedKeyUsagePtr = std::unique_ptr<EXTENDED_KEY_USAGE, FreedBy<EXTENDED_KEY_USAGE_free>>;
+using GeneralNamesPtr = std::unique_ptr<GENERAL_NAMES, FreedBy<GENERAL_NAMES_free>>;
+using KdfCtxPtr = std::unique_ptr<EVP_KDF_CTX, FreedBy<EVP_KDF_CTX_free>>;
+using KdfPtr = std::unique_ptr<EVP_KDF, FreedBy<EVP_KDF_free>>;
+using LibCtxPtr = std::unique_ptr<OSSL_LIB_CTX, FreedBy<OSSL_LIB_CTX_free>>;
+using MacCtxPtr = std::unique_ptr<EVP_MAC_CTX, FreedBy<EVP_MAC_CTX_free>>;
+using MacPtr = std::unique_ptr<EVP_MAC, FreedBy<EVP_MAC_free>>;
+using OcspBasicPtr = std::unique_ptr<OCSP_BASICRESP, FreedBy<OCSP_BASICRESP_free>>;
+using OcspResponsePtr = std::unique_ptr<OCSP_RESPONSE, FreedBy<OCSP_RESPONSE_free>>;
+using Pkcs8Ptr = std::unique_ptr<PKCS8_PRIV_KEY_INFO, FreedBy<PKCS8_PRIV_KEY_INFO_free>>;
+using PkeyCtxPtr = std::unique_ptr<EVP_PKEY_CTX, FreedBy<EVP_PKEY_CTX_free>>;
+using PkeyPtr = std::unique_ptr<EVP_PKEY, FreedBy<EVP_PKEY_free>>;
+using SessionPtr = std::unique_ptr<SSL_SESSION, FreedBy<SSL_SESSION_free>>;
+using SslCtxPtr = std::unique_ptr<SSL_CTX, FreedBy<SSL_CTX_free>>;
+using SslPtr = std::unique_ptr<SSL, FreedBy<SSL_free>>;
+using X509Ptr = std::unique_ptr<X509, FreedBy<X509_free>>;
+using X509StorePtr = std::unique_ptr<X509_STORE, FreedBy<X509_STORE_free>>;
+
+/// Another owner of the same certificate.
+inline X509Ptr share(X509* certificate) {
+  X509_up_ref(certificate);
+  return X509Ptr(certificate);
+}
+
+}  // namespace headgate
