@@ -1,0 +1,3 @@
+"""What the end-to-end and the interop tests share: the fixtures of the harness."""
+
+pytest_plugins = ["harness.fixtures"]

@@ -1,0 +1,1 @@
+"""Drives the real binary from outside: its process, its clients, its backends."""

@@ -1,0 +1,253 @@
+"""A TLS client that a test drives step by step: it sees and cuts every byte on the wire."""
+
+import socket
+import ssl
+
+from OpenSSL import SSL
+
+from harness.backends import reset_on_close
+from harness.waiting import DEADLINE_SECONDS
+
+TLS12 = SSL.TLS1_2_VERSION
+TLS13 = SSL.TLS1_3_VERSION
+
+ALERT_RECORD = 21
+HANDSHAKE_RECORD = 22
+
+
+class TlsClient:
+    """TLS over memory, a socket beneath. The socket is blocking with the harness's deadline.
+
+    Verifies nothing: what certificate came is `certificate()`, for the test to judge.
+    """
+
+    def __init__(self, port, sni="app.test", version=None, alpn=(), ciphers=None, certificate=None, connected=None):
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        if version:
+            context.set_min_proto_version(version)
+            context.set_max_proto_version(version)
+        if ciphers:
+            context.set_cipher_list(ciphers.encode())
+        if alpn:
+            context.set_alpn_protos([name.encode() for name in alpn])
+        if certificate:
+            context.use_certificate_chain_file(str(certificate.certificate))
+            context.use_privatekey_file(str(certificate.key))
+        self.tls = SSL.Connection(context, None)
+        if sni:
+            self.tls.set_tlsext_host_name(sni.encode())
+        self.tls.set_connect_state()
+        self.socket = connected or socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    # --- the wire
+
+    def produced(self):
+        """The bytes that TLS wants sent, taken away from it."""
+        out = b""
+        while True:
+            try:
+                out += self.tls.bio_read(65536)
+            except SSL.WantReadError:
+                return out
+
+    def send_produced(self):
+        self.socket.sendall(self.produced())
+
+    def receive(self):
+        """Feeds TLS with what comes next on the wire; False at the transport's end."""
+        chunk = self.socket.recv(65536)
+        if not chunk:
+            self.tls.bio_shutdown()
+            return False
+        self.tls.bio_write(chunk)
+        return True
+
+    def client_hello(self):
+        """The bytes of the ClientHello, unsent."""
+        try:
+            self.tls.do_handshake()
+        except SSL.WantReadError:
+            pass
+        return self.produced()
+
+    # --- the stream
+
+    def handshake(self):
+        while True:
+            try:
+                self.tls.do_handshake()
+                self.send_produced()
+                return self
+            except SSL.WantReadError:
+                self.send_produced()
+                self.receive()
+            except SSL.Error:
+                self.send_produced()
+                raise
+
+    def send(self, data):
+        view = memoryview(data)
+        while view:
+            sent = self.tls.send(view[:16384])
+            view = view[sent:]
+            self.send_produced()
+
+    def recv(self, size=65536):
+        """The next bytes; b"" at a close_notify. A transport that ends without one raises SSL.Error."""
+        while True:
+            try:
+                return self.tls.recv(size)
+            except SSL.WantReadError:
+                self.send_produced()
+                self.receive()
+            except SSL.ZeroReturnError:
+                return b""
+
+    def recv_exactly(self, size):
+        data = b""
+        while len(data) < size:
+            chunk = self.recv(size - len(data))
+            assert chunk, f"ended after {len(data)} of {size} bytes"
+            data += chunk
+        return data
+
+    def recv_to_end(self):
+        data = b""
+        while chunk := self.recv():
+            data += chunk
+        return data
+
+    def exchange(self, data):
+        """Sends `data` to an echo and holds it to its answer."""
+        self.send(data)
+        answer = self.recv_exactly(len(data))
+        assert answer == data
+
+    def end_writing(self):
+        """Sends close_notify; reading goes on."""
+        try:
+            self.tls.shutdown()
+        except SSL.Error:
+            pass
+        self.send_produced()
+
+    # --- what came of it
+
+    @property
+    def version(self):
+        return self.tls.get_protocol_version_name()
+
+    @property
+    def cipher(self):
+        return self.tls.get_cipher_name()
+
+    @property
+    def alpn(self):
+        return self.tls.get_alpn_proto_negotiated().decode()
+
+    def certificate(self):
+        """The leaf that the server sent."""
+        return self.tls.get_peer_certificate().to_cryptography()
+
+    def chain(self):
+        return [one.to_cryptography() for one in self.tls.get_peer_cert_chain()]
+
+    # --- the end
+
+    def wait_transport_end(self):
+        """Reads the wire to its end: "end" for a FIN, "reset" for an RST."""
+        try:
+            while self.socket.recv(65536):
+                pass
+            return "end"
+        except ConnectionResetError:
+            return "reset"
+
+    def reset(self):
+        """Sends RST."""
+        reset_on_close(self.socket)
+        self.socket.close()
+
+    def close(self):
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def connect(port, **options):
+    """A TlsClient whose handshake is done."""
+    client = TlsClient(port, **options)
+    try:
+        return client.handshake()
+    except BaseException:
+        client.close()
+        raise
+
+
+def handshake_alert(port, **options):
+    """The alert that refuses such a client, in OpenSSL's words; fails when the handshake succeeds.
+
+    In TLS 1.3 the server's refusal may come after the client's own handshake is done, so a read follows it.
+    """
+    with TlsClient(port, **options) as client:
+        try:
+            client.handshake()
+            client.recv()
+        except SSL.Error as error:
+            reasons = [reason for _, _, reason in error.args[0]] if error.args and error.args[0] else []
+            return reasons[-1] if reasons else "no alert"
+    raise AssertionError("the handshake succeeded")
+
+
+def alerts_in(wire):
+    """The (level, description) of each plaintext alert record among the bytes of `wire`."""
+    found = []
+    while len(wire) >= 5:
+        size = int.from_bytes(wire[3:5], "big")
+        if wire[0] == ALERT_RECORD and size == 2:
+            found.append((wire[5], wire[6]))
+        wire = wire[5 + size :]
+    return found
+
+
+def raw_socket(port):
+    """A plain TCP connection with the harness's deadline."""
+    return socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS)
+
+
+def read_to_end(connection):
+    """All bytes until the peer's end; a reset ends it too."""
+    data = b""
+    try:
+        while chunk := connection.recv(65536):
+            data += chunk
+    except ConnectionResetError:
+        pass
+    return data
+
+
+def python_tls(port, ca=None, sni="app.test", version=None, session=None, context=None, certificate=None):
+    """Python's own TLS client: fast in bulk, and it can resume a session."""
+    context = context or python_context(ca, version, certificate)
+    connection = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS)
+    return context.wrap_socket(connection, server_hostname=sni, session=session)
+
+
+def python_context(ca=None, version=None, certificate=None):
+    """A context that verifies against `ca`, or verifies nothing without it. `version`: ssl.TLSVersion."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca:
+        context.load_verify_locations(str(ca))
+    else:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if version:
+        context.minimum_version = context.maximum_version = version
+    if certificate:
+        context.load_cert_chain(str(certificate.certificate), str(certificate.key))
+    return context

@@ -1,0 +1,18 @@
+"""How long to wait for something that happens elsewhere."""
+
+import time
+
+# Generous, since a loaded machine or a sanitizer build is slow; a test that passes never waits that long.
+DEADLINE_SECONDS = 30
+
+
+def wait_until(condition, what, seconds=DEADLINE_SECONDS):
+    """Returns the first true answer of `condition()`; fails with `what` (text or a function) when none comes."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s in vain: {what() if callable(what) else what}")
+        time.sleep(0.01)
