@@ -66,6 +66,9 @@ class Stream {
   /// kDone with bytes, kWantRead, kEnded (close_notify or FIN), or kFailed.
   virtual ReadResult read(std::span<std::byte> into) = 0;
 
+  /// After kEnded: the transport ended without the close_notify that TLS has for it. RFC 8446, section 6.1.
+  [[nodiscard]] virtual bool ended_without_notice() const { return false; }
+
   /// Whether read() would bring bytes although the descriptor is not readable: some were received before.
   [[nodiscard]] virtual bool has_buffered() const { return false; }
 

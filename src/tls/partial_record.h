@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+namespace headgate {
+
+/// Ciphertext that a connection keeps: the part of a record that has arrived so far, or what was received
+/// before the connection was ours. Holds memory only while there are such bytes, as much as their record
+/// needs.
+class PartialRecord {
+ public:
+  PartialRecord() = default;
+  explicit PartialRecord(std::span<const std::byte> bytes) { append(bytes); }
+
+  [[nodiscard]] bool empty() const { return begin_ == end_; }
+  [[nodiscard]] std::span<const std::byte> bytes() const { return {data_.get() + begin_, end_ - begin_}; }
+  /// Whether a record is whole in it, or its header is so that none ever will be.
+  [[nodiscard]] bool has_record() const;
+  /// How many bytes are missing of the record, or of its header; 0 if has_record().
+  [[nodiscard]] std::size_t missing_bytes() const;
+
+  /// Room for the missing bytes, to be received into; added() says how many came.
+  [[nodiscard]] std::span<std::byte> room_for_missing();
+  void added(std::size_t size_bytes) { end_ += static_cast<std::uint32_t>(size_bytes); }
+  void append(std::span<const std::byte> bytes);
+  /// Drops bytes from the front; memory stays until release_if_empty(), for the next partial record of a bulk
+  /// flow.
+  void consume(std::size_t size_bytes);
+  void release_if_empty();
+
+ private:
+  void make_room(std::size_t size_bytes);
+
+  std::unique_ptr<std::byte[]> data_;
+  std::uint32_t begin_ = 0;
+  std::uint32_t end_ = 0;
+  std::uint32_t capacity_ = 0;
+};
+
+}  // namespace headgate

@@ -1,0 +1,143 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "tls/traffic_direction.h"
+
+/// The records of TLS 1.3 after the handshake: what one connection's bytes look like under its keys. Pure: no
+/// I/O, no clock, no allocation. RFC 8446, section 5.
+namespace headgate {
+
+/// RFC 8446, section 5.1.
+enum class ContentType : std::uint8_t {
+  kChangeCipherSpec = 20,
+  kAlert = 21,
+  kHandshake = 22,
+  kApplicationData = 23
+};
+
+/// RFC 8446, section 6: those that are sent or looked at after a handshake. A received one may have any
+/// value.
+enum class Alert : std::uint8_t {
+  kCloseNotify = 0,
+  kUnexpectedMessage = 10,
+  kBadRecordMac = 20,
+  kRecordOverflow = 22,
+  kIllegalParameter = 47,
+  kDecodeError = 50,
+  kInternalError = 80,
+  kUserCanceled = 90,
+};
+
+/// Which end of the TLS connection we are: kServer towards a client, kClient towards a backend.
+enum class TlsRole : std::uint8_t { kServer, kClient };
+
+/// KeyUpdateRequest. RFC 8446, section 4.6.3.
+enum class KeyUpdateRequest : std::uint8_t { kNotRequested = 0, kRequested = 1 };
+
+inline constexpr std::size_t kRecordHeaderBytes = 5;
+inline constexpr std::size_t kTagBytes = 16;
+/// What a record adds to its content: header, content type, tag.
+inline constexpr std::size_t kRecordOverheadBytes = kRecordHeaderBytes + 1 + kTagBytes;
+inline constexpr std::size_t kMaxRecordContentBytes = 1 << 14;
+/// The longest encrypted record that is legal, without its header. RFC 8446, section 5.2.
+inline constexpr std::size_t kMaxRecordBodyBytes = kMaxRecordContentBytes + 256;
+
+/// The whole length of the record that `bytes` begin with, 0 while the header is incomplete. The length is
+/// what the header says, legal or not.
+[[nodiscard]] std::size_t record_size_bytes(std::span<const std::byte> bytes);
+
+/// Protects what we send.
+class RecordProtector {
+ public:
+  /// Well before the 2^24.5 full-size records that AES-GCM allows under one key (RFC 8446, section 5.5). The
+  /// same for ChaCha20-Poly1305, which needs no limit: a KeyUpdate every 128 GiB costs nothing.
+  static constexpr std::uint64_t kRecordsPerKey = std::uint64_t{1} << 23;
+
+  RecordProtector(AeadContexts& contexts, DirectionState state)
+      : direction_(contexts, AeadUse::kSeal, std::move(state)) {}
+
+  /// Writes one record with `content` (at most kMaxRecordContentBytes) to the front of `into`, which has room
+  /// for kRecordOverheadBytes more than that and overlaps nothing. Returns the record's length.
+  std::size_t seal(ContentType type, std::span<const std::byte> content, std::span<std::byte> into);
+  /// As seal(), an alert: fatal unless it is close_notify. RFC 8446, section 6.
+  std::size_t seal_alert(Alert alert, std::span<std::byte> into);
+  /// As seal(), a KeyUpdate; what follows is protected with the next keys.
+  std::size_t seal_key_update(KeyUpdateRequest request, std::span<std::byte> into);
+
+  /// Enough records for one key: a KeyUpdate is due before more application data. seal() aborts at the hard
+  /// limit.
+  [[nodiscard]] bool key_is_worn() const { return direction_.sequence_number() >= kRecordsPerKey; }
+
+  [[nodiscard]] DirectionState state() const { return direction_.state(); }
+
+ private:
+  TrafficDirection direction_;
+};
+
+/// Opens what the peer sends, and minds its post-handshake messages.
+///
+/// KeyUpdate changes the keys here; answering one is the caller's. NewSessionTicket is skipped by a client
+/// and illegal for a server; every other handshake message is illegal, fragmented or not.
+class RecordOpener {
+ public:
+  /// Records without application data that may follow each other: KeyUpdates, tickets, empty or padding-only
+  /// records (RFC 8446, section 5.4, wants padding, and lets nobody send it for ever).
+  /// expect_dataless_records() begins anew.
+  static constexpr int kMaxDatalessRecords = 32;
+
+  RecordOpener(AeadContexts& contexts, TlsRole role, DirectionState state)
+      : direction_(contexts, AeadUse::kOpen, std::move(state)), role_(role) {}
+
+  enum class Status : std::uint8_t {
+    kNeedsMore,  ///< All whole records are opened.
+    kNoRoom,     ///< The next record's content may not fit behind what was produced.
+    kEnded,      ///< close_notify: whatever follows is to be ignored.
+    kPeerAlert,  ///< The peer sent the fatal alert `alert`. Nothing may be sent any more.
+    kProtocol,   ///< The peer broke the protocol: send `alert`, then close.
+  };
+  struct Opened {
+    Status status = Status::kNeedsMore;
+    Alert alert = Alert::kCloseNotify;  ///< With kPeerAlert and kProtocol.
+    const char* what = "";              ///< With kProtocol: for the operator.
+    std::size_t consumed_bytes = 0;     ///< Of the ciphertext: whole records.
+    std::size_t produced_bytes = 0;     ///< Of application data, also in front of an end or a failure.
+  };
+
+  /// Opens the records at the front of `ciphertext` into `into`, until one is not whole, has no room, or is
+  /// the last. `into` needs room for kMaxRecordContentBytes and overlaps nothing. After kEnded, kPeerAlert or
+  /// kProtocol it may not be called again.
+  [[nodiscard]] Opened open(std::span<const std::byte> ciphertext, std::span<std::byte> into);
+
+  /// Whether the peer has asked for our KeyUpdate since this was last called.
+  [[nodiscard]] bool take_key_update_request();
+
+  /// The connection is alive in the other direction: the peer may send kMaxDatalessRecords once more.
+  void expect_dataless_records() { dataless_records_ = 0; }
+
+  /// Nothing of a handshake message is pending, so state() is all there is to know.
+  [[nodiscard]] bool between_messages() const { return message_bytes_ == 0 && skip_bytes_ == 0; }
+  [[nodiscard]] DirectionState state() const { return direction_.state(); }
+
+ private:
+  struct Inner;
+  struct Verdict;
+  [[nodiscard]] Inner unprotect(std::span<const std::byte> record, std::span<std::byte> into);
+  [[nodiscard]] Verdict accept(const Inner& inner);
+  [[nodiscard]] Verdict accept_handshake(std::span<const std::byte> content);
+  [[nodiscard]] Verdict accept_message_start(bool at_record_end);
+  [[nodiscard]] Verdict accept_alert(std::span<const std::byte> content) const;
+
+  TrafficDirection direction_;
+  std::uint32_t skip_bytes_ = 0;        // of a NewSessionTicket, still to come
+  std::array<std::byte, 5> message_{};  // the beginning of a handshake message: all of a KeyUpdate
+  std::uint8_t message_bytes_ = 0;
+  std::uint8_t dataless_records_ = 0;
+  bool key_update_requested_ = false;
+  TlsRole role_;
+};
+
+}  // namespace headgate
