@@ -1,5 +1,7 @@
 #include "net/plain_stream.h"
 
+#include <poll.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -7,6 +9,21 @@ namespace headgate {
 
 PlainStream::PlainStream(Fd fd, std::vector<std::byte> received)
     : fd_(std::move(fd)), received_(std::move(received)) {}
+
+PlainStream::PlainStream(Connecting connecting)
+    : fd_(std::move(connecting.fd)), connecting_(connecting.in_progress) {}
+
+IoStatus PlainStream::handshake() {
+  if (!connecting_) return IoStatus::kDone;
+  pollfd writable{.fd = fd_.number(), .events = POLLOUT, .revents = 0};
+  if (::poll(&writable, 1, 0) == 0) return IoStatus::kWantWrite;
+  connecting_ = false;
+  const int error = connect_outcome(fd_.number());
+  if (error == 0) return IoStatus::kDone;
+  failure_ = failure_of_errno("connect", error);
+  connect_error_ = error;
+  return IoStatus::kFailed;
+}
 
 ReadResult PlainStream::read(std::span<std::byte> into) {
   if (!received_.empty()) {

@@ -11,9 +11,13 @@ class PlainStream final : public Stream {
  public:
   /// `received` is what was read from the descriptor before, and comes first.
   explicit PlainStream(Fd fd, std::vector<std::byte> received = {});
+  /// To a server; handshake() says when the connection is there.
+  explicit PlainStream(Connecting connecting);
 
   [[nodiscard]] int descriptor() const override { return fd_.number(); }
-  IoStatus handshake() override { return IoStatus::kDone; }
+  [[nodiscard]] Fd release_descriptor() override { return std::move(fd_); }
+  /// Waits for a connect that is in progress: kWantWrite until it is decided.
+  IoStatus handshake() override;
   ReadResult read(std::span<std::byte> into) override;
   [[nodiscard]] bool has_buffered() const override { return !received_.empty(); }
   IoStatus write(std::span<const std::byte> bytes) override;
@@ -23,8 +27,10 @@ class PlainStream final : public Stream {
   void reset_on_close() override;
   [[nodiscard]] const StreamFailure& failure() const override { return failure_; }
 
-  /// Gives the descriptor up, for a stream that takes over from here.
-  [[nodiscard]] Fd release() { return std::move(fd_); }
+  /// errno of a connect that failed, 0 for none.
+  [[nodiscard]] int connect_error() const { return connect_error_; }
+  /// Bytes that were received and not read, and those that were written and not sent.
+  [[nodiscard]] std::span<const std::byte> received() const { return received_; }
   [[nodiscard]] std::span<const std::byte> unsent() const { return unsent_.bytes(); }
 
  private:
@@ -34,6 +40,8 @@ class PlainStream final : public Stream {
   std::vector<std::byte> received_;
   Unsent unsent_;
   StreamFailure failure_;
+  int connect_error_ = 0;
+  bool connecting_ = false;
   bool ended_writing_ = false;
 };
 

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "net/fd.h"
+
 namespace headgate {
 
 /// What a stream could do just now: five words for handshake, read, write and shutdown alike.
@@ -59,6 +61,9 @@ class Stream {
 
   [[nodiscard]] virtual int descriptor() const = 0;
 
+  /// Gives the descriptor up, for a stream that carries on with it; this one is dead then.
+  [[nodiscard]] virtual Fd release_descriptor() { return Fd(); }
+
   /// Drives the handshake as far as the bytes at hand allow; kDone at once where there is none.
   virtual IoStatus handshake() = 0;
 
@@ -76,9 +81,12 @@ class Stream {
   /// kDone: the kernel has them all. kWantWrite: the rest is kept; call flush() when writable. kFailed.
   virtual IoStatus write(std::span<const std::byte> bytes) = 0;
 
-  /// Sends what was kept: kDone when nothing is left.
+  /// Sends what was kept, and what was held back: kDone when nothing is left.
   virtual IoStatus flush() = 0;
+  /// Bytes that the kernel did not take. Those that are only held back, to leave with the next write, do not count.
   [[nodiscard]] virtual std::size_t unsent_bytes() const = 0;
+  /// Whether bytes are held back for the next write or flush(): session tickets, which need not wake the peer alone.
+  [[nodiscard]] virtual bool holds_back() const { return false; }
 
   /// Ends our direction in order, after what was written: close_notify where there is TLS, then FIN.
   /// kDone once both are with the kernel; kWantWrite: call again when writable. Idempotent.

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <netinet/in.h>
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+
+#include "net/address.h"
+
+namespace headgate {
+
+/// Where a client comes from, in 20 bytes: what a connection keeps of an Address. A value. A unix socket's client has
+/// no address of its own.
+class SourceAddress {
+ public:
+  SourceAddress() = default;
+  explicit SourceAddress(const Address& address) : family_(address.family()), port_(address.port()) {
+    if (family_ == AF_INET) {
+      std::memcpy(ip_.data(), &reinterpret_cast<const sockaddr_in*>(address.data())->sin_addr, 4);
+    } else if (family_ == AF_INET6) {
+      std::memcpy(ip_.data(), &reinterpret_cast<const sockaddr_in6*>(address.data())->sin6_addr, 16);
+    }
+  }
+
+  [[nodiscard]] Address address() const {
+    sockaddr_storage storage{};
+    storage.ss_family = family_;
+    if (family_ == AF_INET) {
+      auto& in = reinterpret_cast<sockaddr_in&>(storage);
+      in.sin_port = htons(port_);
+      std::memcpy(&in.sin_addr, ip_.data(), 4);
+      return Address::from_socket(storage, sizeof in);
+    }
+    if (family_ == AF_INET6) {
+      auto& in6 = reinterpret_cast<sockaddr_in6&>(storage);
+      in6.sin6_port = htons(port_);
+      std::memcpy(&in6.sin6_addr, ip_.data(), 16);
+      return Address::from_socket(storage, sizeof in6);
+    }
+    return Address::from_socket(storage, sizeof(sa_family_t));
+  }
+
+  /// The same for all connections from one host.
+  [[nodiscard]] const std::array<std::uint8_t, 16>& host() const { return ip_; }
+
+ private:
+  std::array<std::uint8_t, 16> ip_{};
+  sa_family_t family_ = AF_UNIX;
+  std::uint16_t port_ = 0;
+};
+
+}  // namespace headgate
