@@ -31,21 +31,27 @@ struct BackendGroup {
 
 /// What one worker knows of one server: its own connections and its own experience. Kept across reloads.
 struct ServerTally {
-  explicit ServerTally(std::shared_ptr<ServerState> the_state) : state(std::move(the_state)) {}
-
   /// An address that could not be connected to, and until when others are preferred.
   struct Avoided {
     Address address;
     TimePoint until;
   };
 
+  explicit ServerTally(std::shared_ptr<ServerState> the_state)
+      : state(std::move(the_state)), addresses(state->addresses()) {}
+
+  /// The server's addresses as they are now; takes the server's lock only when they have changed.
+  [[nodiscard]] const ServerState::Addresses& current_addresses();
+
   std::shared_ptr<ServerState> state;
+  std::shared_ptr<const ServerState::Addresses> addresses;
+  std::uint64_t addresses_version = 0;
   std::uint32_t active = 0;  ///< Leases of this worker.
   int failures_in_row = 0;
   TimePoint ejected_until{};
   std::int64_t credit = 0;       ///< Smooth weighted round robin.
   std::size_t next_address = 0;  ///< Where the turn among the server's addresses stands.
-  std::vector<Avoided> avoided;
+  std::vector<Avoided> avoided;  ///< Used by servers with several addresses.
 };
 
 /// A connection's place at a server: counts as one of its connections until it is destroyed. Moved, not
@@ -55,6 +61,7 @@ class ServerLease {
   enum class Place : std::uint8_t { kNotCounted, kTaken };
 
   ServerLease() = default;
+  /// `place` says whether a place of max_connections was taken for it.
   ServerLease(std::shared_ptr<ServerTally> tally, Place place) : tally_(std::move(tally)), place_(place) {
     ++tally_->active;
   }
@@ -106,6 +113,9 @@ enum class NoServer : std::uint8_t {
 /// "all_down", "unresolved", "all_full", "all_tried".
 [[nodiscard]] std::string_view name(NoServer why);
 
+/// What a failure to connect led to.
+enum class FailureOutcome : std::uint8_t { kCounted, kEjected };
+
 /// Chooses servers of one group for one worker's connections. Shares nothing that is written with other
 /// workers, but the count behind `max_connections`. Worker thread; no allocation while the servers are well.
 ///
@@ -132,8 +142,10 @@ class GroupPicker {
 
   /// The connection, TLS to the server included, is there: failures before it are forgiven.
   void on_connected(const ServerLease& lease, const Address& address);
-  /// It could not be had. Ejects the server when this was one failure too many in a row.
-  void on_failed(const ServerLease& lease, const Address& address, TimePoint now);
+  /// It could not be had: refused, timed out, or TLS failed. Says whether the server is ejected for it: after
+  /// as many failures in a row as the configuration has, and after that for every further one until a
+  /// connection succeeds.
+  FailureOutcome on_failed(const ServerLease& lease, const Address& address, TimePoint now);
 
   /// A lease for a connection that exists already, taken over from the process before. An empty lease when
   /// the group has no server of that label.
@@ -144,8 +156,24 @@ class GroupPicker {
   [[nodiscard]] const ServerTally& tally(std::size_t index) const { return *tallies_[index]; }
 
  private:
+  /// Candidates of one pick: the best rank that any server has, and who has it.
+  struct Shortlist;
+
+  [[nodiscard]] Shortlist shortlist(std::span<const Tried> tried, TimePoint now);
+  [[nodiscard]] std::size_t choose(const Address& source);
+  [[nodiscard]] std::size_t choose_by_turn();
+  [[nodiscard]] std::size_t choose_least_loaded();
+  [[nodiscard]] std::size_t choose_of_two();
+  [[nodiscard]] std::size_t choose_by_source(std::uint64_t source_hash) const;
+  [[nodiscard]] std::size_t random_by_weight();
+  [[nodiscard]] bool less_loaded(std::size_t a, std::size_t b) const;
+  [[nodiscard]] Address choose_address(std::size_t index, const Address& source, std::span<const Tried> tried,
+                                       TimePoint now);
+  [[nodiscard]] std::int64_t weight(std::size_t index) const { return group_->servers[index].config.weight; }
+
   std::shared_ptr<const BackendGroup> group_;
   std::vector<std::shared_ptr<ServerTally>> tallies_;  // as group_->servers
+  std::vector<std::uint64_t> label_hashes_;            // as group_->servers
   std::vector<std::size_t> candidates_;                // scratch of pick(), kept to save its allocation
   std::minstd_rand random_;
 };

@@ -47,7 +47,11 @@ class ServerState {
 
   /// Where to connect to; empty while the name is not resolved yet. Never null. Any thread; one short lock.
   [[nodiscard]] std::shared_ptr<const Addresses> addresses() const;
-  /// Replaces the addresses; connections that exist are not touched. Any thread.
+  /// Changes when addresses() does, so that a reader may keep what it has until then, without the lock. Any
+  /// thread.
+  [[nodiscard]] std::uint64_t addresses_version() const { return version_.load(std::memory_order_acquire); }
+  /// Replaces the addresses; the same ones in another order change nothing. Connections that exist are not
+  /// touched. Any thread.
   void publish(Addresses addresses);
 
   /// What active health checks say; true where there are none. Any thread.
@@ -66,6 +70,7 @@ class ServerState {
   const ServerEndpoint endpoint_;
   std::atomic<bool> up_{true};
   std::atomic<std::uint32_t> places_taken_{0};
+  std::atomic<std::uint64_t> version_{0};
   mutable std::mutex addresses_mutex_;
   std::shared_ptr<const Addresses> addresses_;
 };

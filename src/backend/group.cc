@@ -1,0 +1,326 @@
+#include "backend/group.h"
+
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "base/check.h"
+
+namespace headgate {
+namespace {
+
+constexpr std::uint64_t kFnvOffset = 0xCBF29CE484222325U;
+
+/// FNV-1a: the same on every machine, so that all instances of a fleet send a source to the same server.
+std::uint64_t hash_bytes(std::string_view bytes) {
+  std::uint64_t hash = kFnvOffset;
+  for (const char c : bytes) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x100000001B3U;
+  return hash;
+}
+
+/// Spreads every input bit over every output bit (the finalizer of SplitMix64).
+std::uint64_t mix(std::uint64_t x) {
+  x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9U;
+  x = (x ^ x >> 27) * 0x94D049BB133111EBU;
+  return x ^ x >> 31;
+}
+
+/// Of the IP address without its port, an IPv4-mapped one as IPv4. All unix sockets are one source.
+std::uint64_t hash_source(const Address& source) {
+  if (source.family() == AF_INET) {
+    const auto& ip = reinterpret_cast<const sockaddr_in*>(source.data())->sin_addr;
+    return hash_bytes({reinterpret_cast<const char*>(&ip), sizeof ip});
+  }
+  if (source.family() == AF_INET6) {
+    const auto& ip = reinterpret_cast<const sockaddr_in6*>(source.data())->sin6_addr;
+    const std::string_view bytes{reinterpret_cast<const char*>(&ip), sizeof ip};
+    return hash_bytes(IN6_IS_ADDR_V4MAPPED(&ip) ? bytes.substr(12) : bytes);
+  }
+  return kFnvOffset;
+}
+
+bool was_tried(std::span<const Tried> tried, std::size_t index) {
+  return std::any_of(tried.begin(), tried.end(), [&](const Tried& t) { return t.index == index; });
+}
+
+bool was_tried(std::span<const Tried> tried, std::size_t index, const Address& address) {
+  return std::any_of(tried.begin(), tried.end(),
+                     [&](const Tried& t) { return t.index == index && t.address == address; });
+}
+
+bool has_untried(std::span<const Tried> tried, std::size_t index, const ServerState::Addresses& addresses) {
+  return std::any_of(addresses.begin(), addresses.end(),
+                     [&](const Address& address) { return !was_tried(tried, index, address); });
+}
+
+bool is_avoided(const ServerTally& tally, const Address& address, TimePoint now) {
+  return std::any_of(tally.avoided.begin(), tally.avoided.end(), [&](const ServerTally::Avoided& avoided) {
+    return avoided.until > now && avoided.address == address;
+  });
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const BackendGroup>> BackendGroup::build(const config::Backend& config,
+                                                                ServerDirectory& directory) {
+  auto group = std::make_shared<BackendGroup>();
+  group->config = config;
+  for (const config::Server& server : config.servers) {
+    auto state = directory.state(config.name, server.address);
+    if (!state) return fail(state.error().kind, "backend " + config.name + ": " + state.error().what);
+    group->servers.push_back({server, *std::move(state)});
+  }
+  return group;
+}
+
+const ServerState::Addresses& ServerTally::current_addresses() {
+  // The version is read before the addresses: what changes in between is fetched again at the next call.
+  const std::uint64_t version = state->addresses_version();
+  if (version != addresses_version) {
+    addresses = state->addresses();
+    addresses_version = version;
+  }
+  return *addresses;
+}
+
+void ServerLease::release() {
+  if (!tally_) return;
+  --tally_->active;
+  if (place_ == Place::kTaken) tally_->state->give_place_back();
+  tally_.reset();
+}
+
+std::string_view name(NoServer why) {
+  switch (why) {
+    case NoServer::kAllDown:
+      return "all_down";
+    case NoServer::kUnresolved:
+      return "unresolved";
+    case NoServer::kAllFull:
+      return "all_full";
+    case NoServer::kAllTried:
+      return "all_tried";
+  }
+  return "all_down";
+}
+
+GroupPicker::GroupPicker(std::shared_ptr<const BackendGroup> group, const GroupPicker* previous,
+                         std::uint64_t seed)
+    : group_(std::move(group)), random_(static_cast<std::minstd_rand::result_type>(mix(seed))) {
+  std::int64_t turns = 0;
+  for (const Server& server : group_->servers) {
+    std::shared_ptr<ServerTally> tally;
+    for (std::size_t i = 0; previous != nullptr && i < previous->tallies_.size(); ++i) {
+      if (previous->tallies_[i]->state == server.state) tally = previous->tallies_[i];
+    }
+    tallies_.push_back(tally ? std::move(tally) : std::make_shared<ServerTally>(server.state));
+    label_hashes_.push_back(hash_bytes(server.config.address));
+    turns += server.config.weight;
+  }
+  candidates_.reserve(tallies_.size());
+  if (previous != nullptr || turns == 0) return;
+  // Each worker starts at another point of the round, or the first server would get every worker's first
+  // connection.
+  constexpr std::uint64_t kMaxTurnsAhead = 1024;
+  for (std::size_t i = 0; i < tallies_.size(); ++i) candidates_.push_back(i);
+  const std::uint64_t ahead = std::min(mix(seed) % static_cast<std::uint64_t>(turns), kMaxTurnsAhead);
+  for (std::uint64_t turn = 0; turn < ahead; ++turn) static_cast<void>(choose_by_turn());
+}
+
+struct GroupPicker::Shortlist {
+  static constexpr int kNobody = 4;
+  int rank = kNobody;  // 1 for tried before, 2 for ejected, both added up; the least is the best
+  NoServer why_nobody = NoServer::kAllDown;
+};
+
+/// Fills candidates_ with the servers of the best rank.
+GroupPicker::Shortlist GroupPicker::shortlist(std::span<const Tried> tried, TimePoint now) {
+  Shortlist best;
+  candidates_.clear();
+  // Of several reasons the one that was nearest to success is told.
+  const auto nobody = [&](NoServer why) { best.why_nobody = std::max(best.why_nobody, why); };
+  for (std::size_t i = 0; i < tallies_.size(); ++i) {
+    const Server& server = group_->servers[i];
+    ServerTally& tally = *tallies_[i];
+    if (server.config.weight == 0 || !server.state->is_up()) continue;
+    const bool again = was_tried(tried, i);
+    const auto& addresses = tally.current_addresses();
+    if (addresses.empty()) {
+      nobody(NoServer::kUnresolved);
+    } else if (again && !has_untried(tried, i, addresses)) {
+      nobody(NoServer::kAllTried);
+    } else if (server.config.max_connections > 0 &&
+               server.state->places_taken() >= server.config.max_connections) {
+      nobody(NoServer::kAllFull);
+    } else {
+      const int rank = (again ? 1 : 0) + (tally.ejected_until > now ? 2 : 0);
+      if (rank < best.rank) candidates_.clear();
+      best.rank = std::min(best.rank, rank);
+      if (rank == best.rank) candidates_.push_back(i);
+    }
+  }
+  return best;
+}
+
+tl::expected<Choice, NoServer> GroupPicker::pick(const Address& source, std::span<const Tried> tried,
+                                                 TimePoint now) {
+  const Shortlist best = shortlist(tried, now);
+  if (candidates_.empty()) return tl::unexpected(best.why_nobody);
+  while (!candidates_.empty()) {
+    const std::size_t index = choose(source);
+    const Server& server = group_->servers[index];
+    // Another worker may have taken the last place since the list was made.
+    const bool bounded = server.config.max_connections > 0;
+    if (bounded && !server.state->take_place(server.config.max_connections)) {
+      std::erase(candidates_, index);
+      continue;
+    }
+    ServerLease lease(tallies_[index],
+                      bounded ? ServerLease::Place::kTaken : ServerLease::Place::kNotCounted);
+    return Choice{index, choose_address(index, source, tried, now), std::move(lease)};
+  }
+  return tl::unexpected(NoServer::kAllFull);
+}
+
+std::size_t GroupPicker::choose(const Address& source) {
+  if (candidates_.size() == 1) return candidates_.front();
+  switch (group_->config.balance) {
+    case config::Balance::kRoundRobin:
+      return choose_by_turn();
+    case config::Balance::kLeastConnections:
+      return choose_least_loaded();
+    case config::Balance::kRandomTwo:
+      return choose_of_two();
+    case config::Balance::kSourceHash:
+      return choose_by_source(hash_source(source));
+  }
+  return candidates_.front();
+}
+
+/// Smooth weighted round robin: everyone earns its weight, the richest is chosen and pays what all have
+/// earned. Servers of weight 5, 1 and 1 come as a a b a c a a, never as a run of five.
+std::size_t GroupPicker::choose_by_turn() {
+  std::int64_t total = 0;
+  std::size_t richest = candidates_.front();
+  for (const std::size_t i : candidates_) {
+    tallies_[i]->credit += weight(i);
+    total += weight(i);
+    if (tallies_[i]->credit > tallies_[richest]->credit) richest = i;
+  }
+  tallies_[richest]->credit -= total;
+  return richest;
+}
+
+/// Whether one more connection would weigh less on `a` than on `b`.
+bool GroupPicker::less_loaded(std::size_t a, std::size_t b) const {
+  return (std::int64_t{tallies_[a]->active} + 1) * weight(b) <
+         (std::int64_t{tallies_[b]->active} + 1) * weight(a);
+}
+
+std::size_t GroupPicker::choose_least_loaded() {
+  // Begins at a random place, so that of equals it is not always the first.
+  const std::size_t start = random_() % candidates_.size();
+  std::size_t best = candidates_[start];
+  for (std::size_t n = 1; n < candidates_.size(); ++n) {
+    const std::size_t other = candidates_[(start + n) % candidates_.size()];
+    if (less_loaded(other, best)) best = other;
+  }
+  return best;
+}
+
+std::size_t GroupPicker::random_by_weight() {
+  std::int64_t total = 0;
+  for (const std::size_t i : candidates_) total += weight(i);
+  std::int64_t left = std::uniform_int_distribution<std::int64_t>(0, total - 1)(random_);
+  for (const std::size_t i : candidates_) {
+    left -= weight(i);
+    if (left < 0) return i;
+  }
+  return candidates_.back();
+}
+
+std::size_t GroupPicker::choose_of_two() {
+  const std::size_t first = random_by_weight();
+  const std::size_t second = random_by_weight();
+  return less_loaded(second, first) ? second : first;
+}
+
+/// Weighted rendezvous hashing: each server draws a number from source and label, the highest wins. When a
+/// server comes or goes, only the sources that it wins or had won move.
+std::size_t GroupPicker::choose_by_source(std::uint64_t source_hash) const {
+  std::size_t best = candidates_.front();
+  double best_score = -std::numeric_limits<double>::infinity();
+  for (const std::size_t i : candidates_) {
+    const std::uint64_t drawn = mix(source_hash ^ mix(label_hashes_[i]));
+    // 53 bits as a number between 0 and 1, both excluded.
+    const double uniform = (static_cast<double>(drawn >> 11) + 0.5) * 0x1.0p-53;
+    const double score = -static_cast<double>(weight(i)) / std::log(uniform);
+    if (score > best_score) {
+      best_score = score;
+      best = i;
+    }
+  }
+  return best;
+}
+
+/// The server's addresses take turns, or stay with their source where the source decides. One that failed
+/// lately is taken only when there is no other.
+Address GroupPicker::choose_address(std::size_t index, const Address& source, std::span<const Tried> tried,
+                                    TimePoint now) {
+  ServerTally& tally = *tallies_[index];
+  const ServerState::Addresses& addresses = *tally.addresses;
+  const bool by_source = group_->config.balance == config::Balance::kSourceHash;
+  const std::size_t start = by_source ? mix(hash_source(source)) : tally.next_address;
+  const Address* fallback = nullptr;
+  for (std::size_t n = 0; n < addresses.size(); ++n) {
+    const std::size_t at = (start + n) % addresses.size();
+    if (was_tried(tried, index, addresses[at])) continue;
+    if (is_avoided(tally, addresses[at], now)) {
+      if (fallback == nullptr) fallback = &addresses[at];
+      continue;
+    }
+    tally.next_address = at + 1;
+    return addresses[at];
+  }
+  // The shortlist has only servers with an address that this connection has not tried.
+  HG_CHECK(fallback != nullptr);
+  return *fallback;
+}
+
+void GroupPicker::on_connected(const ServerLease& lease, const Address& address) {
+  ServerTally& tally = *lease.tally_;
+  tally.failures_in_row = 0;
+  tally.ejected_until = {};
+  std::erase_if(tally.avoided,
+                [&](const ServerTally::Avoided& avoided) { return avoided.address == address; });
+}
+
+FailureOutcome GroupPicker::on_failed(const ServerLease& lease, const Address& address, TimePoint now) {
+  ServerTally& tally = *lease.tally_;
+  const config::Ejection& ejection = group_->config.ejection;
+  std::erase_if(tally.avoided, [&](const ServerTally::Avoided& avoided) {
+    return avoided.until <= now || avoided.address == address;
+  });
+  if (tally.addresses->size() > 1) tally.avoided.push_back({address, now + ejection.for_time});
+  if (ejection.failures == 0 || ++tally.failures_in_row < ejection.failures) return FailureOutcome::kCounted;
+  tally.failures_in_row = ejection.failures - 1;
+  tally.ejected_until = now + ejection.for_time;
+  return FailureOutcome::kEjected;
+}
+
+ServerLease GroupPicker::adopt(std::string_view label) {
+  for (std::size_t i = 0; i < tallies_.size(); ++i) {
+    const Server& server = group_->servers[i];
+    if (server.config.address != label) continue;
+    const bool bounded = server.config.max_connections > 0;
+    const bool taken = bounded && server.state->take_place(std::numeric_limits<std::uint32_t>::max());
+    return {tallies_[i], taken ? ServerLease::Place::kTaken : ServerLease::Place::kNotCounted};
+  }
+  return {};
+}
+
+}  // namespace headgate

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace headgate {
+
+/// The protocols whose upgrade to TLS Headgate answers itself. The words are those of the configuration.
+enum class StarttlsProtocol : std::uint8_t { kPostgres, kMysql, kSmtp, kImap, kPop3, kLdap };
+
+/// Where a dialogue stands after a step.
+enum class StarttlsState : std::uint8_t {
+  kNeedMore,   ///< Send `reply`, then wait for more bytes.
+  kTlsBegins,  ///< Send `reply` to its last byte, then the TLS handshake begins with what the client sends
+               ///< next.
+  kPlaintext,  ///< The client will not use TLS. Send `reply`, which tells it why, and close.
+  kEnded,      ///< The client took its leave in order (QUIT, LOGOUT, unbind). Send `reply` and close.
+  kMalformed,  ///< The protocol was not followed. Send `reply` and close.
+};
+
+/// What one step asks for. `consumed_bytes` counts from the start of what was fed; the caller keeps the rest
+/// and feeds it again with what comes after it. With kTlsBegins the rest is the start of a ClientHello: it is
+/// not empty only for PostgreSQL's direct TLS, where nothing was consumed at all.
+struct StarttlsStep {
+  StarttlsState state = StarttlsState::kNeedMore;
+  std::size_t consumed_bytes = 0;
+  std::string reply;
+};
+
+/// The most that a dialogue may leave unconsumed: more than this without an answer is malformed.
+inline constexpr std::size_t kMaxStarttlsInputBytes = 4096;
+
+/// The server's side of one protocol's upgrade to TLS, as bytes in and bytes out. One object for one
+/// connection; pure: no I/O and no clock. Any one thread.
+///
+/// Bytes that stand behind the request to upgrade, before our answer has been sent, are refused (kMalformed):
+/// whoever sits on the way could have put them there, to be taken for the client's own once TLS is up. After
+/// kTlsBegins nothing but a ClientHello can follow, because the handshake reads it.
+///
+///   auto dialogue = open_starttls(protocol);
+///   send(dialogue->greeting());
+///   for (;;) { receive; auto step = dialogue->feed(received); send(step.reply); drop consumed; ... }
+class StarttlsDialogue {
+ public:
+  virtual ~StarttlsDialogue() = default;
+  StarttlsDialogue() = default;
+  StarttlsDialogue(const StarttlsDialogue&) = delete;
+  StarttlsDialogue& operator=(const StarttlsDialogue&) = delete;
+
+  /// What is sent as soon as the connection is there; empty where the client speaks first.
+  [[nodiscard]] virtual std::string_view greeting() const { return {}; }
+
+  /// Reads `received`, everything that has arrived and was not consumed by an earlier step.
+  [[nodiscard]] virtual StarttlsStep feed(std::span<const std::byte> received) = 0;
+};
+
+/// A new dialogue of `protocol`. Errors: kInvalid for MySQL, which cannot be answered without its backend:
+/// docs/backends.md says why.
+[[nodiscard]] Result<std::unique_ptr<StarttlsDialogue>> open_starttls(StarttlsProtocol protocol);
+
+/// Whether the server of `protocol` speaks first. A listener of such a protocol must not wait for the
+/// client's first byte before it accepts (TCP_DEFER_ACCEPT), or both sides would wait for each other.
+[[nodiscard]] bool server_speaks_first(StarttlsProtocol protocol);
+
+}  // namespace headgate

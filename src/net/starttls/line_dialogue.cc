@@ -1,0 +1,56 @@
+#include "net/starttls/line_dialogue.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace headgate {
+namespace {
+
+/// The longest command line of the three protocols that could be met before TLS is 512 (RFC 5321, 4.5.3.1.4);
+/// a client may answer ours with a longer one that is only refused.
+constexpr std::size_t kMaxLineBytes = 2048;
+
+/// A client asks for the capabilities and then for TLS. One that goes on talking is not going to.
+constexpr int kMaxCommands = 32;
+
+/// What a client that begins TLS without asking for it sends first; it would never send the end of a line.
+constexpr char kTlsHandshakeRecord = 0x16;
+
+}  // namespace
+
+StarttlsStep LineDialogue::feed(std::span<const std::byte> received) {
+  const std::string_view text{reinterpret_cast<const char*>(received.data()), received.size()};
+  StarttlsStep step;
+  while (step.state == StarttlsState::kNeedMore) {
+    const std::string_view rest = text.substr(step.consumed_bytes);
+    const auto end = rest.find('\n');
+    const bool too_long = std::min(end, rest.size()) > kMaxLineBytes;
+    const bool too_many = end != rest.npos && commands_ == kMaxCommands;
+    if (too_long || too_many || rest.starts_with(kTlsHandshakeRecord)) {
+      step.state = StarttlsState::kMalformed;
+      step.reply += farewell();
+      break;
+    }
+    if (end == rest.npos) break;
+    ++commands_;
+    step.consumed_bytes += end + 1;
+    auto [state, reply] = answer(rest.substr(0, end > 0 && rest[end - 1] == '\r' ? end - 1 : end));
+    // Nothing may stand behind the request to upgrade: it would be plaintext that passes for part of the TLS
+    // session.
+    const bool injected = state == StarttlsState::kTlsBegins && step.consumed_bytes != text.size();
+    step.state = injected ? StarttlsState::kMalformed : state;
+    step.reply += injected ? farewell() : std::string_view(reply);
+  }
+  return step;
+}
+
+std::string first_word(std::string_view line, std::string_view* rest) {
+  const auto space = line.find(' ');
+  if (rest != nullptr) *rest = space == line.npos ? std::string_view{} : line.substr(space + 1);
+  std::string word(line.substr(0, space));
+  std::transform(word.begin(), word.end(), word.begin(),
+                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+  return word;
+}
+
+}  // namespace headgate

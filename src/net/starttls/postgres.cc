@@ -1,0 +1,82 @@
+#include "net/starttls/postgres.h"
+
+#include <cstdint>
+
+namespace headgate {
+namespace {
+
+constexpr std::uint32_t kSslRequest = 80877103;
+constexpr std::uint32_t kGssEncryptionRequest = 80877104;
+constexpr std::uint32_t kCancelRequest = 80877102;
+constexpr std::size_t kRequestBytes = 8;
+constexpr std::uint32_t kCancelRequestMinBytes = 16;
+constexpr std::uint32_t kMaxStartupBytes = 10'000;  // what the server itself allows
+constexpr std::uint32_t kProtocolMajor = 3;
+constexpr std::byte kTlsHandshakeRecord{0x16};
+
+std::uint32_t read_u32(std::span<const std::byte> at) {
+  std::uint32_t value = 0;
+  for (std::size_t i = 0; i < 4; ++i) value = value << 8 | std::to_integer<std::uint32_t>(at[i]);
+  return value;
+}
+
+/// ErrorResponse: 'E', the length, then fields of a type letter and a string, and a zero.
+std::string error_response(std::string_view sqlstate, std::string_view message) {
+  std::string fields;
+  const auto add = [&](char type, std::string_view value) {
+    fields += type;
+    fields += value;
+    fields += '\0';
+  };
+  add('S', "FATAL");
+  add('V', "FATAL");
+  add('C', sqlstate);
+  add('M', message);
+  fields += '\0';
+  const std::size_t length = fields.size() + 4;
+  const std::string head{'E', '\0', '\0', static_cast<char>(length >> 8), static_cast<char>(length & 0xFF)};
+  return head + fields;
+}
+
+StarttlsStep malformed(std::string_view message) {
+  return {StarttlsState::kMalformed, 0, error_response("08P01", message)};
+}
+
+/// A request that has its eight bytes must have come alone: the client has to wait for the one-letter answer.
+StarttlsStep answer_request(std::span<const std::byte> received, StarttlsState next, char letter) {
+  if (received.size() > kRequestBytes) return malformed("unencrypted data after a request for encryption");
+  return {next, kRequestBytes, std::string(1, letter)};
+}
+
+StarttlsStep refuse_plaintext(std::uint32_t length, std::uint32_t code) {
+  if (code == kCancelRequest && length >= kCancelRequestMinBytes) return {StarttlsState::kPlaintext, 0, {}};
+  if (code >> 16 == kProtocolMajor && length <= kMaxStartupBytes) {
+    // 28000, invalid_authorization_specification: what the server says when its rules ask for TLS.
+    return {StarttlsState::kPlaintext, 0,
+            error_response("28000", "TLS required: connect with sslmode=require")};
+  }
+  return malformed("unsupported frontend protocol");
+}
+
+}  // namespace
+
+StarttlsStep PostgresStarttls::feed(std::span<const std::byte> received) {
+  if (received.empty()) return {};
+  // A length of 0x16 million bytes never starts a request, so the first byte tells the two apart. After 'N'
+  // the client may still begin TLS only by asking for it.
+  if (received[0] == kTlsHandshakeRecord && !gss_refused_) return {StarttlsState::kTlsBegins, 0, {}};
+  if (received[0] != std::byte{0}) return malformed("neither TLS nor a request for it");
+  if (received.size() < kRequestBytes) return {};
+  const std::uint32_t length = read_u32(received);
+  const std::uint32_t code = read_u32(received.subspan(4));
+  if (length == kRequestBytes && code == kSslRequest) {
+    return answer_request(received, StarttlsState::kTlsBegins, 'S');
+  }
+  if (length == kRequestBytes && code == kGssEncryptionRequest && !gss_refused_) {
+    gss_refused_ = true;
+    return answer_request(received, StarttlsState::kNeedMore, 'N');
+  }
+  return refuse_plaintext(length, code);
+}
+
+}  // namespace headgate
