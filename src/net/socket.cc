@@ -4,10 +4,12 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <iterator>
 #include <system_error>
 
 namespace headgate {
@@ -36,6 +38,18 @@ tl::unexpected<Error> listen_failed(const Address& address, int error) {
                                       std::system_category().message(error) + advice(address, error));
 }
 
+template <class Call>
+SocketIo received(Call receive) {
+  for (;;) {
+    const ssize_t n = receive();
+    if (n > 0) return {IoStatus::kDone, static_cast<std::size_t>(n)};
+    if (n == 0) return {IoStatus::kEnded};
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return {IoStatus::kWantRead};
+    return {IoStatus::kFailed, 0, errno};
+  }
+}
+
 /// Removes a unix socket left behind by a process that is gone.
 void remove_stale_socket(const Address& address) {
   const auto* un = reinterpret_cast<const sockaddr_un*>(address.data());
@@ -50,14 +64,15 @@ void remove_stale_socket(const Address& address) {
 }  // namespace
 
 SocketIo receive_some(int fd, std::span<std::byte> into) {
-  for (;;) {
-    const ssize_t n = ::recv(fd, into.data(), into.size(), 0);
-    if (n > 0) return {IoStatus::kDone, static_cast<std::size_t>(n)};
-    if (n == 0) return {IoStatus::kEnded};
-    if (errno == EINTR) continue;
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return {IoStatus::kWantRead};
-    return {IoStatus::kFailed, 0, errno};
-  }
+  return received([&] { return ::recv(fd, into.data(), into.size(), 0); });
+}
+
+SocketIo receive_some(int fd, std::span<std::byte> first, std::span<std::byte> second) {
+  iovec parts[] = {{first.data(), first.size()}, {second.data(), second.size()}};
+  msghdr message{};
+  message.msg_iov = parts;
+  message.msg_iovlen = std::size(parts);
+  return received([&] { return ::recvmsg(fd, &message, 0); });
 }
 
 SocketIo send_some(int fd, std::span<const std::byte> bytes) {

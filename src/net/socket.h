@@ -21,6 +21,8 @@ struct SocketIo {
 
 /// Receives once into `into`: kDone with bytes, kWantRead, kEnded at the end of the stream, or kFailed.
 [[nodiscard]] SocketIo receive_some(int fd, std::span<std::byte> into);
+/// As receive_some(), into `first` and then `second`.
+[[nodiscard]] SocketIo receive_some(int fd, std::span<std::byte> first, std::span<std::byte> second);
 /// Sends once: kDone with the number of bytes taken (perhaps fewer than given), kWantWrite, or kFailed. No SIGPIPE.
 [[nodiscard]] SocketIo send_some(int fd, std::span<const std::byte> bytes);
 /// What `error`, a value of errno, means for a stream, in words as well.

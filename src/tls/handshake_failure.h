@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "base/close_reason.h"
+#include "tls/alert.h"
 
 namespace headgate {
 
@@ -19,16 +20,6 @@ namespace headgate {
 
 /// The alert number in an error-queue entry that reports an alert received from the peer, else -1.
 [[nodiscard]] int received_alert_of(unsigned long openssl_error);
-
-/// Alerts that Headgate sends itself, RFC 8446, section 6.2.
-enum class Alert : unsigned char {
-  kUnexpectedMessage = 10,
-  kHandshakeFailure = 40,
-  kDecodeError = 50,
-  kProtocolVersion = 70,
-  kInternalError = 80,
-  kUnrecognizedName = 112,
-};
 
 /// A fatal alert as an unprotected record, for a client that is refused before OpenSSL has seen a byte: 7
 /// bytes to send before closing. RFC 8446, sections 5.1 and 6.

@@ -25,6 +25,7 @@ class PartialRecord {
   /// Room for the missing bytes, to be received into; added() says how many came.
   [[nodiscard]] std::span<std::byte> room_for_missing();
   void added(std::size_t size_bytes) { end_ += static_cast<std::uint32_t>(size_bytes); }
+  /// Keeps more bytes; where a record begins with them, with room for all of it.
   void append(std::span<const std::byte> bytes);
   /// Drops bytes from the front; memory stays until release_if_empty(), for the next partial record of a bulk
   /// flow.

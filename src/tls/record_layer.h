@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "tls/alert.h"
 #include "tls/traffic_direction.h"
 
 /// The records of TLS 1.3 after the handshake: what one connection's bytes look like under its keys. Pure: no
@@ -19,19 +20,6 @@ enum class ContentType : std::uint8_t {
   kApplicationData = 23
 };
 
-/// RFC 8446, section 6: those that are sent or looked at after a handshake. A received one may have any
-/// value.
-enum class Alert : std::uint8_t {
-  kCloseNotify = 0,
-  kUnexpectedMessage = 10,
-  kBadRecordMac = 20,
-  kRecordOverflow = 22,
-  kIllegalParameter = 47,
-  kDecodeError = 50,
-  kInternalError = 80,
-  kUserCanceled = 90,
-};
-
 /// Which end of the TLS connection we are: kServer towards a client, kClient towards a backend.
 enum class TlsRole : std::uint8_t { kServer, kClient };
 
@@ -43,8 +31,10 @@ inline constexpr std::size_t kTagBytes = 16;
 /// What a record adds to its content: header, content type, tag.
 inline constexpr std::size_t kRecordOverheadBytes = kRecordHeaderBytes + 1 + kTagBytes;
 inline constexpr std::size_t kMaxRecordContentBytes = 1 << 14;
-/// The longest encrypted record that is legal, without its header. RFC 8446, section 5.2.
-inline constexpr std::size_t kMaxRecordBodyBytes = kMaxRecordContentBytes + 256;
+/// The longest body of a record. RFC 8446, section 5.2, lets ciphers add 255 bytes; those of TLS 1.3 add the
+/// tag, and section 5.4 bounds content, type and padding together.
+inline constexpr std::size_t kMaxRecordBodyBytes = kMaxRecordContentBytes + 1 + kTagBytes;
+inline constexpr std::size_t kMaxRecordBytes = kRecordHeaderBytes + kMaxRecordBodyBytes;
 
 /// The whole length of the record that `bytes` begin with, 0 while the header is incomplete. The length is
 /// what the header says, legal or not.
@@ -56,6 +46,7 @@ class RecordProtector {
   /// Well before the 2^24.5 full-size records that AES-GCM allows under one key (RFC 8446, section 5.5). The
   /// same for ChaCha20-Poly1305, which needs no limit: a KeyUpdate every 128 GiB costs nothing.
   static constexpr std::uint64_t kRecordsPerKey = std::uint64_t{1} << 23;
+  static constexpr std::uint64_t kMaxRecordsPerKey = 23'726'566;  ///< 2^24.5
 
   RecordProtector(AeadContexts& contexts, DirectionState state)
       : direction_(contexts, AeadUse::kSeal, std::move(state)) {}
@@ -73,6 +64,8 @@ class RecordProtector {
   [[nodiscard]] bool key_is_worn() const { return direction_.sequence_number() >= kRecordsPerKey; }
 
   [[nodiscard]] DirectionState state() const { return direction_.state(); }
+  /// Nothing more will be sealed: wipes the keys.
+  void retire() { direction_.retire(); }
 
  private:
   TrafficDirection direction_;
@@ -120,16 +113,34 @@ class RecordOpener {
 
   /// Nothing of a handshake message is pending, so state() is all there is to know.
   [[nodiscard]] bool between_messages() const { return message_bytes_ == 0 && skip_bytes_ == 0; }
+  [[nodiscard]] TlsRole role() const { return role_; }
   [[nodiscard]] DirectionState state() const { return direction_.state(); }
+  /// Nothing more will be opened: wipes the keys.
+  void retire() { direction_.retire(); }
 
  private:
-  struct Inner;
-  struct Verdict;
-  [[nodiscard]] Inner unprotect(std::span<const std::byte> record, std::span<std::byte> into);
+  /// What to do behind a record: carry on (kNeedsMore), or how it ended.
+  struct Verdict {
+    Status status = Status::kNeedsMore;
+    Alert alert = Alert::kCloseNotify;
+    const char* what = "";
+  };
+  /// A record without its protection: `type` is 0 where there is nothing but padding.
+  struct Inner {
+    std::uint8_t type = 0;
+    std::span<const std::byte> content;
+  };
+  [[nodiscard]] static Verdict refuse(Alert alert, const char* what) {
+    return {Status::kProtocol, alert, what};
+  }
+  [[nodiscard]] static Verdict check_header(std::span<const std::byte> header);
+  [[nodiscard]] bool unprotect(std::span<const std::byte> record, std::span<std::byte> into, Inner& inner);
   [[nodiscard]] Verdict accept(const Inner& inner);
+  [[nodiscard]] Verdict accept_dataless();
   [[nodiscard]] Verdict accept_handshake(std::span<const std::byte> content);
-  [[nodiscard]] Verdict accept_message_start(bool at_record_end);
-  [[nodiscard]] Verdict accept_alert(std::span<const std::byte> content) const;
+  [[nodiscard]] Verdict accept_message(bool at_record_end);
+  [[nodiscard]] Verdict accept_key_update(bool at_record_end);
+  [[nodiscard]] Verdict accept_alert(std::span<const std::byte> content);
 
   TrafficDirection direction_;
   std::uint32_t skip_bytes_ = 0;        // of a NewSessionTicket, still to come

@@ -73,17 +73,24 @@ class RecordStream final : public Stream {
   enum class Incoming : std::uint8_t { kOpen, kEnded, kCutShort, kFailed };
   enum class Outgoing : std::uint8_t { kOpen, kClosing, kEnded, kFailed };
 
-  ReadResult open_kept(std::span<std::byte> into);
   ReadResult receive(std::span<std::byte> into);
-  void answer_key_update();
+  RecordOpener::Opened open_kept(std::span<std::byte> into);
+  RecordOpener::Opened open_received(std::span<const std::byte> received, std::span<std::byte> into);
+  std::span<const std::byte> complete_partial(std::span<const std::byte> received);
+  std::size_t settle(const RecordOpener::Opened& opened);
+  void end_of_transport(const SocketIo& got);
+  void end_reading(Incoming how);
+  IoStatus answer_key_update();
+  void send_fatal_alert(Alert alert);
   IoStatus send_sealed(std::size_t size_bytes);
+  IoStatus outcome(const SocketIo& io);
   void fail(StreamFailure failure);
-  void fail_with_alert(const RecordOpener::Opened& opened);
 
   Fd fd_;
   Incoming incoming_ = Incoming::kOpen;
   Outgoing outgoing_ = Outgoing::kOpen;
   bool owes_key_update_ = false;
+  bool end_told_ = false;  // by a read(), after the bytes in front of it
   RecordSizing sizing_;
   Buffers& buffers_;
   RecordProtector protector_;

@@ -23,7 +23,7 @@ struct DirectionState {
 class TrafficDirection {
  public:
   TrafficDirection(AeadContexts& contexts, AeadUse use, DirectionState state);
-  ~TrafficDirection();
+  ~TrafficDirection() { retire(); }
   TrafficDirection(const TrafficDirection&) = delete;
   TrafficDirection& operator=(const TrafficDirection&) = delete;
 
@@ -38,6 +38,9 @@ class TrafficDirection {
 
   /// KeyUpdate: the next secret, its keys, sequence number 0. RFC 8446, section 4.6.3.
   void update_keys();
+
+  /// No record follows: wipes secret, keys and context. Only the destructor may be called then.
+  void retire();
 
   [[nodiscard]] DirectionState state() const;
 

@@ -90,9 +90,9 @@ class KeyDerivation {
     MacCtxPtr hmac;
     bool used = false;
   };
-  void key(Hash& hash, const TrafficSecret& secret);
+  void set_secret(Hash& hash, const TrafficSecret& secret);
+  void set_same_secret(Hash& hash);  // before another label: costs less than setting it anew
   void expand(Hash& hash, std::string_view label, std::span<std::byte> into);
-  [[nodiscard]] Hash& hash_of(RecordSuite suite);
 
   std::array<Hash, 2> hashes_;  // SHA-256, SHA-384
 };

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+
+namespace headgate {
+
+/// The alerts that Headgate sends itself or looks at; a received one may have any value. RFC 8446, section 6.
+enum class Alert : std::uint8_t {
+  kCloseNotify = 0,
+  kUnexpectedMessage = 10,
+  kBadRecordMac = 20,
+  kRecordOverflow = 22,
+  kHandshakeFailure = 40,
+  kIllegalParameter = 47,
+  kDecodeError = 50,
+  kProtocolVersion = 70,
+  kInternalError = 80,
+  kUserCanceled = 90,
+  kUnrecognizedName = 112,
+};
+
+}  // namespace headgate
