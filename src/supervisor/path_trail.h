@@ -1,0 +1,41 @@
+#pragma once
+
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace headgate {
+
+/// An entry of a directory. `directory` is absolute and free of symbolic links.
+struct DirectoryEntry {
+  std::string directory;
+  std::string name;
+  bool operator==(const DirectoryEntry&) const = default;
+};
+
+/// Finds the directory entries that decide what a path leads to: one for each step and each symbolic link on
+/// the way. When none of them changes, the path leads to the same file. For "/etc/tls/tls.crt" where
+/// "tls.crt" is a link to
+/// "..data/tls.crt" and "..data" one to "..5": {/, etc}, {/etc, tls}, {/etc/tls, tls.crt}, {/etc/tls,
+/// ..data},
+/// {/etc/tls, ..5} and {/etc/tls/..5, tls.crt}. The trail of a path that leads nowhere ends with the missing
+/// entry.
+///
+/// Remembers directories, so that 100,000 files of one directory cost two system calls each: one use, then
+/// dropped.
+class PathTrails {
+ public:
+  /// The trail of `path`; a relative one starts at the working directory.
+  [[nodiscard]] std::vector<DirectoryEntry> follow(const std::string& path);
+
+ private:
+  struct Directory {
+    std::vector<DirectoryEntry> trail;
+    std::string real;  // empty: leads nowhere
+  };
+  const Directory& directory(const std::string& path);
+
+  std::unordered_map<std::string, Directory> directories_;
+};
+
+}  // namespace headgate
