@@ -1,0 +1,45 @@
+#include "supervisor/crash_report.h"
+
+#include <execinfo.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/crash_tag.h"
+
+namespace headgate {
+namespace {
+
+constexpr int kCrashSignals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+constexpr int kMaxFrames = 64;
+
+void write_text(const char* text) {
+  // What cannot be written cannot be reported either.
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text, strlen(text));
+}
+
+void report(int signal_number) {
+  write_text("headgate: crashed by SIG");
+  write_text(sigabbrev_np(signal_number));  // from a constant table
+  write_text("; version " HEADGATE_VERSION "\n");
+  CrashTag::write_current(STDERR_FILENO);
+  void* frames[kMaxFrames];
+  backtrace_symbols_fd(frames, backtrace(frames, kMaxFrames), STDERR_FILENO);
+  // The handler was reset when it was entered (SA_RESETHAND): the second one ends the process, with a core if
+  // wanted.
+  raise(signal_number);
+}
+
+}  // namespace
+
+void install_crash_report() {
+  // The first backtrace loads the unwinder, which allocates: better now than in the handler.
+  void* frame = nullptr;
+  backtrace(&frame, 1);
+  struct sigaction action{};
+  action.sa_handler = &report;
+  action.sa_flags = SA_ONSTACK | SA_RESETHAND | SA_NODEFER;
+  for (const int signal_number : kCrashSignals) sigaction(signal_number, &action, nullptr);
+}
+
+}  // namespace headgate
