@@ -1,0 +1,64 @@
+#include "supervisor/sandbox.h"
+
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
+#include <utility>
+
+#include "supervisor/landlock.h"
+#include "supervisor/system_call_filter.h"
+
+namespace headgate {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool take_note(const Result<void>& outcome, SandboxReport& report) {
+  if (!outcome) report.failures.push_back(outcome.error().what);
+  return outcome.has_value();
+}
+
+Result<void> give_up_new_privileges() {
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno("cannot set no_new_privs", errno);
+  return {};
+}
+
+/// The program's loader (ld.so), by the file mapped at its base address; empty for a static program.
+fs::path loader() {
+  const unsigned long base = getauxval(AT_BASE);
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; base != 0 && std::getline(maps, line);) {
+    const auto path = line.find('/');
+    if (path != line.npos && std::strtoul(line.c_str(), nullptr, 16) == base) return line.substr(path);
+  }
+  return {};
+}
+
+}  // namespace
+
+std::vector<std::string> own_program_directories() {
+  std::error_code error;
+  std::vector<std::string> directories;
+  for (const fs::path& file : {fs::read_symlink("/proc/self/exe", error), loader()}) {
+    if (file.has_parent_path()) directories.push_back(file.parent_path());
+  }
+  return directories;
+}
+
+SandboxReport enter_sandbox(std::vector<std::string> writable) {
+  writable.emplace_back("/dev/null");
+  SandboxReport report;
+  report.no_new_privileges = take_note(give_up_new_privileges(), report);
+  if (!report.no_new_privileges) return report;  // the others need it
+  report.file_system =
+      take_note(restrict_file_system({std::move(writable), own_program_directories()}), report);
+  report.system_calls = take_note(filter_system_calls(), report);
+  return report;
+}
+
+}  // namespace headgate
