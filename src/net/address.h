@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -52,6 +53,9 @@ class Network {
   /// Whether `address` lies in it. An IPv4-mapped IPv6 address counts as IPv4; a unix socket is in no network.
   [[nodiscard]] bool contains(const Address& address) const;
   [[nodiscard]] std::string text() const;
+  /// The network's own address, IPv4 as IPv4-mapped IPv6, and how many of its 128 bits are the prefix.
+  [[nodiscard]] std::span<const std::uint8_t, 16> bytes() const { return bytes_; }
+  [[nodiscard]] int prefix_bits() const { return prefix_bits_; }
   bool operator==(const Network&) const = default;
 
  private:

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/units.h"
+#include "net/address.h"
+
+namespace headgate {
+
+/// When a name is looked up again: when its TTL is over, within bounds; after a failure soon, then less and
+/// less often.
+class LookupSchedule {
+ public:
+  static constexpr std::chrono::seconds kMinTtl{1};
+  static constexpr std::chrono::seconds kMaxTtl{300};
+  static constexpr std::chrono::seconds kFirstRetry{1};
+  static constexpr std::chrono::seconds kLastRetry{60};
+
+  /// How long to wait after an answer that is good for `ttl`.
+  [[nodiscard]] Duration after_answer(std::chrono::seconds ttl);
+  /// How long to wait after a lookup that brought no addresses; doubles from one failure to the next.
+  [[nodiscard]] Duration after_failure();
+
+ private:
+  std::chrono::seconds retry_ = kFirstRetry;
+};
+
+/// Follows host names: looks each up, again when its answer has expired, and tells what it found. A and AAAA
+/// records, /etc/hosts and "localhost" as the system's own resolver has them. One thread of its own, started
+/// when the first name is followed; a configuration without host names costs nothing.
+class Resolver {
+ public:
+  struct Options {
+    std::string name_servers;  ///< "127.0.0.1:5353,..."; empty: those of /etc/resolv.conf.
+    std::chrono::milliseconds query_timeout{2000};
+    int tries = 3;
+  };
+
+  /// Called on the resolver's thread after every lookup, with the addresses (port 0, at least one) or why
+  /// there are none. After a failure what was known before still holds. Must not call back into the resolver.
+  using Deliver = std::function<void(const std::string& host, const Result<std::vector<Address>>& found)>;
+
+  Resolver(Options options, Deliver deliver);
+  ~Resolver();
+  Resolver(const Resolver&) = delete;
+  Resolver& operator=(const Resolver&) = delete;
+
+  /// From now on follows exactly `hosts`. Names that are new are looked up at once; those followed already
+  /// keep their time, and what is known of them is delivered again, for servers that are new. One caller at a
+  /// time. Errors: kSystem when the thread cannot be started.
+  Result<void> follow(std::vector<std::string> hosts);
+
+  /// Waits until every followed name has been looked up once, well or badly, at most `patience`. Whether that
+  /// is so.
+  [[nodiscard]] bool wait_for_first_answers(Duration patience) const;
+
+ private:
+  class Lookups;
+  std::unique_ptr<Lookups> lookups_;
+};
+
+}  // namespace headgate

@@ -1,0 +1,172 @@
+#include "snapshot/route_table.h"
+
+#include <algorithm>
+#include <array>
+
+#include "tls/peer_policy.h"
+
+namespace headgate {
+namespace {
+
+/// RFC 1035, section 2.3.4: a longer name is none. No label is empty, so labels are no more than half of it.
+constexpr std::size_t kMaxNameBytes = 255;
+constexpr std::size_t kMaxLabels = kMaxNameBytes / 2 + 1;
+
+char to_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+/// A name as the table has it: lower case, without a final dot. Empty for what cannot be one.
+class NormalName {
+ public:
+  explicit NormalName(std::string_view name) {
+    if (name.ends_with('.')) name.remove_suffix(1);
+    if (name.size() > kMaxNameBytes || name.starts_with('.') || name.find("..") != name.npos) name = {};
+    std::transform(name.begin(), name.end(), bytes_.begin(), to_lower);
+    size_ = name.size();
+  }
+  [[nodiscard]] std::string_view view() const { return {bytes_.data(), size_}; }
+
+ private:
+  std::array<char, kMaxNameBytes> bytes_;
+  std::size_t size_ = 0;
+};
+
+bool matches_sni(std::string_view pattern, std::string_view name) {
+  if (name.empty()) return false;
+  if (pattern == "*") return true;
+  if (!pattern.starts_with("*.")) return pattern == name;
+  const std::string_view suffix = pattern.substr(1);
+  return name.size() > suffix.size() && name.ends_with(suffix);
+}
+
+bool sni_holds(const config::Route& route, std::string_view name) {
+  return route.sni.empty() ||
+         std::any_of(route.sni.begin(), route.sni.end(),
+                     [&](const std::string& pattern) { return matches_sni(pattern, name); });
+}
+
+bool alpn_holds(const config::Route& route, std::string_view protocol) {
+  return route.alpn.empty() || std::find(route.alpn.begin(), route.alpn.end(), protocol) != route.alpn.end();
+}
+
+bool spiffe_holds(const config::Route& route, std::span<const std::string> ids) {
+  return route.spiffe.empty() || std::any_of(ids.begin(), ids.end(), [&](const std::string& id) {
+           return std::any_of(route.spiffe.begin(), route.spiffe.end(),
+                              [&](const std::string& pattern) { return matches_uri(pattern, id); });
+         });
+}
+
+/// The lists of routes that may match a name, to be gone through together in ascending order.
+class Candidates {
+ public:
+  void add(std::span<const std::uint32_t> list) {
+    if (!list.empty()) lists_[count_++] = list;
+  }
+
+  /// The least index left, taken off every list that has it.
+  std::optional<std::uint32_t> next() {
+    std::optional<std::uint32_t> least;
+    for (std::size_t i = 0; i < count_; ++i) {
+      if (!lists_[i].empty() && (!least || lists_[i].front() < *least)) least = lists_[i].front();
+    }
+    for (std::size_t i = 0; least && i < count_; ++i) {
+      if (!lists_[i].empty() && lists_[i].front() == *least) lists_[i] = lists_[i].subspan(1);
+    }
+    return least;
+  }
+
+ private:
+  std::array<std::span<const std::uint32_t>, kMaxLabels + 3> lists_;
+  std::size_t count_ = 0;
+};
+
+}  // namespace
+
+std::string_view name(RouteMatch match) {
+  switch (match) {
+    case RouteMatch::kMatches:
+      return "matches";
+    case RouteMatch::kOtherSni:
+      return "sni does not match";
+    case RouteMatch::kOtherAlpn:
+      return "alpn does not match";
+    case RouteMatch::kOtherSpiffe:
+      return "spiffe does not match";
+  }
+  return "matches";
+}
+
+RouteTable::RouteTable(const config::Listener& listener)
+    : routes_(listener.routes), default_backend_(listener.backend) {
+  for (std::uint32_t i = 0; i < routes_.size(); ++i) {
+    config::Route& route = routes_[i];
+    has_passthrough_ = has_passthrough_ || route.passthrough;
+    if (route.sni.empty()) no_condition_.push_back(i);
+    for (std::string& pattern : route.sni) {
+      pattern = NormalName(pattern).view();
+      add(i, pattern);
+    }
+  }
+}
+
+void RouteTable::add(std::uint32_t index, const std::string& pattern) {
+  Indexes& list = pattern == "*"              ? any_name_
+                  : pattern.starts_with("*.") ? under_[pattern.substr(2)]
+                                              : exact_[pattern];
+  if (list.empty() || list.back() != index) list.push_back(index);
+}
+
+/// The first route in order whose `sni` holds and that `accept` takes.
+template <class Accept>
+const config::Route* RouteTable::find_first(std::string_view sni, const Accept& accept) const {
+  Candidates candidates;
+  candidates.add(no_condition_);
+  if (!sni.empty()) {
+    candidates.add(any_name_);
+    if (const auto entry = exact_.find(sni); entry != exact_.end()) candidates.add(entry->second);
+    for (auto dot = sni.find('.', 1); !under_.empty() && dot != sni.npos; dot = sni.find('.', dot + 1)) {
+      if (const auto entry = under_.find(sni.substr(dot + 1)); entry != under_.end())
+        candidates.add(entry->second);
+    }
+  }
+  while (const auto index = candidates.next()) {
+    if (accept(routes_[*index])) return &routes_[*index];
+  }
+  return nullptr;
+}
+
+RouteDecision RouteTable::decision(const config::Route* route) const {
+  if (route == nullptr) return {std::nullopt, default_backend_, false};
+  return {static_cast<std::size_t>(route - routes_.data()), route->backend, route->passthrough};
+}
+
+RouteDecision RouteTable::route(const RouteQuestion& question) const {
+  const NormalName sni(question.sni);
+  return decision(find_first(sni.view(), [&](const config::Route& route) {
+    return !route.passthrough && alpn_holds(route, question.alpn) && spiffe_holds(route, question.spiffe_ids);
+  }));
+}
+
+std::optional<RouteDecision> RouteTable::passthrough(const HelloQuestion& question) const {
+  if (!has_passthrough_) return std::nullopt;
+  const NormalName sni(question.sni);
+  const config::Route* first = find_first(sni.view(), [&](const config::Route& route) {
+    return route.alpn.empty() ||
+           std::any_of(question.alpn.begin(), question.alpn.end(),
+                       [&](std::string_view protocol) { return alpn_holds(route, protocol); });
+  });
+  if (first == nullptr || !first->passthrough) return std::nullopt;
+  return decision(first);
+}
+
+RouteMatch RouteTable::judge(std::size_t index, const RouteQuestion& question) const {
+  const config::Route& route = routes_[index];
+  const NormalName sni(question.sni);
+  if (!sni_holds(route, sni.view())) return RouteMatch::kOtherSni;
+  if (!alpn_holds(route, question.alpn)) return RouteMatch::kOtherAlpn;
+  if (!spiffe_holds(route, question.spiffe_ids)) return RouteMatch::kOtherSpiffe;
+  return RouteMatch::kMatches;
+}
+
+}  // namespace headgate

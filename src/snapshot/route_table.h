@@ -1,0 +1,91 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "config/config.h"
+
+namespace headgate {
+
+/// What routes look at. Views; empty means that there is none.
+struct RouteQuestion {
+  std::string_view sni;   ///< As the client asked, in any case, with or without a final dot.
+  std::string_view alpn;  ///< The protocol negotiated.
+  std::span<const std::string> spiffe_ids{};  ///< Of the client's verified certificate.
+};
+
+/// What a client offers before anything is negotiated.
+struct HelloQuestion {
+  std::string_view sni;
+  std::span<const std::string_view> alpn{};  ///< All that it offers.
+};
+
+/// Where a connection goes. The views live as long as the table.
+struct RouteDecision {
+  std::optional<std::size_t>
+      route;                 ///< Index into the listener's `routes`; nullopt: the listener's own `backend`.
+  std::string_view backend;  ///< Empty: refused, no route matches and the listener has no backend.
+  bool passthrough = false;  ///< Relay the TLS bytes as they came.
+};
+
+/// Why one route does or does not match: the first of its conditions that does not hold.
+enum class RouteMatch : std::uint8_t { kMatches, kOtherSni, kOtherAlpn, kOtherSpiffe };
+/// "matches", "sni does not match", "alpn does not match", "spiffe does not match".
+[[nodiscard]] std::string_view name(RouteMatch match);
+
+/// The routes of one listener, in their order: the first whose conditions all hold wins. Names are found by
+/// hash, so that thousands of routes cost what one does. Immutable; any thread; no allocation.
+///
+/// A name in `sni` is exact, or "*.example.com", which is every name under example.com at any depth and not
+/// example.com itself (a certificate's wildcard covers one label only), or "*", which is every name. `alpn`
+/// is exact. In `spiffe` a '*' stands for any characters but '/'. A client that sends no name matches no
+/// `sni`.
+class RouteTable {
+ public:
+  explicit RouteTable(const config::Listener& listener);
+
+  /// Where a connection goes that Headgate has terminated: routes with `passthrough` are passed over. After
+  /// TLS and authorization.
+  [[nodiscard]] RouteDecision route(const RouteQuestion& question) const;
+
+  /// Whether a connection is passed through, asked with its ClientHello alone. The routes are gone through in
+  /// order, one that wants a protocol holds if the client offers it; a route that terminates ends the search,
+  /// as it does when it also wants an identity that is not known yet.
+  [[nodiscard]] std::optional<RouteDecision> passthrough(const HelloQuestion& question) const;
+  /// Whether any route passes through: if not, nobody need look at the ClientHello for it.
+  [[nodiscard]] bool has_passthrough() const { return has_passthrough_; }
+
+  /// Whether the route at `index` matches, by the rules of route(); for explaining.
+  [[nodiscard]] RouteMatch judge(std::size_t index, const RouteQuestion& question) const;
+  [[nodiscard]] const std::vector<config::Route>& routes() const { return routes_; }
+
+ private:
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  };
+  using Indexes = std::vector<std::uint32_t>;  // ascending
+  using ByName = std::unordered_map<std::string, Indexes, Hash, std::equal_to<>>;
+
+  void add(std::uint32_t index, const std::string& pattern);
+  template <class Accept>
+  [[nodiscard]] const config::Route* find_first(std::string_view sni, const Accept& accept) const;
+  [[nodiscard]] RouteDecision decision(const config::Route* route) const;
+
+  std::vector<config::Route> routes_;
+  std::string default_backend_;
+  bool has_passthrough_ = false;
+  ByName exact_;
+  ByName under_;          // "example.com" for "*.example.com"
+  Indexes any_name_;      // "*"
+  Indexes no_condition_;  // no `sni` at all
+};
+
+}  // namespace headgate
