@@ -10,7 +10,9 @@ Inbox::Inbox(Loop& loop) : loop_(loop.raw()) {
   ev_async_start(loop_, &wake_);
 }
 
-Inbox::~Inbox() { ev_async_stop(loop_, &wake_); }
+Inbox::~Inbox() {
+  ev_async_stop(loop_, &wake_);
+}
 
 void Inbox::post(Message message) {
   {
@@ -20,7 +22,9 @@ void Inbox::post(Message message) {
   ev_async_send(loop_, &wake_);
 }
 
-void Inbox::dispatch(struct ev_loop*, ev_async* async, int) { static_cast<Inbox*>(async->data)->deliver(); }
+void Inbox::dispatch(struct ev_loop*, ev_async* async, int) {
+  static_cast<Inbox*>(async->data)->deliver();
+}
 
 void Inbox::deliver() {
   std::vector<Message> messages;

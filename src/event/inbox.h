@@ -1,16 +1,17 @@
 #pragma once
 
-#include <ev.h>
-
 #include <functional>
 #include <mutex>
 #include <vector>
+
+#include <ev.h>
 
 #include "event/loop.h"
 
 namespace headgate {
 
-/// How work reaches a loop from another thread: messages are run on the loop's thread, in the order of posting.
+/// How work reaches a loop from another thread: messages are run on the loop's thread, in the order of
+/// posting.
 ///
 /// Made and destroyed by the loop's thread, or while it does not run; post() is for any thread.
 class Inbox {

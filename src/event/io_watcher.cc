@@ -10,7 +10,9 @@ IoWatcher::IoWatcher(Loop& loop, void* owner, Callback callback)
   io_.data = this;
 }
 
-IoWatcher::~IoWatcher() { ev_io_stop(loop_, &io_); }
+IoWatcher::~IoWatcher() {
+  ev_io_stop(loop_, &io_);
+}
 
 void IoWatcher::attach(int fd) {
   ev_io_stop(loop_, &io_);

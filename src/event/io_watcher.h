@@ -8,9 +8,9 @@ namespace headgate {
 
 /// Watches one descriptor for one owner; stops watching when destroyed.
 ///
-/// Neither copied nor moved: libev keeps the address of `io_` while it is active. Does not own the descriptor, so a
-/// class declares what owns it first and its IoWatcher after it: members die in reverse order, and watching ends before
-/// the descriptor is closed. Loop thread only.
+/// Neither copied nor moved: libev keeps the address of `io_` while it is active. Does not own the
+/// descriptor, so a class declares what owns it first and its IoWatcher after it: members die in reverse
+/// order, and watching ends before the descriptor is closed. Loop thread only.
 class IoWatcher {
  public:
   using Callback = void (*)(void* owner, Interest ready);
@@ -22,8 +22,8 @@ class IoWatcher {
 
   /// Names the descriptor that is watched from now on; watching is paused. -1: none.
   void attach(int fd);
-  /// Asks to be called when the descriptor is ready for `wanted`; kNone pauses. What is stopped and started again
-  /// within one turn of the loop costs no system call.
+  /// Asks to be called when the descriptor is ready for `wanted`; kNone pauses. What is stopped and started
+  /// again within one turn of the loop costs no system call.
   void watch(Interest wanted);
 
  private:

@@ -15,8 +15,8 @@ constexpr bool includes(Interest set, Interest part) {
   return (static_cast<int>(set) & static_cast<int>(part)) != 0;
 }
 
-/// One libev loop on epoll. Owned by one thread, and used by that thread only. Every watcher made on it must be
-/// destroyed before it.
+/// One libev loop on epoll. Owned by one thread, and used by that thread only. Every watcher made on it must
+/// be destroyed before it.
 class Loop {
  public:
   Loop();

@@ -11,7 +11,9 @@ SignalWatcher::SignalWatcher(Loop& loop, int signal_number, std::function<void()
   ev_signal_start(loop_, &signal_);
 }
 
-SignalWatcher::~SignalWatcher() { ev_signal_stop(loop_, &signal_); }
+SignalWatcher::~SignalWatcher() {
+  ev_signal_stop(loop_, &signal_);
+}
 
 void SignalWatcher::dispatch(struct ev_loop*, ev_signal* signal, int) {
   static_cast<SignalWatcher*>(signal->data)->callback_();

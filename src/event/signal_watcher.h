@@ -1,14 +1,15 @@
 #pragma once
 
-#include <ev.h>
-
 #include <functional>
+
+#include <ev.h>
 
 #include "event/loop.h"
 
 namespace headgate {
 
-/// Calls `callback` on the loop's thread after the process received `signal_number`. One per signal and process.
+/// Calls `callback` on the loop's thread after the process received `signal_number`. One per signal and
+/// process.
 class SignalWatcher {
  public:
   SignalWatcher(Loop& loop, int signal_number, std::function<void()> callback);

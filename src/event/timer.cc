@@ -11,7 +11,9 @@ Timer::Timer(Loop& loop, void* owner, Callback callback)
   timer_.data = this;
 }
 
-Timer::~Timer() { ev_timer_stop(loop_, &timer_); }
+Timer::~Timer() {
+  ev_timer_stop(loop_, &timer_);
+}
 
 void Timer::set(TimePoint deadline) {
   if (deadline == TimePoint::max()) return stop();

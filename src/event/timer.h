@@ -8,8 +8,8 @@ namespace headgate {
 
 /// Calls its owner once when a deadline has passed.
 ///
-/// Re-armed lazily: moving the deadline further away costs nothing, since a timer that fires early looks at the real
-/// deadline and sleeps on. Neither copied nor moved. Loop thread only.
+/// Re-armed lazily: moving the deadline further away costs nothing, since a timer that fires early looks at
+/// the real deadline and sleeps on. Neither copied nor moved. Loop thread only.
 class Timer {
  public:
   using Callback = void (*)(void* owner);

@@ -6,8 +6,8 @@
 
 namespace headgate {
 
-/// Calls its owner around each turn of the loop: `before_wait` when all that was ready has been served, right before
-/// the loop sleeps; `after_wait` when it wakes, before anything is served. Loop thread only.
+/// Calls its owner around each turn of the loop: `before_wait` when all that was ready has been served, right
+/// before the loop sleeps; `after_wait` when it wakes, before anything is served. Loop thread only.
 class TurnWatcher {
  public:
   using Callback = void (*)(void* owner);
@@ -17,7 +17,8 @@ class TurnWatcher {
   TurnWatcher(const TurnWatcher&) = delete;
   TurnWatcher& operator=(const TurnWatcher&) = delete;
 
-  /// While `awake`, the loop looks what is ready but does not sleep: there is work left that no descriptor announces.
+  /// While `awake`, the loop looks what is ready but does not sleep: there is work left that no descriptor
+  /// announces.
   void stay_awake(bool awake);
 
  private:

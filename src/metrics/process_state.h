@@ -18,38 +18,38 @@
 namespace headgate {
 
 struct CertificateState {
-  std::string file{};                ///< The certificate's path, the `certificate` label.
-  std::vector<std::string> names{};  ///< DNS names and addresses; the first is the `name` label.
-  std::string listener{};            ///< The first listener that serves it.
-  std::string key_type{};            ///< "P-256", "RSA-2048".
-  std::string issuer{};
-  WallTime not_before{}, not_after{};
-  std::string fault{};  ///< Why a newer file of it is refused; empty: none is.
+  std::string file;                ///< The certificate's path, the `certificate` label.
+  std::vector<std::string> names;  ///< DNS names and addresses; the first is the `name` label.
+  std::string listener;            ///< The first listener that serves it.
+  std::string key_type;            ///< "P-256", "RSA-2048".
+  std::string issuer;
+  WallTime not_before, not_after;
+  std::string fault;  ///< Why a newer file of it is refused; empty: none is.
 };
 
 struct ListenerState {
-  std::string name{};
-  std::vector<std::string> bind{};  ///< As bound, with real ports.
-  std::string tls{};                ///< "1.2-1.3", "plain".
-  std::string backend{};            ///< The default backend; empty: none.
+  std::string name;
+  std::vector<std::string> bind;  ///< As bound, with real ports.
+  std::string tls;                ///< "1.2-1.3", "plain".
+  std::string backend;            ///< The default backend; empty: none.
   bool draining = false;
   bool keylog = false;
   std::optional<WallTime>
-      ticket_key_since{};  ///< When today's ticket key came into use; nothing: tickets are off.
+      ticket_key_since;  ///< When today's ticket key came into use; nothing: tickets are off.
 };
 
 struct ServerState {
-  std::string address{};  ///< The `server` label.
+  std::string address;  ///< The `server` label.
   bool up = true;
-  std::string reason{};  ///< Why it is down: "connection refused", "ejected for 10 s".
-  WallTime since{};      ///< Of `up`.
+  std::string reason;  ///< Why it is down: "connection refused", "ejected for 10 s".
+  WallTime since;      ///< Of `up`.
   std::uint32_t weight = 1;
 };
 
 struct BackendState {
-  std::string name{};
-  std::string balance{};
-  std::vector<ServerState> servers{};
+  std::string name;
+  std::string balance;
+  std::vector<ServerState> servers;
 };
 
 struct WorkerState {
@@ -58,33 +58,33 @@ struct WorkerState {
 };
 
 struct ReloadState {
-  std::uint64_t ok = 0, failed = 0;        ///< Both zero until the first reload; the start is none.
-  WallTime last_success{};                 ///< The start counts.
-  std::optional<WallTime> last_attempt{};  ///< Of a reload.
-  std::vector<std::string> faults{};       ///< Of the last attempt; empty: it succeeded.
+  std::uint64_t ok = 0, failed = 0;      ///< Both zero until the first reload; the start is none.
+  WallTime last_success;                 ///< The start counts.
+  std::optional<WallTime> last_attempt;  ///< Of a reload.
+  std::vector<std::string> faults;       ///< Of the last attempt; empty: it succeeded.
   std::uint64_t config_hash = 0;
 };
 
 struct DrainState {
   bool active = false;
-  WallTime started{}, deadline{};
+  WallTime started, deadline;
   std::uint64_t at_start = 0, remaining = 0;  ///< Connections.
   std::chrono::milliseconds oldest{0};        ///< Age of the oldest that remains.
 };
 
 struct ProcessState {
-  std::string version{};  ///< Headgate's.
-  std::string openssl{};  ///< The library's, at run time.
-  std::string config_file{};
-  WallTime started{};
-  std::vector<ListenerState> listeners{};
-  std::vector<BackendState> backends{};
-  std::vector<WorkerState> workers{};
+  std::string version;  ///< Headgate's.
+  std::string openssl;  ///< The library's, at run time.
+  std::string config_file;
+  WallTime started;
+  std::vector<ListenerState> listeners;
+  std::vector<BackendState> backends;
+  std::vector<WorkerState> workers;
   /// Shared, so that copying the state stays cheap with 100,000 of them. Never null.
   std::shared_ptr<const std::vector<CertificateState>> certificates =
       std::make_shared<const std::vector<CertificateState>>();
-  ReloadState reload{};
-  DrainState drain{};
+  ReloadState reload;
+  DrainState drain;
   std::map<std::pair<std::string, std::string>, std::uint64_t>
       handover;  ///< By result ("moved", "left") and reason.
   std::uint64_t log_lines_dropped = 0;
@@ -112,7 +112,7 @@ class StateBoard {
 
  private:
   mutable std::mutex mutex_;
-  ProcessState state_{};
+  ProcessState state_;
 };
 
 }  // namespace headgate

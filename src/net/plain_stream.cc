@@ -21,7 +21,6 @@ IoStatus PlainStream::handshake() {
   const int error = connect_outcome(fd_.number());
   if (error == 0) return IoStatus::kDone;
   failure_ = failure_of_errno("connect", error);
-  connect_error_ = error;
   return IoStatus::kFailed;
 }
 
@@ -41,7 +40,9 @@ IoStatus PlainStream::write(std::span<const std::byte> bytes) {
   return outcome(send_or_keep(fd_.number(), bytes, unsent_), "send");
 }
 
-IoStatus PlainStream::flush() { return outcome(unsent_.send(fd_.number()), "send"); }
+IoStatus PlainStream::flush() {
+  return outcome(unsent_.send(fd_.number()), "send");
+}
 
 IoStatus PlainStream::end_writing() {
   if (const IoStatus flushed = flush(); flushed != IoStatus::kDone) return flushed;
@@ -49,7 +50,9 @@ IoStatus PlainStream::end_writing() {
   return IoStatus::kDone;
 }
 
-void PlainStream::reset_on_close() { set_reset_on_close(fd_.number()); }
+void PlainStream::reset_on_close() {
+  set_reset_on_close(fd_.number());
+}
 
 IoStatus PlainStream::outcome(const SocketIo& io, const char* doing) {
   if (io.status == IoStatus::kFailed) failure_ = failure_of_errno(doing, io.error);

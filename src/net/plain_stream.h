@@ -27,8 +27,6 @@ class PlainStream final : public Stream {
   void reset_on_close() override;
   [[nodiscard]] const StreamFailure& failure() const override { return failure_; }
 
-  /// errno of a connect that failed, 0 for none.
-  [[nodiscard]] int connect_error() const { return connect_error_; }
   /// Bytes that were received and not read, and those that were written and not sent.
   [[nodiscard]] std::span<const std::byte> received() const { return received_; }
   [[nodiscard]] std::span<const std::byte> unsent() const { return unsent_.bytes(); }
@@ -40,7 +38,6 @@ class PlainStream final : public Stream {
   std::vector<std::byte> received_;
   Unsent unsent_;
   StreamFailure failure_;
-  int connect_error_ = 0;
   bool connecting_ = false;
   bool ended_writing_ = false;
 };

@@ -24,12 +24,15 @@ bool set_option(int fd, int level, int option, int value) {
 
 std::string advice(const Address& address, int error) {
   switch (error) {
-    case EADDRINUSE: return "; another process listens there: stop it or choose another port";
+    case EADDRINUSE:
+      return "; another process listens there: stop it or choose another port";
     case EACCES:
       return address.is_unix() ? "; check the directory's permissions"
                                : "; ports below 1024 need CAP_NET_BIND_SERVICE";
-    case EADDRNOTAVAIL: return "; no interface of this machine has that address";
-    default: return "";
+    case EADDRNOTAVAIL:
+      return "; no interface of this machine has that address";
+    default:
+      return "";
   }
 }
 
@@ -53,7 +56,7 @@ SocketIo received(Call receive) {
 /// Removes a unix socket left behind by a process that is gone.
 void remove_stale_socket(const Address& address) {
   const auto* un = reinterpret_cast<const sockaddr_un*>(address.data());
-  struct stat status {};
+  struct stat status{};
   if (un->sun_path[0] == '\0' || ::lstat(un->sun_path, &status) != 0 || !S_ISSOCK(status.st_mode)) return;
   const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (::connect(probe.number(), address.data(), address.size_bytes()) != 0 && errno == ECONNREFUSED) {
@@ -89,10 +92,12 @@ StreamFailure failure_of_errno(std::string_view doing, int error) {
   FailureKind kind = FailureKind::kSystem;
   if (error == ECONNRESET || error == EPIPE || error == ECONNABORTED) kind = FailureKind::kReset;
   if (error == ETIMEDOUT || error == EHOSTUNREACH || error == ENETUNREACH) kind = FailureKind::kTimedOut;
-  return {kind, -1, std::string(doing) + ": " + std::system_category().message(error)};
+  return {kind, -1, std::string(doing) + ": " + std::system_category().message(error), error};
 }
 
-void send_end(int fd) { ::shutdown(fd, SHUT_WR); }
+void send_end(int fd) {
+  ::shutdown(fd, SHUT_WR);
+}
 
 void set_reset_on_close(int fd) {
   const linger now{.l_onoff = 1, .l_linger = 0};

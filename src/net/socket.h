@@ -23,7 +23,8 @@ struct SocketIo {
 [[nodiscard]] SocketIo receive_some(int fd, std::span<std::byte> into);
 /// As receive_some(), into `first` and then `second`.
 [[nodiscard]] SocketIo receive_some(int fd, std::span<std::byte> first, std::span<std::byte> second);
-/// Sends once: kDone with the number of bytes taken (perhaps fewer than given), kWantWrite, or kFailed. No SIGPIPE.
+/// Sends once: kDone with the number of bytes taken (perhaps fewer than given), kWantWrite, or kFailed. No
+/// SIGPIPE.
 [[nodiscard]] SocketIo send_some(int fd, std::span<const std::byte> bytes);
 /// What `error`, a value of errno, means for a stream, in words as well.
 [[nodiscard]] StreamFailure failure_of_errno(std::string_view doing, int error);
@@ -38,9 +39,9 @@ struct ListenOptions {
   bool defer_accept = false;  ///< Wakes nobody before the client's first byte is there.
 };
 
-/// A listening socket with SO_REUSEPORT, close-on-exec and non-blocking. What accepted sockets inherit (TCP_NODELAY,
-/// SO_KEEPALIVE) is set on it. A stale unix socket that nobody listens on is replaced.
-/// Errors: kSystem, with the address and what to do about it.
+/// A listening socket with SO_REUSEPORT, close-on-exec and non-blocking. What accepted sockets inherit
+/// (TCP_NODELAY, SO_KEEPALIVE) is set on it. A stale unix socket that nobody listens on is replaced. Errors:
+/// kSystem, with the address and what to do about it.
 [[nodiscard]] Result<Fd> listen_on(const Address& address, const ListenOptions& options);
 
 /// Begins to connect: the descriptor, connected at once (`in_progress` false) or not yet.

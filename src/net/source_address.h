@@ -10,8 +10,8 @@
 
 namespace headgate {
 
-/// Where a client comes from, in 20 bytes: what a connection keeps of an Address. A value. A unix socket's client has
-/// no address of its own.
+/// Where a client comes from, in 20 bytes: what a connection keeps of an Address. A value. A unix socket's
+/// client has no address of its own.
 class SourceAddress {
  public:
   SourceAddress() = default;

@@ -30,11 +30,13 @@ enum class FailureKind : std::uint8_t {
   kSystem,     ///< Another error of the system or of a library.
 };
 
-/// `alert` is the TLS alert sent (kProtocol) or received (kPeerAlert), -1 for none. `what` is for the operator.
+/// `alert` is the TLS alert sent (kProtocol) or received (kPeerAlert), -1 for none. `what` is for the operator. `error`
+/// is errno where the socket failed, else 0.
 struct StreamFailure {
   FailureKind kind = FailureKind::kNone;
   int alert = -1;
   std::string what;
+  int error = 0;
 };
 
 /// What one read brought. `size_bytes` is more than zero only with kDone. `drained`: the socket gave less than there

@@ -2,7 +2,9 @@
 
 namespace headgate {
 
-void Unsent::keep(std::span<const std::byte> bytes) { bytes_.insert(bytes_.end(), bytes.begin(), bytes.end()); }
+void Unsent::keep(std::span<const std::byte> bytes) {
+  bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+}
 
 SocketIo Unsent::send(int fd) {
   while (!empty()) {

@@ -16,7 +16,8 @@ class Unsent {
 
   /// Keeps `bytes` behind what is kept already.
   void keep(std::span<const std::byte> bytes);
-  /// Sends as much as the socket takes: kDone when nothing is left, kWantWrite, or kFailed with errno in `error`.
+  /// Sends as much as the socket takes: kDone when nothing is left, kWantWrite, or kFailed with errno in
+  /// `error`.
   SocketIo send(int fd);
   [[nodiscard]] std::size_t size_bytes() const { return bytes_.size() - sent_bytes_; }
   [[nodiscard]] bool empty() const { return size_bytes() == 0; }

@@ -45,7 +45,7 @@ class AeadContexts {
   /// none.
   [[nodiscard]] EVP_CIPHER_CTX* context(RecordSuite suite, KeyId id, AeadUse use, const TrafficKeys& keys);
 
-  /// Wipes the context of keys that are no longer used, if there is one. 0 names none.
+  /// Wipes the context of keys that are no longer used, if there is one.
   void forget(RecordSuite suite, KeyId id);
 
   [[nodiscard]] KeyDerivation& derivation() { return derivation_; }

@@ -27,6 +27,7 @@ inline void free_certificates(STACK_OF(X509) * stack) {
 }
 
 using AccessDescriptionsPtr = std::unique_ptr<AUTHORITY_INFO_ACCESS, FreedBy<AUTHORITY_INFO_ACCESS_free>>;
+using BioMethodPtr = std::unique_ptr<BIO_METHOD, FreedBy<BIO_meth_free>>;
 using BioPtr = std::unique_ptr<BIO, FreedBy<BIO_free_all>>;
 using BnPtr = std::unique_ptr<BIGNUM, FreedBy<BN_free>>;
 using CertificatesPtr = std::unique_ptr<STACK_OF(X509), FreedBy<free_certificates>>;

@@ -1,0 +1,76 @@
+#include "connection/access_log.h"
+
+#include <array>
+#include <chrono>
+
+namespace headgate {
+namespace {
+
+/// The fields of one line; those without a value are left out.
+class Fields {
+ public:
+  void text(std::string_view key, std::string_view value) {
+    if (!value.empty()) add(key, value);
+  }
+  void number(std::string_view key, std::int64_t value) { add(key, value); }
+  [[nodiscard]] std::span<const LogField> all() const { return std::span(fields_).first(count_); }
+
+ private:
+  template <class T>
+  void add(std::string_view key, T value) {
+    fields_[count_++] = {key, value};
+  }
+  std::array<LogField, 24> fields_{};
+  std::size_t count_ = 0;
+};
+
+double milliseconds(Duration duration) {
+  return std::chrono::duration<double, std::milli>(duration).count();
+}
+
+bool is_wanted(const Services& services, const Facts& facts, CloseWeight weight) {
+  if (services.access == config::AccessLog::kOff) return false;
+  if (services.access == config::AccessLog::kAll) return true;
+  return weight == CloseWeight::kFailure && !facts.probe;
+}
+
+}  // namespace
+
+void write_access_line(Services& services, const ListenerState& listener, const Facts& facts,
+                       std::string_view phase, CloseReason reason, TimePoint now) {
+  const CloseReasonRow& how = row(reason);
+  if (!is_wanted(services, facts, how.weight)) return;
+  const LogLevel level = how.weight == CloseWeight::kFailure ? LogLevel::kWarn : LogLevel::kInfo;
+  if (!services.log.enabled(level)) return;
+  const std::string& name_of_listener = listener.policy->config.name;
+  if (how.weight == CloseWeight::kFailure && !services.limiter.admit(name_of_listener, how.name, now)) {
+    listener.metrics->log_lines_dropped.add();
+    return;
+  }
+  const std::string client = facts.client.address().text();
+  Fields fields;
+  fields.number("id", static_cast<std::int64_t>(facts.id));
+  fields.text("listener", name_of_listener);
+  fields.text("client", client);
+  fields.text("reason", how.name);
+  fields.text("side", name(how.side));
+  fields.text("phase", phase);
+  if (facts.failure != HandshakeFailure::kNone) fields.text("failure", name(facts.failure));
+  if (facts.alert >= 0) fields.number("alert", facts.alert);
+  fields.text("sni", facts.server_name);
+  fields.text("version", facts.tls.version);
+  fields.text("group", facts.tls.group);
+  fields.text("cipher", facts.tls.cipher);
+  fields.text("alpn", facts.alpn);
+  if (!facts.tls.version.empty()) fields.text("resumed", facts.tls.resumed ? "true" : "false");
+  if (facts.peer) fields.text("peer", facts.peer->short_name());
+  fields.text("backend", facts.backend);
+  fields.text("server", facts.server);
+  fields.number("bytes_from_client", static_cast<std::int64_t>(facts.bytes_from_client));
+  fields.number("bytes_to_client", static_cast<std::int64_t>(facts.bytes_to_client));
+  fields.number("duration_ms", static_cast<std::int64_t>(milliseconds(now - facts.accepted)));
+  fields.text("detail", facts.detail);
+  services.log.write_always(level, "connection ended", fields.all());
+}
+
+}  // namespace headgate

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <string_view>
+
+#include "base/close_reason.h"
+#include "connection/services.h"
+
+namespace headgate {
+
+/// Writes the line for a connection that ends, if log.access and the limit on failure lines let it. Loop
+/// thread.
+void write_access_line(Services& services, const ListenerState& listener, const Facts& facts,
+                       std::string_view phase, CloseReason reason, TimePoint now);
+
+}  // namespace headgate

@@ -1,0 +1,21 @@
+#include <chrono>
+
+#include "connection/phase.h"
+
+namespace headgate {
+
+Step step(Authorize&, Context& context) {
+  const auto verdict = context.listener.policy->tls->peers->authorize(context.facts.peer.get(),
+                                                                      std::chrono::system_clock::now());
+  if (!verdict.allowed) {
+    context.facts.failure = verdict.why;
+    context.facts.detail = verdict.detail;
+    context.sides.client->reset_on_close();
+    return Close{CloseReason::kClientNotAllowed};
+  }
+  auto& ok = context.listener.metrics->handshakes[static_cast<std::size_t>(HandshakeResult::kOk)];
+  ok[context.facts.tls.resumed ? 1 : 0].add();
+  return Phase(FindRoute{});
+}
+
+}  // namespace headgate

@@ -1,0 +1,194 @@
+#include <cerrno>
+
+#include "connection/gather.h"
+#include "connection/phase.h"
+#include "connection/proxy_facts.h"
+#include "connection/starttls_protocol.h"
+#include "net/socket.h"
+#include "net/starttls/backend_greeting.h"
+
+namespace headgate {
+namespace {
+
+ConnectFailure failure_of(const StreamFailure& failure) {
+  switch (failure.error) {
+    case ECONNREFUSED:
+    case ECONNRESET:
+    case ENOENT:
+      return ConnectFailure::kRefused;
+    case ETIMEDOUT:
+      return ConnectFailure::kTimeout;
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+      return ConnectFailure::kUnreachable;
+    default:
+      return ConnectFailure::kOther;
+  }
+}
+
+CloseReason reason_of(ConnectFailure failure) {
+  switch (failure) {
+    case ConnectFailure::kTimeout:
+      return CloseReason::kBackendConnectTimeout;
+    case ConnectFailure::kTls:
+      return CloseReason::kBackendHandshakeFailed;
+    default:
+      return CloseReason::kBackendConnectFailed;
+  }
+}
+
+/// Counts the attempt at hand as failed; the next turn of the step's loop tries another server.
+void attempt_failed(Dial& dial, Context& context, ConnectFailure failure, std::string what) {
+  dial.backend->picker->on_failed(dial.choice->lease, dial.choice->address, context.services.host.now());
+  dial.backend->metrics[dial.choice->index]->connect_failures[static_cast<std::size_t>(failure)].add();
+  context.facts.detail = dial.choice->lease.server().label() + ": " + std::move(what);
+  dial.tried.push_back({dial.choice->index, dial.choice->address});
+  dial.choice.reset();
+  dial.last_failure = failure;
+  dial.greeting.clear();
+  dial.stage = Dial::Stage::kPick;
+  context.sides.backend.reset();
+}
+
+std::optional<Close> pick(Dial& dial, Context& context) {
+  const BackendGroup& group = dial.backend->picker->group();
+  if (dial.attempts >= group.config.connect_attempts) return Close{reason_of(dial.last_failure)};
+  const TimePoint now = context.services.host.now();
+  auto choice = dial.backend->picker->pick(context.facts.client.address(), dial.tried, now);
+  if (!choice) {
+    if (dial.attempts > 0) return Close{reason_of(dial.last_failure)};
+    context.facts.detail = std::string(name(choice.error()));
+    return Close{CloseReason::kNoBackend};
+  }
+  ++dial.attempts;
+  dial.choice = std::move(*choice);
+  dial.started = now;
+  dial.attempt_timed_out = false;
+  context.facts.server = group.servers[dial.choice->index].config.address;
+  auto stream = context.services.transport.dial(dial.choice->address);
+  if (!stream) {
+    const StreamFailure failure = failure_of_errno("connect", stream.error());
+    attempt_failed(dial, context, failure_of(failure), failure.what);
+    return std::nullopt;
+  }
+  context.sides.backend = std::move(*stream);
+  dial.stage = Dial::Stage::kConnecting;
+  return std::nullopt;
+}
+
+/// The server is connected: says whom we speak for, then begins TLS where the backend has it.
+void introduce(Dial& dial, Context& context) {
+  const config::Backend& backend = dial.backend->picker->group().config;
+  if (backend.send_proxy != config::SendProxy::kNone) {
+    const auto header = proxy_header_for(backend, context.facts, context.sides.client->descriptor());
+    context.sides.backend->write(header);
+  }
+  if (!dial.backend->tls) {
+    dial.stage = Dial::Stage::kAwaitingGreeting;
+    return;
+  }
+  auto secured = context.services.transport.connect_tls(std::move(context.sides.backend), *dial.backend,
+                                                        dial.choice->lease.server().label(), context.facts);
+  if (!secured) return attempt_failed(dial, context, ConnectFailure::kTls, secured.error().what);
+  context.sides.backend = *std::move(secured);
+  dial.stage = Dial::Stage::kSecuring;
+}
+
+/// Waits for a stream's handshake. Nothing: the stage is over, one way or the other.
+std::optional<Wait> await_stream(Dial& dial, Context& context) {
+  const bool tls = dial.stage == Dial::Stage::kSecuring;
+  switch (context.sides.backend->handshake()) {
+    case IoStatus::kWantRead:
+      return Wait{.backend = Interest::kRead};
+    case IoStatus::kWantWrite:
+      return Wait{.backend = Interest::kWrite};
+    case IoStatus::kDone:
+      if (tls) {
+        dial.stage = Dial::Stage::kAwaitingGreeting;
+      } else {
+        introduce(dial, context);
+      }
+      return std::nullopt;
+    case IoStatus::kEnded:
+    case IoStatus::kFailed: {
+      const StreamFailure failure = context.sides.backend->failure();
+      attempt_failed(dial, context, tls ? ConnectFailure::kTls : failure_of(failure), failure.what);
+      return std::nullopt;
+    }
+  }
+  return std::nullopt;
+}
+
+Relay relay_to(Dial& dial, Context& context) {
+  const TimePoint now = context.services.host.now();
+  ServerMetrics& metrics = *dial.backend->metrics[dial.choice->index];
+  dial.backend->picker->on_connected(dial.choice->lease, dial.choice->address);
+  metrics.connect_duration.observe(now - dial.started);
+  context.facts.detail.clear();
+  Relay relay;
+  relay.server = ServerUse(std::move(dial.choice->lease), metrics);
+  relay.last_byte = now;
+  return relay;
+}
+
+/// Drops the greeting of a server whose client has been greeted by us already. Nothing: another attempt.
+std::optional<Step> await_greeting(Dial& dial, Context& context) {
+  const config::Starttls starttls = context.listener.policy->config.starttls;
+  if (starttls == config::Starttls::kNone) return Phase(relay_to(dial, context));
+  for (;;) {
+    const auto verdict = BackendGreeting::read(starttls_protocol(starttls), dial.greeting);
+    if (verdict.state == BackendGreeting::State::kDone) {
+      dial.greeting.erase(dial.greeting.begin(),
+                          dial.greeting.begin() + static_cast<std::ptrdiff_t>(verdict.drop_bytes));
+      if (!dial.greeting.empty()) {
+        context.sides.backend =
+            context.services.transport.unread(std::move(context.sides.backend), std::move(dial.greeting));
+      }
+      return Phase(relay_to(dial, context));
+    }
+    IoStatus status = IoStatus::kFailed;
+    if (verdict.state == BackendGreeting::State::kNeedMore) {
+      status = gather(*context.sides.backend, dial.greeting, context.services.buffers.plaintext,
+                      kMaxStarttlsInputBytes + 1);
+    }
+    if (status == IoStatus::kWantRead) return Wait{.backend = Interest::kRead};
+    if (status != IoStatus::kDone) {
+      attempt_failed(dial, context, ConnectFailure::kOther, "no greeting of the listener's protocol");
+      return std::nullopt;
+    }
+  }
+}
+
+}  // namespace
+
+Step step(Connect& phase, Context& context) {
+  Dial& dial = *phase.dial;
+  if (std::exchange(dial.attempt_timed_out, false) && dial.stage != Dial::Stage::kPick) {
+    attempt_failed(dial, context, ConnectFailure::kTimeout, "not connected within connect_timeout");
+  }
+  for (;;) {
+    switch (dial.stage) {
+      case Dial::Stage::kPick:
+        if (const auto close = pick(dial, context)) return *close;
+        break;
+      case Dial::Stage::kConnecting:
+      case Dial::Stage::kSecuring:
+        if (const auto wait = await_stream(dial, context)) return *wait;
+        break;
+      case Dial::Stage::kAwaitingGreeting:
+        if (auto next = await_greeting(dial, context)) return *std::move(next);
+        break;
+    }
+  }
+}
+
+Step connect_to(std::string_view backend, Context& context) {
+  const auto found = context.snapshot.backends.find(backend);
+  if (found == context.snapshot.backends.end()) return Close{CloseReason::kNoRoute};
+  context.facts.backend = found->first;
+  auto dial = std::make_unique<Dial>();
+  dial->backend = &found->second;
+  return Phase(Connect{.dial = std::move(dial)});
+}
+
+}  // namespace headgate

@@ -1,0 +1,165 @@
+#include "connection/connection.h"
+
+#include <utility>
+
+#include "connection/access_log.h"
+#include "connection/handshake_result.h"
+
+namespace headgate {
+
+Connection::Connection(Services& services, std::shared_ptr<WorkerSnapshot> snapshot, ListenerState& listener,
+                       std::unique_ptr<Stream> client, Facts facts)
+    : Connection(services, std::move(snapshot), listener,
+                 Sides{.client = std::move(client), .backend = nullptr}, std::move(facts), Phase(Accept{})) {}
+
+Connection::Connection(Services& services, std::shared_ptr<WorkerSnapshot> snapshot, ListenerState& listener,
+                       Sides sides, Facts facts, Relay relay)
+    : Connection(services, std::move(snapshot), listener, std::move(sides), std::move(facts),
+                 Phase(std::move(relay))) {}
+
+Connection::Connection(Services& services, std::shared_ptr<WorkerSnapshot> snapshot, ListenerState& listener,
+                       Sides sides, Facts facts, Phase first)
+    : services_(services),
+      snapshot_(std::move(snapshot)),
+      listener_(listener),
+      facts_(std::move(facts)),
+      sides_(std::move(sides)),
+      client_watcher_(services.loop, this, &Connection::client_ready),
+      backend_watcher_(services.loop, this, &Connection::backend_ready),
+      timer_(services.loop, this, &Connection::timer_fired),
+      phase_(std::move(first)),
+      entered_(facts_.accepted) {
+  listener_.metrics->active.add();
+}
+
+Connection::~Connection() {
+  listener_.metrics->active.sub();
+}
+
+void Connection::resume() {
+  ready_ = {.client = Interest::kBoth, .backend = Interest::kBoth};
+  drive();
+}
+
+void Connection::turn_granted() {
+  drive();
+}
+
+void Connection::turn_refused() {
+  finish(CloseReason::kHandshakeShed);
+}
+
+void Connection::step_finished(std::unique_ptr<Stream> client, IoStatus status, Duration cpu) {
+  sides_.client = std::move(client);
+  auto& task = *std::get<Handshake>(phase_).task;
+  task.running_beside = false;
+  task.beside_finished = true;
+  task.beside_status = status;
+  task.times.cpu += cpu;
+  drive();
+}
+
+void Connection::flush_held_back() {
+  if (!sides_.client || !sides_.client->holds_back()) return;
+  if (sides_.client->flush() == IoStatus::kWantWrite) resume();
+}
+
+void Connection::end(CloseReason reason) {
+  if (!buried_) finish(reason);
+}
+
+void Connection::let_go() {
+  buried_ = true;
+  close_reason_ = CloseReason::kMoved;
+  client_watcher_.attach(-1);
+  backend_watcher_.attach(-1);
+  timer_.stop();
+  count_end(CloseReason::kMoved);
+  services_.host.bury(*this);
+}
+
+void Connection::client_ready(void* self, Interest ready) {
+  auto* connection = static_cast<Connection*>(self);
+  connection->ready_.client = connection->ready_.client | ready;
+  connection->drive();
+}
+
+void Connection::backend_ready(void* self, Interest ready) {
+  auto* connection = static_cast<Connection*>(self);
+  connection->ready_.backend = connection->ready_.backend | ready;
+  connection->drive();
+}
+
+void Connection::timer_fired(void* self) {
+  static_cast<Connection*>(self)->deadline_passed();
+}
+
+// A deadline may have moved since the timer was set: bytes have come, or the phase has changed.
+void Connection::deadline_passed() {
+  if (buried_) return;
+  Context context{*this, sides_, facts_, services_, *snapshot_, listener_, ready_};
+  const TimePoint now = services_.host.now();
+  const TimePoint due = deadline(phase_, context, entered_);
+  if (due > now) return timer_.set(due);
+  if (const auto reason = timed_out(phase_, context, now)) return finish(*reason);
+  drive();
+}
+
+// Runs phases until one has to wait or the connection ends. The only place a phase changes, and the last
+// thing a callback does: when it returns, this connection may already be buried.
+void Connection::drive() {
+  if (buried_) return;
+  for (;;) {
+    Context context{*this, sides_, facts_, services_, *snapshot_, listener_, std::exchange(ready_, {})};
+    Step next = std::visit([&context](auto& phase) { return step(phase, context); }, phase_);
+    if (auto* wait = std::get_if<Wait>(&next)) return arm(*wait);
+    if (auto* close = std::get_if<Close>(&next)) return finish(close->reason);
+    enter(std::get<Phase>(std::move(next)));
+  }
+}
+
+void Connection::enter(Phase next) {
+  phase_ = std::move(next);
+  entered_ = services_.host.now();
+}
+
+void Connection::arm(const Wait& wait) {
+  waiting_ = wait;
+  watch_descriptors();
+  client_watcher_.watch(wait.client);
+  backend_watcher_.watch(wait.backend);
+  const Context context{*this, sides_, facts_, services_, *snapshot_, listener_, ready_};
+  timer_.set(deadline(phase_, context, entered_));
+}
+
+void Connection::watch_descriptors() {
+  const int client = sides_.client ? sides_.client->descriptor() : -1;
+  const int backend = sides_.backend ? sides_.backend->descriptor() : -1;
+  if (client != std::exchange(watched_client_, client)) client_watcher_.attach(client);
+  if (backend != std::exchange(watched_backend_, backend)) backend_watcher_.attach(backend);
+}
+
+void Connection::finish(CloseReason reason) {
+  buried_ = true;
+  close_reason_ = reason;
+  timer_.stop();
+  client_watcher_.attach(-1);
+  backend_watcher_.attach(-1);
+  count_end(reason);
+  log_end(reason);
+  phase_.emplace<Shutdown>(Shutdown{reason});  // frees what the phase held: its place in a queue, its server
+  services_.host.bury(*this);
+}
+
+void Connection::count_end(CloseReason reason) {
+  ListenerMetrics& metrics = *listener_.metrics;
+  metrics.closed[static_cast<std::size_t>(reason)].add();
+  metrics.connection_duration.observe(services_.host.now() - facts_.accepted);
+  if (listener_.tls) count_handshake_end(metrics, facts_, reason);
+}
+
+void Connection::log_end(CloseReason reason) {
+  write_access_line(services_, listener_, facts_, name(phase_), reason, services_.host.now());
+}
+
+}  // namespace headgate

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "base/close_reason.h"
+#include "connection/phase.h"
+#include "connection/services.h"
+#include "event/io_watcher.h"
+#include "event/timer.h"
+
+namespace headgate {
+
+/// One connection, from accept to close.
+///
+/// Owned by its worker, which destroys it at the end of the turn in which it was buried. Loop thread only.
+/// Every function that may end it is the last thing its caller does: when it returns, the connection may be
+/// buried.
+class Connection {
+ public:
+  /// A connection just accepted; `client` is a plain stream.
+  Connection(Services& services, std::shared_ptr<WorkerSnapshot> snapshot, ListenerState& listener,
+             std::unique_ptr<Stream> client, Facts facts);
+  /// A connection that was in relay in another process.
+  Connection(Services& services, std::shared_ptr<WorkerSnapshot> snapshot, ListenerState& listener,
+             Sides sides, Facts facts, Relay relay);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  /// Takes the first step; later also the step for work that no descriptor announces.
+  void resume();
+  /// The admission queue says: go on, or end.
+  void turn_granted();
+  void turn_refused();
+  /// A handshake step ran beside the loop and gives the stream back.
+  void step_finished(std::unique_ptr<Stream> client, IoStatus status, Duration cpu);
+  /// Sends session tickets that were held back for the first answer.
+  void flush_held_back();
+  /// Ends it now, whatever it is doing: drain, shutdown of the process, a peer that may no longer be there.
+  void end(CloseReason reason);
+
+  [[nodiscard]] const Facts& facts() const { return facts_; }
+  [[nodiscard]] const Phase& phase() const { return phase_; }
+  [[nodiscard]] const ListenerState& listener() const { return listener_; }
+  [[nodiscard]] const WorkerSnapshot& snapshot() const { return *snapshot_; }
+  [[nodiscard]] bool is_buried() const { return buried_; }
+  [[nodiscard]] CloseReason close_reason() const { return close_reason_; }
+  /// What it waits for.
+  [[nodiscard]] Wait waiting() const { return waiting_; }
+  /// The two streams, for handing a connection in relay over to another process.
+  [[nodiscard]] Sides& sides() { return sides_; }
+  /// Ends it without touching its streams' peers: they were handed over. Worker only.
+  void let_go();
+
+  /// Keeps its place among the listener's connections until it ends.
+  void take_place(std::unique_ptr<ListenerPlace> place) { place_ = std::move(place); }
+
+  std::size_t slot = 0;    ///< Its index in the worker's list of connections. The worker's alone.
+  bool flush_due = false;  ///< In the worker's list of streams to flush. The worker's alone.
+
+  /// Called by the timer; by tests when they have moved the clock.
+  void deadline_passed();
+
+ private:
+  Connection(Services& services, std::shared_ptr<WorkerSnapshot> snapshot, ListenerState& listener,
+             Sides sides, Facts facts, Phase first);
+  static void client_ready(void* self, Interest ready);
+  static void backend_ready(void* self, Interest ready);
+  static void timer_fired(void* self);
+
+  void drive();
+  void enter(Phase next);
+  void arm(const Wait& wait);
+  void watch_descriptors();
+  void finish(CloseReason reason);
+  void count_end(CloseReason reason);
+  void log_end(CloseReason reason);
+
+  Services& services_;
+  std::shared_ptr<WorkerSnapshot> snapshot_;
+  ListenerState& listener_;
+  std::unique_ptr<ListenerPlace> place_;  // where the listener has limits
+  Facts facts_;
+  Sides sides_;  // before the watchers: watching ends before a descriptor is closed
+  IoWatcher client_watcher_, backend_watcher_;
+  Timer timer_;
+  Phase phase_;
+  TimePoint entered_;
+  Ready ready_;
+  Wait waiting_;
+  int watched_client_ = -1, watched_backend_ = -1;  // the descriptors that the watchers are attached to
+  bool buried_ = false;
+  CloseReason close_reason_ = CloseReason::kFinished;
+};
+
+}  // namespace headgate

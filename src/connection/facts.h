@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/close_reason.h"
+#include "base/units.h"
+#include "net/source_address.h"
+#include "tls/peer_identity.h"
+
+namespace headgate {
+
+/// What TLS settled on. The views point to constants.
+struct TlsFacts {
+  std::string_view version;   ///< "TLSv1.3"; empty: no TLS.
+  std::string_view group;     ///< "x25519"; empty where no key was exchanged.
+  std::string_view cipher;    ///< IANA name.
+  std::string_view key_type;  ///< Of our certificate: "EC-P-256", "RSA-2048".
+  bool resumed = false;
+};
+
+/// Where the time of a handshake went. `total` starts when the connection is accepted.
+struct HandshakeTimes {
+  Duration total{}, queue{}, cpu{}, peer_wait{};
+};
+
+/// What is known of a connection: for routing, for the log line and for /connections.json. Loop thread of its
+/// worker.
+struct Facts {
+  std::uint64_t id = 0;  ///< Unique within the process.
+  SourceAddress client;
+  TimePoint accepted{};
+  std::uint64_t bytes_from_client = 0;  ///< Plaintext.
+  std::uint64_t bytes_to_client = 0;
+  std::string server_name;  ///< The name the client asked for.
+  std::string alpn;         ///< What was negotiated; for passthrough, what the client would like most.
+  TlsFacts tls;
+  std::unique_ptr<PeerIdentity> peer;
+  std::string_view backend,
+      server;  ///< As configured; empty before they are chosen. The snapshot holds them.
+  HandshakeFailure failure = HandshakeFailure::kNone;
+  std::int16_t alert = -1;  ///< Sent or received in a handshake that failed.
+  bool probe = false;       ///< Comes from a source that is listed as a probe.
+  std::string detail;       ///< The sentence for the operator when something failed.
+};
+
+}  // namespace headgate

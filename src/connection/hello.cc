@@ -1,0 +1,126 @@
+#include <string_view>
+
+#include "connection/gather.h"
+#include "connection/phase.h"
+#include "tls/alert.h"
+#include "tls/client_hello.h"
+#include "tls/handshake_failure.h"
+
+namespace headgate {
+namespace {
+
+// A ClientHello and what a client may send behind it without waiting; a TLS 1.3 client waits.
+constexpr std::size_t kMaxReceivedBytes = kMaxClientHelloBytes + 4096;
+
+constexpr std::string_view kHttpAnswer =
+    "HTTP/1.1 400 Bad Request\r\n"
+    "Content-Type: text/plain\r\n"
+    "Content-Length: 59\r\n"
+    "Connection: close\r\n"
+    "\r\n"
+    "This port speaks TLS: use https:// in place of http:// here";
+
+Step refuse(Context& context, CloseReason reason, HandshakeFailure failure, std::string detail) {
+  context.facts.failure = failure;
+  context.facts.detail = std::move(detail);
+  return Phase(Shutdown{reason});
+}
+
+Step refuse_with_alert(Context& context, CloseReason reason, HandshakeFailure failure, Alert alert,
+                       std::string detail) {
+  context.sides.client->write(fatal_alert_record(alert));
+  context.facts.alert = static_cast<std::int16_t>(alert);
+  return refuse(context, reason, failure, std::move(detail));
+}
+
+Step refuse_http(Context& context) {
+  context.sides.client->write(std::as_bytes(std::span(kHttpAnswer)));
+  return refuse(context, CloseReason::kPlaintextHttp, HandshakeFailure::kPlaintextHttp,
+                "plain HTTP on a TLS port");
+}
+
+void count_dry_runs(const ClientHello& hello, ListenerState& listener) {
+  for (const auto& policy : listener.policy->config.tls->dry_run) {
+    if (policy == "tls13_only" && tls13_only_would_refuse(hello))
+      listener.metrics->would_refuse_tls13_only.add();
+    if (policy == "pq_only" && pq_only_would_refuse(hello)) listener.metrics->would_refuse_pq_only.add();
+  }
+}
+
+/// Relays the client's TLS as it came, if a route says so.
+std::optional<Step> pass_through(Hello& phase, const ClientHello& hello, Context& context) {
+  const RouteTable& routes = context.listener.policy->routes;
+  if (!routes.has_passthrough()) return std::nullopt;
+  const auto decision = routes.passthrough({.sni = hello.server_name, .alpn = hello.alpn});
+  if (!decision) return std::nullopt;
+  if (!hello.alpn.empty()) context.facts.alpn = hello.alpn.front();
+  context.sides.client =
+      context.services.transport.unread(std::move(context.sides.client), std::move(phase.received));
+  return connect_to(decision->backend, context);
+}
+
+Step begin_handshake(Hello& phase, const ClientHello& hello, Context& context) {
+  const Selection selection = context.listener.tls->select(hello);
+  if (selection.certificate == nullptr) {
+    return refuse_with_alert(context, CloseReason::kHandshakeFailed, HandshakeFailure::kUnknownName,
+                             Alert::kUnrecognizedName, std::string(selection.why));
+  }
+  const bool beside = context.listener.tls_beside != nullptr && signs_slowly(*selection.certificate);
+  const Drive drive = beside ? Drive::kBesideLoop : Drive::kOnLoop;
+  const config::Limits& limits = context.listener.policy->config.limits;
+  if (limits.handshake_rate > 0 &&
+      !context.listener.policy->tally->take_handshake(limits.handshake_rate, context.services.host.now())) {
+    context.facts.detail = "limits.handshake_rate";
+    return Close{CloseReason::kHandshakeShed};
+  }
+  auto task =
+      std::make_unique<HandshakeTask>(context.services.turns, context.connection, limits.max_handshakes);
+  task->place.turn.work = hello.offers_session ? Work::kResumed : Work::kFull;
+  task->place.turn.beside_the_loop = beside;
+  task->key_share_groups = hello.key_share_groups;
+  auto client =
+      context.services.transport.accept_tls(std::move(context.sides.client), std::move(phase.received),
+                                            context.listener, *selection.certificate, drive);
+  if (!client) {
+    context.facts.detail = client.error().what;
+    return Close{CloseReason::kInternal};
+  }
+  context.sides.client = *std::move(client);
+  return Phase(Handshake{.task = std::move(task)});
+}
+
+}  // namespace
+
+Step step(Hello& phase, Context& context) {
+  if (phase.received.empty() || context.ready.client != Interest::kNone) {
+    const IoStatus status =
+        gather(*context.sides.client, phase.received, context.services.buffers.plaintext, kMaxReceivedBytes);
+    if (status == IoStatus::kWantRead && phase.received.empty()) return Wait{.client = Interest::kRead};
+    if (status == IoStatus::kEnded || status == IoStatus::kFailed) {
+      if (phase.received.empty()) return Close{CloseReason::kProbe};
+      context.facts.failure = HandshakeFailure::kClientLeft;
+      return Close{CloseReason::kClientLeftInHandshake};
+    }
+  }
+  switch (classify_first_bytes(phase.received)) {
+    case FirstBytes::kTls:
+      break;
+    case FirstBytes::kPlainHttp:
+      return refuse_http(context);
+    case FirstBytes::kOther:
+      return refuse_with_alert(context, CloseReason::kNotTls, HandshakeFailure::kNotTls,
+                               Alert::kUnexpectedMessage, "the first bytes are no TLS");
+  }
+  auto hello = parse_client_hello(phase.received);
+  if (!hello && hello.error().kind == ErrorKind::kIncomplete) return Wait{.client = Interest::kRead};
+  if (!hello) {
+    return refuse_with_alert(context, CloseReason::kHandshakeFailed, HandshakeFailure::kProtocolError,
+                             Alert::kDecodeError, hello.error().what);
+  }
+  context.facts.server_name = hello->server_name;
+  count_dry_runs(*hello, context.listener);
+  if (auto passed = pass_through(phase, *hello, context)) return *std::move(passed);
+  return begin_handshake(phase, *hello, context);
+}
+
+}  // namespace headgate

@@ -1,0 +1,175 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/close_reason.h"
+#include "connection/facts.h"
+#include "connection/server_use.h"
+#include "connection/services.h"
+#include "event/loop.h"
+#include "net/starttls/dialogue.h"
+#include "snapshot/worker_snapshot.h"
+
+/// A connection's way, phase by phase, forwards only:
+///
+///   accept > proxy_in > starttls_in > hello > handshake > authorize > route > connect > relay > shutdown
+///
+/// A phase is a struct that owns exactly what that phase needs, and a function step() in the file of its
+/// name. The step goes as far as the bytes at hand allow and returns what should happen; it never blocks,
+/// never closes, never changes the phase. Only Connection::drive() acts on a step.
+namespace headgate {
+
+/// The two streams of a connection. `backend` is null before the connect phase.
+struct Sides {
+  std::unique_ptr<Stream> client;
+  std::unique_ptr<Stream> backend;
+};
+
+/// What woke the connection: what each side is ready for, as far as is known.
+struct Ready {
+  Interest client = Interest::kNone;
+  Interest backend = Interest::kNone;
+};
+
+/// What a step works on besides its phase. Borrowed for the length of the step.
+struct Context {
+  Connection& connection;
+  Sides& sides;
+  Facts& facts;
+  Services& services;
+  WorkerSnapshot& snapshot;
+  ListenerState& listener;
+  Ready ready;
+};
+
+/// Decides whether the source may connect at all, and what it has to say first.
+struct Accept {};
+
+/// Waits for the PROXY header that the listener's known proxies send first.
+struct ProxyIn {
+  std::vector<std::byte> received;
+};
+
+/// Answers the protocol's own request for TLS: PostgreSQL's SSLRequest, SMTP's STARTTLS.
+struct StarttlsIn {
+  std::unique_ptr<StarttlsDialogue> dialogue;
+  std::vector<std::byte> received;
+  bool spoken_to = false;  ///< The client has said something: it is no probe.
+};
+
+/// Collects the ClientHello, and decides by it: certificate, passthrough, refusal.
+struct Hello {
+  std::vector<std::byte> received;
+};
+
+/// What lives as long as the handshake: its place in the admission queue, and where its time goes.
+struct HandshakeTask {
+  HandshakeTask(Turns& turns, Connection& connection, std::uint32_t most) : place(turns, connection, most) {}
+  TurnHolder place;
+  bool first_step = true;
+  bool running_beside = false;
+  IoStatus beside_status = IoStatus::kWantRead;  ///< Of the step that ran beside the loop.
+  bool beside_finished = false;
+  TimePoint waiting_since{};
+  HandshakeTimes times;
+  std::vector<std::uint16_t> key_share_groups;  ///< Offered by the client: tells a HelloRetryRequest.
+};
+
+/// Drives SSL_do_handshake() until it is done, with a turn of the admission queue before the step that costs
+/// CPU.
+struct Handshake {
+  std::unique_ptr<HandshakeTask> task;
+};
+
+/// Checks the peer against the listener's policy, once more and for resumed sessions too.
+struct Authorize {};
+
+/// Finds the backend.
+struct FindRoute {};
+
+/// Where connecting stands. `started` is when the attempt at hand began.
+struct Dial {
+  enum class Stage : std::uint8_t { kPick, kConnecting, kSecuring, kAwaitingGreeting };
+  BackendState* backend = nullptr;
+  Stage stage = Stage::kPick;
+  int attempts = 0;
+  bool attempt_timed_out = false;
+  ConnectFailure last_failure = ConnectFailure::kOther;
+  TimePoint started{};
+  std::vector<Tried> tried;
+  std::optional<Choice> choice;
+  std::vector<std::byte> greeting;  ///< What a server that speaks first has said so far.
+};
+
+/// One attempt after the other, until a server is connected and secured.
+struct Connect {
+  std::unique_ptr<Dial> dial;
+};
+
+/// One direction of the relay.
+struct Flow {
+  bool ended = false;     ///< The source has ended.
+  bool finished = false;  ///< And the destination has been told.
+};
+
+/// Moves plaintext both ways until both directions have ended.
+struct Relay {
+  ServerUse server;
+  Flow to_backend, to_client;
+  TimePoint last_byte{};
+  TimePoint half_closed{};  ///< When the first direction ended; zero: neither has.
+  bool cut_short = false;   ///< The client's TLS ended without close_notify.
+};
+
+/// Lets the client read our last bytes (an alert, a 400) before the descriptor closes: FIN, then what it
+/// still sends is read and dropped, for at most timeouts.shutdown.
+struct Shutdown {
+  CloseReason reason;
+};
+
+using Phase = std::variant<Accept, ProxyIn, StarttlsIn, Hello, Handshake, Authorize, FindRoute, Connect,
+                           Relay, Shutdown>;
+
+/// Stay in this phase until a side is ready as asked, or the phase's deadline passes.
+struct Wait {
+  Interest client = Interest::kNone;
+  Interest backend = Interest::kNone;
+};
+/// End the connection now; `reason` is the word in the log line and in the metric.
+struct Close {
+  CloseReason reason;
+};
+using Step = std::variant<Wait, Phase, Close>;
+
+Step step(Accept& phase, Context& context);
+Step step(ProxyIn& phase, Context& context);
+Step step(StarttlsIn& phase, Context& context);
+Step step(Hello& phase, Context& context);
+Step step(Handshake& phase, Context& context);
+Step step(Authorize& phase, Context& context);
+Step step(FindRoute& phase, Context& context);
+Step step(Connect& phase, Context& context);
+Step step(Relay& phase, Context& context);
+Step step(Shutdown& phase, Context& context);
+
+/// The client's address is certain: takes its place among the listener's connections, or says why there is
+/// none. `received` was read from the client already.
+[[nodiscard]] Step admit(std::vector<std::byte> received, Context& context);
+/// The connect phase for the backend of that name.
+[[nodiscard]] Step connect_to(std::string_view backend, Context& context);
+
+/// "handshake", "relay", ...: the word in logs, in metrics and in /connections.json.
+[[nodiscard]] std::string_view name(const Phase& phase);
+
+/// When the phase times out, if nothing happens until then. TimePoint::max(): never.
+[[nodiscard]] TimePoint deadline(const Phase& phase, const Context& context, TimePoint entered);
+/// The end that a passed deadline means. Nothing: only one attempt of the phase is over, and its step goes
+/// on.
+[[nodiscard]] std::optional<CloseReason> timed_out(Phase& phase, const Context& context, TimePoint now);
+
+}  // namespace headgate

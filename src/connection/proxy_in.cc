@@ -1,0 +1,28 @@
+#include "connection/gather.h"
+#include "connection/phase.h"
+#include "net/proxy_protocol.h"
+
+namespace headgate {
+Step step(ProxyIn& phase, Context& context) {
+  const IoStatus status =
+      gather(*context.sides.client, phase.received, context.services.buffers.plaintext, kMaxProxyHeaderBytes);
+  if (status == IoStatus::kWantRead) return Wait{.client = Interest::kRead};
+  if (status != IoStatus::kDone) {
+    return Close{phase.received.empty() ? CloseReason::kProbe : CloseReason::kProxyHeaderMalformed};
+  }
+  auto header = parse_proxy_header(phase.received);
+  if (!header && header.error().kind == ErrorKind::kIncomplete &&
+      phase.received.size() < kMaxProxyHeaderBytes) {
+    return Wait{.client = Interest::kRead};
+  }
+  if (!header) {
+    context.facts.detail = header.error().what;
+    return Close{CloseReason::kProxyHeaderMalformed};
+  }
+  if (header->facts.source) context.facts.client = SourceAddress(*header->facts.source);
+  phase.received.erase(phase.received.begin(),
+                       phase.received.begin() + static_cast<std::ptrdiff_t>(header->size_bytes));
+  return admit(std::move(phase.received), context);
+}
+
+}  // namespace headgate

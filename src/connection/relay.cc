@@ -1,0 +1,152 @@
+#include <algorithm>
+
+#include "connection/connection.h"
+#include "connection/phase.h"
+
+namespace headgate {
+namespace {
+
+// One bulk flow may move this much in a turn before the other connections of the worker get theirs: some 100
+// us of AES-GCM and copying.
+constexpr std::size_t kTurnBytes = 256 * 1024;
+
+/// Why a pump stopped.
+enum class Pumped : std::uint8_t {
+  kDrained,     ///< The source has nothing more for now.
+  kFull,        ///< The destination has not taken everything: wait until it is writable.
+  kTurnIsOver,  ///< There may be more: go on in the next turn.
+  kEnded,       ///< The source ended.
+  kSourceFailed,
+  kDestinationFailed,
+};
+
+/// Moves what there is from `from` to `to`, at most kTurnBytes; `moved` says how much.
+Pumped pump(Stream& from, Stream& to, std::span<std::byte> room, std::uint64_t& moved) {
+  std::size_t left = kTurnBytes;
+  while (left > 0) {
+    const ReadResult got = from.read(room);
+    if (got.status == IoStatus::kWantRead) return Pumped::kDrained;
+    if (got.status == IoStatus::kEnded) return Pumped::kEnded;
+    if (got.status != IoStatus::kDone) return Pumped::kSourceFailed;
+    moved += got.size_bytes;
+    left -= std::min(left, got.size_bytes);
+    const IoStatus sent = to.write(room.first(got.size_bytes));
+    if (sent == IoStatus::kFailed) return Pumped::kDestinationFailed;
+    if (sent == IoStatus::kWantWrite) return Pumped::kFull;
+    if (got.drained) return Pumped::kDrained;
+  }
+  return Pumped::kTurnIsOver;
+}
+
+CloseReason reason_of(const Stream& stream, Side side) {
+  const bool client = side == Side::kClient;
+  switch (stream.failure().kind) {
+    case FailureKind::kReset:
+    case FailureKind::kTimedOut:
+      return client ? CloseReason::kClientReset : CloseReason::kBackendReset;
+    case FailureKind::kTruncated:
+      return client ? CloseReason::kClientTruncated : CloseReason::kBackendTruncated;
+    case FailureKind::kPeerAlert:
+    case FailureKind::kProtocol:
+      return client ? CloseReason::kClientProtocolError : CloseReason::kBackendProtocolError;
+    case FailureKind::kNone:
+    case FailureKind::kSystem:
+      return CloseReason::kInternal;
+  }
+  return CloseReason::kInternal;
+}
+
+/// One side broke: the other one hears a reset, so that it cannot take this for an end in order.
+Close broken(Context& context, Side side) {
+  const bool client = side == Side::kClient;
+  const Stream& stream = client ? *context.sides.client : *context.sides.backend;
+  (client ? context.sides.backend : context.sides.client)->reset_on_close();
+  context.facts.detail = stream.failure().what;
+  context.facts.alert = static_cast<std::int16_t>(stream.failure().alert);
+  return Close{reason_of(stream, side)};
+}
+
+/// One direction as the step sees it.
+struct Way {
+  Flow& flow;
+  Stream& from;
+  Stream& to;
+  Side source, destination;
+  std::uint64_t& total_bytes;
+  Direction direction;
+};
+
+/// Carries one direction as far as it goes. Nothing: it waits.
+std::optional<Close> carry(const Way& way, bool readable, bool writable, Relay& relay, Context& context) {
+  if (way.to.unsent_bytes() > 0) {
+    if (!writable) return std::nullopt;
+    const IoStatus flushed = way.to.flush();
+    if (flushed == IoStatus::kFailed) return broken(context, way.destination);
+    if (flushed == IoStatus::kWantWrite) return std::nullopt;
+    readable = true;
+  }
+  if (!way.flow.ended && (readable || way.from.has_buffered())) {
+    std::uint64_t moved = 0;
+    const Pumped pumped = pump(way.from, way.to, context.services.buffers.plaintext, moved);
+    if (moved > 0) {
+      way.total_bytes += moved;
+      context.listener.metrics->bytes[static_cast<std::size_t>(way.direction)].add(moved);
+      relay.last_byte = context.services.host.now();
+    }
+    if (pumped == Pumped::kSourceFailed) return broken(context, way.source);
+    if (pumped == Pumped::kDestinationFailed) return broken(context, way.destination);
+    if (pumped == Pumped::kTurnIsOver && way.from.has_buffered()) {
+      context.services.host.call_again(context.connection);
+    }
+    way.flow.ended = pumped == Pumped::kEnded;
+  }
+  if (way.flow.ended && !way.flow.finished) {
+    if (way.from.ended_without_notice() && way.source == Side::kBackend) {
+      // A backend's response that may lack its end must not look whole to the client.
+      context.sides.client->reset_on_close();
+      return Close{CloseReason::kBackendTruncated};
+    }
+    relay.cut_short = relay.cut_short || way.from.ended_without_notice();
+    const IoStatus ended = way.to.end_writing();
+    if (ended == IoStatus::kFailed) return broken(context, way.destination);
+    way.flow.finished = ended == IoStatus::kDone;
+    if (relay.half_closed == TimePoint{}) relay.half_closed = context.services.host.now();
+  }
+  return std::nullopt;
+}
+
+/// A side is read while its direction is open and the other side has taken everything, and written while it
+/// has not taken everything. So a slow reader makes Headgate keep one write's worth of bytes, kMaxWriteBytes,
+/// and no more.
+Interest interest_in(const Stream& side, const Flow& from_side, const Flow& to_side, const Stream& other) {
+  const bool read = !from_side.ended && other.unsent_bytes() == 0;
+  const bool write = side.unsent_bytes() > 0 || (to_side.ended && !to_side.finished);
+  return (read ? Interest::kRead : Interest::kNone) | (write ? Interest::kWrite : Interest::kNone);
+}
+
+}  // namespace
+
+Step step(Relay& relay, Context& context) {
+  Stream& client = *context.sides.client;
+  Stream& backend = *context.sides.backend;
+  const Ready ready = context.ready;
+  const Way ways[] = {
+      {relay.to_backend, client, backend, Side::kClient, Side::kBackend, context.facts.bytes_from_client,
+       Direction::kFromClient},
+      {relay.to_client, backend, client, Side::kBackend, Side::kClient, context.facts.bytes_to_client,
+       Direction::kToClient},
+  };
+  const bool client_readable = includes(ready.client, Interest::kRead);
+  const bool client_writable = includes(ready.client, Interest::kWrite);
+  const bool backend_readable = includes(ready.backend, Interest::kRead);
+  const bool backend_writable = includes(ready.backend, Interest::kWrite);
+  if (const auto close = carry(ways[0], client_readable, backend_writable, relay, context)) return *close;
+  if (const auto close = carry(ways[1], backend_readable, client_writable, relay, context)) return *close;
+  if (relay.to_backend.finished && relay.to_client.finished) {
+    return Close{relay.cut_short ? CloseReason::kClientTruncated : CloseReason::kFinished};
+  }
+  return Wait{.client = interest_in(client, relay.to_backend, relay.to_client, backend),
+              .backend = interest_in(backend, relay.to_client, relay.to_backend, client)};
+}
+
+}  // namespace headgate

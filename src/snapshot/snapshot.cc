@@ -1,0 +1,69 @@
+#include "snapshot/snapshot.h"
+
+namespace headgate {
+namespace {
+
+std::shared_ptr<const ListenerPolicy> build_listener(const config::Listener& config,
+                                                     const ListenerPolicy* before, WallTime now,
+                                                     Diagnostics& faults) {
+  std::shared_ptr<const ListenerTls> tls;
+  if (config.tls) {
+    tls = ListenerTls::load(config, before != nullptr ? before->tls.get() : nullptr, now, faults);
+    if (!tls) return nullptr;
+  }
+  return std::make_shared<const ListenerPolicy>(ListenerPolicy{
+      .config = config,
+      .access = AccessRules(config.allow, config.deny),
+      .probes = NetworkSet(config.probes),
+      .proxies = NetworkSet(config.proxy_protocol ? config.proxy_protocol->from : std::vector<Network>()),
+      .routes = RouteTable(config),
+      .tls = std::move(tls),
+      .tally = before != nullptr ? before->tally : std::make_shared<ListenerTally>()});
+}
+
+std::optional<BackendPolicy> build_backend(const config::Backend& config, ServerDirectory& directory,
+                                           WallTime now, Diagnostics& faults) {
+  auto group = BackendGroup::build(config, directory);
+  if (!group) {
+    faults.push_back({Severity::kError, "backends." + config.name, group.error().what});
+    return std::nullopt;
+  }
+  BackendPolicy policy{.group = *std::move(group), .tls = nullptr};
+  if (config.tls) {
+    policy.tls = BackendTls::load(config, now, faults);
+    if (!policy.tls) return std::nullopt;
+  }
+  return policy;
+}
+
+}  // namespace
+
+std::shared_ptr<const Snapshot> Snapshot::build(const config::Config& config, const Snapshot* previous,
+                                                ServerDirectory& directory, WallTime now,
+                                                Diagnostics& faults) {
+  auto snapshot = std::make_shared<Snapshot>();
+  snapshot->generation = previous != nullptr ? previous->generation + 1 : 1;
+  snapshot->config = config;
+  bool whole = true;
+  for (const auto& listener : config.listeners) {
+    const ListenerPolicy* before = previous != nullptr ? previous->find_listener(listener.name) : nullptr;
+    auto policy = build_listener(listener, before, now, faults);
+    whole = whole && policy != nullptr;
+    snapshot->listeners.push_back(std::move(policy));
+  }
+  for (const auto& [name, backend] : config.backends) {
+    auto policy = build_backend(backend, directory, now, faults);
+    whole = whole && policy.has_value();
+    if (policy) snapshot->backends.emplace(name, *std::move(policy));
+  }
+  return whole ? snapshot : nullptr;
+}
+
+const ListenerPolicy* Snapshot::find_listener(std::string_view name) const {
+  for (const auto& listener : listeners) {
+    if (listener->config.name == name) return listener.get();
+  }
+  return nullptr;
+}
+
+}  // namespace headgate

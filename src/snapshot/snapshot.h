@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/group.h"
+#include "backend/server.h"
+#include "config/config.h"
+#include "snapshot/access_rules.h"
+#include "snapshot/listener_tally.h"
+#include "snapshot/route_table.h"
+#include "tls/client_context.h"
+#include "tls/diagnostic.h"
+#include "tls/listener_tls.h"
+
+namespace headgate {
+
+/// A listener as one configuration has it. Immutable but for the tally; shared by all workers.
+struct ListenerPolicy {
+  config::Listener config;
+  AccessRules access;
+  NetworkSet probes;   ///< Sources whose connections count as probes.
+  NetworkSet proxies;  ///< Sources that must send a PROXY header.
+  RouteTable routes;
+  std::shared_ptr<const ListenerTls> tls;  ///< nullptr: plaintext in.
+  std::shared_ptr<ListenerTally> tally;
+};
+
+/// A backend as one configuration has it.
+struct BackendPolicy {
+  std::shared_ptr<const BackendGroup> group;
+  std::shared_ptr<const BackendTls> tls;  ///< nullptr: plaintext to the servers.
+};
+
+/// What a reload replaces together: configuration, certificates, groups, routes, access rules. Immutable. A
+/// connection keeps the snapshot it began with alive.
+struct Snapshot {
+  std::uint64_t generation = 0;
+  config::Config config;
+  std::vector<std::shared_ptr<const ListenerPolicy>> listeners;
+  std::map<std::string, BackendPolicy> backends;
+
+  /// Loads everything that `config` names. What is unchanged is taken from `previous` (nullptr: none). Every
+  /// fault goes to `faults`; nullptr when one of them is an error. Reads files; supervisor only.
+  [[nodiscard]] static std::shared_ptr<const Snapshot> build(const config::Config& config,
+                                                             const Snapshot* previous,
+                                                             ServerDirectory& directory, WallTime now,
+                                                             Diagnostics& faults);
+
+  /// nullptr when there is none of that name.
+  [[nodiscard]] const ListenerPolicy* find_listener(std::string_view name) const;
+};
+
+}  // namespace headgate

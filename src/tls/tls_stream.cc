@@ -1,0 +1,145 @@
+#include "tls/tls_stream.h"
+
+#include <utility>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include "tls/context.h"
+
+namespace headgate {
+
+TlsStream::TlsStream(SslPtr ssl, std::unique_ptr<HandshakeNotes> notes, Fd fd, Buffers& buffers,
+                     TakeOver take_over, std::vector<std::byte> received)
+    : wire_(std::move(fd), buffers, std::move(received)), notes_(std::move(notes)), ssl_(std::move(ssl)) {
+  BioPtr bio = wire_.make_bio();
+  BIO_up_ref(bio.get());
+  SSL_set0_wbio(ssl_.get(), bio.get());
+  SSL_set0_rbio(ssl_.get(), bio.release());
+  if (take_over == TakeOver::kWhenPossible) {
+    secrets_ = std::make_unique<SecretCapture>();
+    headgate::set_keylog_sink(ssl_.get(), &TlsStream::on_secret, this);
+  }
+}
+
+TlsStream::~TlsStream() = default;
+
+IoStatus TlsStream::handshake() {
+  forget_earlier_errors();
+  wire_.open();
+  const IoStatus status = answer(SSL_do_handshake(ssl_.get()));
+  if (status != IoStatus::kDone) return settled(status);
+  handshake_done_ = true;
+  // The tickets need not wake the client by themselves: they leave with the first answer, or with flush().
+  wire_.settle_holding_output();
+  holds_back_ = wire_.unsent_bytes() > 0;
+  return IoStatus::kDone;
+}
+
+ReadResult TlsStream::read(std::span<std::byte> into) {
+  forget_earlier_errors();
+  wire_.open();
+  std::size_t total = 0;
+  IoStatus status = IoStatus::kDone;
+  while (total < into.size()) {
+    std::size_t size = 0;
+    status = answer(SSL_read_ex(ssl_.get(), into.data() + total, into.size() - total, &size));
+    if (status != IoStatus::kDone) break;
+    total += size;
+  }
+  const bool drained = wire_.drained() && !wire_.has_kept();
+  // Bytes first: how the stream ended or broke is told again by the next call.
+  if (total > 0) {
+    const bool broken = settled(IoStatus::kDone) == IoStatus::kFailed;
+    return {broken ? IoStatus::kFailed : IoStatus::kDone, broken ? 0 : total, drained};
+  }
+  return {settled(status), 0, drained};
+}
+
+bool TlsStream::has_buffered() const {
+  return wire_.has_kept() || SSL_has_pending(ssl_.get()) == 1;
+}
+
+IoStatus TlsStream::write(std::span<const std::byte> bytes) {
+  forget_earlier_errors();
+  wire_.open();
+  std::size_t written = 0;
+  return settled(answer(SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &written)));
+}
+
+IoStatus TlsStream::flush() {
+  wire_.open();
+  return settled(IoStatus::kDone);
+}
+
+IoStatus TlsStream::end_writing() {
+  if (!std::exchange(ended_writing_, true) && handshake_done_) {
+    forget_earlier_errors();
+    wire_.open();
+    SSL_shutdown(ssl_.get());
+    forget_earlier_errors();
+  }
+  const IoStatus status = flush();
+  if (status == IoStatus::kDone) send_end(wire_.descriptor());
+  return status;
+}
+
+void TlsStream::reset_on_close() {
+  set_reset_on_close(wire_.descriptor());
+}
+
+IoStatus TlsStream::answer(int returned) {
+  TlsAnswer answer = tls_answer(ssl_.get(), returned, wire_.io_error());
+  if (answer.status != IoStatus::kFailed) return answer.status;
+  if (answer.failure.kind == FailureKind::kTruncated && handshake_done_) {
+    truncated_ = true;
+    return IoStatus::kEnded;
+  }
+  failure_ = std::move(answer.failure);
+  error_code_ = answer.error_code;
+  if (failure_.alert < 0) failure_.alert = notes_->alert_sent;
+  return IoStatus::kFailed;
+}
+
+// Sends what the call wrote, alerts included; a socket that fails here matters only if the call itself did
+// not fail.
+IoStatus TlsStream::settled(IoStatus status) {
+  holds_back_ = false;
+  const IoStatus sent = wire_.settle();
+  if (sent == IoStatus::kFailed && status != IoStatus::kFailed && status != IoStatus::kEnded) {
+    failure_ = failure_of_errno("send", wire_.io_error());
+    return IoStatus::kFailed;
+  }
+  if (status == IoStatus::kDone && sent == IoStatus::kWantWrite) return IoStatus::kWantWrite;
+  return status;
+}
+
+void TlsStream::on_secret(void* owner, const char* line) {
+  static_cast<TlsStream*>(owner)->secrets_->on_keylog_line(line);
+}
+
+LayerReason TlsStream::can_hand_over(const AeadContexts& contexts) const {
+  if (!secrets_) return LayerReason::kConfigured;
+  if (SSL_version(ssl_.get()) != TLS1_3_VERSION) return LayerReason::kTls12;
+  const auto suite = find_record_suite(SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl_.get())));
+  if (!suite || !contexts.supports(*suite) || !secrets_->complete()) return LayerReason::kUnsupportedCipher;
+  // Bytes inside OpenSSL cannot be had back: those behind the Finished must still be in the wire.
+  return SSL_has_pending(ssl_.get()) == 0 ? LayerReason::kDefault : LayerReason::kBufferedInput;
+}
+
+RecordStreamState TlsStream::hand_over() {
+  const RecordSuite suite =
+      *find_record_suite(SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl_.get())));
+  RecordStreamState state;
+  state.socket = wire_.release();
+  state.role = TlsRole::kServer;
+  // What the last call wrote are session tickets, and they were records under the application keys.
+  state.sending = {
+      .suite = suite, .secret = std::move(secrets_->server), .sequence_number = wire_.records_written()};
+  state.receiving = {.suite = suite, .secret = std::move(secrets_->client), .sequence_number = 0};
+  state.received = wire_.take_kept();
+  state.unsent = wire_.take_unsent();
+  return state;
+}
+
+}  // namespace headgate

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "metrics/worker_metrics.h"
+#include "net/stream.h"
+#include "tls/aead_contexts.h"
+#include "tls/handshake_notes.h"
+#include "tls/openssl_types.h"
+#include "tls/record_stream.h"
+#include "tls/tls_status.h"
+#include "tls/traffic_keys.h"
+#include "tls/wire.h"
+
+namespace headgate {
+
+/// Whether the connection's records may be taken over from OpenSSL when the handshake is done.
+enum class TakeOver : std::uint8_t { kNo, kWhenPossible };
+
+/// A stream on OpenSSL's record layer: every handshake, and the relay wherever the records are not Headgate's
+/// own.
+///
+/// Owns the SSL object and, through the wire, the descriptor. Loop thread only, but for handshake() while
+/// detached.
+class TlsStream final : public Stream {
+ public:
+  /// `ssl` is fresh and has its role set (accept or connect state). `received` comes first, before the
+  /// socket.
+  TlsStream(SslPtr ssl, std::unique_ptr<HandshakeNotes> notes, Fd fd, Buffers& buffers, TakeOver take_over,
+            std::vector<std::byte> received = {});
+  ~TlsStream() override;
+
+  [[nodiscard]] int descriptor() const override { return wire_.descriptor(); }
+  IoStatus handshake() override;
+  ReadResult read(std::span<std::byte> into) override;
+  [[nodiscard]] bool has_buffered() const override;
+  IoStatus write(std::span<const std::byte> bytes) override;
+  IoStatus flush() override;
+  [[nodiscard]] std::size_t unsent_bytes() const override { return holds_back_ ? 0 : wire_.unsent_bytes(); }
+  [[nodiscard]] bool holds_back() const override { return holds_back_; }
+  IoStatus end_writing() override;
+  void reset_on_close() override;
+  [[nodiscard]] const StreamFailure& failure() const override { return failure_; }
+  [[nodiscard]] bool ended_without_notice() const override { return truncated_; }
+
+  /// The library's error code of the last failure, for telling handshake failures apart.
+  [[nodiscard]] unsigned long error_code() const { return error_code_; }
+  [[nodiscard]] SSL* ssl() const { return ssl_.get(); }
+
+  /// Between these two, handshake() uses neither the worker's buffers nor the socket, and another thread may
+  /// call it.
+  void detach() { wire_.detach(); }
+  void attach() { wire_.attach(); }
+
+  /// What OpenSSL's callbacks learned in the handshake.
+  [[nodiscard]] HandshakeNotes& notes() { return *notes_; }
+  [[nodiscard]] const HandshakeNotes& notes() const { return *notes_; }
+
+  /// Why the records stay with OpenSSL, or that they need not. After handshake() said kDone.
+  [[nodiscard]] LayerReason can_hand_over(const AeadContexts& contexts) const;
+  /// Gives everything to a stream that protects the records itself. Only after can_hand_over() said kDefault;
+  /// this stream is dead then. For the server's side of a handshake.
+  [[nodiscard]] RecordStreamState hand_over();
+
+ private:
+  static void on_secret(void* owner, const char* line);
+  IoStatus answer(int returned);
+  IoStatus settled(IoStatus status);
+
+  Wire wire_;  // before ssl_: the SSL uses both while it lives
+  std::unique_ptr<HandshakeNotes> notes_;
+  SslPtr ssl_;
+  std::unique_ptr<SecretCapture> secrets_;  // until the handshake is over
+  StreamFailure failure_;
+  unsigned long error_code_ = 0;
+  bool holds_back_ = false;
+  bool handshake_done_ = false;
+  bool truncated_ = false;
+  bool ended_writing_ = false;
+};
+
+}  // namespace headgate

@@ -1,0 +1,94 @@
+#include "worker/acceptor.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace headgate {
+namespace {
+
+// Accepting is cheap beside what follows, and must not wait for it: but one full backlog may not hold up
+// everybody else for a whole turn either.
+constexpr int kAcceptsPerTurn = 64;
+
+constexpr Duration kPause = std::chrono::milliseconds(100);
+
+Fd open_spare() {
+  return Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+}
+
+struct AcceptOutcome {
+  Fd client;
+  Address source;
+  int error = 0;
+};
+
+AcceptOutcome accept_one(int listening) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  const int fd =
+      ::accept4(listening, reinterpret_cast<sockaddr*>(&storage), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd < 0) return {Fd(), Address(), errno};
+  return {Fd(fd), Address::from_socket(storage, size), 0};
+}
+
+bool ran_out(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+}  // namespace
+
+Acceptor::Acceptor(Loop& loop, Fd socket, Accepted accepted, OutOfDescriptors out_of_descriptors)
+    : socket_(std::move(socket)),
+      spare_(open_spare()),
+      accepted_(std::move(accepted)),
+      out_of_descriptors_(std::move(out_of_descriptors)),
+      watcher_(loop, this, &Acceptor::ready),
+      pause_(loop, this, &Acceptor::pause_over) {
+  watcher_.attach(socket_.number());
+  watcher_.watch(Interest::kRead);
+}
+
+void Acceptor::stop() {
+  watcher_.attach(-1);
+  pause_.stop();
+  socket_.close();
+}
+
+void Acceptor::ready(void* self, Interest) {
+  static_cast<Acceptor*>(self)->accept_some();
+}
+
+void Acceptor::pause_over(void* self) {
+  auto* acceptor = static_cast<Acceptor*>(self);
+  if (!acceptor->spare_) acceptor->spare_ = open_spare();
+  acceptor->watcher_.watch(Interest::kRead);
+}
+
+void Acceptor::accept_some() {
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    AcceptOutcome outcome = accept_one(socket_.number());
+    if (outcome.client) {
+      accepted_(std::move(outcome.client), outcome.source);
+    } else if (ran_out(outcome.error)) {
+      return refuse_one();
+    } else if (outcome.error == EAGAIN || outcome.error == EWOULDBLOCK) {
+      return;
+    }
+    // Anything else is about the one connection that was to be accepted (ECONNABORTED, and errors of its
+    // network).
+  }
+}
+
+void Acceptor::refuse_one() {
+  spare_.close();
+  const bool refused = static_cast<bool>(accept_one(socket_.number()).client);
+  spare_ = open_spare();
+  watcher_.watch(Interest::kNone);
+  pause_.set(Clock::now() + kPause);
+  out_of_descriptors_(refused);
+}
+
+}  // namespace headgate

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "event/io_watcher.h"
+#include "event/timer.h"
+#include "log/log.h"
+#include "net/address.h"
+#include "net/fd.h"
+
+namespace headgate {
+
+/// Accepts on one listening socket of one worker.
+///
+/// When descriptors run out, a spare one is closed to accept and refuse one connection, and accepting pauses
+/// for a moment: nothing spins, and clients hear at once. Loop thread only.
+class Acceptor {
+ public:
+  /// What becomes of an accepted connection.
+  using Accepted = std::function<void(Fd client, const Address& source)>;
+  /// Descriptors ran out: `refused` says whether a connection was refused with the spare one.
+  using OutOfDescriptors = std::function<void(bool refused)>;
+
+  /// `socket` is listening and non-blocking.
+  Acceptor(Loop& loop, Fd socket, Accepted accepted, OutOfDescriptors out_of_descriptors);
+  Acceptor(const Acceptor&) = delete;
+  Acceptor& operator=(const Acceptor&) = delete;
+
+  [[nodiscard]] int descriptor() const { return socket_.number(); }
+  /// Stops accepting for good; what waits in the kernel is reset when the socket closes.
+  void stop();
+
+ private:
+  static void ready(void* self, Interest interest);
+  static void pause_over(void* self);
+  void accept_some();
+  void refuse_one();
+
+  Fd socket_;
+  Fd spare_;  // given up for a moment when no other descriptor is left
+  Accepted accepted_;
+  OutOfDescriptors out_of_descriptors_;
+  IoWatcher watcher_;
+  Timer pause_;
+};
+
+}  // namespace headgate

@@ -1,0 +1,64 @@
+#include "worker/slow_thread.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <ctime>
+#include <utility>
+
+namespace headgate {
+namespace {
+
+// About a tenth of a loop's share when both are busy: enough that handshakes go on under bulk traffic, little
+// enough that a waking loop takes the processor at once.
+constexpr int kNice = 10;
+
+Duration thread_cpu_time() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+}  // namespace
+
+SlowThread::~SlowThread() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+void SlowThread::run(Step step) {
+  ++pending_;
+  {
+    const std::lock_guard lock(mutex_);
+    steps_.push_back(std::move(step));
+  }
+  if (!thread_.joinable()) thread_ = std::thread([this] { work(); });
+  wake_.notify_one();
+}
+
+void SlowThread::work() {
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);
+  for (;;) {
+    std::unique_lock lock(mutex_);
+    wake_.wait(lock, [this] { return stopping_ || !steps_.empty(); });
+    if (stopping_) return;
+    Step step = std::move(steps_.front());
+    steps_.pop_front();
+    lock.unlock();
+    const Duration begin = thread_cpu_time();
+    step.status = step.client->handshake();
+    step.cpu = thread_cpu_time() - begin;
+    // std::function wants something that can be copied.
+    auto done = std::make_shared<Step>(std::move(step));
+    inbox_.post([this, done] {
+      --pending_;
+      finished_(std::move(*done));
+    });
+  }
+}
+
+}  // namespace headgate

@@ -1,0 +1,108 @@
+#include "worker/socket_transport.h"
+
+#include "net/plain_stream.h"
+#include "net/socket.h"
+#include "tls/handshake_failure.h"
+#include "tls/negotiated_facts.h"
+#include "tls/record_stream.h"
+#include "tls/tls_stream.h"
+
+namespace headgate {
+namespace {
+
+/// "app.internal" of "app.internal:8080", "::1" of "[::1]:80"; empty for a unix socket.
+std::string host_of(std::string_view server) {
+  if (server.starts_with("unix:")) return {};
+  std::string_view host = server.substr(0, server.rfind(':'));
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  return std::string(host);
+}
+
+}  // namespace
+
+std::unique_ptr<Stream> SocketTransport::unread(std::unique_ptr<Stream> plain,
+                                                std::vector<std::byte> received) {
+  return std::make_unique<PlainStream>(plain->release_descriptor(), std::move(received));
+}
+
+Result<std::unique_ptr<Stream>> SocketTransport::accept_tls(std::unique_ptr<Stream> plain,
+                                                            std::vector<std::byte> received,
+                                                            ListenerState& listener,
+                                                            const StoredCertificate& certificate,
+                                                            Drive drive) {
+  auto notes = std::make_unique<HandshakeNotes>();
+  ServerContext& context = drive == Drive::kBesideLoop ? *listener.tls_beside : *listener.tls;
+  auto ssl = context.new_ssl(certificate, *notes);
+  if (!ssl) return tl::unexpected(std::move(ssl.error()));
+  const bool ours = listener.policy->config.tls->record_layer == config::RecordLayer::kAuto;
+  return std::make_unique<TlsStream>(*std::move(ssl), std::move(notes), plain->release_descriptor(), buffers_,
+                                     ours ? TakeOver::kWhenPossible : TakeOver::kNo, std::move(received));
+}
+
+void SocketTransport::finish_accept(std::unique_ptr<Stream>& client, ListenerState& listener, Facts& facts) {
+  auto& tls = static_cast<TlsStream&>(*client);
+  const NegotiatedFacts negotiated = negotiated_facts(tls.ssl());
+  facts.tls = {.version = negotiated.version,
+               .group = negotiated.group,
+               .cipher = negotiated.cipher,
+               .key_type = tls.notes().certificate != nullptr ? key_type_word(*tls.notes().certificate)
+                                                              : std::string_view(),
+               .resumed = negotiated.resumed};
+  facts.alpn = negotiated.alpn;
+  facts.peer = peer_identity(tls.ssl(), tls.notes());
+  if (tls.notes().server_hellos > 1) listener.metrics->hello_retry_requests.add();
+  const LayerReason reason = tls.can_hand_over(aead_);
+  const Layer layer = reason == LayerReason::kDefault ? Layer::kHeadgate : Layer::kOpenssl;
+  listener.metrics->record_layer[static_cast<std::size_t>(layer)][static_cast<std::size_t>(reason)].add();
+  if (layer == Layer::kHeadgate) client = std::make_unique<RecordStream>(tls.hand_over(), buffers_, aead_);
+}
+
+void SocketTransport::explain_failure(const Stream& client, Facts& facts) {
+  const auto& tls = static_cast<const TlsStream&>(client);
+  const HandshakeNotes& notes = tls.notes();
+  const StreamFailure& failure = tls.failure();
+  facts.alert = static_cast<std::int16_t>(failure.alert);
+  facts.failure = notes.refusal != HandshakeFailure::kNone ? notes.refusal : failure_of(tls.error_code());
+  facts.detail = notes.refusal_detail.empty() ? failure.what : notes.refusal_detail;
+}
+
+IoStatus SocketTransport::discard(Stream& client, std::span<std::byte> room) {
+  return receive_some(client.descriptor(), room).status;
+}
+
+void SocketTransport::detach(Stream& client) {
+  static_cast<TlsStream&>(client).detach();
+}
+
+void SocketTransport::attach(Stream& client) {
+  static_cast<TlsStream&>(client).attach();
+}
+
+tl::expected<std::unique_ptr<Stream>, int> SocketTransport::dial(const Address& address) {
+  auto connecting = start_connect(address);
+  if (!connecting) return tl::unexpected<int>(connecting.error());
+  return std::make_unique<PlainStream>(*std::move(connecting));
+}
+
+Result<std::unique_ptr<Stream>> SocketTransport::connect_tls(std::unique_ptr<Stream> plain,
+                                                             BackendState& backend, const std::string& server,
+                                                             const Facts& facts) {
+  const config::BackendTls& settings = backend.tls->shared().settings;
+  ServerRequest request{.server = server, .server_name = settings.server_name, .alpn = {}};
+  if (request.server_name == "$sni") request.server_name = facts.server_name;
+  if (request.server_name.empty()) request.server_name = host_of(server);
+  for (const auto& protocol : settings.alpn) {
+    if (protocol != "$alpn") {
+      request.alpn.push_back(protocol);
+    } else if (!facts.alpn.empty()) {
+      request.alpn.push_back(facts.alpn);
+    }
+  }
+  auto notes = std::make_unique<HandshakeNotes>();
+  auto ssl = backend.tls->new_ssl(request, *notes);
+  if (!ssl) return tl::unexpected(std::move(ssl.error()));
+  return std::make_unique<TlsStream>(*std::move(ssl), std::move(notes), plain->release_descriptor(), buffers_,
+                                     TakeOver::kNo);
+}
+
+}  // namespace headgate

@@ -1,0 +1,255 @@
+#include "worker/worker.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <csignal>
+#include <random>
+#include <utility>
+
+#include "net/plain_stream.h"
+
+namespace headgate {
+namespace {
+
+// Long enough for the first answer to a client, which session tickets can travel with; short enough that a
+// client which wants its tickets does not notice.
+constexpr Duration kHoldBack = std::chrono::milliseconds(5);
+
+constexpr Duration kSummaryInterval = std::chrono::seconds(1);
+constexpr Duration kDescriptorWarningInterval = std::chrono::seconds(10);
+
+// One step at work and one waiting, so that the slow thread never idles and the admission queue still
+// decides.
+constexpr std::size_t kSlowSteps = 2;
+
+// Ids are unique among the workers: the index is in the upper bits.
+constexpr int kIndexShift = 48;
+
+/// Signals are the supervisor's.
+void block_signals() {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, nullptr);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Worker>> Worker::make(const Options& options, Log& log, MetricsRegistry& registry) {
+  auto library = LibraryContext::make();
+  if (!library) return tl::unexpected(std::move(library.error()));
+  return std::unique_ptr<Worker>(new Worker(options, *std::move(library), log, registry));
+}
+
+Worker::Worker(const Options& options, std::unique_ptr<LibraryContext> library, Log& log,
+               MetricsRegistry& registry)
+    : options_(options),
+      log_(log),
+      metrics_(registry.loop(options.index)),
+      library_(std::move(library)),
+      inbox_(loop_),
+      transport_(buffers_, *library_),
+      admission_(*this, metrics_),
+      services_{loop_, buffers_, transport_, admission_, *this, log_, limiter_, options.access},
+      turn_(loop_, this, &Worker::before_wait, &Worker::after_wait),
+      flush_timer_(loop_, this, &Worker::flush_due),
+      limiter_timer_(loop_, this, &Worker::limiter_due),
+      slow_thread_(std::make_unique<SlowThread>(
+          inbox_, [this](SlowThread::Step step) { step_finished(std::move(step)); })),
+      next_id_((static_cast<std::uint64_t>(options.index) << kIndexShift) + 1) {}
+
+Worker::~Worker() {
+  stop();
+}
+
+void Worker::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void Worker::stop() {
+  if (!thread_.joinable()) return;
+  post([this] {
+    stopping_ = true;
+    acceptors_.clear();
+    end_all(CloseReason::kCut);
+    loop_.stop();
+  });
+  thread_.join();
+  slow_thread_.reset();
+}
+
+Result<const LibraryContext*> Worker::library_beside() {
+  if (!library_beside_) {
+    auto made = LibraryContext::make();
+    if (!made) return tl::unexpected(std::move(made.error()));
+    library_beside_ = *std::move(made);
+  }
+  return library_beside_.get();
+}
+
+void Worker::run() {
+  block_signals();
+  pthread_setname_np(pthread_self(), ("worker-" + std::to_string(options_.index)).c_str());
+  turn_began_ = Clock::now();
+  log_summaries();
+  loop_.run();
+  empty_morgue();
+}
+
+void Worker::adopt(std::shared_ptr<WorkerSnapshot> snapshot, config::AccessLog access) {
+  snapshot->adopt(snapshot_.get(), std::random_device()());
+  snapshot_ = std::move(snapshot);
+  services_.access = access;
+}
+
+void Worker::listen(BoundSocket socket) {
+  const std::string listener = socket.listener;
+  acceptors_.emplace_back(listener,
+                          std::make_unique<Acceptor>(
+                              loop_, std::move(socket.socket),
+                              [this, listener](Fd client, const Address& source) {
+                                accepted(listener, std::move(client), source);
+                              },
+                              [this, listener](bool refused) { out_of_descriptors(listener, refused); }));
+}
+
+void Worker::close_sockets(const std::function<bool(const std::string&, int)>& stays) {
+  std::erase_if(acceptors_,
+                [&](const auto& entry) { return !stays(entry.first, entry.second->descriptor()); });
+}
+
+void Worker::end_all(CloseReason reason) {
+  for (std::size_t i = connections_.size(); i-- > 0;) connections_[i]->end(reason);
+}
+
+void Worker::take_in(std::unique_ptr<Connection> connection) {
+  connection->slot = connections_.size();
+  connections_.push_back(std::move(connection));
+  connections_.back()->resume();
+}
+
+void Worker::accepted(const std::string& listener_name, Fd client, const Address& source) {
+  ListenerState* listener = snapshot_->find_listener(listener_name);
+  if (listener == nullptr) return;
+  listener->metrics->accepted.add();
+  Facts facts;
+  facts.id = next_id_++;
+  facts.client = SourceAddress(source);
+  facts.accepted = Clock::now();
+  take_in(std::make_unique<Connection>(services_, snapshot_, *listener,
+                                       std::make_unique<PlainStream>(std::move(client)), std::move(facts)));
+}
+
+void Worker::out_of_descriptors(const std::string& listener_name, bool refused) {
+  metrics_.accept_pauses.add();
+  ListenerState* listener = snapshot_->find_listener(listener_name);
+  if (refused && listener != nullptr) {
+    listener->metrics->accepted.add();
+    listener->metrics->closed[static_cast<std::size_t>(CloseReason::kOutOfDescriptors)].add();
+  }
+  if (Clock::now() - last_descriptor_warning_ < kDescriptorWarningInterval) return;
+  last_descriptor_warning_ = Clock::now();
+  log_.error("out of file descriptors: accepting pauses; raise LimitNOFILE or lower limits.max_connections",
+             {{"listener", listener_name}, {"connections", static_cast<std::int64_t>(connections_.size())}});
+}
+
+void Worker::bury(Connection& connection) {
+  beside_.erase(connection.facts().id);
+  morgue_.push_back(&connection);
+}
+
+void Worker::call_again(Connection& connection) {
+  to_call_.push_back(&connection);
+  turn_.stay_awake(true);
+}
+
+void Worker::flush_soon(Connection& connection) {
+  if (connection.flush_due) return;
+  connection.flush_due = true;
+  if (to_flush_.empty()) flush_timer_.set(Clock::now() + kHoldBack);
+  to_flush_.push_back(&connection);
+}
+
+void Worker::run_beside(Connection& connection, std::unique_ptr<Stream> client) {
+  beside_.emplace(connection.facts().id, &connection);
+  slow_thread_->run({.connection = connection.facts().id, .client = std::move(client)});
+}
+
+void Worker::step_finished(SlowThread::Step step) {
+  const auto found = beside_.find(step.connection);
+  if (found == beside_.end()) return;  // the connection has ended: its stream ends here
+  Connection& connection = *found->second;
+  beside_.erase(found);
+  connection.step_finished(std::move(step.client), step.status, step.cpu);
+}
+
+bool Worker::has_room() const {
+  return slow_thread_->pending() < kSlowSteps;
+}
+
+void Worker::flush_due(void* self) {
+  static_cast<Worker*>(self)->flush_held_back();
+}
+
+void Worker::flush_held_back() {
+  for (Connection* connection : std::exchange(to_flush_, {})) {
+    connection->flush_due = false;
+    if (!connection->is_buried()) connection->flush_held_back();
+  }
+}
+
+void Worker::limiter_due(void* self) {
+  static_cast<Worker*>(self)->log_summaries();
+}
+
+void Worker::log_summaries() {
+  for (const auto& summary : limiter_.take_summaries(Clock::now())) {
+    log_.warn(summary.text(), {{"listener", summary.listener}, {"reason", summary.reason}});
+  }
+  limiter_timer_.set(Clock::now() + kSummaryInterval);
+}
+
+// All that was ready has been served: now the handshakes get their slice, then the loop sleeps if nothing is
+// left.
+void Worker::before_wait(void* self) {
+  auto* worker = static_cast<Worker*>(self);
+  worker->call_those_with_work();
+  const bool turns_left = worker->admission_.serve();
+  worker->turn_.stay_awake(turns_left || !worker->to_call_.empty());
+  worker->empty_morgue();
+  worker->account_for_turn(Clock::now());
+}
+
+void Worker::after_wait(void* self) {
+  auto* worker = static_cast<Worker*>(self);
+  worker->turn_began_ = Clock::now();
+}
+
+void Worker::call_those_with_work() {
+  for (Connection* connection : std::exchange(to_call_, {})) {
+    if (!connection->is_buried()) connection->resume();
+  }
+}
+
+void Worker::account_for_turn(TimePoint now) {
+  using std::chrono::duration_cast;
+  using std::chrono::microseconds;
+  metrics_.loop_lag.observe(now - turn_began_);
+  metrics_.busy_us.add(static_cast<std::uint64_t>(duration_cast<microseconds>(now - turn_began_).count()));
+  metrics_.turn_started_us.set(
+      static_cast<std::uint64_t>(duration_cast<microseconds>(now.time_since_epoch()).count()));
+}
+
+void Worker::empty_morgue() {
+  for (Connection* dead : std::exchange(morgue_, {})) {
+    if (dead->flush_due) std::erase(to_flush_, dead);
+    std::erase(to_call_, dead);
+    const std::size_t slot = dead->slot;
+    std::swap(connections_[slot], connections_.back());
+    connections_[slot]->slot = slot;
+    connections_.pop_back();
+  }
+  if (connections_.empty() && connections_.capacity() > 4096) connections_.shrink_to_fit();
+}
+
+}  // namespace headgate

@@ -1,0 +1,131 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "connection/connection.h"
+#include "connection/services.h"
+#include "event/inbox.h"
+#include "event/loop.h"
+#include "event/turn_watcher.h"
+#include "log/failure_limiter.h"
+#include "snapshot/worker_snapshot.h"
+#include "worker/acceptor.h"
+#include "worker/admission.h"
+#include "worker/slow_thread.h"
+#include "worker/socket_transport.h"
+
+namespace headgate {
+
+/// A listening socket and whose it is.
+struct BoundSocket {
+  std::string listener;
+  Fd socket;
+};
+
+/// One core: a thread with its loop, its listening sockets, its connections, its OpenSSL context, its
+/// counters. Written as if it were a process: it shares nothing that is written, and hears of the world
+/// through its inbox.
+///
+/// Made and destroyed by the supervisor's thread; everything marked so runs on the worker's own.
+class Worker final : public Host, private SlowLane {
+ public:
+  struct Options {
+    int index = 0;
+    config::AccessLog access = config::AccessLog::kFailures;
+  };
+
+  /// `log` and `registry` outlive it. Errors: kInvalid when OpenSSL cannot be set up.
+  [[nodiscard]] static Result<std::unique_ptr<Worker>> make(const Options& options, Log& log,
+                                                            MetricsRegistry& registry);
+  /// Ends the thread. Connections that are left are cut.
+  ~Worker() override;
+
+  /// Starts the thread.
+  void start();
+  /// Runs `work` on the worker's thread. Any thread.
+  void post(std::function<void()> work) { inbox_.post(std::move(work)); }
+  /// Ends the loop and waits for the thread. Supervisor.
+  void stop();
+
+  /// The library contexts that a WorkerSnapshot is prepared with. The second is made when first asked for.
+  /// Supervisor.
+  [[nodiscard]] const LibraryContext& library() const { return *library_; }
+  [[nodiscard]] Result<const LibraryContext*> library_beside();
+  [[nodiscard]] int index() const { return options_.index; }
+
+  // On the worker's thread:
+
+  /// Takes over a snapshot; new connections begin with it.
+  void adopt(std::shared_ptr<WorkerSnapshot> snapshot, config::AccessLog access);
+  /// Begins to accept. The listener is found in the snapshot by name.
+  void listen(BoundSocket socket);
+  /// Stops accepting on the sockets of listeners for which `stays` says no.
+  void close_sockets(const std::function<bool(const std::string& listener, int descriptor)>& stays);
+  /// Ends every connection with `reason`.
+  void end_all(CloseReason reason);
+  [[nodiscard]] const std::vector<std::unique_ptr<Connection>>& connections() const { return connections_; }
+  [[nodiscard]] Services& services() { return services_; }
+  [[nodiscard]] SocketTransport& transport() { return transport_; }
+  /// Adds a connection that was in relay in another process.
+  void take_in(std::unique_ptr<Connection> connection);
+
+  // Host
+  [[nodiscard]] TimePoint now() const override { return Clock::now(); }
+  void bury(Connection& connection) override;
+  void call_again(Connection& connection) override;
+  void flush_soon(Connection& connection) override;
+  void run_beside(Connection& connection, std::unique_ptr<Stream> client) override;
+
+ private:
+  Worker(const Options& options, std::unique_ptr<LibraryContext> library, Log& log,
+         MetricsRegistry& registry);
+  static void before_wait(void* self);
+  static void after_wait(void* self);
+  static void flush_due(void* self);
+  static void limiter_due(void* self);
+  [[nodiscard]] bool has_room() const override;
+
+  void run();
+  void accepted(const std::string& listener, Fd client, const Address& source);
+  void step_finished(SlowThread::Step step);
+  void out_of_descriptors(const std::string& listener, bool refused);
+  void flush_held_back();
+  void log_summaries();
+  void empty_morgue();
+  void call_those_with_work();
+  void account_for_turn(TimePoint now);
+
+  Options options_;
+  Log& log_;
+  LoopMetrics& metrics_;
+  std::unique_ptr<LibraryContext> library_, library_beside_;
+  Loop loop_;
+  Inbox inbox_;
+  Buffers buffers_;
+  SocketTransport transport_;
+  FailureLimiter limiter_;
+  Admission admission_;
+  Services services_;
+  TurnWatcher turn_;
+  Timer flush_timer_, limiter_timer_;
+  std::unique_ptr<SlowThread> slow_thread_;
+  std::shared_ptr<WorkerSnapshot> snapshot_;
+  std::vector<std::pair<std::string, std::unique_ptr<Acceptor>>> acceptors_;
+  std::vector<std::unique_ptr<Connection>> connections_;
+  std::vector<Connection*> morgue_;                        // buried in this turn
+  std::vector<Connection*> to_call_;                       // with work that no descriptor announces
+  std::vector<Connection*> to_flush_;                      // holding session tickets back
+  std::unordered_map<std::uint64_t, Connection*> beside_;  // whose step runs on the slow thread
+  std::uint64_t next_id_;
+  TimePoint turn_began_{};
+  TimePoint last_descriptor_warning_{};
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace headgate
