@@ -248,7 +248,7 @@ void add_loops(Families& out, const MetricsRegistry& registry) {
 void add_certificates(Families& out, const ProcessState& state) {
   out.add(Metric::kCertificates, {}, static_cast<std::uint64_t>(state.certificates->size()));
   std::set<std::pair<std::string_view, std::string_view>> seen;
-  for (const CertificateState* one : soonest_expiring(state)) {
+  for (const CertificateReport* one : soonest_expiring(state)) {
     const std::string_view first_name = one->names.empty() ? std::string_view() : one->names.front();
     if (!seen.emplace(one->file, first_name).second) continue;
     out.add(Metric::kCertificateNotBefore, {one->file, first_name}, unix_seconds(one->not_before));
@@ -271,17 +271,17 @@ void add_reload_and_drain(Families& out, const ProcessState& state) {
 }
 
 void add_state(Families& out, const ProcessState& state) {
-  for (const ListenerState& listener : state.listeners) {
+  for (const ListenerReport& listener : state.listeners) {
     out.add(Metric::kKeylogEnabled, {listener.name}, std::uint64_t{listener.keylog});
     if (!listener.ticket_key_since) continue;
     out.add(Metric::kTicketKeyAge, {listener.name}, seconds_since(*listener.ticket_key_since));
   }
-  for (const BackendState& backend : state.backends) {
-    for (const ServerState& server : backend.servers) {
+  for (const BackendReport& backend : state.backends) {
+    for (const ServerReport& server : backend.servers) {
       out.add(Metric::kBackendUp, {backend.name, server.address}, std::uint64_t{server.up});
     }
   }
-  for (const WorkerState& worker : state.workers) {
+  for (const WorkerReport& worker : state.workers) {
     out.add(Metric::kWorkerBusyRatio, {std::to_string(worker.worker)}, worker.busy_ratio);
   }
   out.add(Metric::kLogLinesDropped, {}, state.log_lines_dropped);

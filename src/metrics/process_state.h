@@ -17,7 +17,7 @@
 /// secrets.
 namespace headgate {
 
-struct CertificateState {
+struct CertificateReport {
   std::string file;                ///< The certificate's path, the `certificate` label.
   std::vector<std::string> names;  ///< DNS names and addresses; the first is the `name` label.
   std::string listener;            ///< The first listener that serves it.
@@ -27,7 +27,7 @@ struct CertificateState {
   std::string fault;  ///< Why a newer file of it is refused; empty: none is.
 };
 
-struct ListenerState {
+struct ListenerReport {
   std::string name;
   std::vector<std::string> bind;  ///< As bound, with real ports.
   std::string tls;                ///< "1.2-1.3", "plain".
@@ -38,7 +38,7 @@ struct ListenerState {
       ticket_key_since;  ///< When today's ticket key came into use; nothing: tickets are off.
 };
 
-struct ServerState {
+struct ServerReport {
   std::string address;  ///< The `server` label.
   bool up = true;
   std::string reason;  ///< Why it is down: "connection refused", "ejected for 10 s".
@@ -46,18 +46,18 @@ struct ServerState {
   std::uint32_t weight = 1;
 };
 
-struct BackendState {
+struct BackendReport {
   std::string name;
   std::string balance;
-  std::vector<ServerState> servers;
+  std::vector<ServerReport> servers;
 };
 
-struct WorkerState {
+struct WorkerReport {
   int worker = 0;
   double busy_ratio = 0;  ///< Of the last second, 0 to 1.
 };
 
-struct ReloadState {
+struct ReloadReport {
   std::uint64_t ok = 0, failed = 0;      ///< Both zero until the first reload; the start is none.
   WallTime last_success;                 ///< The start counts.
   std::optional<WallTime> last_attempt;  ///< Of a reload.
@@ -65,7 +65,7 @@ struct ReloadState {
   std::uint64_t config_hash = 0;
 };
 
-struct DrainState {
+struct DrainReport {
   bool active = false;
   WallTime started, deadline;
   std::uint64_t at_start = 0, remaining = 0;  ///< Connections.
@@ -77,14 +77,14 @@ struct ProcessState {
   std::string openssl;  ///< The library's, at run time.
   std::string config_file;
   WallTime started;
-  std::vector<ListenerState> listeners;
-  std::vector<BackendState> backends;
-  std::vector<WorkerState> workers;
+  std::vector<ListenerReport> listeners;
+  std::vector<BackendReport> backends;
+  std::vector<WorkerReport> workers;
   /// Shared, so that copying the state stays cheap with 100,000 of them. Never null.
-  std::shared_ptr<const std::vector<CertificateState>> certificates =
-      std::make_shared<const std::vector<CertificateState>>();
-  ReloadState reload;
-  DrainState drain;
+  std::shared_ptr<const std::vector<CertificateReport>> certificates =
+      std::make_shared<const std::vector<CertificateReport>>();
+  ReloadReport reload;
+  DrainReport drain;
   std::map<std::pair<std::string, std::string>, std::uint64_t>
       handover;  ///< By result ("moved", "left") and reason.
   std::uint64_t log_lines_dropped = 0;
@@ -94,7 +94,7 @@ struct ProcessState {
 inline constexpr std::size_t kShownCertificates = 1000;
 /// At most kShownCertificates of `state`, the one that expires first in front. Points into
 /// `state.certificates`.
-[[nodiscard]] std::vector<const CertificateState*> soonest_expiring(const ProcessState& state);
+[[nodiscard]] std::vector<const CertificateReport*> soonest_expiring(const ProcessState& state);
 
 /// The state as the supervisor keeps it and admin threads copy it. Any thread; the lock is held for a copy's
 /// time.

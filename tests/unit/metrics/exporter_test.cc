@@ -134,7 +134,7 @@ TEST_F(ExporterTest, ShowsTheSupervisorsState) {
 }
 
 TEST_F(ExporterTest, HasSeriesForTheCertificatesThatExpireFirstAndCountsAll) {
-  auto certificates = std::make_shared<std::vector<CertificateState>>();
+  auto certificates = std::make_shared<std::vector<CertificateReport>>();
   for (int i = 0; i < 1500; ++i) {
     certificates->push_back({.file = "c" + std::to_string(i) + ".pem",
                              .names = {"n"},
