@@ -52,8 +52,9 @@ EVP_CIPHER_CTX* AeadContexts::context(RecordSuite suite, KeyId id, AeadUse use, 
 }
 
 void AeadContexts::forget(RecordSuite suite, KeyId id) {
+  derivation_.forget_secrets();
   Suite& contexts = suite_of(suite);
-  if (contexts.sets.empty()) return;
+  if (id == 0 || contexts.sets.empty()) return;
   Set& set = contexts.sets[id % kSets];
   const auto found =
       std::find_if(set.begin(), set.end(), [id](const Entry& entry) { return entry.id == id; });

@@ -45,7 +45,8 @@ class AeadContexts {
   /// none.
   [[nodiscard]] EVP_CIPHER_CTX* context(RecordSuite suite, KeyId id, AeadUse use, const TrafficKeys& keys);
 
-  /// Wipes the context of keys that are no longer used, if there is one.
+  /// Wipes the context of keys that are no longer used, if there is one, and what the derivation remembers of
+  /// the last secret it was given: until now its direction may have been alive. 0 names none.
   void forget(RecordSuite suite, KeyId id);
 
   [[nodiscard]] KeyDerivation& derivation() { return derivation_; }

@@ -53,7 +53,7 @@ ReadResult RecordStream::read(std::span<std::byte> into) {
 }
 
 bool RecordStream::has_buffered() const {
-  return incoming_ != Incoming::kOpen || partial_.has_record();
+  return incoming_ == Incoming::kOpen ? partial_.has_record() : !end_told_;
 }
 
 IoStatus RecordStream::write(std::span<const std::byte> bytes) {

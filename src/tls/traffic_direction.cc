@@ -41,7 +41,6 @@ DirectionState TrafficDirection::state() const {
 void TrafficDirection::install(TrafficSecret secret) {
   secret_ = std::move(secret);
   contexts_.derivation().derive_keys(suite_, secret_, keys_);
-  contexts_.derivation().forget_secrets();
   key_id_ = contexts_.new_key_id();
 }
 

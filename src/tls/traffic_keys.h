@@ -82,7 +82,8 @@ class KeyDerivation {
   /// HKDF-Expand-Label with an empty context; `into` is at most as long as the hash. RFC 8446, section 7.1.
   void expand_label(RecordSuite suite, const TrafficSecret& secret, std::string_view label,
                     std::span<std::byte> into);
-  /// Leaves nothing of the last secret in the contexts. Due when one or more derivations are done.
+  /// Leaves nothing of the last secret in the contexts; free when nothing was derived since. Due when the
+  /// secret's direction has died.
   void forget_secrets();
 
  private:
