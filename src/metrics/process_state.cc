@@ -4,11 +4,11 @@
 
 namespace headgate {
 
-std::vector<const CertificateState*> soonest_expiring(const ProcessState& state) {
-  std::vector<const CertificateState*> all;
+std::vector<const CertificateReport*> soonest_expiring(const ProcessState& state) {
+  std::vector<const CertificateReport*> all;
   all.reserve(state.certificates->size());
-  for (const CertificateState& certificate : *state.certificates) all.push_back(&certificate);
-  std::ranges::stable_sort(all, {}, [](const CertificateState* one) { return one->not_after; });
+  for (const CertificateReport& certificate : *state.certificates) all.push_back(&certificate);
+  std::ranges::stable_sort(all, {}, [](const CertificateReport* one) { return one->not_after; });
   if (all.size() > kShownCertificates) all.resize(kShownCertificates);
   return all;
 }

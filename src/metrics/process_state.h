@@ -18,38 +18,38 @@
 namespace headgate {
 
 struct CertificateReport {
-  std::string file;                ///< The certificate's path, the `certificate` label.
-  std::vector<std::string> names;  ///< DNS names and addresses; the first is the `name` label.
-  std::string listener;            ///< The first listener that serves it.
-  std::string key_type;            ///< "P-256", "RSA-2048".
-  std::string issuer;
-  WallTime not_before, not_after;
-  std::string fault;  ///< Why a newer file of it is refused; empty: none is.
+  std::string file{};                ///< The certificate's path, the `certificate` label.
+  std::vector<std::string> names{};  ///< DNS names and addresses; the first is the `name` label.
+  std::string listener{};            ///< The first listener that serves it.
+  std::string key_type{};            ///< "P-256", "RSA-2048".
+  std::string issuer{};
+  WallTime not_before{}, not_after{};
+  std::string fault{};  ///< Why a newer file of it is refused; empty: none is.
 };
 
 struct ListenerReport {
-  std::string name;
-  std::vector<std::string> bind;  ///< As bound, with real ports.
-  std::string tls;                ///< "1.2-1.3", "plain".
-  std::string backend;            ///< The default backend; empty: none.
+  std::string name{};
+  std::vector<std::string> bind{};  ///< As bound, with real ports.
+  std::string tls{};                ///< "1.2-1.3", "plain".
+  std::string backend{};            ///< The default backend; empty: none.
   bool draining = false;
   bool keylog = false;
   std::optional<WallTime>
-      ticket_key_since;  ///< When today's ticket key came into use; nothing: tickets are off.
+      ticket_key_since{};  ///< When today's ticket key came into use; nothing: tickets are off.
 };
 
 struct ServerReport {
-  std::string address;  ///< The `server` label.
+  std::string address{};  ///< The `server` label.
   bool up = true;
-  std::string reason;  ///< Why it is down: "connection refused", "ejected for 10 s".
-  WallTime since;      ///< Of `up`.
+  std::string reason{};  ///< Why it is down: "connection refused", "ejected for 10 s".
+  WallTime since{};      ///< Of `up`.
   std::uint32_t weight = 1;
 };
 
 struct BackendReport {
-  std::string name;
-  std::string balance;
-  std::vector<ServerReport> servers;
+  std::string name{};
+  std::string balance{};
+  std::vector<ServerReport> servers{};
 };
 
 struct WorkerReport {
@@ -58,33 +58,33 @@ struct WorkerReport {
 };
 
 struct ReloadReport {
-  std::uint64_t ok = 0, failed = 0;      ///< Both zero until the first reload; the start is none.
-  WallTime last_success;                 ///< The start counts.
-  std::optional<WallTime> last_attempt;  ///< Of a reload.
-  std::vector<std::string> faults;       ///< Of the last attempt; empty: it succeeded.
+  std::uint64_t ok = 0, failed = 0;        ///< Both zero until the first reload; the start is none.
+  WallTime last_success{};                 ///< The start counts.
+  std::optional<WallTime> last_attempt{};  ///< Of a reload.
+  std::vector<std::string> faults{};       ///< Of the last attempt; empty: it succeeded.
   std::uint64_t config_hash = 0;
 };
 
 struct DrainReport {
   bool active = false;
-  WallTime started, deadline;
+  WallTime started{}, deadline{};
   std::uint64_t at_start = 0, remaining = 0;  ///< Connections.
   std::chrono::milliseconds oldest{0};        ///< Age of the oldest that remains.
 };
 
 struct ProcessState {
-  std::string version;  ///< Headgate's.
-  std::string openssl;  ///< The library's, at run time.
-  std::string config_file;
-  WallTime started;
-  std::vector<ListenerReport> listeners;
-  std::vector<BackendReport> backends;
-  std::vector<WorkerReport> workers;
+  std::string version{};  ///< Headgate's.
+  std::string openssl{};  ///< The library's, at run time.
+  std::string config_file{};
+  WallTime started{};
+  std::vector<ListenerReport> listeners{};
+  std::vector<BackendReport> backends{};
+  std::vector<WorkerReport> workers{};
   /// Shared, so that copying the state stays cheap with 100,000 of them. Never null.
   std::shared_ptr<const std::vector<CertificateReport>> certificates =
       std::make_shared<const std::vector<CertificateReport>>();
-  ReloadReport reload;
-  DrainReport drain;
+  ReloadReport reload{};
+  DrainReport drain{};
   std::map<std::pair<std::string, std::string>, std::uint64_t>
       handover;  ///< By result ("moved", "left") and reason.
   std::uint64_t log_lines_dropped = 0;
@@ -112,7 +112,7 @@ class StateBoard {
 
  private:
   mutable std::mutex mutex_;
-  ProcessState state_;
+  ProcessState state_{};
 };
 
 }  // namespace headgate

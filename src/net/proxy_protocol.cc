@@ -256,17 +256,18 @@ bool checksum_holds(Octets header, Octets stored) {
   return crc.value() == read_u32(stored);
 }
 
+/// Of a TLV that comes twice the first counts.
 Result<void> parse_tlvs(Octets header, Octets rest, ProxyFacts& facts) {
   while (!rest.empty()) {
     const auto tlv = take_tlv(rest);
     if (!tlv) return tl::unexpected(tlv.error());
-    if (tlv->type == kTlvAlpn) facts.alpn = text_of(tlv->value);
-    if (tlv->type == kTlvAuthority) facts.authority = text_of(tlv->value);
+    if (tlv->type == kTlvAlpn && facts.alpn.empty()) facts.alpn = text_of(tlv->value);
+    if (tlv->type == kTlvAuthority && facts.authority.empty()) facts.authority = text_of(tlv->value);
     if (tlv->type == kTlvCrc32c) {
       if (tlv->value.size() != 4) return malformed("the CRC32C TLV is not four bytes");
       if (!checksum_holds(header, tlv->value)) return malformed("the CRC32C does not match");
     }
-    if (tlv->type == kTlvSsl) {
+    if (tlv->type == kTlvSsl && !facts.tls) {
       auto tls = parse_ssl(tlv->value);
       if (!tls) return tl::unexpected(tls.error());
       facts.tls = *std::move(tls);

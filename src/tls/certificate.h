@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -11,27 +12,12 @@
 
 #include "base/result.h"
 #include "base/units.h"
+#include "tls/certificate_fields.h"
 #include "tls/client_hello.h"
 #include "tls/diagnostic.h"
 #include "tls/openssl_types.h"
 
 namespace headgate {
-
-/// The kinds of key a certificate can have, the cheapest to sign with first: the order of preference.
-enum class KeyType : std::uint8_t {
-  kP256,
-  kEd25519,
-  kP384,
-  kP521,
-  kEd448,
-  kMlDsa44,
-  kMlDsa65,
-  kMlDsa87,
-  kRsa,
-  kRsaPss
-};
-/// "ECDSA P-256", "RSA", ...: the word in logs and messages.
-[[nodiscard]] std::string_view name(KeyType type);
 
 using Sha256 = std::array<std::byte, 32>;
 
@@ -80,6 +66,7 @@ class StoredCertificate {
   [[nodiscard]] std::vector<std::string_view> names() const;
   [[nodiscard]] bool holds_name(std::string_view name) const;
   [[nodiscard]] const CertificateChain& chain() const { return *chain_; }
+  [[nodiscard]] const std::shared_ptr<const CertificateChain>& shared_chain() const { return chain_; }
   /// The staple to serve at `now`; nullptr when there is none or it has expired.
   [[nodiscard]] const OcspStaple* staple_at(WallTime now) const;
   [[nodiscard]] const OcspStaple* staple() const { return staple_.get(); }
@@ -100,11 +87,11 @@ class StoredCertificate {
   // One allocation holds the bytes one after another: leaf, key, file, names (each ended by a zero).
   std::unique_ptr<std::byte[]> bytes_;
   std::uint32_t leaf_size_, key_size_, file_size_, names_size_;
+  KeyType key_type_;
+  std::uint16_t key_bits_;
   std::shared_ptr<const CertificateChain> chain_;
   std::shared_ptr<const OcspStaple> staple_;
   std::int64_t not_before_, not_after_;  // seconds since the epoch
-  std::uint16_t key_bits_;
-  KeyType key_type_;
   Sha256 fingerprint_;
 };
 
@@ -116,16 +103,37 @@ struct CertificateInput {
   std::string_view key_pem;  ///< May be the same text as certificate_pem.
 };
 
-/// Chains already seen, so that certificates below the same intermediate share it. One per load of a store.
-class ChainPool;
+/// Chains already seen, so that certificates below the same intermediate share one in memory. One per load of
+/// a store; one thread at a time.
+class ChainPool {
+ public:
+  /// The chain of these certificates, leaf excluded: the one seen before if there is one.
+  [[nodiscard]] std::shared_ptr<const CertificateChain> intern(CertificateChain chain);
+
+ private:
+  std::map<std::vector<std::vector<std::byte>>, std::shared_ptr<const CertificateChain>> chains_;
+};
+
+/// What a certificate is wanted for: a listener presents one to clients, a backend's side of Headgate one to
+/// servers.
+enum class CertificatePurpose : std::uint8_t { kServer, kClient };
+
+/// How many times the CPU of a full handshake with ECDSA P-256 one with RSA-4096 takes; docs/certificates.md
+/// has the measurement.
+inline constexpr int kRsa4096HandshakePrice = 12;
 
 /// Parses and checks one certificate with its key, as CertificateStore::load does.
 ///
 /// Tolerates CRLF, a byte order mark, text between the blocks, and the key before or after the certificates.
 /// Every fault goes to `out`, warnings too; nullptr when one of them is an error. `now` decides about
-/// validity and about "expires within 21 days". Any thread; `pool` by one thread at a time.
-[[nodiscard]] std::shared_ptr<const StoredCertificate> check_certificate(
-    const CertificateInput& input, std::shared_ptr<const OcspStaple> staple, WallTime now, ChainPool& pool,
-    Diagnostics& out);
+/// validity and about "expires in 20 days". Any thread; `pool` by one thread at a time.
+[[nodiscard]] std::shared_ptr<const StoredCertificate> check_certificate(const CertificateInput& input,
+                                                                         CertificatePurpose purpose,
+                                                                         WallTime now, ChainPool& pool,
+                                                                         Diagnostics& out);
+
+/// The same certificate with another staple, nullptr for none.
+[[nodiscard]] std::shared_ptr<const StoredCertificate> with_staple(const StoredCertificate& certificate,
+                                                                   std::shared_ptr<const OcspStaple> staple);
 
 }  // namespace headgate

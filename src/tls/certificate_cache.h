@@ -6,6 +6,7 @@
 
 #include "base/result.h"
 #include "tls/certificate.h"
+#include "tls/certificate_material.h"
 #include "tls/library_context.h"
 #include "tls/openssl_types.h"
 
@@ -33,19 +34,16 @@ class CertificateCache {
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
  private:
-  struct Material {
+  struct Entry {
     const StoredCertificate* of = nullptr;
-    X509Ptr leaf;
-    PkeyPtr key;
-    CertificatesPtr chain;
+    CertificateMaterial material;
   };
-  [[nodiscard]] Result<const Material*> material(const StoredCertificate& certificate);
-  [[nodiscard]] Result<Material> materialise(const StoredCertificate& certificate) const;
+  [[nodiscard]] Result<const CertificateMaterial*> material(const StoredCertificate& certificate);
 
   const LibraryContext& library_;
   std::size_t capacity_;
-  std::list<Material> entries_;  // the one used last comes first
-  std::unordered_map<const StoredCertificate*, std::list<Material>::iterator> by_certificate_;
+  std::list<Entry> entries_;  // the one used last comes first
+  std::unordered_map<const StoredCertificate*, std::list<Entry>::iterator> by_certificate_;
 };
 
 }  // namespace headgate

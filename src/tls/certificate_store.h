@@ -10,6 +10,7 @@
 #include "tls/certificate.h"
 #include "tls/client_hello.h"
 #include "tls/diagnostic.h"
+#include "tls/secret_file.h"
 
 namespace headgate {
 
@@ -51,15 +52,11 @@ class CertificateStore {
   [[nodiscard]] std::vector<std::string> names_lost_since(const CertificateStore& before) const;
 
  private:
-  /// What tells that a file is still the one that was read.
-  struct FileStamp {
-    std::uint64_t device = 0, inode = 0, size_bytes = 0;
-    std::int64_t modified_ns = 0;
-    bool operator==(const FileStamp&) const = default;
-  };
   struct Entry {
     std::shared_ptr<const StoredCertificate> certificate;
-    FileStamp certificate_stamp, key_stamp, staple_stamp;
+    FileStamp certificate_stamp;
+    FileStamp key_stamp;     // zero: the key is in the certificate's file
+    FileStamp staple_stamp;  // zero: no staple
   };
   struct NameSlot {
     std::uint64_t hash;
@@ -69,10 +66,11 @@ class CertificateStore {
 
   CertificateStore(const config::Tls& tls, std::vector<Entry> entries);
   void build_index();
-  [[nodiscard]] const StoredCertificate* best_for_name(std::string_view name, const ClientHello& hello,
-                                                       std::uint16_t version,
-                                                       const StoredCertificate** unverifiable) const;
-  [[nodiscard]] const StoredCertificate* best_default(const ClientHello& hello, std::uint16_t version) const;
+  struct Candidates;
+  void consider_name(std::string_view name, std::string_view why, const ClientHello& hello,
+                     Candidates& best) const;
+  void consider(std::uint32_t entry, std::string_view why, const ClientHello& hello, Candidates& best) const;
+  [[nodiscard]] std::string_view why_default(const ClientHello& hello) const;
   [[nodiscard]] bool holds_name(std::string_view name) const;
 
   config::UnknownName unknown_name_;

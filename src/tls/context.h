@@ -55,7 +55,6 @@ class ServerContext {
   [[nodiscard]] Result<void> set_algorithms();
   [[nodiscard]] Result<void> set_client_auth();
   [[nodiscard]] Result<void> set_resumption();
-  void set_callbacks();
 
   const LibraryContext& library_;
   std::shared_ptr<const ListenerTls> shared_;

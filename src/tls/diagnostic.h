@@ -6,10 +6,13 @@
 
 namespace headgate {
 
-enum class Severity : std::uint8_t { kWarning, kError };
+/// kWarning: it works, and will hurt. kLeftOut: a file of a directory cannot be used; the others can. kError:
+/// nothing of this can be used, so what was loaded before stays in force. `headgate check` counts the last
+/// two as faults.
+enum class Severity : std::uint8_t { kWarning, kLeftOut, kError };
 
-/// Something wrong with a file that the configuration names. Errors keep what was loaded before in force;
-/// warnings do not. `what` says what is wrong and what would be right, without the file's name.
+/// Something wrong with a file that the configuration names. `what` says what is wrong and what would be
+/// right, without the file's name.
 struct Diagnostic {
   Severity severity = Severity::kError;
   std::string file;

@@ -37,4 +37,8 @@ struct ListenerTls {
                                                                Diagnostics& out);
 };
 
+/// The DER of all certificates in a PEM file of CAs. Faults go to `out`. Supervisor only.
+[[nodiscard]] std::vector<std::vector<std::byte>> read_trusted_certificates(const std::string& file,
+                                                                            Diagnostics& out);
+
 }  // namespace headgate

@@ -34,6 +34,9 @@ class PeerPolicy {
   [[nodiscard]] Authorization authorize(const PeerIdentity* peer, WallTime now) const;
 
   [[nodiscard]] const RevocationList* revocations() const { return revocations_.get(); }
+  [[nodiscard]] const std::shared_ptr<const RevocationList>& shared_revocations() const {
+    return revocations_;
+  }
   [[nodiscard]] config::ClientAuthMode mode() const { return mode_; }
 
  private:

@@ -38,6 +38,7 @@ class RevocationList {
   [[nodiscard]] std::vector<IssuedKey> revoked_since(const RevocationList* before) const;
 
  private:
+  void add(X509_CRL* list, const X509& issuer);
   void insert(const IssuedKey& key);
 
   std::vector<IssuedKey> slots_;    // open addressing; a zero key is an empty slot

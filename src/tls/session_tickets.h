@@ -41,7 +41,8 @@ struct TicketSecrets {
     TicketSecret secret;
     WallTime accepted_until = WallTime::max();
   };
-  std::vector<Accepted> secrets;
+  std::vector<Accepted> secrets;  ///< Empty: tickets are off.
+  std::string file;               ///< Where they came from; empty: random ones of this process.
   std::chrono::seconds rotate_every{6 * 3600};
   std::chrono::seconds lifetime{12 * 3600};
 
@@ -90,11 +91,14 @@ class TicketKeys {
 
  private:
   void refresh(WallTime now);
+  void wipe();
+  [[nodiscard]] bool derive(const TicketSecret& secret, std::int64_t slot);
 
   const LibraryContext& library_;
   std::shared_ptr<const TicketSecrets> secrets_;
-  std::int64_t derived_for_ = INT64_MIN;  // the slot that was current when keys_ was filled
-  std::vector<TicketKey> keys_;           // the issuing one first
+  WallTime good_from_ = WallTime::max();   // keys_ are right from here
+  WallTime good_until_ = WallTime::min();  // to here
+  std::vector<TicketKey> keys_;            // the issuing one first; wiped before it is filled again
 };
 
 }  // namespace headgate

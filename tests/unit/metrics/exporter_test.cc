@@ -102,22 +102,13 @@ TEST_F(ExporterTest, ShowsTheSupervisorsState) {
     state.openssl = "OpenSSL 3.5.0";
     state.reload.failed = 2;
     state.reload.config_hash = ~std::uint64_t{0};
-    state.drain = {.active = true,
-                   .started = {},
-                   .deadline = {},
-                   .at_start = 9,
-                   .remaining = 5,
-                   .oldest = milliseconds(1500)};
+    state.drain = {.active = true, .at_start = 9, .remaining = 5, .oldest = milliseconds(1500)};
     state.handover[{"left", "tls12"}] = 4;
     state.listeners.push_back({.name = "web",
-                               .bind = {},
-                               .tls = {},
-                               .backend = {},
                                .draining = false,
                                .keylog = true,
                                .ticket_key_since = std::chrono::system_clock::now()});
-    state.backends.push_back(
-        {"app", "round_robin", {{.address = "127.0.0.1:1", .up = false, .reason = {}, .since = {}}}});
+    state.backends.push_back({"app", "round_robin", {{.address = "127.0.0.1:1", .up = false}}});
     state.workers.push_back({.worker = 0, .busy_ratio = 0.25});
   });
   const std::string text = exporter.text();
@@ -138,12 +129,7 @@ TEST_F(ExporterTest, HasSeriesForTheCertificatesThatExpireFirstAndCountsAll) {
   for (int i = 0; i < 1500; ++i) {
     certificates->push_back({.file = "c" + std::to_string(i) + ".pem",
                              .names = {"n"},
-                             .listener = {},
-                             .key_type = {},
-                             .issuer = {},
-                             .not_before = {},
-                             .not_after = WallTime(seconds(1'000'000 - i)),
-                             .fault = {}});
+                             .not_after = WallTime(seconds(1'000'000 - i))});
   }
   certificates->push_back(certificates->back());
   board.update([&](ProcessState& state) { state.certificates = certificates; });

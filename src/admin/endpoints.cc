@@ -1,0 +1,224 @@
+#include "admin/endpoints.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <optional>
+
+#include "admin/json.h"
+#include "admin/query.h"
+#include "admin/status_page.h"
+#include "metrics/exporter.h"
+#include "net/address.h"
+
+namespace headgate {
+namespace {
+
+constexpr const char* kPlainText = "text/plain; charset=utf-8";
+
+HttpResponse plain(int status, std::string body) {
+  return {.status = status, .content_type = kPlainText, .body = std::move(body)};
+}
+HttpResponse json(std::string body) {
+  return {.body = std::move(body)};
+}
+HttpResponse fault(int status, std::string_view what) {
+  HttpResponse response = json(error_json(what));
+  response.status = status;
+  return response;
+}
+
+HttpResponse health(const Health& health) {
+  return health.ok ? plain(200, "ok\n") : plain(503, health.reason + "\n");
+}
+
+HttpResponse outcome(const Outcome& outcome) {
+  HttpResponse response = json(to_json(outcome));
+  switch (outcome.verdict) {
+    case Outcome::Verdict::kDone:
+      break;
+    case Outcome::Verdict::kNotFound:
+      response.status = 404;
+      break;
+    case Outcome::Verdict::kRefused:
+      response.status = 409;
+      break;
+    case Outcome::Verdict::kFailed:
+      response.status = 422;
+      break;
+  }
+  return response;
+}
+
+/// Takes the value of `name` out of `query`; empty when it is not there.
+std::string take(Query& query, std::string_view name) {
+  const auto found = query.find(name);
+  return found == query.end() ? std::string() : std::move(query.extract(found).mapped());
+}
+
+/// Takes a number out of `query`: `otherwise` when it is not there, nothing when it is no number.
+std::optional<std::size_t> take_number(Query& query, std::string_view name, std::size_t otherwise) {
+  const std::string text = take(query, name);
+  if (text.empty()) return otherwise;
+  std::size_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+/// What is left of a query after every known name was taken: a fault, naming the first.
+std::optional<HttpResponse> unknown_parameter(const Query& query, std::string_view known) {
+  if (query.empty()) return std::nullopt;
+  std::string what = "unknown parameter \"" + query.begin()->first + "\"; ";
+  what.append(known.empty() ? "this path takes none" : "this path takes ").append(known);
+  return fault(400, what);
+}
+
+bool is_network(const std::string& text) {
+  return text.empty() || Network::parse(text).has_value();
+}
+
+HttpResponse get_status_page(Query, AdminSource&) {
+  StatusPage page = make_status_page();
+  return {.content_type = "text/html; charset=utf-8",
+          .body = std::move(page.html),
+          .content_security_policy = std::move(page.content_security_policy)};
+}
+
+HttpResponse get_metrics(Query, AdminSource& source) {
+  return {.content_type = Exporter::kContentType, .body = source.metrics_text()};
+}
+
+HttpResponse get_health(Query, AdminSource& source) {
+  return health(source.healthz());
+}
+HttpResponse get_ready(Query, AdminSource& source) {
+  return health(source.readyz());
+}
+
+HttpResponse get_status(Query, AdminSource& source) {
+  return json(to_json(source.status(), source.readyz(), std::chrono::system_clock::now()));
+}
+
+HttpResponse get_connections(Query query, AdminSource& source) {
+  const auto offset = take_number(query, "offset", 0);
+  const auto limit = take_number(query, "limit", ConnectionsQuery{}.limit);
+  if (!offset) return fault(400, "offset: how many connections to pass over, a number");
+  if (!limit || *limit == 0 || *limit > ConnectionsQuery::kMaxLimit) {
+    return fault(
+        400, "limit: how many connections to show, from 1 to " + std::to_string(ConnectionsQuery::kMaxLimit));
+  }
+  const ConnectionsQuery wanted{.offset = *offset,
+                                .limit = *limit,
+                                .listener = take(query, "listener"),
+                                .backend = take(query, "backend"),
+                                .source = take(query, "source")};
+  if (!is_network(wanted.source)) return fault(400, "source: an address or a network such as 10.0.0.0/8");
+  if (auto unknown = unknown_parameter(query, "offset, limit, listener, backend and source")) return *unknown;
+  return json(to_json(source.connections(wanted), wanted));
+}
+
+HttpResponse get_handshakes(Query, AdminSource& source) {
+  return json(to_json(source.handshakes()));
+}
+
+HttpResponse post_reload(Query, AdminSource& source) {
+  return outcome(source.reload());
+}
+
+HttpResponse post_drain(Query query, AdminSource& source) {
+  if (query.size() > 1)
+    return fault(400, "drain takes one of listener, backend and peer, or none for the process");
+  const DrainRequest request{
+      .listener = take(query, "listener"), .backend = take(query, "backend"), .peer = take(query, "peer")};
+  if (auto unknown = unknown_parameter(query, "listener, backend or peer")) return *unknown;
+  return outcome(source.drain(request));
+}
+
+std::optional<LogLevel> level_named(std::string_view text) {
+  for (const LogLevel level : {LogLevel::kError, LogLevel::kWarn, LogLevel::kInfo, LogLevel::kDebug}) {
+    if (text == name(level)) return level;
+  }
+  return std::nullopt;
+}
+
+HttpResponse post_log(Query query, AdminSource& source) {
+  const auto level = level_named(take(query, "level"));
+  if (!level) return fault(400, "level: one of error, warn, info and debug, as in POST /log?level=debug");
+  if (query.size() > 1)
+    return fault(400, "log takes, beside level, one of listener and source, or none for all lines");
+  const LogLevelRequest request{
+      .level = *level, .listener = take(query, "listener"), .source = take(query, "source")};
+  if (!is_network(request.source)) return fault(400, "source: an address or a network such as 10.0.0.0/8");
+  if (auto unknown = unknown_parameter(query, "level, listener or source")) return *unknown;
+  return outcome(source.set_log_level(request));
+}
+
+enum class Method { kGet, kPost };
+enum class Parameters { kNone, kSome };
+
+struct Endpoint {
+  std::string_view path;
+  Method method;
+  Parameters parameters;
+  HttpResponse (*answer)(Query query, AdminSource& source);
+};
+
+constexpr std::array kEndpoints{
+    Endpoint{"/", Method::kGet, Parameters::kNone, get_status_page},
+    Endpoint{"/metrics", Method::kGet, Parameters::kSome, get_metrics},
+    Endpoint{"/healthz", Method::kGet, Parameters::kSome, get_health},
+    Endpoint{"/readyz", Method::kGet, Parameters::kSome, get_ready},
+    Endpoint{"/status.json", Method::kGet, Parameters::kNone, get_status},
+    Endpoint{"/connections.json", Method::kGet, Parameters::kSome, get_connections},
+    Endpoint{"/handshakes.json", Method::kGet, Parameters::kNone, get_handshakes},
+    Endpoint{"/drain", Method::kPost, Parameters::kSome, post_drain},
+    Endpoint{"/reload", Method::kPost, Parameters::kNone, post_reload},
+    Endpoint{"/log", Method::kPost, Parameters::kSome, post_log},
+};
+
+bool method_fits(Method wanted, std::string_view method) {
+  return wanted == Method::kPost ? method == "POST" : method == "GET" || method == "HEAD";
+}
+
+HttpResponse wrong_method(const Endpoint& endpoint) {
+  const bool post = endpoint.method == Method::kPost;
+  HttpResponse response =
+      fault(405, post ? "this changes something: use POST" : "this only shows something: use GET");
+  response.allow = post ? "POST" : "GET, HEAD";
+  return response;
+}
+
+/// Whether a browser sends this for a page of another site. "null" is the origin of a page that hides its
+/// own.
+bool is_cross_site(const HttpRequest& request) {
+  const auto scheme_end = request.origin.find("://");
+  if (request.origin.empty()) return false;
+  return scheme_end == request.origin.npos || request.origin.substr(scheme_end + 3) != request.host;
+}
+
+HttpResponse not_found(std::string_view path) {
+  std::string what = "there is no " + std::string(path) + " here; there are";
+  for (const Endpoint& endpoint : kEndpoints) what.append(" ").append(endpoint.path);
+  return fault(404, what);
+}
+
+}  // namespace
+
+HttpResponse answer(const HttpRequest& request, AdminSource& source) {
+  const auto endpoint = std::ranges::find(kEndpoints, request.path, &Endpoint::path);
+  if (endpoint == kEndpoints.end()) return not_found(request.path);
+  if (!method_fits(endpoint->method, request.method)) return wrong_method(*endpoint);
+  if (endpoint->method == Method::kPost && is_cross_site(request)) {
+    return fault(403, "a page of another site may not ask for this");
+  }
+  auto query = parse_query(request.query);
+  if (!query) return fault(400, query.error().what);
+  if (endpoint->parameters == Parameters::kNone) {
+    if (auto unknown = unknown_parameter(*query, "")) return *unknown;
+  }
+  return endpoint->answer(std::move(*query), source);
+}
+
+}  // namespace headgate

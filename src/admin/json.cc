@@ -1,0 +1,235 @@
+#include "admin/json.h"
+
+#include <chrono>
+#include <cmath>
+#include <ctime>
+
+#include <nlohmann/json.hpp>
+
+namespace headgate {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string text(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string rfc3339(WallTime time) {
+  const std::time_t unix_seconds = std::chrono::system_clock::to_time_t(time);
+  std::tm utc{};
+  ::gmtime_r(&unix_seconds, &utc);
+  char written[32];
+  return {written, std::strftime(written, sizeof written, "%Y-%m-%dT%H:%M:%SZ", &utc)};
+}
+
+template <class Length>
+double seconds(Length length) {
+  return std::chrono::duration<double>(length).count();
+}
+
+Json listeners_json(const StatusReport& report) {
+  Json all = Json::array();
+  for (const ListenerReport& listener : report.process.listeners) {
+    const auto found = report.listeners.find(listener.name);
+    const ListenerTotals totals = found == report.listeners.end() ? ListenerTotals{} : found->second;
+    all.push_back({{"name", listener.name},
+                   {"bind", listener.bind},
+                   {"tls", listener.tls},
+                   {"backend", listener.backend},
+                   {"draining", listener.draining},
+                   {"accepted", totals.accepted},
+                   {"active", totals.active},
+                   {"bytes_from_client", totals.bytes_from_client},
+                   {"bytes_to_client", totals.bytes_to_client},
+                   {"handshakes_ok", totals.handshakes_ok},
+                   {"handshakes_resumed", totals.handshakes_resumed},
+                   {"handshakes_failed", totals.handshakes_failed}});
+  }
+  return all;
+}
+
+Json certificates_json(const StatusReport& report, WallTime now) {
+  Json all = Json::array();
+  for (const CertificateReport* one : soonest_expiring(report.process)) {
+    const double left_seconds = seconds(one->not_after - now);
+    all.push_back({{"file", one->file},
+                   {"names", one->names},
+                   {"listener", one->listener},
+                   {"key_type", one->key_type},
+                   {"issuer", one->issuer},
+                   {"not_before", rfc3339(one->not_before)},
+                   {"not_after", rfc3339(one->not_after)},
+                   {"days_left", std::floor(left_seconds / 86'400)},
+                   {"fault", one->fault}});
+  }
+  return all;
+}
+
+Json servers_json(const StatusReport& report, const BackendReport& backend) {
+  Json all = Json::array();
+  for (const ServerReport& server : backend.servers) {
+    const auto found = report.servers.find({backend.name, server.address});
+    const ServerTotals totals = found == report.servers.end() ? ServerTotals{} : found->second;
+    all.push_back({{"address", server.address},
+                   {"up", server.up},
+                   {"reason", server.reason},
+                   {"since", rfc3339(server.since)},
+                   {"weight", server.weight},
+                   {"active", totals.active},
+                   {"connect_failures", totals.connect_failures}});
+  }
+  return all;
+}
+
+Json backends_json(const StatusReport& report) {
+  Json all = Json::array();
+  for (const BackendReport& backend : report.process.backends) {
+    all.push_back(
+        {{"name", backend.name}, {"balance", backend.balance}, {"servers", servers_json(report, backend)}});
+  }
+  return all;
+}
+
+double busy_ratio(const ProcessState& state, int worker) {
+  for (const WorkerReport& one : state.workers) {
+    if (one.worker == worker) return one.busy_ratio;
+  }
+  return 0;
+}
+
+Json workers_json(const StatusReport& report) {
+  Json all = Json::array();
+  for (const WorkerTotals& worker : report.workers) {
+    all.push_back({{"worker", worker.worker},
+                   {"busy_ratio", busy_ratio(report.process, worker.worker)},
+                   {"handshakes_in_progress", worker.handshakes_in_progress},
+                   {"handshakes_queued", worker.handshakes_queued},
+                   {"accept_pauses", worker.accept_pauses}});
+  }
+  return all;
+}
+
+Json reload_json(const ReloadReport& reload) {
+  Json json{{"ok", reload.ok}, {"failed", reload.failed}, {"last_success", rfc3339(reload.last_success)}};
+  json["last_attempt"] = reload.last_attempt ? Json(rfc3339(*reload.last_attempt)) : Json(nullptr);
+  json["last_result"] = reload.faults.empty() ? "ok" : "failed";
+  json["faults"] = reload.faults;
+  return json;
+}
+
+Json drain_json(const DrainReport& drain) {
+  if (!drain.active) return {{"active", false}};
+  return {{"active", true},
+          {"started", rfc3339(drain.started)},
+          {"deadline", rfc3339(drain.deadline)},
+          {"at_start", drain.at_start},
+          {"remaining", drain.remaining},
+          {"oldest_seconds", seconds(drain.oldest)}};
+}
+
+Json connection_json(const ConnectionReport& one) {
+  return {{"id", one.id},
+          {"worker", one.worker},
+          {"listener", one.listener},
+          {"source", one.source},
+          {"phase", one.phase},
+          {"sni", one.sni},
+          {"alpn", one.alpn},
+          {"version", one.version},
+          {"group", one.group},
+          {"cipher", one.cipher},
+          {"resumed", one.resumed},
+          {"peer", one.peer},
+          {"backend", one.backend},
+          {"server", one.server},
+          {"record_layer", one.record_layer},
+          {"age_seconds", seconds(one.age)},
+          {"idle_seconds", seconds(one.idle)},
+          {"bytes_from_client", one.bytes_from_client},
+          {"bytes_to_client", one.bytes_to_client}};
+}
+
+Json handshakes_json(const std::vector<HandshakeReport>& handshakes) {
+  Json all = Json::array();
+  for (const HandshakeReport& one : handshakes) {
+    all.push_back({{"at", rfc3339(one.at)},
+                   {"listener", one.listener},
+                   {"source", one.source},
+                   {"result", one.result},
+                   {"reason", one.reason},
+                   {"alert", one.alert},
+                   {"sni", one.sni},
+                   {"ja4", one.ja4},
+                   {"offered",
+                    {{"versions", one.versions},
+                     {"groups", one.groups},
+                     {"ciphers", one.ciphers},
+                     {"signature_algorithms", one.signature_algorithms},
+                     {"alpn", one.alpn}}},
+                   {"version", one.version},
+                   {"group", one.group},
+                   {"cipher", one.cipher},
+                   {"resumed", one.resumed},
+                   {"total_seconds", seconds(one.total)},
+                   {"queue_seconds", seconds(one.queue)},
+                   {"cpu_seconds", seconds(one.cpu)},
+                   {"peer_wait_seconds", seconds(one.peer_wait)}});
+  }
+  return all;
+}
+
+std::string_view name(Outcome::Verdict verdict) {
+  switch (verdict) {
+    case Outcome::Verdict::kDone:
+      return "ok";
+    case Outcome::Verdict::kNotFound:
+      return "not_found";
+    case Outcome::Verdict::kRefused:
+      return "refused";
+    case Outcome::Verdict::kFailed:
+      return "failed";
+  }
+  return "failed";
+}
+
+}  // namespace
+
+std::string to_json(const StatusReport& report, const Health& ready, WallTime now) {
+  const ProcessState& process = report.process;
+  return text({{"version", process.version},
+               {"openssl", process.openssl},
+               {"started", rfc3339(process.started)},
+               {"now", rfc3339(now)},
+               {"ready", ready.ok},
+               {"reason", ready.reason},
+               {"config_file", process.config_file},
+               {"config_hash", process.reload.config_hash},
+               {"listeners", listeners_json(report)},
+               {"backends", backends_json(report)},
+               {"workers", workers_json(report)},
+               {"certificates", certificates_json(report, now)},
+               {"certificates_total", process.certificates->size()},
+               {"reload", reload_json(process.reload)},
+               {"drain", drain_json(process.drain)}});
+}
+
+std::string to_json(const ConnectionsPage& page, const ConnectionsQuery& query) {
+  Json connections = Json::array();
+  for (const ConnectionReport& one : page.connections) connections.push_back(connection_json(one));
+  return text({{"total", page.total}, {"offset", query.offset}, {"connections", std::move(connections)}});
+}
+
+std::string to_json(const HandshakesReport& report) {
+  return text({{"failed", handshakes_json(report.failed)}, {"slowest", handshakes_json(report.slowest)}});
+}
+
+std::string to_json(const Outcome& outcome) {
+  return text({{"result", name(outcome.verdict)}, {"message", outcome.message}, {"faults", outcome.faults}});
+}
+
+std::string error_json(std::string_view what) {
+  return text({{"error", what}});
+}
+
+}  // namespace headgate

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace headgate {
+
+/// The parameters of a request's query: names to values, percent-decoded, '+' being a space.
+using Query = std::map<std::string, std::string, std::less<>>;
+
+/// Parses "level=debug&listener=web". Pure; any thread.
+///
+/// Errors: kMalformed, a sentence for whoever sent it: a bad percent escape, a name without '=', a name given
+/// twice.
+[[nodiscard]] Result<Query> parse_query(std::string_view text);
+
+}  // namespace headgate

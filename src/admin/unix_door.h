@@ -1,0 +1,60 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "base/result.h"
+#include "net/address.h"
+#include "net/fd.h"
+
+namespace headgate {
+
+/// Lets clients of a unix socket reach an HTTP server that can only listen on TCP: relays each connection to
+/// a port of 127.0.0.1. That port is open to every user of the machine while the socket's file is not, so the
+/// server asks came_through() about each request and refuses the others.
+///
+/// One thread of its own. At most kMaxVisitors at a time, the others wait in the backlog; each for at most
+/// kPatience.
+class UnixDoor {
+ public:
+  static constexpr std::size_t kMaxVisitors = 16;
+  static constexpr std::chrono::seconds kPatience{30};
+
+  /// Listens on `address`, and lets nobody in yet. Errors: kSystem, with the path.
+  [[nodiscard]] static Result<std::unique_ptr<UnixDoor>> open(const Address& address);
+  /// Cuts whoever is inside and removes the socket's file.
+  ~UnixDoor();
+  UnixDoor(const UnixDoor&) = delete;
+  UnixDoor& operator=(const UnixDoor&) = delete;
+
+  /// Starts to relay to `server_port`. Once.
+  void serve(std::uint16_t server_port);
+
+  /// Whether the loopback connection from `client_port` is one of the door's own. Any thread.
+  [[nodiscard]] bool came_through(std::uint16_t client_port) const;
+
+ private:
+  struct Visitor;
+  UnixDoor(Address address, Fd listening, Fd stop);
+
+  void run();
+  void relay_to_all();
+  void admit();
+  [[nodiscard]] Fd connect_to_server();
+
+  Address address_;
+  Fd listening_, stop_;
+  std::uint16_t server_port_ = 0;
+  mutable std::mutex mutex_;
+  std::set<std::uint16_t> ports_;  // guarded by mutex_
+  std::list<Visitor> visitors_;    // the thread's
+  std::thread thread_;
+};
+
+}  // namespace headgate

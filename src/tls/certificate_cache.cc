@@ -1,0 +1,45 @@
+#include "tls/certificate_cache.h"
+
+#include "tls/openssl_error.h"
+
+namespace headgate {
+
+Result<const CertificateMaterial*> CertificateCache::material(const StoredCertificate& certificate) {
+  if (const auto found = by_certificate_.find(&certificate); found != by_certificate_.end()) {
+    entries_.splice(entries_.begin(), entries_, found->second);
+    return &found->second->material;
+  }
+  auto made = materialise(certificate, library_.get());
+  if (!made) return tl::unexpected(made.error());
+  if (entries_.size() == capacity_) {
+    by_certificate_.erase(entries_.back().of);
+    entries_.pop_back();
+  }
+  entries_.push_front({&certificate, std::move(*made)});
+  by_certificate_[&certificate] = entries_.begin();
+  return &entries_.front().material;
+}
+
+Result<void> CertificateCache::apply(SSL* ssl, const StoredCertificate& certificate) {
+  const auto found = material(certificate);
+  if (!found) return tl::unexpected(found.error());
+  // What the context brought along would stay a candidate when its key is of another type.
+  SSL_certs_clear(ssl);
+  const CertificateMaterial& use = **found;
+  if (SSL_use_cert_and_key(ssl, use.leaf.get(), use.key.get(), use.chain.get(), 1) != 1) {
+    return fail_openssl(ErrorKind::kInvalid, std::string(certificate.file()));
+  }
+  return {};
+}
+
+Result<void> CertificateCache::apply(SSL_CTX* context, const StoredCertificate& certificate) {
+  const auto found = material(certificate);
+  if (!found) return tl::unexpected(found.error());
+  const CertificateMaterial& use = **found;
+  if (SSL_CTX_use_cert_and_key(context, use.leaf.get(), use.key.get(), use.chain.get(), 1) != 1) {
+    return fail_openssl(ErrorKind::kInvalid, std::string(certificate.file()));
+  }
+  return {};
+}
+
+}  // namespace headgate

@@ -1,0 +1,223 @@
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <system_error>
+#include <unordered_map>
+
+#include "tls/certificate_material.h"
+#include "tls/certificate_store.h"
+#include "tls/ocsp_staple.h"
+
+namespace headgate {
+
+namespace fs = std::filesystem;
+
+/// Makes a CertificateStore from files and from the store before it.
+class CertificateStore::Loader {
+ public:
+  Loader(const CertificateStore* previous, WallTime now, Diagnostics& out)
+      : previous_(previous), now_(now), out_(out) {
+    if (previous_ == nullptr) return;
+    for (const Entry& entry : previous_->entries_) before_.emplace(entry.certificate->file(), &entry);
+  }
+
+  std::vector<Entry> load(const config::Tls& tls) {
+    for (const config::Certificate& one : tls.certificates) load_listed(one);
+    for (const std::string& directory : tls.certificate_dirs) load_directory(directory);
+    return std::move(entries_);
+  }
+  [[nodiscard]] std::size_t files_read() const { return files_read_; }
+
+ private:
+  /// Where one certificate is. `key` equals `certificate` when it is in the same file.
+  struct Source {
+    std::string certificate, key, staple;
+  };
+
+  void load_listed(const config::Certificate& settings) {
+    const Source source{settings.certificate,
+                        settings.private_key.empty() ? settings.certificate : settings.private_key,
+                        settings.ocsp_staple};
+    Diagnostics found;
+    auto entry = load_one(source, found);
+    if (entry && !unchanged_) check_with_openssl(*entry, found);
+    out_.insert(out_.end(), found.begin(), found.end());
+    if (entry && !has_errors(found)) entries_.push_back(std::move(*entry));
+  }
+
+  void load_directory(const std::string& directory) {
+    std::set<std::string> names;  // in order, so that every instance chooses alike
+    std::error_code failure;
+    for (fs::directory_iterator at(directory, failure), end; !failure && at != end; at.increment(failure)) {
+      names.insert(at->path().filename().string());
+    }
+    if (failure) {
+      out_.push_back({Severity::kError, directory, "reading the directory: " + failure.message()});
+      return;
+    }
+    for (const std::string& name : names) {
+      if (name.starts_with('.') || !(name.ends_with(".pem") || name.ends_with(".crt"))) continue;
+      const std::string file = directory + "/" + name;
+      const std::string key_name = name.substr(0, name.size() - 4) + ".key";
+      load_of_directory({file, names.contains(key_name) ? directory + "/" + key_name : file, ""});
+    }
+  }
+
+  /// One file among many: a fault in it is no reason to lose the others, or what it held before.
+  void load_of_directory(const Source& source) {
+    Diagnostics found;
+    auto entry = load_one(source, found);
+    const auto old = before_.find(source.certificate);
+    const bool keep_old = !entry && old != before_.end();
+    for (Diagnostic& one : found) {
+      if (one.severity == Severity::kError) {
+        one.severity = Severity::kLeftOut;
+        one.what += keep_old ? "; what the file held before stays in use" : "; the file is left out";
+      }
+      out_.push_back(std::move(one));
+    }
+    if (keep_old) entry = *old->second;
+    if (entry) entries_.push_back(std::move(*entry));
+  }
+
+  std::optional<Entry> load_one(const Source& source, Diagnostics& found) {
+    unchanged_ = false;
+    auto entry = take_unchanged(source);
+    unchanged_ = entry.has_value();
+    if (!entry) entry = read_one(source, found);
+    if (entry) load_staple(source, *entry, found);
+    return entry;
+  }
+
+  std::optional<Entry> take_unchanged(const Source& source) const {
+    const auto old = before_.find(source.certificate);
+    if (old == before_.end()) return std::nullopt;
+    const Entry& entry = *old->second;
+    const auto stamp = stamp_file(source.certificate);
+    if (!stamp || *stamp != entry.certificate_stamp) return std::nullopt;
+    FileStamp key_stamp;
+    if (source.key != source.certificate) {
+      const auto found = stamp_file(source.key);
+      if (!found) return std::nullopt;
+      key_stamp = *found;
+    }
+    return key_stamp == entry.key_stamp ? std::optional<Entry>(entry) : std::nullopt;
+  }
+
+  std::optional<Entry> read_one(const Source& source, Diagnostics& found) {
+    const bool one_file = source.key == source.certificate;
+    const auto certificate = read(source.certificate, found);
+    const auto key = one_file ? std::nullopt : read(source.key, found);
+    if (!certificate || (!one_file && !key)) return std::nullopt;
+    auto checked = check_certificate({.certificate_file = source.certificate,
+                                      .key_file = source.key,
+                                      .certificate_pem = certificate->text(),
+                                      .key_pem = one_file ? certificate->text() : key->text()},
+                                     CertificatePurpose::kServer, now_, chains_, found);
+    if (checked == nullptr) return std::nullopt;
+    return Entry{std::move(checked), certificate->stamp, one_file ? FileStamp{} : key->stamp, {}};
+  }
+
+  std::optional<SecretFile> read(const std::string& path, Diagnostics& found) {
+    auto file = read_secret_file(path);
+    if (!file) {
+      found.push_back({Severity::kError, path, file.error().what});
+      return std::nullopt;
+    }
+    ++files_read_;
+    return std::move(*file);
+  }
+
+  void load_staple(const Source& source, Entry& entry, Diagnostics& found) {
+    if (source.staple.empty()) {
+      if (entry.certificate->staple() != nullptr)
+        entry.certificate = with_staple(*entry.certificate, nullptr);
+      entry.staple_stamp = {};
+      return;
+    }
+    const auto stamp = stamp_file(source.staple);
+    if (unchanged_ && stamp && *stamp == entry.staple_stamp) return;
+    const auto file = read(source.staple, found);
+    if (!file) return;
+    entry.certificate = with_staple(
+        *entry.certificate, read_ocsp_staple(file->text(), source.staple, *entry.certificate, now_, found));
+    entry.staple_stamp = file->stamp;
+  }
+
+  /// Those listed by hand are parsed by OpenSSL as well, at once: there are few, and someone waits for the
+  /// verdict.
+  static void check_with_openssl(const Entry& entry, Diagnostics& found) {
+    const auto material = materialise(*entry.certificate, nullptr);
+    if (!material)
+      found.push_back({Severity::kError, std::string(entry.certificate->file()), material.error().what});
+  }
+
+  const CertificateStore* previous_;
+  WallTime now_;
+  Diagnostics& out_;
+  std::unordered_map<std::string_view, const Entry*> before_;  // by certificate file
+  ChainPool chains_;
+  std::vector<Entry> entries_;
+  std::size_t files_read_ = 0;
+  bool unchanged_ = false;  // whether the certificate at hand was taken from the store before
+};
+
+namespace {
+
+std::string_view last_two_labels(std::string_view name) {
+  const std::size_t last = name.rfind('.');
+  if (last == std::string_view::npos || last == 0) return name;
+  const std::size_t before = name.rfind('.', last - 1);
+  return before == std::string_view::npos ? name : name.substr(before + 1);
+}
+
+bool related(const StoredCertificate& a, const StoredCertificate& b) {
+  const auto names_a = a.names();
+  const auto names_b = b.names();
+  return std::ranges::any_of(names_a, [&](std::string_view one) {
+    return std::ranges::any_of(
+        names_b, [&](std::string_view other) { return last_two_labels(one) == last_two_labels(other); });
+  });
+}
+
+/// Whoever steals one key then speaks for all the names: worth a word when they have nothing to do with each
+/// other.
+void warn_of_shared_keys(const CertificateStore& store, Diagnostics& out) {
+  std::unordered_map<std::string_view, const StoredCertificate*> by_key;
+  for (std::size_t i = 0; i < store.size(); ++i) {
+    const auto fields = read_certificate(store[i].leaf_der());
+    if (!fields) continue;
+    const std::string_view key{reinterpret_cast<const char*>(fields->public_key.data()),
+                               fields->public_key.size()};
+    const auto [place, added] = by_key.try_emplace(key, &store[i]);
+    if (added || related(*place->second, store[i])) continue;
+    out.push_back({Severity::kWarning, std::string(store[i].file()),
+                   "it shares its key with the unrelated certificate " + std::string(place->second->file())});
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<const CertificateStore> CertificateStore::load(const config::Tls& tls,
+                                                               const CertificateStore* previous, WallTime now,
+                                                               Diagnostics& out) {
+  Diagnostics found;
+  Loader loader(previous, now, found);
+  std::vector<Entry> entries = loader.load(tls);
+  if (entries.empty() && !has_errors(found)) {
+    const std::string where = tls.certificate_dirs.empty() ? "tls" : tls.certificate_dirs.front();
+    found.push_back(
+        {Severity::kError, where, "there is no usable certificate: name one under `certificates`"});
+  }
+  std::shared_ptr<CertificateStore> store;
+  if (!has_errors(found)) {
+    store.reset(new CertificateStore(tls, std::move(entries)));
+    store->files_read_ = loader.files_read();
+    if (store->files_read_ > 0) warn_of_shared_keys(*store, found);
+  }
+  out.insert(out.end(), found.begin(), found.end());
+  return store;
+}
+
+}  // namespace headgate

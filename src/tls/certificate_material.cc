@@ -1,0 +1,75 @@
+#include "tls/certificate_material.h"
+
+#include "tls/openssl_error.h"
+
+namespace headgate {
+namespace {
+
+/// OpenSSL's number of a key type; EVP_PKEY_NONE for those that only a provider knows. Naming it spares
+/// OpenSSL 3.0 from trying every decoder it has, which takes three times as long.
+int evp_type(KeyType type) {
+  switch (type) {
+    case KeyType::kP256:
+    case KeyType::kP384:
+    case KeyType::kP521:
+      return EVP_PKEY_EC;
+    case KeyType::kRsa:
+      return EVP_PKEY_RSA;
+    case KeyType::kRsaPss:
+      return EVP_PKEY_RSA_PSS;
+    case KeyType::kEd25519:
+      return EVP_PKEY_ED25519;
+    case KeyType::kEd448:
+      return EVP_PKEY_ED448;
+    case KeyType::kMlDsa44:
+    case KeyType::kMlDsa65:
+    case KeyType::kMlDsa87:
+      return EVP_PKEY_NONE;
+  }
+  return EVP_PKEY_NONE;
+}
+
+}  // namespace
+
+Result<X509Ptr> parse_certificate(std::span<const std::byte> der, OSSL_LIB_CTX* library) {
+  // d2i_X509 parses into the object it is given, which is how that object comes to belong to the library
+  // context. On failure it frees it.
+  X509* certificate = X509_new_ex(library, nullptr);
+  const auto* at = reinterpret_cast<const unsigned char*>(der.data());
+  if (d2i_X509(&certificate, &at, static_cast<long>(der.size())) == nullptr) {
+    return fail_openssl(ErrorKind::kInvalid, "OpenSSL cannot read the certificate");
+  }
+  return X509Ptr(certificate);
+}
+
+Result<PkeyPtr> parse_private_key(std::span<const std::byte> der, KeyType type, OSSL_LIB_CTX* library) {
+  const auto* at = reinterpret_cast<const unsigned char*>(der.data());
+  const int number = evp_type(type);
+  const auto size = static_cast<long>(der.size());
+  PkeyPtr key(number == EVP_PKEY_NONE ? d2i_AutoPrivateKey_ex(nullptr, &at, size, library, nullptr)
+                                      : d2i_PrivateKey_ex(number, nullptr, &at, size, library, nullptr));
+  if (key == nullptr) return fail_openssl(ErrorKind::kInvalid, "OpenSSL cannot read the private key");
+  return key;
+}
+
+Result<CertificateMaterial> materialise(const StoredCertificate& certificate, OSSL_LIB_CTX* library) {
+  CertificateMaterial material;
+  auto leaf = parse_certificate(certificate.leaf_der(), library);
+  if (!leaf) return tl::unexpected(leaf.error());
+  auto key = parse_private_key(certificate.key_der(), certificate.key_type(), library);
+  if (!key) return tl::unexpected(key.error());
+  material.leaf = std::move(*leaf);
+  material.key = std::move(*key);
+  material.chain.reset(sk_X509_new_null());
+  for (const auto& der : certificate.chain().der) {
+    auto intermediate = parse_certificate(der, library);
+    if (!intermediate) return tl::unexpected(intermediate.error());
+    if (sk_X509_push(material.chain.get(), intermediate->get()) == 0) {
+      return fail_openssl(ErrorKind::kSystem, "keeping a certificate chain");
+    }
+    static_cast<void>(intermediate->release());  // the stack owns it now
+  }
+  return material;
+}
+
+}  // namespace headgate

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "tls/secret_bytes.h"
+
+namespace headgate {
+
+/// What tells that a file is still the one that was read.
+struct FileStamp {
+  std::uint64_t device = 0, inode = 0, size_bytes = 0;
+  std::int64_t modified_ns = 0;
+  bool operator==(const FileStamp&) const = default;
+};
+
+/// The stamp of the file at `path`. Errors: kSystem, naming the path.
+[[nodiscard]] Result<FileStamp> stamp_file(const std::string& path);
+
+/// The contents of a file that may hold a key: wiped when they go.
+struct SecretFile {
+  SecretBytes bytes;
+  FileStamp stamp;
+  mode_t mode = 0;  ///< Permissions.
+  [[nodiscard]] std::string_view text() const {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  }
+};
+
+/// Certificates, keys and revocation lists are smaller than this; a larger file is another one, named by
+/// mistake.
+inline constexpr std::size_t kMaxSecretFileBytes = 256 * 1024 * 1024;
+
+/// Reads the whole file. Errors: kSystem, with the words of the system ("Permission denied"), without the
+/// path; kInvalid: not a regular file, or too large.
+[[nodiscard]] Result<SecretFile> read_secret_file(const std::string& path);
+
+}  // namespace headgate

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/units.h"
+#include "tls/certificate.h"
+#include "tls/peer_identity.h"
+
+namespace headgate {
+
+/// What a ticket carries, protected, beside TLS's own state: what the session is bound to.
+struct SessionBinding {
+  static constexpr std::size_t kPolicyBytes = 16;
+  std::array<std::byte, kPolicyBytes> policy{};       ///< The start of ListenerTls::policy.
+  std::array<std::byte, kPolicyBytes> certificate{};  ///< The start of the served certificate's fingerprint.
+  std::int64_t authenticated_at =
+      0;                         ///< Seconds since the epoch: the full handshake at the root of the session.
+  IssuedKey anchor{};            ///< Zero without a client certificate.
+  std::vector<IssuedKey> chain;  ///< As in PeerIdentity.
+
+  [[nodiscard]] std::vector<std::byte> encode() const;
+  /// nullopt when it is not of this form.
+  [[nodiscard]] static std::optional<SessionBinding> decode(std::span<const std::byte> bytes);
+  bool operator==(const SessionBinding&) const = default;
+};
+
+}  // namespace headgate

@@ -1,0 +1,180 @@
+#include "admin/endpoints.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "unit/admin/fake_source.h"
+
+namespace headgate {
+namespace {
+
+using ::testing::HasSubstr;
+using Json = nlohmann::json;
+
+struct Endpoints : ::testing::Test {
+  HttpResponse ask(std::string_view method, std::string_view path, std::string_view query = "") {
+    return answer({.method = method, .path = path, .query = query, .host = "h:1"}, source);
+  }
+  FakeSource source;
+};
+
+TEST_F(Endpoints, GiveTheMetricsAsPrometheusText) {
+  const HttpResponse response = ask("GET", "/metrics");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_THAT(response.content_type, HasSubstr("version=0.0.4"));
+  EXPECT_THAT(response.body, HasSubstr("up 1\n"));
+}
+
+TEST_F(Endpoints, SayHealthAndReadinessWithTheReason) {
+  EXPECT_EQ(ask("GET", "/healthz").status, 200);
+  EXPECT_EQ(ask("GET", "/readyz").body, "ok\n");
+  source.ready = {.ok = false, .reason = "draining"};
+  source.health = {.ok = false, .reason = "worker 1 has not turned for 12 s"};
+  EXPECT_EQ(ask("GET", "/readyz").status, 503);
+  EXPECT_EQ(ask("GET", "/readyz").body, "draining\n");
+  EXPECT_EQ(ask("HEAD", "/healthz").status, 503);
+}
+
+TEST_F(Endpoints, ShowTheStatus) {
+  source.ready = {.ok = false, .reason = "draining"};
+  ProcessState& process = source.report.process;
+  process.listeners.push_back({.name = "web", .bind = {"[::]:8443"}, .backend = "app"});
+  process.backends.push_back(
+      {"app", "round_robin", {{.address = "127.0.0.1:1", .up = false, .reason = "refused"}}});
+  process.workers.push_back({.worker = 0, .busy_ratio = 0.5});
+  process.reload.faults = {"a.yaml:1:2: x"};
+  process.drain.active = true;
+  process.certificates = std::make_shared<const std::vector<CertificateReport>>(
+      1, CertificateReport{.file = "a.pem",
+                          .names = {"a.example"},
+                          .not_after = std::chrono::system_clock::now() + std::chrono::hours(36)});
+  source.report.listeners["web"].active = 3;
+  source.report.servers[{"app", "127.0.0.1:1"}].connect_failures = 7;
+  source.report.workers.push_back({.worker = 0, .handshakes_queued = 2});
+  const Json status = Json::parse(ask("GET", "/status.json").body);
+  EXPECT_EQ(status["ready"], false);
+  EXPECT_EQ(status["reason"], "draining");
+  EXPECT_EQ(status["listeners"][0]["active"], 3);
+  EXPECT_EQ(status["listeners"][0]["bind"][0], "[::]:8443");
+  EXPECT_EQ(status["backends"][0]["servers"][0]["up"], false);
+  EXPECT_EQ(status["backends"][0]["servers"][0]["connect_failures"], 7);
+  EXPECT_EQ(status["workers"][0]["busy_ratio"], 0.5);
+  EXPECT_EQ(status["certificates"][0]["days_left"], 1);
+  EXPECT_EQ(status["certificates"][0]["names"][0], "a.example");
+  EXPECT_EQ(status["reload"]["last_result"], "failed");
+  EXPECT_EQ(status["drain"]["active"], true);
+}
+
+TEST_F(Endpoints, PageThroughConnections) {
+  source.page.total = 5;
+  source.page.connections.push_back(
+      {.id = 9, .listener = "web", .source = "192.0.2.1:5", .phase = "relay", .sni = "\xFF"});
+  const HttpResponse response =
+      ask("GET", "/connections.json", "offset=4&limit=1&listener=web&source=192.0.2.0/24");
+  ASSERT_EQ(response.status, 200) << response.body;
+  const Json page = Json::parse(response.body);
+  EXPECT_EQ(page["total"], 5);
+  EXPECT_EQ(page["connections"][0]["id"], 9);
+  EXPECT_EQ(page["connections"][0]["sni"], "\xEF\xBF\xBD");
+  EXPECT_EQ(source.connections_query.offset, 4U);
+  EXPECT_EQ(source.connections_query.limit, 1U);
+  EXPECT_EQ(source.connections_query.listener, "web");
+}
+
+TEST_F(Endpoints, ShowTheFlightRecorder) {
+  source.handshakes_report.failed.push_back({.listener = "web",
+                                             .result = "failed",
+                                             .reason = "no_shared_group",
+                                             .groups = {"P-521"},
+                                             .queue = std::chrono::microseconds(1500)});
+  const Json report = Json::parse(ask("GET", "/handshakes.json").body);
+  EXPECT_EQ(report["failed"][0]["reason"], "no_shared_group");
+  EXPECT_EQ(report["failed"][0]["offered"]["groups"][0], "P-521");
+  EXPECT_EQ(report["failed"][0]["queue_seconds"], 0.0015);
+  EXPECT_TRUE(report["slowest"].empty());
+}
+
+TEST_F(Endpoints, ReloadAndSayWhatBecameOfIt) {
+  EXPECT_EQ(ask("POST", "/reload").status, 200);
+  source.outcome = {.verdict = Outcome::Verdict::kFailed,
+                    .message = "nothing changed",
+                    .faults = {"h.yaml:3:1: workers: ..."}};
+  const HttpResponse failed = ask("POST", "/reload");
+  EXPECT_EQ(failed.status, 422);
+  EXPECT_EQ(Json::parse(failed.body)["faults"][0], "h.yaml:3:1: workers: ...");
+  EXPECT_EQ(source.reloads, 2);
+}
+
+TEST_F(Endpoints, DrainTheProcessOrOneThing) {
+  EXPECT_EQ(ask("POST", "/drain").status, 200);
+  EXPECT_EQ(ask("POST", "/drain", "backend=app").status, 200);
+  ASSERT_EQ(source.drains.size(), 2U);
+  EXPECT_EQ(source.drains[0].backend, "");
+  EXPECT_EQ(source.drains[1].backend, "app");
+  EXPECT_EQ(ask("POST", "/drain", "backend=app&listener=web").status, 400);
+  source.outcome.verdict = Outcome::Verdict::kNotFound;
+  EXPECT_EQ(ask("POST", "/drain", "listener=nowhere").status, 404);
+  source.outcome.verdict = Outcome::Verdict::kRefused;
+  EXPECT_EQ(ask("POST", "/drain").status, 409);
+}
+
+TEST_F(Endpoints, ChangeWhatIsLogged) {
+  EXPECT_EQ(ask("POST", "/log", "level=debug&source=10.0.0.0/8").status, 200);
+  ASSERT_EQ(source.log_levels.size(), 1U);
+  EXPECT_EQ(source.log_levels[0].level, LogLevel::kDebug);
+  EXPECT_EQ(source.log_levels[0].source, "10.0.0.0/8");
+}
+
+TEST_F(Endpoints, RefuseBadParametersWithASentence) {
+  for (const auto& [path, query, hint] :
+       std::vector<std::array<std::string_view, 3>>{{"/connections.json", "limit=0", "from 1 to 1000"},
+                                                    {"/connections.json", "limit=1001", "from 1 to 1000"},
+                                                    {"/connections.json", "offset=-1", "a number"},
+                                                    {"/connections.json", "source=nonsense", "10.0.0.0/8"},
+                                                    {"/connections.json", "sni=a", "unknown parameter"},
+                                                    {"/status.json", "a=1", "takes none"},
+                                                    {"/handshakes.json", "a", "name=value"}}) {
+    const HttpResponse response = ask("GET", path, query);
+    EXPECT_EQ(response.status, 400) << query;
+    EXPECT_THAT(response.body, HasSubstr(hint)) << query;
+  }
+  EXPECT_THAT(ask("POST", "/log", "level=loud").body, HasSubstr("error, warn, info and debug"));
+  EXPECT_EQ(ask("POST", "/log").status, 400);
+  EXPECT_EQ(ask("POST", "/drain", "everything=1").status, 400);
+}
+
+TEST_F(Endpoints, RefuseWrongMethodsAndPaths) {
+  EXPECT_EQ(ask("POST", "/metrics").status, 405);
+  EXPECT_EQ(ask("POST", "/metrics").allow, "GET, HEAD");
+  EXPECT_EQ(ask("GET", "/drain").status, 405);
+  EXPECT_EQ(ask("GET", "/drain").allow, "POST");
+  EXPECT_EQ(ask("GET", "/nothing").status, 404);
+  EXPECT_THAT(ask("GET", "/nothing").body, HasSubstr("/status.json"));
+  EXPECT_TRUE(source.drains.empty());
+}
+
+TEST_F(Endpoints, DoNothingForAPageOfAnotherSite) {
+  for (const std::string_view origin : {"http://evil.example", "null", "http://h:2"}) {
+    const auto response =
+        answer({.method = "POST", .path = "/drain", .host = "h:1", .origin = origin}, source);
+    EXPECT_EQ(response.status, 403) << origin;
+  }
+  EXPECT_EQ(
+      answer({.method = "POST", .path = "/drain", .host = "h:1", .origin = "http://h:1"}, source).status,
+      200);
+  EXPECT_EQ(source.drains.size(), 1U);
+}
+
+TEST_F(Endpoints, ServeThePageUnderAPolicyWithAFreshNonce) {
+  const HttpResponse one = ask("GET", "/"), two = ask("GET", "/");
+  EXPECT_EQ(one.status, 200);
+  EXPECT_THAT(one.content_type, HasSubstr("text/html"));
+  EXPECT_EQ(one.body.find("__NONCE__"), std::string::npos);
+  EXPECT_NE(one.content_security_policy, two.content_security_policy);
+  const auto at = one.content_security_policy.find("'nonce-") + 7;
+  EXPECT_THAT(one.body, HasSubstr("nonce=\"" + one.content_security_policy.substr(at, 32) + "\""));
+}
+
+}  // namespace
+}  // namespace headgate

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "supervisor/admin_source.h"
+
+namespace headgate {
+
+/// Answers as told and remembers what it was asked.
+class FakeSource : public AdminSource {
+ public:
+  std::string metrics_text() override { return "# TYPE up gauge\nup 1\n"; }
+  Health healthz() override { return health; }
+  Health readyz() override { return ready; }
+  StatusReport status() override { return report; }
+  ConnectionsPage connections(const ConnectionsQuery& query) override {
+    connections_query = query;
+    return page;
+  }
+  HandshakesReport handshakes() override { return handshakes_report; }
+  Outcome reload() override {
+    ++reloads;
+    return outcome;
+  }
+  Outcome drain(const DrainRequest& request) override {
+    drains.push_back(request);
+    return outcome;
+  }
+  Outcome set_log_level(const LogLevelRequest& request) override {
+    log_levels.push_back(request);
+    return outcome;
+  }
+
+  Health health, ready;
+  StatusReport report;
+  ConnectionsPage page;
+  ConnectionsQuery connections_query;
+  HandshakesReport handshakes_report;
+  Outcome outcome{.message = "done"};
+  int reloads = 0;
+  std::vector<DrainRequest> drains;
+  std::vector<LogLevelRequest> log_levels;
+};
+
+}  // namespace headgate

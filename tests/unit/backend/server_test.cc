@@ -1,0 +1,98 @@
+#include "backend/server.h"
+
+#include <memory>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace headgate {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+Address address(std::string_view text) {
+  return Address::parse(text).value();
+}
+
+TEST(ServerEndpoint, IsAnAddressOrAHostName) {
+  EXPECT_EQ(ServerEndpoint::parse("192.0.2.1:80")->literal, address("192.0.2.1:80"));
+  EXPECT_EQ(ServerEndpoint::parse("[2001:db8::1]:80")->literal, address("[2001:db8::1]:80"));
+  EXPECT_EQ(ServerEndpoint::parse("unix:/run/a.sock")->literal, address("unix:/run/a.sock"));
+  const auto named = ServerEndpoint::parse("app_1.internal:8080");
+  ASSERT_TRUE(named.has_value());
+  EXPECT_FALSE(named->literal.has_value());
+  EXPECT_EQ(named->host, "app_1.internal");
+  EXPECT_EQ(named->port, 8080);
+}
+
+TEST(ServerEndpoint, RefusesWhatCannotBeConnectedTo) {
+  for (const auto text : {"", "app", "app:", "app:0", "app:65536", "app:http", ":8080", "192.0.2.1:0",
+                          "10.0.0:80", "192.0.2.256:80", "a b:80", "unix:", "[::1]"}) {
+    const auto endpoint = ServerEndpoint::parse(text);
+    ASSERT_FALSE(endpoint.has_value()) << text;
+    EXPECT_EQ(endpoint.error().kind, ErrorKind::kInvalid);
+    EXPECT_THAT(endpoint.error().what, HasSubstr('"' + std::string(text) + '"'));
+  }
+}
+
+TEST(ServerState, HasTheAddressItIsConfiguredWithFromTheStart) {
+  ServerDirectory directory;
+  const auto state = directory.state("app", "192.0.2.1:80").value();
+  EXPECT_THAT(*state->addresses(), ElementsAre(address("192.0.2.1:80")));
+  EXPECT_TRUE(state->is_up());
+}
+
+TEST(ServerState, TheSameAddressesInAnotherOrderAreNoChange) {
+  ServerDirectory directory;
+  const auto state = directory.state("app", "app.internal:80").value();
+  state->publish({address("192.0.2.1:80"), address("192.0.2.2:80")});
+  const auto version = state->addresses_version();
+  state->publish({address("192.0.2.2:80"), address("192.0.2.1:80")});
+  EXPECT_EQ(state->addresses_version(), version);
+  state->publish({address("192.0.2.2:80")});
+  EXPECT_NE(state->addresses_version(), version);
+}
+
+TEST(ServerState, GivesOutAsManyPlacesAsThereAre) {
+  ServerDirectory directory;
+  const auto state = directory.state("app", "192.0.2.1:80").value();
+  EXPECT_TRUE(state->take_place(2));
+  EXPECT_TRUE(state->take_place(2));
+  EXPECT_FALSE(state->take_place(2));
+  state->give_place_back();
+  EXPECT_TRUE(state->take_place(2));
+}
+
+TEST(ServerDirectory, FindsTheStateOfTheSameBackendAndServerAgain) {
+  ServerDirectory directory;
+  const auto state = directory.state("app", "192.0.2.1:80").value();
+  EXPECT_EQ(directory.state("app", "192.0.2.1:80").value(), state);
+  EXPECT_NE(directory.state("api", "192.0.2.1:80").value(), state);
+  EXPECT_NE(directory.state("app", "192.0.2.1:81").value(), state);
+}
+
+TEST(ServerDirectory, ForgetsServersThatNobodyUses) {
+  ServerDirectory directory;
+  directory.state("app", "app.internal:80").value()->set_up(false);
+  EXPECT_THAT(directory.all(), IsEmpty());
+  EXPECT_THAT(directory.host_names(), IsEmpty());
+  EXPECT_TRUE(directory.state("app", "app.internal:80").value()->is_up());
+}
+
+TEST(ServerDirectory, PublishesAnAnswerToEveryServerOfThatNameWithItsOwnPort) {
+  ServerDirectory directory;
+  const auto a = directory.state("app", "app.internal:80").value();
+  const auto b = directory.state("api", "app.internal:81").value();
+  const auto c = directory.state("api", "other.internal:81").value();
+  EXPECT_THAT(directory.host_names(), ElementsAre("app.internal", "other.internal"));
+  directory.publish("app.internal", {address("192.0.2.1:0")});
+  EXPECT_THAT(*a->addresses(), ElementsAre(address("192.0.2.1:80")));
+  EXPECT_THAT(*b->addresses(), ElementsAre(address("192.0.2.1:81")));
+  EXPECT_THAT(*c->addresses(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace headgate

@@ -1,0 +1,225 @@
+#include "unit/tls/test_pki.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+
+#include "base/check.h"
+
+namespace headgate::test {
+namespace {
+
+PkeyPtr make_key(const std::string& kind) {
+  if (kind.starts_with("RSA-")) {
+    return PkeyPtr(
+        EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", static_cast<std::size_t>(std::stoul(kind.substr(4)))));
+  }
+  if (kind.starts_with("P-")) return PkeyPtr(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", kind.c_str()));
+  return PkeyPtr(EVP_PKEY_Q_keygen(nullptr, nullptr, kind.c_str()));
+}
+
+void add_extension(X509* certificate, X509* issuer, int nid, const std::string& value) {
+  X509V3_CTX context{};
+  X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
+  X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str());
+  HG_CHECK(extension != nullptr);
+  X509_add_ext(certificate, extension, -1);
+  X509_EXTENSION_free(extension);
+}
+
+std::string alternative_names(const Wanted& wanted) {
+  std::string text;
+  const auto add = [&text](const std::string& kind, const std::string& value) {
+    text += (text.empty() ? "" : ",") + kind + ":" + value;
+  };
+  for (const auto& one : wanted.dns) add("DNS", one);
+  for (const auto& one : wanted.uris) add("URI", one);
+  for (const auto& one : wanted.addresses) add("IP", one);
+  if (text.empty()) add("DNS", wanted.common_name);
+  return text;
+}
+
+void set_name(X509* certificate, const Wanted& wanted) {
+  X509_NAME* name = X509_get_subject_name(certificate);
+  const auto add = [name](const char* field, const std::string& value) {
+    const auto* text = reinterpret_cast<const unsigned char*>(value.c_str());
+    if (!value.empty()) X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8, text, -1, -1, 0);
+  };
+  add("OU", wanted.organizational_unit);
+  add("CN", wanted.common_name);
+}
+
+void set_serial(X509* certificate) {
+  std::array<unsigned char, 8> number{};
+  RAND_bytes(number.data(), static_cast<int>(number.size()));
+  number[0] = static_cast<unsigned char>((number[0] & 0x3f) | 0x40);
+  const BnPtr big(BN_bin2bn(number.data(), static_cast<int>(number.size()), nullptr));
+  BN_to_ASN1_INTEGER(big.get(), X509_get_serialNumber(certificate));
+}
+
+const EVP_MD* digest_for(const Issued& signer, const std::string& name) {
+  const bool own = EVP_PKEY_is_a(signer.key.get(), "ED25519") == 1 ||
+                   EVP_PKEY_is_a(signer.key.get(), "ED448") == 1 ||
+                   EVP_PKEY_is_a(signer.key.get(), "ML-DSA-65") == 1;
+  return own ? nullptr : EVP_get_digestbyname(name.c_str());
+}
+
+template <class Write>
+std::string to_text(Write write) {
+  const BioPtr memory(BIO_new(BIO_s_mem()));
+  HG_CHECK(write(memory.get()) == 1);
+  const char* text = nullptr;
+  const long size = BIO_get_mem_data(memory.get(), &text);
+  return {text, static_cast<std::size_t>(size)};
+}
+
+}  // namespace
+
+std::string Issued::certificate_pem() const {
+  return to_text([&](BIO* bio) { return PEM_write_bio_X509(bio, certificate.get()); });
+}
+
+std::string Issued::key_pem() const {
+  return to_text([&](BIO* bio) {
+    return PEM_write_bio_PKCS8PrivateKey(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+  });
+}
+
+std::string Issued::traditional_key_pem() const {
+  return to_text([&](BIO* bio) {
+    return PEM_write_bio_PrivateKey_traditional(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+  });
+}
+
+std::string Issued::encrypted_key_pem() const {
+  char passphrase[] = "secret";
+  return to_text([&](BIO* bio) {
+    return PEM_write_bio_PKCS8PrivateKey(bio, key.get(), EVP_aes_128_cbc(), passphrase, 6, nullptr, nullptr);
+  });
+}
+
+std::vector<std::byte> Issued::der() const {
+  unsigned char* der = nullptr;
+  const int size = i2d_X509(certificate.get(), &der);
+  const auto* bytes = reinterpret_cast<const std::byte*>(der);
+  std::vector<std::byte> copy(bytes, bytes + size);
+  OPENSSL_free(der);
+  return copy;
+}
+
+Issued issue(const Wanted& wanted, const Issued* issuer) {
+  Issued made{X509Ptr(X509_new()), make_key(wanted.key)};
+  HG_CHECK(made.key != nullptr);
+  X509* certificate = made.certificate.get();
+  X509_set_version(certificate, X509_VERSION_3);
+  set_serial(certificate);
+  set_name(certificate, wanted);
+  X509_gmtime_adj(X509_getm_notBefore(certificate), wanted.from.count());
+  X509_gmtime_adj(X509_getm_notAfter(certificate), wanted.until.count());
+  X509_set_pubkey(certificate, made.key.get());
+  const Issued& signer = issuer == nullptr ? made : *issuer;
+  X509_set_issuer_name(certificate, X509_get_subject_name(signer.certificate.get()));
+  X509* above = signer.certificate.get();
+  if (wanted.ca) add_extension(certificate, above, NID_basic_constraints, "critical,CA:TRUE");
+  add_extension(certificate, above, NID_subject_key_identifier, "hash");
+  if (issuer != nullptr) add_extension(certificate, above, NID_authority_key_identifier, "keyid");
+  if (!wanted.no_san && !wanted.ca)
+    add_extension(certificate, above, NID_subject_alt_name, alternative_names(wanted));
+  if (!wanted.extended_key_usage.empty())
+    add_extension(certificate, above, NID_ext_key_usage, wanted.extended_key_usage);
+  if (!wanted.authority_info_access.empty())
+    add_extension(certificate, above, NID_info_access, wanted.authority_info_access);
+  HG_CHECK(X509_sign(certificate, signer.key.get(), digest_for(signer, wanted.digest)) > 0);
+  return made;
+}
+
+std::string revocation_list(const Issued& issuer, const WantedList& wanted) {
+  const CrlPtr list(X509_CRL_new());
+  X509_CRL_set_version(list.get(), X509_CRL_VERSION_2);
+  X509_CRL_set_issuer_name(list.get(), X509_get_subject_name(issuer.certificate.get()));
+  ASN1_TIME* time = ASN1_TIME_new();
+  X509_gmtime_adj(time, wanted.from.count());
+  X509_CRL_set1_lastUpdate(list.get(), time);
+  for (const Issued* one : wanted.revoked) {
+    X509_REVOKED* entry = X509_REVOKED_new();
+    X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(one->certificate.get()));
+    X509_REVOKED_set_revocationDate(entry, time);
+    X509_CRL_add0_revoked(list.get(), entry);
+  }
+  X509_gmtime_adj(time, wanted.until.count());
+  X509_CRL_set1_nextUpdate(list.get(), time);
+  ASN1_TIME_free(time);
+  if (wanted.delta) {
+    ASN1_INTEGER* base = ASN1_INTEGER_new();
+    ASN1_INTEGER_set(base, 1);
+    X509_CRL_add1_ext_i2d(list.get(), NID_delta_crl, base, 1, 0);
+    ASN1_INTEGER_free(base);
+  }
+  X509_CRL_sort(list.get());
+  HG_CHECK(X509_CRL_sign(list.get(), issuer.key.get(), EVP_sha256()) > 0);
+  return to_text([&](BIO* bio) {
+    return wanted.der ? i2d_X509_CRL_bio(bio, list.get()) : PEM_write_bio_X509_CRL(bio, list.get());
+  });
+}
+
+std::string ocsp_response(const Issued& issuer, const Issued& leaf, int status, std::chrono::seconds until) {
+  const OcspBasicPtr basic(OCSP_BASICRESP_new());
+  OCSP_CERTID* id = OCSP_cert_to_id(EVP_sha1(), leaf.certificate.get(), issuer.certificate.get());
+  ASN1_TIME* now = X509_gmtime_adj(nullptr, -60);
+  ASN1_TIME* next = X509_gmtime_adj(nullptr, until.count());
+  ASN1_TIME* revoked_at = status == V_OCSP_CERTSTATUS_REVOKED ? now : nullptr;
+  OCSP_basic_add1_status(basic.get(), id, status, 0, revoked_at, now, next);
+  OCSP_basic_sign(basic.get(), issuer.certificate.get(), issuer.key.get(), EVP_sha256(), nullptr, 0);
+  const OcspResponsePtr response(OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic.get()));
+  OCSP_CERTID_free(id);
+  ASN1_TIME_free(now);
+  ASN1_TIME_free(next);
+  unsigned char* der = nullptr;
+  const int size = i2d_OCSP_RESPONSE(response.get(), &der);
+  std::string text(reinterpret_cast<const char*>(der), static_cast<std::size_t>(size));
+  OPENSSL_free(der);
+  return text;
+}
+
+std::shared_ptr<const StoredCertificate> stored(const Issued& issued, const std::string& file) {
+  const std::string pem = issued.pem();
+  ChainPool pool;
+  Diagnostics out;
+  auto made = check_certificate({file, file, pem, pem}, CertificatePurpose::kServer,
+                                std::chrono::system_clock::now(), pool, out);
+  HG_CHECK(made != nullptr);
+  return made;
+}
+
+TemporaryDirectory::TemporaryDirectory() {
+  std::string pattern = (std::filesystem::temp_directory_path() / "headgate-test-XXXXXX").string();
+  HG_CHECK(::mkdtemp(pattern.data()) != nullptr);
+  path_ = pattern;
+}
+
+TemporaryDirectory::~TemporaryDirectory() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+std::string TemporaryDirectory::write(const std::string& name, std::string_view contents) const {
+  const std::string path = path_ + "/" + name;
+  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  HG_CHECK(descriptor >= 0);
+  HG_CHECK(::write(descriptor, contents.data(), contents.size()) == static_cast<ssize_t>(contents.size()));
+  ::close(descriptor);
+  return path;
+}
+
+std::vector<std::byte> bytes_of(std::string_view text) {
+  const auto* bytes = reinterpret_cast<const std::byte*>(text.data());
+  return {bytes, bytes + text.size()};
+}
+
+}  // namespace headgate::test

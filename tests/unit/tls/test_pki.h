@@ -1,0 +1,83 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/units.h"
+#include "tls/certificate.h"
+#include "tls/openssl_types.h"
+
+namespace headgate::test {
+
+/// What a certificate made for a test is to be like.
+struct Wanted {
+  std::string common_name = "www.example.com";
+  std::vector<std::string> dns;  ///< Empty: the common name, unless `no_san`.
+  std::vector<std::string> uris;
+  std::vector<std::string> addresses;
+  std::string organizational_unit;
+  std::string key = "P-256";         ///< A curve, "RSA-2048", "ED25519", ...
+  std::chrono::seconds from{-3600};  ///< Validity, relative to now.
+  std::chrono::seconds until{90 * 86400};
+  std::string extended_key_usage;     ///< "serverAuth,clientAuth"; empty: no such extension.
+  std::string authority_info_access;  ///< "caIssuers;URI:http://ca.example/ca.der"; empty: none.
+  std::string digest = "SHA256";
+  bool ca = false;
+  bool no_san = false;
+};
+
+/// A certificate with its key, made at test time.
+struct Issued {
+  X509Ptr certificate;
+  PkeyPtr key;
+  [[nodiscard]] std::string certificate_pem() const;
+  [[nodiscard]] std::string key_pem() const;              ///< PKCS#8.
+  [[nodiscard]] std::string traditional_key_pem() const;  ///< SEC 1 or PKCS #1.
+  [[nodiscard]] std::string encrypted_key_pem() const;
+  [[nodiscard]] std::string pem() const { return certificate_pem() + key_pem(); }
+  [[nodiscard]] std::vector<std::byte> der() const;
+};
+
+/// Issues a certificate by `issuer`, or a self-signed one without.
+[[nodiscard]] Issued issue(const Wanted& wanted, const Issued* issuer = nullptr);
+
+/// A revocation list by `issuer`, in PEM.
+struct WantedList {
+  std::vector<const Issued*> revoked;
+  std::chrono::seconds from{-3600};
+  std::chrono::seconds until{7 * 86400};
+  bool delta = false;
+  bool der = false;
+};
+[[nodiscard]] std::string revocation_list(const Issued& issuer, const WantedList& wanted);
+
+/// A "good" OCSP response for `leaf` by `issuer`, in DER. `status` is a V_OCSP_CERTSTATUS.
+[[nodiscard]] std::string ocsp_response(const Issued& issuer, const Issued& leaf, int status,
+                                        std::chrono::seconds until);
+
+/// What check_certificate() makes of one file.
+[[nodiscard]] std::shared_ptr<const StoredCertificate> stored(const Issued& issued,
+                                                              const std::string& file = "test.pem");
+
+/// A directory that goes away with the test.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory();
+  ~TemporaryDirectory();
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+  [[nodiscard]] const std::string& path() const { return path_; }
+  /// Writes a file, mode 0600, and returns its path.
+  std::string write(const std::string& name, std::string_view contents) const;
+
+ private:
+  std::string path_;
+};
+
+/// The bytes of a text.
+[[nodiscard]] std::vector<std::byte> bytes_of(std::string_view text);
+
+}  // namespace headgate::test

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "net/buffers.h"
+#include "net/fd.h"
+#include "tls/aead_contexts.h"
+#include "tls/openssl_types.h"
+#include "tls/record_stream.h"
+
+namespace headgate {
+
+/// Two connected non-blocking sockets.
+struct SocketPair {
+  SocketPair();
+  Fd ours, theirs;
+};
+
+/// A TLS 1.3 connection over a pair of sockets: `peer` is OpenSSL at its end, and `state` is what our end,
+/// which was OpenSSL's too until the handshake was done, starts its own record layer with.
+class Tls13Pair {
+ public:
+  struct Options {
+    RecordSuite suite = RecordSuite::kAes128GcmSha256;
+    TlsRole our_role = TlsRole::kServer;
+    std::size_t tickets = 1;             ///< That the server sends.
+    std::size_t peer_padding_block = 0;  ///< The peer pads its records to multiples of this.
+  };
+  explicit Tls13Pair(const Options& options);
+
+  /// Writes all of `bytes` as the peer; the socket has room.
+  void peer_writes(std::span<const std::byte> bytes);
+  /// Everything that the peer can read now.
+  std::vector<std::byte> peer_reads();
+  /// The peer updates its sending keys, and asks for ours or not.
+  void peer_updates_keys(KeyUpdateRequest request);
+
+  SslCtxPtr our_ctx, peer_ctx;
+  SslPtr peer;
+  int peer_fd = -1;
+  RecordStreamState state;
+
+ private:
+  SocketPair sockets_;
+};
+
+/// One library context, AEAD contexts and buffers, as a worker has them.
+struct TestWorker {
+  LibCtxPtr library{OSSL_LIB_CTX_new()};
+  AeadContexts contexts{library.get()};
+  Buffers buffers;
+};
+
+}  // namespace headgate
