@@ -1,0 +1,262 @@
+#include "config/document.h"
+
+#include <cstddef>
+#include <exception>
+#include <sstream>
+#include <unordered_map>
+#include <utility>
+
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/mark.h>
+#include <yaml-cpp/parser.h>
+
+namespace headgate::config {
+namespace {
+
+constexpr std::string_view kSyntaxKey =
+    "yaml";  // stands where the key would, for what is wrong before there are keys
+constexpr std::string_view kMergeKey = "<<";
+
+Position position_of(const YAML::Mark& mark) {
+  return {mark.line + 1, mark.column + 1};
+}
+
+bool is_null_word(std::string_view text) {
+  return text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL";
+}
+
+/// Tags that say what the value is anyway: none, "!" (quoted), "?" (plain), and YAML's own.
+bool is_plain_tag(std::string_view tag) {
+  return tag.empty() || tag == "?" || tag == "!" || tag.starts_with("tag:yaml.org,2002:");
+}
+
+/// What a node costs in memory, in nodes: a long text counts as several.
+std::size_t cost_alone(const Node& node) {
+  return 1 + node.scalar.size() / sizeof(Node);
+}
+
+std::size_t cost(const Node& node) {
+  std::size_t sum = cost_alone(node);
+  for (const Node& item : node.items) sum += cost(item);
+  return sum;
+}
+
+/// Builds the Node of one document from the parser's events.
+class TreeBuilder final : public YAML::EventHandler {
+ public:
+  explicit TreeBuilder(Faults& faults) : faults_(faults) {}
+
+  /// The document; null when it was too large to hold.
+  [[nodiscard]] Node take() { return full_ ? Node{} : std::exchange(root_, {}); }
+
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    add({Node::Kind::kNull, {}, position_of(mark), {}}, anchor);
+  }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    const auto found = anchored_.find(anchor);
+    if (found == anchored_.end()) return refuse(mark, "an alias cannot stand inside what it names");
+    if (has_room(position_of(mark), found->second.cost)) put(found->second.node);
+  }
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
+    check_tag(mark, tag);
+    if (tag != "!" && is_null_word(value)) return OnNull(mark, anchor);
+    add({Node::Kind::kScalar, value, position_of(mark), {}}, anchor);
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    open(Node::Kind::kList, mark, tag, anchor);
+  }
+  void OnSequenceEnd() override { close(); }
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
+    open(Node::Kind::kMap, mark, tag, anchor);
+  }
+  void OnMapEnd() override { close(); }
+
+ private:
+  struct Open {
+    Node node;
+    YAML::anchor_t anchor;
+  };
+  struct Anchored {
+    Node node;
+    std::size_t cost;
+  };
+
+  void check_tag(const YAML::Mark& mark, const std::string& tag) {
+    if (!is_plain_tag(tag)) refuse(mark, "the tag \"" + tag + "\" means nothing here; leave it out");
+  }
+  void refuse(const YAML::Mark& mark, std::string what) {
+    faults_.add_at(position_of(mark), std::string(kSyntaxKey), std::move(what));
+  }
+
+  /// Whether `more` may still be spent; says so once when not, and then nothing is added any more.
+  bool has_room(Position position, std::size_t more) {
+    if (full_) return false;
+    spent_ += more;
+    full_ = spent_ > kMostNodes;
+    if (full_) {
+      faults_.add_at(position, std::string(kSyntaxKey),
+                     "the document holds more than " + std::to_string(kMostNodes) +
+                         " values, aliases written out; that cannot be meant");
+    }
+    return !full_;
+  }
+
+  void open(Node::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
+    check_tag(mark, tag);
+    open_.push_back({{kind, {}, position_of(mark), {}}, anchor});
+  }
+  void close() {
+    Open closed = std::move(open_.back());
+    open_.pop_back();
+    add(std::move(closed.node), closed.anchor);
+  }
+
+  void add(Node node, YAML::anchor_t anchor) {
+    if (!has_room(node.position, cost_alone(node))) return;
+    if (anchor != YAML::NullAnchor) {
+      const std::size_t copy_cost = cost(node);
+      if (!has_room(node.position, copy_cost)) return;
+      anchored_.insert_or_assign(anchor, Anchored{node, copy_cost});
+    }
+    put(std::move(node));
+  }
+  void put(Node node) { (open_.empty() ? root_ : open_.back().node.items.emplace_back()) = std::move(node); }
+
+  Faults& faults_;
+  Node root_;
+  std::vector<Open> open_;
+  std::unordered_map<YAML::anchor_t, Anchored> anchored_;
+  std::size_t spent_ = 0;
+  bool full_ = false;
+};
+
+/// Whether a tab indents `line` (from 1) of `text`: the mistake the parser's own words do not name.
+bool tab_indents(std::string_view text, int line) {
+  for (int number = 1; number < line; ++number) {
+    const std::size_t end = text.find('\n');
+    if (end == text.npos) return false;
+    text.remove_prefix(end + 1);
+  }
+  const std::string_view indentation = text.substr(0, text.find_first_not_of(" \t"));
+  return indentation.find('\t') != indentation.npos;
+}
+
+void add_syntax_fault(std::string_view text, const YAML::Exception& error, Faults& faults) {
+  const Position position = error.mark.is_null() ? Position{} : position_of(error.mark);
+  const bool tab =
+      position.line > 0 && (tab_indents(text, position.line) || tab_indents(text, position.line - 1));
+  faults.add_at(position, std::string(kSyntaxKey),
+                tab ? "a tab indents this line or the one above; YAML indents with spaces"
+                    : "this is not YAML: " + error.msg);
+}
+
+Node parse_one(std::string_view text, Faults& faults) {
+  std::istringstream stream{std::string(text)};
+  YAML::Parser parser(stream);
+  TreeBuilder builder(faults);
+  parser.HandleNextDocument(builder);
+  TreeBuilder behind(faults);
+  parser.HandleNextDocument(behind);
+  if (const Node second = behind.take(); second.kind != Node::Kind::kNull) {
+    faults.add_at(second.position, std::string(kSyntaxKey),
+                  "a second document begins here; a configuration is one, without \"---\" between its parts");
+  }
+  return builder.take();
+}
+
+/// Gathers the entries of one map and of those it merges.
+class EntryGatherer {
+ public:
+  EntryGatherer(const std::string& path, Faults& faults) : path_(path), faults_(faults) {}
+
+  /// An entry gathered before one of the same key wins: a map's own over what it merges, the first merged
+  /// over later.
+  enum class Repeated { kFault, kOverridden };
+  void gather(const Node& map, Repeated repeated) {
+    std::vector<const Node*> sources;
+    for (std::size_t index = 0; index + 1 < map.items.size(); index += 2) {
+      const Node& key = map.items[index];
+      const Node& value = map.items[index + 1];
+      if (key.kind == Node::Kind::kScalar && key.scalar == kMergeKey) {
+        sources.push_back(&value);
+      } else {
+        add(key, value, repeated);
+      }
+    }
+    for (const Node* source : sources) merge(*source);
+  }
+  [[nodiscard]] std::vector<Entry> take() { return std::move(gathered_); }
+
+ private:
+  void add(const Node& key, const Node& value, Repeated repeated) {
+    if (key.kind != Node::Kind::kScalar) {
+      return faults_.add_at(key.position, path_,
+                            "a key is a word, not " + std::string(description(key.kind)));
+    }
+    const auto [first, fresh] = seen_.emplace(key.scalar, key.position);
+    if (fresh) {
+      gathered_.push_back({key.scalar, key.position, &value});
+    } else if (repeated == Repeated::kFault) {
+      faults_.add_at(key.position, path_.empty() ? key.scalar : path_ + '.' + key.scalar,
+                     "is given twice, first on line " + std::to_string(first->second.line) + "; keep one");
+    }
+  }
+
+  void merge(const Node& source) {
+    if (source.kind == Node::Kind::kMap) return gather(source, Repeated::kOverridden);
+    if (source.kind != Node::Kind::kList) {
+      return faults_.add_at(source.position, path_, "\"<<\" merges a map or a list of maps");
+    }
+    for (const Node& item : source.items) merge(item);
+  }
+
+  const std::string& path_;
+  Faults& faults_;
+  std::vector<Entry> gathered_;
+  std::unordered_map<std::string_view, Position> seen_;
+};
+
+}  // namespace
+
+Node parse_document(std::string_view text, Faults& faults) {
+  if (text.size() > kLongestDocumentBytes) {
+    faults.add_at({}, "", "is longer than 16 MiB, which no configuration is");
+    return {};
+  }
+  try {
+    return parse_one(text, faults);
+  } catch (const YAML::Exception& error) {
+    add_syntax_fault(text, error, faults);
+  } catch (const std::exception& error) {
+    faults.add_at({}, std::string(kSyntaxKey), std::string("cannot be parsed: ") + error.what());
+  }
+  return {};
+}
+
+std::vector<Entry> entries(const Node& map, const std::string& path, Faults& faults) {
+  EntryGatherer gatherer(path, faults);
+  gatherer.gather(map, EntryGatherer::Repeated::kFault);
+  return gatherer.take();
+}
+
+std::string_view description(Node::Kind kind) {
+  switch (kind) {
+    case Node::Kind::kNull:
+      return "nothing";
+    case Node::Kind::kScalar:
+      return "text";
+    case Node::Kind::kList:
+      return "a list";
+    case Node::Kind::kMap:
+      return "a map";
+  }
+  return "nothing";
+}
+
+}  // namespace headgate::config

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/fault.h"
+
+namespace headgate::config {
+
+/// A value of a YAML document, with its place. Aliases are copies of what they name.
+struct Node {
+  enum class Kind { kNull, kScalar, kList, kMap };
+
+  Kind kind = Kind::kNull;
+  std::string scalar;
+  Position position;
+  std::vector<Node> items;  ///< Of a list. Of a map: key, value, key, value.
+};
+
+/// An entry of a map. Refers into the Node.
+struct Entry {
+  std::string_view key;
+  Position key_position;
+  const Node* value;
+};
+
+/// The longest file that is read, in bytes.
+inline constexpr std::size_t kLongestDocumentBytes = 16 * 1024 * 1024;
+/// The most values a document may hold once its aliases are written out.
+inline constexpr std::size_t kMostNodes = 1'000'000;
+
+/// Parses `text` as one YAML document. What is not right goes to `faults`, and null is returned for what
+/// cannot be read at all. Never throws; bounded in time and memory by the two limits above, whatever the
+/// text.
+[[nodiscard]] Node parse_document(std::string_view text, Faults& faults);
+
+/// The entries of `map`, those of its merge keys ("<<") behind its own. A key that is given twice, or that is
+/// no word, is a fault of `path`.
+[[nodiscard]] std::vector<Entry> entries(const Node& map, const std::string& path, Faults& faults);
+
+/// "a map", "a list", "text", "nothing": for sentences.
+[[nodiscard]] std::string_view description(Node::Kind kind);
+
+}  // namespace headgate::config

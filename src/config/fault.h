@@ -1,0 +1,54 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace headgate::config {
+
+/// Something wrong, or worth a warning, in a configuration. A value.
+struct Fault {
+  std::string file;
+  int line = 0;  ///< From 1; 0: about no place in particular.
+  int column = 0;
+  std::string key{};  ///< "listeners[0].tls.min_version".
+  std::string what;   ///< What is wrong and what would be right.
+  bool warning = false;
+
+  /// "file:line:column: key: what"; without a place "file: key: what". A warning says so before what it is.
+  [[nodiscard]] std::string text() const;
+  bool operator==(const Fault&) const = default;
+};
+
+/// Where something stands in a file, both from 1.
+struct Position {
+  int line = 0;
+  int column = 0;
+};
+
+/// Collects the faults of one file, and knows where each key stands in it.
+class Faults {
+ public:
+  explicit Faults(std::string file) : file_(std::move(file)) {}
+
+  /// Remembers that the value of `key` stands at `position`.
+  void place(const std::string& key, Position position) { positions_.insert_or_assign(key, position); }
+  /// A fault at the place of `key`, or of the nearest key around it that has one.
+  void add(const std::string& key, std::string what) { add_at(position_of(key), key, std::move(what)); }
+  void add_at(Position position, const std::string& key, std::string what);
+  void warn(const std::string& key, std::string what);
+  /// Whether `key` or something in it has a fault already, so that one mistake is not told twice.
+  [[nodiscard]] bool concern(std::string_view key) const;
+  /// Everything collected, in the order of the file.
+  [[nodiscard]] std::vector<Fault> take();
+
+ private:
+  [[nodiscard]] Position position_of(std::string_view key) const;
+
+  std::string file_;
+  std::map<std::string, Position, std::less<>> positions_;
+  std::vector<Fault> faults_;
+};
+
+}  // namespace headgate::config

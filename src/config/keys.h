@@ -1,0 +1,255 @@
+#pragma once
+
+#include "config/config.h"
+#include "config/names.h"
+#include "config/notation.h"
+
+/// The one table of keys: for each struct of config.h, which keys it has, where their values go and how they
+/// are written. Reading a file, showing a configuration and listing the keys are three visitors of it. A
+/// visitor has
+///
+///   value(key, target, notation)                one value
+///   list(key, vector, notation, ListForm)       several; one alone needs no brackets
+///   map(key, target)                            a map that is always there
+///   optional_map(key, optional)                 a map whose absence means something
+///   maps(key, vector, short_key)                a list of maps; text alone stands for a map with short_key
+///   named_maps(key, map)                        maps by a name of the operator's choice
+namespace headgate::config {
+
+/// Whether a list may also be written as one "A:B:C".
+enum class ListForm { kPlain, kColons };
+
+inline constexpr auto kLogLevels = words<LogLevel>({{"error", LogLevel::kError},
+                                                    {"warn", LogLevel::kWarn},
+                                                    {"info", LogLevel::kInfo},
+                                                    {"debug", LogLevel::kDebug}});
+inline constexpr auto kLogFormats =
+    words<LogFormat>({{"text", LogFormat::kText}, {"json", LogFormat::kJson}});
+inline constexpr auto kAccessLogs = words<AccessLog>(
+    {{"off", AccessLog::kOff}, {"failures", AccessLog::kFailures}, {"all", AccessLog::kAll}});
+inline constexpr auto kStarttls = words<Starttls>({{"none", Starttls::kNone},
+                                                   {"postgres", Starttls::kPostgres},
+                                                   {"mysql", Starttls::kMysql},
+                                                   {"smtp", Starttls::kSmtp},
+                                                   {"imap", Starttls::kImap},
+                                                   {"pop3", Starttls::kPop3},
+                                                   {"ldap", Starttls::kLdap}});
+inline constexpr auto kTlsVersions =
+    words<TlsVersion>({{"1.2", TlsVersion::kTls12}, {"1.3", TlsVersion::kTls13}});
+inline constexpr auto kUnknownNames =
+    words<UnknownName>({{"serve_default", UnknownName::kServeDefault}, {"reject", UnknownName::kReject}});
+inline constexpr auto kClientAuthModes = words<ClientAuthMode>({{"none", ClientAuthMode::kNone},
+                                                                {"optional", ClientAuthMode::kOptional},
+                                                                {"required", ClientAuthMode::kRequired}});
+inline constexpr auto kRecordLayers =
+    words<RecordLayer>({{"auto", RecordLayer::kAuto}, {"openssl", RecordLayer::kOpenssl}});
+inline constexpr auto kKtls = words<Ktls>({{"auto", Ktls::kAuto}, {"on", Ktls::kOn}, {"off", Ktls::kOff}});
+inline constexpr auto kBalances = words<Balance>({{"round_robin", Balance::kRoundRobin},
+                                                  {"least_connections", Balance::kLeastConnections},
+                                                  {"random_two", Balance::kRandomTwo},
+                                                  {"source_hash", Balance::kSourceHash}});
+inline constexpr auto kSendProxy =
+    words<SendProxy>({{"none", SendProxy::kNone}, {"v1", SendProxy::kV1}, {"v2", SendProxy::kV2}});
+inline constexpr auto kHealthCheckTypes =
+    words<HealthCheckType>({{"tcp", HealthCheckType::kTcp}, {"tls", HealthCheckType::kTls}});
+inline constexpr auto kKeyIsolations = words<bool>({{"off", false}, {"process", true}});
+inline constexpr OneWordOf kDryRunPolicies{"tls13_only", "pq_only"};
+
+/// A time that must pass; 0s would end everything at once.
+inline constexpr DurationText<milliseconds> kTimeout{milliseconds(1)};
+/// A time that 0s turns off.
+inline constexpr DurationText<milliseconds> kTimeoutOrNone{};
+
+template <class Visitor>
+void visit_keys(Visitor& visitor, Log& log) {
+  visitor.value("level", log.level, kLogLevels);
+  visitor.value("format", log.format, kLogFormats);
+  visitor.value("access", log.access, kAccessLogs);
+}
+
+template <class Visitor>
+void visit_keys(Visitor& visitor, Certificate& certificate) {
+  visitor.value("certificate", certificate.certificate, Path{});
+  visitor.value("private_key", certificate.private_key, Path{});
+  visitor.value("ocsp_staple", certificate.ocsp_staple, Path{});
+  visitor.value("canary", certificate.canary, kShare);
+}
+
+template <class Visitor>
+void visit_keys(Visitor& visitor, ClientAllow& allow) {
+  visitor.list("spiffe", allow.spiffe, kSpiffePattern, ListForm::kPlain);
+  visitor.list("uri", allow.uri, kGlob, ListForm::kPlain);
+  visitor.list("dns", allow.dns, kGlob, ListForm::kPlain);
+  visitor.list("common_name", allow.common_name, kGlob, ListForm::kPlain);
+  visitor.list("organizational_unit", allow.organizational_unit, kGlob, ListForm::kPlain);
+  visitor.list("fingerprint", allow.fingerprint, kFingerprint, ListForm::kPlain);
+}
+
+template <class Visitor>
+void visit_keys(Visitor& visitor, ClientAuth& client_auth) {
+  visitor.value("mode", client_auth.mode, kClientAuthModes);
+  visitor.value("ca", client_auth.ca, Path{});
+  visitor.value("crl", client_auth.crl, Path{});
+  visitor.value("cut_live", client_auth.cut_live, kSwitch);
+  visitor.map("allow", client_auth.allow);
+}
+
+template <class Visitor>
+void visit_keys(Visitor& visitor, Resumption& resumption) {
+  visitor.value("tickets", resumption.tickets, kSwitch);
+  visitor.value("per_connection", resumption.per_connection, Number<int>{0, 10});
+  // A client may keep a ticket for seven days at most (RFC 8446 section 4.6.1).
+  visitor.value("lifetime", resumption.lifetime, DurationText<seconds>{seconds(1), std::chrono::hours(168)});
+  visitor.value("secret_file", resumption.secret_file, Path{});
+  visitor.value("rotate_every", resumption.rotate_every, DurationText<seconds>{seconds(1)});
+}
+
+template <class Visitor>
+void visit_keys(Visitor& visitor, Tls& tls) {
+  visitor.maps("certificates", tls.certificates, "certificate");
+  visitor.list("certificate_dirs", tls.certificate_dirs, Path{}, ListForm::kPlain);
+  visitor.value("unknown_name", tls.unknown_name, kUnknownNames);
+  visitor.value("min_version", tls.min_version, kTlsVersions);
+  visitor.value("max_version", tls.max_version, kTlsVersions);
+  visitor.list("groups", tls.groups, kGroup, ListForm::kColons);
+  visitor.list("cipher_suites", tls.cipher_suites, kCipherSuite, ListForm::kColons);
+  visitor.value("ciphers", tls.ciphers, kCiphers);
+  visitor.list("alpn", tls.alpn, kAlpn, ListForm::kPlain);
+  visitor.map("client_auth", tls.client_auth);
+  visitor.map("resumption", tls.resumption);
+  visitor.value("record_layer", tls.record_layer, kRecordLayers);
+  visitor.value("ktls", tls.ktls, kKtls);
+  visitor.value("keylog_file", tls.keylog_file, Path{});
+  visitor.list("dry_run", tls.dry_run, kDryRunPolicies, ListForm::kPlain);
+}
+
+template <class Visitor>
+void visit_keys(Visitor& visitor, ProxyProtocol& proxy_protocol) {
+  visitor.list("from", proxy_protocol.from, NetworkText{}, ListForm::kPlain);
+}
+
+template <class Visitor>
+void visit_keys(Visitor& visitor, Limits& limits) {
+  visitor.value("max_connections", limits.max_connections, Number<std::uint32_t>{});
+  visitor.value("max_connections_per_source", limits.max_connections_per_source, Number<std::uint32_t>{});
+  visitor.value("max_handshakes", limits.max_handshakes, Number<std::uint32_t>{1});
+  visitor.value("handshake_rate", limits.handshake_rate, Number<std::uint32_t>{});
+}
+
+template <class Visitor>
+void visit_keys(Visitor& visitor, Timeouts& timeouts) {
+  visitor.value("handshake", timeouts.handshake, kTimeout);
+  visitor.value("idle", timeouts.idle, kTimeout);
+  visitor.value("half_close", timeouts.half_close, kTimeout);
+  visitor.value("lifetime", timeouts.lifetime, kTimeoutOrNone);
+  visitor.value("shutdown", timeouts.shutdown, kTimeout);
+}
+
+template <class Visitor>
+void visit_keys(Visitor& visitor, Route& route) {
+  visitor.list("sni", route.sni, kNamePattern, ListForm::kPlain);
+  visitor.list("alpn", route.alpn, kAlpn, ListForm::kPlain);
+  visitor.list("spiffe", route.spiffe, kSpiffePattern, ListForm::kPlain);
+  visitor.value("passthrough", route.passthrough, kSwitch);
+  visitor.value("backend", route.backend, kLabel);
+}
+
+template <class Visitor>
+void visit_keys(Visitor& visitor, Listener& listener) {
+  visitor.value("name", listener.name, kLabel);
+  visitor.list("bind", listener.bind, BindAddress{}, ListForm::kPlain);
+  visitor.value("backlog", listener.backlog, Number<int>{1, 65535});
+  visitor.optional_map("proxy_protocol", listener.proxy_protocol);
+  visitor.value("starttls", listener.starttls, kStarttls);
+  visitor.optional_map("tls", listener.tls);
+  visitor.map("limits", listener.limits);
+  visitor.map("timeouts", listener.timeouts);
+  visitor.list("allow", listener.allow, NetworkText{}, ListForm::kPlain);
+  visitor.list("deny", listener.deny, NetworkText{}, ListForm::kPlain);
+  visitor.list("probes", listener.probes, NetworkText{}, ListForm::kPlain);
+  visitor.maps("routes", listener.routes, "");
+  visitor.value("backend", listener.backend, kLabel);
+}
+
+template <class Visitor>
+void visit_keys(Visitor& visitor, Server& server) {
+  visitor.value("address", server.address, ServerAddress{});
+  visitor.value("weight", server.weight, Number<std::uint32_t>{1, 256});
+  visitor.value("max_connections", server.max_connections, Number<std::uint32_t>{});
+}
+
+template <class Visitor>
+void visit_keys(Visitor& visitor, HealthCheck& health_check) {
+  visitor.value("type", health_check.type, kHealthCheckTypes);
+  visitor.value("interval", health_check.interval, kTimeout);
+  visitor.value("timeout", health_check.timeout, kTimeout);
+  visitor.value("rise", health_check.rise, Number<int>{1, 100});
+  visitor.value("fall", health_check.fall, Number<int>{1, 100});
+}
+
+template <class Visitor>
+void visit_keys(Visitor& visitor, Ejection& ejection) {
+  visitor.value("failures", ejection.failures, Number<int>{1, 1'000'000});
+  visitor.value("for", ejection.for_time, kTimeout);
+}
+
+template <class Visitor>
+void visit_keys(Visitor& visitor, BackendTls& tls) {
+  visitor.value("server_name", tls.server_name, kServerName);
+  visitor.value("ca", tls.ca, Path{"system"});
+  visitor.value("verify", tls.verify, kSwitch);
+  visitor.value("certificate", tls.certificate, Path{});
+  visitor.value("private_key", tls.private_key, Path{});
+  visitor.list("alpn", tls.alpn, kBackendAlpn, ListForm::kPlain);
+  visitor.value("starttls", tls.starttls, kStarttls);
+}
+
+template <class Visitor>
+void visit_keys(Visitor& visitor, Backend& backend) {
+  visitor.maps("servers", backend.servers, "address");
+  visitor.value("balance", backend.balance, kBalances);
+  visitor.value("connect_timeout", backend.connect_timeout, kTimeout);
+  visitor.value("connect_attempts", backend.connect_attempts, Number<int>{1, 100});
+  visitor.value("send_proxy", backend.send_proxy, kSendProxy);
+  visitor.value("send_client_certificate", backend.send_client_certificate, kSwitch);
+  visitor.optional_map("health_check", backend.health_check);
+  visitor.map("ejection", backend.ejection);
+  visitor.optional_map("tls", backend.tls);
+}
+
+/// The key `admin` holds one key alone, whose value is a field of Config.
+struct AdminKeys {
+  std::optional<Address>& bind;
+};
+/// So does `drain`.
+struct DrainKeys {
+  milliseconds& deadline;
+};
+
+template <class Visitor>
+void visit_keys(Visitor& visitor, AdminKeys& admin) {
+  visitor.value("bind", admin.bind, AdminBind{});
+}
+
+template <class Visitor>
+void visit_keys(Visitor& visitor, DrainKeys& drain) {
+  visitor.value("deadline", drain.deadline, kTimeoutOrNone);
+}
+
+template <class Visitor>
+void visit_keys(Visitor& visitor, Config& config) {
+  AdminKeys admin{config.admin};
+  DrainKeys drain{config.drain_deadline};
+  visitor.value("workers", config.workers, WorkerCount{});
+  visitor.map("log", config.log);
+  visitor.map("admin", admin);
+  visitor.map("drain", drain);
+  visitor.value("user", config.user, Text{});
+  visitor.value("group", config.group, Text{});
+  visitor.value("sandbox", config.sandbox, kSwitch);
+  visitor.value("key_isolation", config.key_isolation, kKeyIsolations);
+  visitor.maps("listeners", config.listeners, "");
+  visitor.named_maps("backends", config.backends, kLabel);
+}
+
+}  // namespace headgate::config

@@ -1,0 +1,151 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/document.h"
+#include "config/fault.h"
+#include "config/keys.h"
+
+namespace headgate::config {
+
+/// Where a value stands: as faults name it, and as the list of keys has it.
+struct KeyPath {
+  std::string key;      ///< "listeners[0].tls.ktls", "backends.app.balance"
+  std::string pattern;  ///< "listeners[].tls.ktls", "backends.*.balance"
+
+  [[nodiscard]] KeyPath of_key(std::string_view name) const;
+  [[nodiscard]] KeyPath of_item(std::size_t index) const;
+  [[nodiscard]] KeyPath of_name(std::string_view name) const;
+};
+
+/// A value the file gives, in the words show() would use.
+struct GivenValue {
+  KeyPath path;
+  std::string text;
+};
+
+/// What reading one file shares: where faults go, what paths are relative to, and which values were given.
+struct Reading {
+  Faults& faults;
+  std::string directory;
+  std::vector<GivenValue> given;
+};
+
+/// The visitor of keys.h that fills a struct from one map of the document. What is not right is a fault, and
+/// leaves the default in place.
+class MapReader {
+ public:
+  MapReader(const Node& map, KeyPath path, Reading& reading);
+
+  template <class T, class Notation>
+  void value(std::string_view key, T& target, const Notation& notation) {
+    if (const Node* node = find_scalar(key)) read_scalar(*node, path_.of_key(key), target, notation);
+  }
+
+  template <class T, class Notation>
+  void list(std::string_view key, std::vector<T>& target, const Notation& notation, ListForm form) {
+    const Node* node = find_list(key, form);
+    if (node == nullptr) return;
+    target.clear();
+    const KeyPath list_path = path_.of_key(key);
+    for (std::size_t index = 0; index < node->items.size(); ++index) {
+      const Node& item = node->items[index];
+      const KeyPath item_path = list_path.of_item(index);
+      T element{};
+      if (!expect(item, Node::Kind::kScalar, item_path)) continue;
+      if (read_scalar(item, item_path, element, notation)) target.push_back(std::move(element));
+    }
+  }
+
+  template <class T>
+  void map(std::string_view key, T& target) {
+    if (const Node* node = find_map(key)) read_map(*node, path_.of_key(key), target);
+  }
+
+  template <class T>
+  void optional_map(std::string_view key, std::optional<T>& target) {
+    if (const Node* node = find_map(key)) read_map(*node, path_.of_key(key), target.emplace());
+  }
+
+  template <class T>
+  void maps(std::string_view key, std::vector<T>& target, std::string_view short_key) {
+    const Node* node = find_maps(key, short_key);
+    if (node == nullptr) return;
+    target.clear();
+    const KeyPath list_path = path_.of_key(key);
+    for (std::size_t index = 0; index < node->items.size(); ++index) {
+      // An item that is no map keeps its place, so that the indices of those behind it stay right.
+      T& element = target.emplace_back();
+      const Node& item = node->items[index];
+      const KeyPath item_path = list_path.of_item(index);
+      reading_.faults.place(item_path.key, item.position);
+      if (expect(item, Node::Kind::kMap, item_path)) read_map(item, item_path, element);
+    }
+  }
+
+  template <class T, class Notation>
+  void named_maps(std::string_view key, std::map<std::string, T>& target, const Notation& notation) {
+    const Node* node = find_map(key);
+    if (node == nullptr) return;
+    const KeyPath maps_path = path_.of_key(key);
+    for (const Entry& entry : entries(*node, maps_path.key, reading_.faults)) {
+      const KeyPath item_path = maps_path.of_name(entry.key);
+      reading_.faults.place(item_path.key, entry.key_position);
+      const auto name = notation.parse(entry.key, reading_.directory);
+      if (!name) reading_.faults.add(item_path.key, name.error().what);
+      if (!name || !expect(*entry.value, Node::Kind::kMap, item_path)) continue;
+      T& element = target[*name];
+      element.name = *name;
+      read_map(*entry.value, item_path, element);
+    }
+  }
+
+  /// Makes a fault of every entry that no visit has asked for.
+  void refuse_unknown_keys();
+
+ private:
+  template <class T>
+  void read_map(const Node& node, KeyPath path, T& target) {
+    MapReader reader(node, std::move(path), reading_);
+    visit_keys(reader, target);
+    reader.refuse_unknown_keys();
+  }
+
+  template <class T, class Notation>
+  bool read_scalar(const Node& node, const KeyPath& path, T& target, const Notation& notation) {
+    reading_.faults.place(path.key, node.position);
+    auto parsed = notation.parse(node.scalar, reading_.directory);
+    if (!parsed) {
+      reading_.faults.add(path.key, parsed.error().what);
+      return false;
+    }
+    target = std::move(*parsed);
+    reading_.given.push_back({path, notation.text(target)});
+    return true;
+  }
+
+  /// The value of `key`, which is known from now on; null when it is absent or has no value, the latter a
+  /// fault.
+  const Node* find(std::string_view key);
+  const Node* find_scalar(std::string_view key);
+  const Node* find_map(std::string_view key);
+  /// A list; a single text becomes a list of one, or of its parts.
+  const Node* find_list(std::string_view key, ListForm form);
+  /// A list of maps; a text in it becomes a map of `short_key`, unless that is empty.
+  const Node* find_maps(std::string_view key, std::string_view short_key);
+  /// Whether `node` is of `kind`; a fault if not.
+  bool expect(const Node& node, Node::Kind kind, const KeyPath& path);
+
+  KeyPath path_;
+  Reading& reading_;
+  std::vector<Entry> entries_;
+  std::vector<std::string> known_;
+  Node rewritten_;  // what find_list() or find_maps() returned last, when it is not in the document as it
+                    // stands
+};
+
+}  // namespace headgate::config

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace headgate::config {
+
+/// The candidate that `word` was most likely meant to be: the one with the fewest letters added, left out,
+/// changed or swapped, if they are few beside its length. Nothing for a word that is like none of them.
+[[nodiscard]] std::optional<std::string> nearest(std::string_view word,
+                                                 const std::vector<std::string>& candidates);
+
+/// `; did you mean "bind"?`, or nothing.
+[[nodiscard]] std::string suggestion(std::string_view word, const std::vector<std::string>& candidates);
+
+/// "a, b and c".
+[[nodiscard]] std::string enumeration(const std::vector<std::string>& words, std::string_view conjunction);
+
+}  // namespace headgate::config

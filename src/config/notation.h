@@ -1,0 +1,140 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "base/units.h"
+
+/// How values are written. A notation reads one kind of value from its text and writes it back:
+///
+///   Result<T> parse(std::string_view text, const std::string& directory) const;  // kInvalid: what would be
+///   right std::string text(const T& value) const;                                      // parse() gives
+///   `value` again Form form() const;
+///
+/// `directory` is what relative paths are relative to. Pure; any thread.
+namespace headgate::config {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+/// A notation as the schema has it.
+struct Form {
+  std::string_view
+      kind;  ///< The name of a definition of the schema; "word" and "integer" have the rest here.
+  std::vector<std::string> words{};  ///< Of a "word".
+  std::int64_t minimum = 0;          ///< Of an "integer".
+  std::int64_t maximum = 0;
+  bool quoted = true;  ///< Whether the text needs quotes in YAML whatever it holds.
+};
+
+/// `text` in double quotes, for sentences about it: one line, and cut where it is endless.
+[[nodiscard]] std::string quoted(std::string_view text);
+/// "on" and "off" for every way in which YAML writes a boolean; anything else as it is.
+[[nodiscard]] std::string_view without_boolean_synonyms(std::string_view text);
+/// `path` in `directory`; an absolute or empty path as it is.
+[[nodiscard]] std::string resolved(std::string_view path, const std::string& directory);
+[[nodiscard]] tl::unexpected<Error> not_one_of(std::string_view text, const std::vector<std::string>& words);
+[[nodiscard]] Result<std::int64_t> parse_integer(std::string_view text, std::int64_t minimum,
+                                                 std::int64_t maximum);
+/// "250ms", "10s", "5m", "12h".
+[[nodiscard]] Result<milliseconds> parse_duration(std::string_view text, milliseconds minimum,
+                                                  milliseconds maximum);
+/// In the largest unit that holds it exactly.
+[[nodiscard]] std::string duration_text(milliseconds duration);
+
+/// Any text at all.
+struct Text {
+  [[nodiscard]] Result<std::string> parse(std::string_view text, const std::string&) const {
+    return std::string(text);
+  }
+  [[nodiscard]] std::string text(const std::string& value) const { return value; }
+  [[nodiscard]] Form form() const { return {.kind = "text"}; }
+};
+
+/// A file or directory. `word` may stand in its place and is kept as it is ("system").
+struct Path {
+  std::string_view word = "";
+
+  [[nodiscard]] Result<std::string> parse(std::string_view text, const std::string& directory) const {
+    return text == word ? std::string(text) : resolved(text, directory);
+  }
+  [[nodiscard]] std::string text(const std::string& value) const { return value; }
+  [[nodiscard]] Form form() const { return {.kind = "path"}; }
+};
+
+/// A whole number in a range.
+template <class T>
+struct Number {
+  T minimum = 0;
+  T maximum = std::numeric_limits<T>::max();
+
+  [[nodiscard]] Result<T> parse(std::string_view text, const std::string&) const {
+    return parse_integer(text, minimum, maximum).map([](std::int64_t number) {
+      return static_cast<T>(number);
+    });
+  }
+  [[nodiscard]] std::string text(T value) const { return std::to_string(value); }
+  [[nodiscard]] Form form() const {
+    return {.kind = "integer", .minimum = minimum, .maximum = maximum, .quoted = false};
+  }
+};
+
+/// A number with its unit, in a range.
+template <class T>
+struct DurationText {
+  T minimum{0};
+  T maximum{std::chrono::hours(87'600)};
+
+  [[nodiscard]] Result<T> parse(std::string_view text, const std::string&) const {
+    const auto parsed = parse_duration(text, minimum, maximum);
+    if (!parsed) return tl::unexpected(parsed.error());
+    const T duration = std::chrono::duration_cast<T>(*parsed);
+    if (duration != *parsed)
+      return fail(ErrorKind::kInvalid, quoted(text) + " is no whole number of seconds");
+    return duration;
+  }
+  [[nodiscard]] std::string text(T value) const { return duration_text(value); }
+  [[nodiscard]] Form form() const { return {.kind = "duration", .quoted = false}; }
+};
+
+/// One word of a few, each with its value. "on" and "off" may also be written as YAML's booleans.
+template <class T, std::size_t N>
+struct Words {
+  std::array<std::pair<std::string_view, T>, N> rows;
+
+  [[nodiscard]] Result<T> parse(std::string_view text, const std::string&) const {
+    for (const auto& [word, value] : rows) {
+      if (word == text || word == without_boolean_synonyms(text)) return value;
+    }
+    return not_one_of(text, form().words);
+  }
+  [[nodiscard]] std::string text(T value) const {
+    for (const auto& [word, row_value] : rows) {
+      if (row_value == value) return std::string(word);
+    }
+    return {};
+  }
+  [[nodiscard]] Form form() const {
+    Form form{.kind = "word", .quoted = false};
+    for (const auto& row : rows) form.words.emplace_back(row.first);
+    return form;
+  }
+};
+
+template <class T, std::size_t N>
+constexpr Words<T, N> words(const std::pair<std::string_view, T> (&rows)[N]) {
+  return {std::to_array(rows)};
+}
+
+inline constexpr auto kSwitch = words<bool>({{"on", true}, {"off", false}});
+
+}  // namespace headgate::config

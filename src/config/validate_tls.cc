@@ -1,0 +1,90 @@
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "config/names.h"
+#include "config/nearest.h"
+#include "config/notation.h"
+#include "config/validate.h"
+
+namespace headgate::config {
+namespace {
+
+/// Whether every connection is passed through, so that no certificate is ever shown.
+bool only_passes_through(const Listener& listener) {
+  return listener.backend.empty() && !listener.routes.empty() &&
+         std::all_of(listener.routes.begin(), listener.routes.end(),
+                     [](const Route& r) { return r.passthrough; });
+}
+
+void check_certificates(const Listener& listener, const std::string& key, Faults& faults) {
+  const Tls& tls = *listener.tls;
+  const bool faulty = faults.concern(key + ".certificates") || faults.concern(key + ".certificate_dirs");
+  if (tls.certificates.empty() && tls.certificate_dirs.empty() && !faulty && !only_passes_through(listener)) {
+    faults.add(key, "needs \"certificates\" or \"certificate_dirs\"");
+  }
+  for (std::size_t index = 0; index < tls.certificates.size(); ++index) {
+    const std::string certificate_key = key + ".certificates[" + std::to_string(index) + ']';
+    if (!tls.certificates[index].certificate.empty() || faults.concern(certificate_key)) continue;
+    faults.add(certificate_key, "needs \"certificate\": a PEM file, leaf first");
+  }
+}
+
+void check_client_auth(const ClientAuth& client_auth, const std::string& key, Faults& faults) {
+  if (faults.concern(key)) return;
+  const bool asks = client_auth.mode != ClientAuthMode::kNone;
+  if (asks && client_auth.ca.empty()) {
+    faults.add(key, "needs \"ca\": the PEM file of those who vouch for clients");
+  }
+  if (!asks && (!client_auth.ca.empty() || !client_auth.crl.empty() || !client_auth.allow.empty())) {
+    faults.add(key, "checks nobody, because mode is none; write \"mode: required\" or leave the rest out");
+  }
+  if (client_auth.mode == ClientAuthMode::kOptional && !client_auth.allow.empty()) {
+    faults.warn(key + ".allow", "a client without a certificate passes, because mode is optional");
+  }
+}
+
+void check_resumption(const Resumption& resumption, const std::string& key, Faults& faults) {
+  if (!resumption.tickets || resumption.lifetime <= 2 * resumption.rotate_every) return;
+  faults.warn(key + ".lifetime", "tickets resume for " + duration_text(2 * resumption.rotate_every) +
+                                     " at most: two times rotate_every");
+}
+
+void check_versions(const Tls& tls, const std::string& key, Faults& faults) {
+  if (tls.min_version > tls.max_version) {
+    faults.add(key + ".min_version", "is above max_version; no client could connect");
+  }
+  const bool tls13_only = tls.min_version == TlsVersion::kTls13;
+  if (tls13_only && !tls.ciphers.empty())
+    faults.warn(key + ".ciphers", "has no effect: they are for TLS 1.2");
+  if (tls.max_version == TlsVersion::kTls12 && !tls.cipher_suites.empty()) {
+    faults.warn(key + ".cipher_suites", "has no effect: they are for TLS 1.3");
+  }
+}
+
+void check_groups(const Tls& tls, const std::string& key, Faults& faults) {
+  if (tls.groups.empty() && !faults.concern(key))
+    faults.add(key, "cannot be empty; leave it out for the defaults");
+  for (std::size_t index = 0; index < tls.groups.size(); ++index) {
+    const std::string& group = tls.groups[index];
+    if (std::find(known_groups().begin(), known_groups().end(), group) != known_groups().end()) continue;
+    faults.warn(key + '[' + std::to_string(index) + ']',
+                quoted(group) + " is no group OpenSSL has by itself" + suggestion(group, known_groups()));
+  }
+}
+
+}  // namespace
+
+void validate_tls(const Listener& listener, const std::string& key, Faults& faults) {
+  const Tls& tls = *listener.tls;
+  check_certificates(listener, key, faults);
+  check_versions(tls, key, faults);
+  check_groups(tls, key + ".groups", faults);
+  check_client_auth(tls.client_auth, key + ".client_auth", faults);
+  check_resumption(tls.resumption, key + ".resumption", faults);
+  if (!tls.keylog_file.empty()) {
+    faults.warn(key + ".keylog_file", "whoever reads " + quoted(tls.keylog_file) + " reads the traffic");
+  }
+}
+
+}  // namespace headgate::config
