@@ -56,6 +56,7 @@ class TreeBuilder final : public YAML::EventHandler {
     add({Node::Kind::kNull, {}, position_of(mark), {}}, anchor);
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    if (full_) return;
     const auto found = anchored_.find(anchor);
     if (found == anchored_.end()) return refuse(mark, "an alias cannot stand inside what it names");
     if (has_room(position_of(mark), found->second.cost)) put(found->second.node);
