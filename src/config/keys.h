@@ -35,7 +35,7 @@ inline constexpr auto kStarttls = words<Starttls>({{"none", Starttls::kNone},
                                                    {"pop3", Starttls::kPop3},
                                                    {"ldap", Starttls::kLdap}});
 inline constexpr auto kTlsVersions =
-    words<TlsVersion>({{"1.2", TlsVersion::kTls12}, {"1.3", TlsVersion::kTls13}});
+    words<TlsVersion>({{"1.2", TlsVersion::kTls12}, {"1.3", TlsVersion::kTls13}}, "tls_version");
 inline constexpr auto kUnknownNames =
     words<UnknownName>({{"serve_default", UnknownName::kServeDefault}, {"reject", UnknownName::kReject}});
 inline constexpr auto kClientAuthModes = words<ClientAuthMode>({{"none", ClientAuthMode::kNone},
@@ -151,12 +151,12 @@ void visit_keys(Visitor& visitor, Route& route) {
   visitor.list("alpn", route.alpn, kAlpn, ListForm::kPlain);
   visitor.list("spiffe", route.spiffe, kSpiffePattern, ListForm::kPlain);
   visitor.value("passthrough", route.passthrough, kSwitch);
-  visitor.value("backend", route.backend, kLabel);
+  visitor.value("backend", route.backend, kOptionalLabel);
 }
 
 template <class Visitor>
 void visit_keys(Visitor& visitor, Listener& listener) {
-  visitor.value("name", listener.name, kLabel);
+  visitor.value("name", listener.name, kOptionalLabel);
   visitor.list("bind", listener.bind, BindAddress{}, ListForm::kPlain);
   visitor.value("backlog", listener.backlog, Number<int>{1, 65535});
   visitor.optional_map("proxy_protocol", listener.proxy_protocol);
@@ -168,7 +168,7 @@ void visit_keys(Visitor& visitor, Listener& listener) {
   visitor.list("deny", listener.deny, NetworkText{}, ListForm::kPlain);
   visitor.list("probes", listener.probes, NetworkText{}, ListForm::kPlain);
   visitor.maps("routes", listener.routes, "");
-  visitor.value("backend", listener.backend, kLabel);
+  visitor.value("backend", listener.backend, kOptionalLabel);
 }
 
 template <class Visitor>

@@ -103,6 +103,10 @@ Result<std::string> check_label(std::string_view text) {
   return std::string(text);
 }
 
+Result<std::string> check_optional_label(std::string_view text) {
+  return text.empty() ? std::string{} : check_label(text);
+}
+
 Result<std::string> check_name_pattern(std::string_view text) {
   const std::string_view name = text.starts_with("*.") ? text.substr(2) : text;
   if (is_host_name(name)) return std::string(text);

@@ -76,6 +76,7 @@ struct OneWordOf {
 };
 
 [[nodiscard]] Result<std::string> check_label(std::string_view text);
+[[nodiscard]] Result<std::string> check_optional_label(std::string_view text);
 [[nodiscard]] Result<std::string> check_name_pattern(std::string_view text);
 [[nodiscard]] Result<std::string> check_alpn(std::string_view text);
 [[nodiscard]] Result<std::string> check_backend_alpn(std::string_view text);
@@ -90,6 +91,8 @@ struct OneWordOf {
 
 /// What metrics and logs show: letters, digits and "._-:/@[]".
 inline constexpr CheckedText kLabel{"label", check_label};
+/// The same, or empty for none.
+inline constexpr CheckedText kOptionalLabel{"optional_label", check_optional_label};
 /// "api.example.com" or "*.example.com", which stands for exactly one label more (RFC 9525 section 6.3).
 inline constexpr CheckedText kNamePattern{"name_pattern", check_name_pattern};
 /// 1 to 255 bytes (RFC 7301 section 3.1).

@@ -110,6 +110,7 @@ struct DurationText {
 template <class T, std::size_t N>
 struct Words {
   std::array<std::pair<std::string_view, T>, N> rows;
+  std::string_view kind = "word";
 
   [[nodiscard]] Result<T> parse(std::string_view text, const std::string&) const {
     for (const auto& [word, value] : rows) {
@@ -124,17 +125,17 @@ struct Words {
     return {};
   }
   [[nodiscard]] Form form() const {
-    Form form{.kind = "word", .quoted = false};
+    Form form{.kind = kind, .quoted = false};
     for (const auto& row : rows) form.words.emplace_back(row.first);
     return form;
   }
 };
 
 template <class T, std::size_t N>
-constexpr Words<T, N> words(const std::pair<std::string_view, T> (&rows)[N]) {
-  return {std::to_array(rows)};
+constexpr Words<T, N> words(const std::pair<std::string_view, T> (&rows)[N], std::string_view kind = "word") {
+  return {std::to_array(rows), kind};
 }
 
-inline constexpr auto kSwitch = words<bool>({{"on", true}, {"off", false}});
+inline constexpr auto kSwitch = words<bool>({{"on", true}, {"off", false}}, "switch");
 
 }  // namespace headgate::config
