@@ -1,7 +1,11 @@
+# Every header must compile alone: `all_verify_interface_header_sets` compiles each, and is no part of `all`.
+set(CMAKE_VERIFY_INTERFACE_HEADER_SETS ON)
+
 # headgate_layer(NAME LINK ...): the sources of src/NAME as one static library.
 function(headgate_layer name)
   cmake_parse_arguments(PARSE_ARGV 1 layer "" "" "LINK")
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
+  file(GLOB_RECURSE headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.h)
   if(NOT sources)
     add_library(${name} INTERFACE)
     list(TRANSFORM layer_LINK REPLACE "^(PUBLIC|PRIVATE)$" "INTERFACE")
@@ -9,5 +13,6 @@ function(headgate_layer name)
     return()
   endif()
   add_library(${name} STATIC ${sources})
+  target_sources(${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${CMAKE_SOURCE_DIR}/src FILES ${headers})
   target_link_libraries(${name} PUBLIC headgate_flags ${layer_LINK})
 endfunction()

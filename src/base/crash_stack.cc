@@ -11,7 +11,7 @@ constexpr std::size_t kCrashStackBytes = 64 * 1024;
 
 }  // namespace
 
-CrashStack::CrashStack() : memory_(new std::byte[kCrashStackBytes]) {
+CrashStack::CrashStack() : memory_(std::make_unique_for_overwrite<std::byte[]>(kCrashStackBytes)) {
   stack_t stack{};
   stack.ss_sp = memory_.get();
   stack.ss_size = kCrashStackBytes;

@@ -1,0 +1,74 @@
+"""Documents keep up with what they describe."""
+
+import re
+import subprocess
+
+import pytest
+
+from source_tree import HEADGATE, ROOT, files, shown
+
+DOCUMENTS = sorted(files(".md"))
+LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S))
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors that a Markdown page gets for its headings."""
+    headings = re.findall(r"^#+\s+(.*)$", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=shown)
+def test_links_lead_somewhere(document):
+    text = document.read_text(encoding="utf-8")
+    broken = []
+    for target in (a or b for a, b in LINK.findall(without_code(text))):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        page = (document.parent / path).resolve() if path else document
+        if not page.exists():
+            broken.append(f"{target}: no such file")
+        elif anchor and page.suffix == ".md" and anchor not in anchors(page.read_text(encoding="utf-8")):
+            broken.append(f"{target}: no such heading")
+    assert not broken, "\n".join(broken)
+
+
+def test_every_metric_is_described():
+    table = (ROOT / "src/metrics/metrics.cc").read_text(encoding="utf-8")
+    page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    names = set(re.findall(r'"((?:headgate|process)_[a-z0-9_]+)"', table))
+    assert names, "the table of metrics is not where this test looks"
+    assert not {name for name in names if name not in page}
+
+
+def code_blocks(document):
+    for block in re.findall(r"^```(?:sh|console|bash)\n(.*?)^```", document.read_text(encoding="utf-8"), re.M | re.S):
+        for line in block.splitlines():
+            yield re.sub(r"^\$ ", "", line).partition(" #")[0].strip()
+
+
+def test_the_scripts_that_documents_name_exist():
+    missing = []
+    for document in DOCUMENTS:
+        for line in code_blocks(document):
+            for path in re.findall(r"^(?:sudo )?((?:deploy|tests|bench|\.ci)/[\w./-]+)", line):
+                if not (ROOT / path).exists():
+                    missing.append(f"{shown(document)}: {path}")
+    assert not missing, "\n".join(missing)
+
+
+@pytest.mark.skipif(not HEADGATE.exists(), reason="the binary is not built")
+def test_the_commands_that_documents_name_exist():
+    usage = subprocess.run([HEADGATE, "--help"], capture_output=True, text=True, check=True).stdout
+    commands = set(re.findall(r"^\s+([a-z][\w-]*)\s", usage, re.M))
+    unknown = []
+    for document in DOCUMENTS:
+        for line in code_blocks(document):
+            for command in re.findall(r"(?:^|/)headgate ([a-z][\w-]*)", line):
+                if command not in commands:
+                    unknown.append(f"{shown(document)}: headgate {command}")
+    assert not unknown, "\n".join(unknown)
