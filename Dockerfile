@@ -1,0 +1,26 @@
+# Debian 13: its OpenSSL 3.5 has the post-quantum group X25519MLKEM768, which Debian 12's 3.0 has not, and is an LTS.
+FROM debian:trixie-slim AS build
+COPY deploy/install-packages deploy/packages-build.txt /source/deploy/
+RUN /source/deploy/install-packages /source/deploy/packages-build.txt
+COPY CMakeLists.txt /source/
+COPY cmake /source/cmake
+COPY src /source/src
+RUN cmake -S /source -B /build -G Ninja -DHEADGATE_TESTS=OFF \
+    && cmake --build /build --target headgate \
+    && strip -o /headgate /build/headgate
+
+FROM debian:trixie-slim
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates libcares2 libcivetweb1 libev4t64 libfmt10 \
+       libprometheus-cpp-core1.0 libseccomp2 libspdlog1.15 libssl3t64 libsystemd0 libyaml-cpp0.8 \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 65532 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin headgate
+COPY --from=build /headgate /usr/bin/headgate
+USER 65532:65532
+EXPOSE 8443 9464
+STOPSIGNAL SIGTERM
+# The image has no curl: bash asks the admin port itself. Another `admin.bind` needs another --health-cmd.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["bash", "-c", \
+    "exec 3<>/dev/tcp/127.0.0.1/9464 && printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' >&3 && head -n 1 <&3 | grep -q ' 200 '"]
+ENTRYPOINT ["headgate"]
+CMD ["run", "--config", "/etc/headgate/headgate.yaml"]
