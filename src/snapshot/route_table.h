@@ -16,14 +16,14 @@ namespace headgate {
 
 /// What routes look at. Views; empty means that there is none.
 struct RouteQuestion {
-  std::string_view sni;   ///< As the client asked, in any case, with or without a final dot.
-  std::string_view alpn;  ///< The protocol negotiated.
+  std::string_view sni{};   ///< As the client asked, in any case, with or without a final dot.
+  std::string_view alpn{};  ///< The protocol negotiated.
   std::span<const std::string> spiffe_ids{};  ///< Of the client's verified certificate.
 };
 
 /// What a client offers before anything is negotiated.
 struct HelloQuestion {
-  std::string_view sni;
+  std::string_view sni{};
   std::span<const std::string_view> alpn{};  ///< All that it offers.
 };
 
