@@ -110,7 +110,7 @@ def test_a_source_file_includes_its_own_header_first():
 
 
 def test_openssls_answers_are_translated_in_one_place():
-    places = {line.partition(":")[0] for line in findings(r"\bSSL_get_error\(", sources())}
+    places = {line.partition(":")[0] for line in findings(r"^[^/]*\bSSL_get_error\(", sources())}
     assert len(places) <= 1, f"SSL_get_error is called in {sorted(places)}"
 
 

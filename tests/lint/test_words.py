@@ -42,8 +42,8 @@ def test_the_two_sides_are_called_client_and_backend():
 
 
 def test_what_is_allocated_has_an_owner_at_once():
-    """`new` stands only where make_unique cannot: for a private constructor, straight into its unique_ptr."""
-    wrong = findings(r"^(?!.*(//|\x22|unique_ptr<)).*(\bnew [A-Za-z_:]+[({<;\[]|\bdelete (?!;)[a-z*])", sources())
+    """`new` stands only where make_unique cannot: for a private constructor, straight into its owner."""
+    wrong = findings(r"^(?!.*(//|\x22|unique_ptr<|shared_ptr<|reset\()).*(\bnew [A-Za-z_:]+[({<;\[]|\bdelete (?!;)[a-z*])", sources())
     assert not wrong, "\n".join(wrong)
 
 
