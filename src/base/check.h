@@ -7,6 +7,7 @@ namespace headgate {
 
 }  // namespace headgate
 
-/// Aborts unless `expression` holds: for what only our own mistake can break, never for bytes from the network.
+/// Aborts unless `expression` holds: for what only our own mistake can break, never for bytes from the
+/// network.
 #define HG_CHECK(expression) \
   ((expression) ? static_cast<void>(0) : ::headgate::check_failed(#expression, __FILE__, __LINE__))

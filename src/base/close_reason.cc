@@ -69,17 +69,24 @@ constexpr std::array<std::string_view, kHandshakeFailureCount> kFailureNames{
 
 }  // namespace
 
-const CloseReasonRow& row(CloseReason reason) { return kRows[static_cast<std::size_t>(reason)]; }
+const CloseReasonRow& row(CloseReason reason) {
+  return kRows[static_cast<std::size_t>(reason)];
+}
 
 std::string_view name(Side side) {
   switch (side) {
-    case Side::kNone: return "none";
-    case Side::kClient: return "client";
-    case Side::kBackend: return "backend";
+    case Side::kNone:
+      return "none";
+    case Side::kClient:
+      return "client";
+    case Side::kBackend:
+      return "backend";
   }
   return "none";
 }
 
-std::string_view name(HandshakeFailure failure) { return kFailureNames[static_cast<std::size_t>(failure)]; }
+std::string_view name(HandshakeFailure failure) {
+  return kFailureNames[static_cast<std::size_t>(failure)];
+}
 
 }  // namespace headgate

@@ -11,42 +11,42 @@ enum class Side : std::uint8_t { kNone, kClient, kBackend };
 
 /// Every way a connection ends. The word of name() is in the log line, in the metric and in a test.
 enum class CloseReason : std::uint8_t {
-  kFinished,               ///< Both directions ended cleanly.
-  kProbe,                  ///< The client connected and left without a byte.
-  kClientLeftInHandshake,  ///< The client went away after it had begun.
-  kHandshakeFailed,        ///< The TLS handshake could not succeed; HandshakeFailure has the detail.
-  kHandshakeTimeout,       ///< PROXY header, STARTTLS and TLS handshake took longer than timeouts.handshake.
-  kHandshakeShed,          ///< Dropped by the admission queue before any cryptography was paid.
-  kPlaintextHttp,          ///< Plain HTTP on a TLS port; answered with a 400.
-  kNotTls,                 ///< The first bytes are no TLS.
-  kSourceDenied,           ///< `allow` or `deny` of the listener.
-  kConnectionLimit,        ///< limits.max_connections.
-  kSourceLimit,            ///< limits.max_connections_per_source.
-  kOutOfDescriptors,       ///< Accepted on the spare descriptor and refused.
-  kProxyHeaderMalformed,   ///< No valid PROXY header where one must be.
-  kStarttlsMalformed,      ///< The STARTTLS dialogue of the listener's protocol was not followed.
-  kClientNotAllowed,       ///< The peer's identity may not pass (any more).
-  kClientRevoked,          ///< The peer's certificate was revoked while connected.
-  kClientExpired,          ///< The peer's certificate expired while connected.
-  kNoRoute,                ///< No route matches and the listener has no default backend.
-  kNoBackend,              ///< No server of the backend may be tried: all down, ejected or full.
-  kBackendConnectFailed,   ///< Every attempt to connect was refused or failed.
-  kBackendConnectTimeout,  ///< Every attempt ran into connect_timeout.
-  kBackendHandshakeFailed, ///< TLS to the backend failed, verification included.
-  kClientReset,            ///< The client reset the connection.
-  kBackendReset,           ///< The backend reset the connection; the client gets a reset too.
-  kClientTruncated,        ///< The client's TLS stream ended without close_notify.
-  kBackendTruncated,       ///< The backend's TLS stream ended without close_notify.
-  kClientProtocolError,    ///< The client broke TLS after the handshake, or sent a fatal alert.
-  kBackendProtocolError,   ///< The backend broke TLS after the handshake, or sent a fatal alert.
-  kIdleTimeout,            ///< timeouts.idle.
-  kHalfCloseTimeout,       ///< timeouts.half_close.
-  kLifetime,               ///< timeouts.lifetime.
-  kShutdownTimeout,        ///< The client did not take its last bytes within timeouts.shutdown.
-  kDrained,                ///< Ended by a drain.
-  kCut,                    ///< The process ends now.
-  kMoved,                  ///< Handed over to the next process.
-  kInternal,               ///< A fault of ours or of the system; the log line says more.
+  kFinished,                ///< Both directions ended cleanly.
+  kProbe,                   ///< The client connected and left without a byte.
+  kClientLeftInHandshake,   ///< The client went away after it had begun.
+  kHandshakeFailed,         ///< The TLS handshake could not succeed; HandshakeFailure has the detail.
+  kHandshakeTimeout,        ///< PROXY header, STARTTLS and TLS handshake took longer than timeouts.handshake.
+  kHandshakeShed,           ///< Dropped by the admission queue before any cryptography was paid.
+  kPlaintextHttp,           ///< Plain HTTP on a TLS port; answered with a 400.
+  kNotTls,                  ///< The first bytes are no TLS.
+  kSourceDenied,            ///< `allow` or `deny` of the listener.
+  kConnectionLimit,         ///< limits.max_connections.
+  kSourceLimit,             ///< limits.max_connections_per_source.
+  kOutOfDescriptors,        ///< Accepted on the spare descriptor and refused.
+  kProxyHeaderMalformed,    ///< No valid PROXY header where one must be.
+  kStarttlsMalformed,       ///< The STARTTLS dialogue of the listener's protocol was not followed.
+  kClientNotAllowed,        ///< The peer's identity may not pass (any more).
+  kClientRevoked,           ///< The peer's certificate was revoked while connected.
+  kClientExpired,           ///< The peer's certificate expired while connected.
+  kNoRoute,                 ///< No route matches and the listener has no default backend.
+  kNoBackend,               ///< No server of the backend may be tried: all down, ejected or full.
+  kBackendConnectFailed,    ///< Every attempt to connect was refused or failed.
+  kBackendConnectTimeout,   ///< Every attempt ran into connect_timeout.
+  kBackendHandshakeFailed,  ///< TLS to the backend failed, verification included.
+  kClientReset,             ///< The client reset the connection.
+  kBackendReset,            ///< The backend reset the connection; the client gets a reset too.
+  kClientTruncated,         ///< The client's TLS stream ended without close_notify.
+  kBackendTruncated,        ///< The backend's TLS stream ended without close_notify.
+  kClientProtocolError,     ///< The client broke TLS after the handshake, or sent a fatal alert.
+  kBackendProtocolError,    ///< The backend broke TLS after the handshake, or sent a fatal alert.
+  kIdleTimeout,             ///< timeouts.idle.
+  kHalfCloseTimeout,        ///< timeouts.half_close.
+  kLifetime,                ///< timeouts.lifetime.
+  kShutdownTimeout,         ///< The client did not take its last bytes within timeouts.shutdown.
+  kDrained,                 ///< Ended by a drain.
+  kCut,                     ///< The process ends now.
+  kMoved,                   ///< Handed over to the next process.
+  kInternal,                ///< A fault of ours or of the system; the log line says more.
 };
 inline constexpr std::size_t kCloseReasonCount = static_cast<std::size_t>(CloseReason::kInternal) + 1;
 
@@ -62,7 +62,9 @@ struct CloseReasonRow {
 
 /// The row of `reason`. Any thread.
 [[nodiscard]] const CloseReasonRow& row(CloseReason reason);
-[[nodiscard]] inline std::string_view name(CloseReason reason) { return row(reason).name; }
+[[nodiscard]] inline std::string_view name(CloseReason reason) {
+  return row(reason).name;
+}
 /// "client", "backend" or "none".
 [[nodiscard]] std::string_view name(Side side);
 
@@ -86,7 +88,8 @@ enum class HandshakeFailure : std::uint8_t {
   kProtocolError,
   kInternal,
 };
-inline constexpr std::size_t kHandshakeFailureCount = static_cast<std::size_t>(HandshakeFailure::kInternal) + 1;
+inline constexpr std::size_t kHandshakeFailureCount =
+    static_cast<std::size_t>(HandshakeFailure::kInternal) + 1;
 /// The word in logs and metrics ("no_shared_cipher"). Any thread.
 [[nodiscard]] std::string_view name(HandshakeFailure failure);
 

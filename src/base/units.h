@@ -18,7 +18,11 @@ struct Bytes {
   friend auto operator<=>(Bytes, Bytes) = default;
 };
 
-constexpr Bytes operator""_KiB(unsigned long long n) { return {n * 1024}; }
-constexpr Bytes operator""_MiB(unsigned long long n) { return {n * 1024 * 1024}; }
+constexpr Bytes operator""_KiB(unsigned long long n) {
+  return {n * 1024};
+}
+constexpr Bytes operator""_MiB(unsigned long long n) {
+  return {n * 1024 * 1024};
+}
 
 }  // namespace headgate

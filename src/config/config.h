@@ -10,9 +10,9 @@
 #include "base/units.h"
 #include "net/address.h"
 
-/// The configuration as plain values: what the YAML says, with every default filled in. Defaults stand where the
-/// field is. Values, copied and compared; paths are as the loader resolved them (absolute or relative to the working
-/// directory). docs/configuration.md says what each key does.
+/// The configuration as plain values: what the YAML says, with every default filled in. Defaults stand where
+/// the field is. Values, copied and compared; paths are as the loader resolved them (absolute or relative to
+/// the working directory). docs/configuration.md says what each key does.
 namespace headgate::config {
 
 using std::chrono::milliseconds;
@@ -41,28 +41,30 @@ enum class HealthCheckType { kTcp, kTls };
 
 /// One certificate of a listener.
 struct Certificate {
-  std::string certificate;      ///< PEM file, leaf first.
-  std::string private_key;      ///< PEM file; empty: in the certificate's file.
-  std::string ocsp_staple;      ///< DER file; empty: none.
-  std::string canary;           ///< "5%"; empty: none.
+  std::string certificate;  ///< PEM file, leaf first.
+  std::string private_key;  ///< PEM file; empty: in the certificate's file.
+  std::string ocsp_staple;  ///< DER file; empty: none.
+  std::string canary;       ///< "5%"; empty: none.
   bool operator==(const Certificate&) const = default;
 };
 
-/// Who may pass among those the CA vouches for; any one match is enough, and no pattern at all lets everyone pass.
+/// Who may pass among those the CA vouches for; any one match is enough, and no pattern at all lets everyone
+/// pass.
 struct ClientAllow {
   std::vector<std::string> spiffe, uri, dns, common_name, organizational_unit;
-  std::vector<std::string> fingerprint;  ///< SHA-256 of the certificate, lower-case hexadecimal without colons.
+  std::vector<std::string>
+      fingerprint;  ///< SHA-256 of the certificate, lower-case hexadecimal without colons.
   [[nodiscard]] bool empty() const {
-    return spiffe.empty() && uri.empty() && dns.empty() && common_name.empty() && organizational_unit.empty() &&
-           fingerprint.empty();
+    return spiffe.empty() && uri.empty() && dns.empty() && common_name.empty() &&
+           organizational_unit.empty() && fingerprint.empty();
   }
   bool operator==(const ClientAllow&) const = default;
 };
 
 struct ClientAuth {
   ClientAuthMode mode = ClientAuthMode::kNone;
-  std::string ca;   ///< PEM file.
-  std::string crl;  ///< PEM or DER file; empty: no revocation list.
+  std::string ca;        ///< PEM file.
+  std::string crl;       ///< PEM or DER file; empty: no revocation list.
   bool cut_live = true;  ///< Close established connections whose peer would no longer pass.
   ClientAllow allow;
   bool operator==(const ClientAuth&) const = default;
@@ -168,11 +170,11 @@ struct Ejection {
 };
 
 struct BackendTls {
-  std::string server_name;     ///< "$sni": the client's; empty: the host of the server's address.
-  std::string ca = "system";   ///< PEM file, or "system".
+  std::string server_name;    ///< "$sni": the client's; empty: the host of the server's address.
+  std::string ca = "system";  ///< PEM file, or "system".
   bool verify = true;
-  std::string certificate;     ///< Client certificate, PEM; empty: none.
-  std::string private_key;     ///< Empty: in the certificate's file.
+  std::string certificate;        ///< Client certificate, PEM; empty: none.
+  std::string private_key;        ///< Empty: in the certificate's file.
   std::vector<std::string> alpn;  ///< "$alpn": the client's.
   Starttls starttls = Starttls::kNone;
   bool operator==(const BackendTls&) const = default;

@@ -9,13 +9,17 @@
 
 namespace headgate {
 
-/// A number that one thread changes and any thread reads: adding is a plain load, add and store, without a lock
-/// prefix. Neither copied nor moved; lives as long as the process.
+/// A number that one thread changes and any thread reads: adding is a plain load, add and store, without a
+/// lock prefix. Neither copied nor moved; lives as long as the process.
 class Counter {
  public:
   /// Writer thread only.
-  void add(std::uint64_t n = 1) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
-  void sub(std::uint64_t n = 1) { value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed); }
+  void add(std::uint64_t n = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  void sub(std::uint64_t n = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed);
+  }
   void set(std::uint64_t n) { value_.store(n, std::memory_order_relaxed); }
   /// Any thread.
   [[nodiscard]] std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
@@ -26,8 +30,8 @@ class Counter {
 
 /// Upper bounds of histogram buckets, in microseconds; the last bucket (+Inf) is implied.
 inline constexpr std::array<std::uint64_t, 19> kDurationBoundsUs{
-    25,      50,      100,     250,       500,       1'000,     2'500,      5'000,      10'000,     25'000,
-    50'000,  100'000, 250'000, 500'000, 1'000'000, 2'500'000, 5'000'000, 10'000'000, 60'000'000};
+    25,     50,      100,     250,     500,       1'000,     2'500,     5'000,      10'000,    25'000,
+    50'000, 100'000, 250'000, 500'000, 1'000'000, 2'500'000, 5'000'000, 10'000'000, 60'000'000};
 
 /// Bounds for the length of connections: a millisecond to a day.
 inline constexpr std::array<std::uint64_t, 14> kConnectionBoundsUs{

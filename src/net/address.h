@@ -11,13 +11,15 @@
 
 namespace headgate {
 
-/// Where a socket is bound or connected: an IPv4 or IPv6 address with its port, or a unix socket's path. A value.
+/// Where a socket is bound or connected: an IPv4 or IPv6 address with its port, or a unix socket's path. A
+/// value.
 class Address {
  public:
   Address() = default;
 
   /// Parses "192.0.2.1:80", "[::1]:80", ":80" (every address, both families) or "unix:PATH" ("unix:@NAME" is
-  /// abstract). A host name is refused: names are the resolver's. Errors: kInvalid, saying what would be right.
+  /// abstract). A host name is refused: names are the resolver's. Errors: kInvalid, saying what would be
+  /// right.
   [[nodiscard]] static Result<Address> parse(std::string_view text);
   /// 127.0.0.1 with `port`.
   [[nodiscard]] static Address loopback(std::uint16_t port);
@@ -33,7 +35,8 @@ class Address {
   /// The port, 0 for a unix socket.
   [[nodiscard]] std::uint16_t port() const;
   void set_port(std::uint16_t port);
-  /// "192.0.2.1:80", "[::1]:80", "unix:/run/x.sock": parse() reads it back. IPv4-mapped IPv6 is shown as IPv4.
+  /// "192.0.2.1:80", "[::1]:80", "unix:/run/x.sock": parse() reads it back. IPv4-mapped IPv6 is shown as
+  /// IPv4.
   [[nodiscard]] std::string text() const;
   /// The host part alone, without brackets; "unix" for a unix socket. IPv4-mapped IPv6 is shown as IPv4.
   [[nodiscard]] std::string host_text() const;
@@ -50,7 +53,8 @@ class Network {
  public:
   /// Parses "10.0.0.0/8", "2001:db8::/32" or a single address. Host bits must be zero. Errors: kInvalid.
   [[nodiscard]] static Result<Network> parse(std::string_view text);
-  /// Whether `address` lies in it. An IPv4-mapped IPv6 address counts as IPv4; a unix socket is in no network.
+  /// Whether `address` lies in it. An IPv4-mapped IPv6 address counts as IPv4; a unix socket is in no
+  /// network.
   [[nodiscard]] bool contains(const Address& address) const;
   [[nodiscard]] std::string text() const;
   /// The network's own address, IPv4 as IPv4-mapped IPv6, and how many of its 128 bits are the prefix.

@@ -8,11 +8,12 @@
 
 namespace headgate {
 
-/// What one record of kMaxWriteBytes may grow by: header, content type and tag of each 1 KiB record, generously.
+/// What one record of kMaxWriteBytes may grow by: header, content type and tag of each 1 KiB record,
+/// generously.
 inline constexpr std::size_t kRecordOverheadRoomBytes = 8 * 1024;
 
-/// Scratch space of one worker, lent to its streams for the length of one call: a connection itself owns bytes only
-/// while its peer is slow. Nothing may be left in it when a stream's function returns.
+/// Scratch space of one worker, lent to its streams for the length of one call: a connection itself owns
+/// bytes only while its peer is slow. Nothing may be left in it when a stream's function returns.
 struct Buffers {
   /// Ciphertext as it was received.
   std::vector<std::byte> received{std::vector<std::byte>(kMaxWriteBytes)};
