@@ -24,7 +24,8 @@ void report(int signal_number) {
   write_text("; version " HEADGATE_VERSION "\n");
   CrashTag::write_current(STDERR_FILENO);
   void* frames[kMaxFrames];
-  backtrace_symbols_fd(frames, backtrace(frames, kMaxFrames), STDERR_FILENO);
+  const int count = backtrace(frames, kMaxFrames);
+  backtrace_symbols_fd(frames, count, STDERR_FILENO);
   // The handler was reset when it was entered (SA_RESETHAND): the second one ends the process, with a core if
   // wanted.
   raise(signal_number);
@@ -38,7 +39,7 @@ void install_crash_report() {
   backtrace(&frame, 1);
   struct sigaction action{};
   action.sa_handler = &report;
-  action.sa_flags = SA_ONSTACK | SA_RESETHAND | SA_NODEFER;
+  action.sa_flags = static_cast<int>(SA_ONSTACK | SA_RESETHAND | SA_NODEFER);
   for (const int signal_number : kCrashSignals) sigaction(signal_number, &action, nullptr);
 }
 
