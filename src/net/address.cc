@@ -254,7 +254,7 @@ Result<Network> Network::parse(std::string_view text) {
   }
   Network network;
   network.prefix_bits_ = ipv4 ? kMappedPrefixBits + prefix : prefix;
-  std::uint8_t whole[16];
+  std::uint8_t whole[16] = {};
   ip_bytes(*address, whole);
   std::copy(whole, whole + 16, network.bytes_);
   clear_host_bits(network.bytes_, network.prefix_bits_);

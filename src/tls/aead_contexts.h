@@ -21,7 +21,7 @@ enum class AeadUse : std::uint8_t { kOpen = 0, kSeal = 1 };
 ///
 /// Up to kMaxContexts contexts per suite stay keyed for those that used one last (8 places for a key to be
 /// in, the least recently used gives way). Finding the context again costs about 5 ns; keying one anew, which
-/// is what a direction outside the busy set pays at a wake-up, 120 (OpenSSL 3.5) to 190 ns (3.0) beside the
+/// is what a direction outside the busy set pays at a wake-up, 120 (OpenSSL 3.5) to 250 ns (3.0) beside the
 /// 300 to 500 ns that a small record costs anyway. Contexts are made when first needed, about 1 KiB each.
 /// bench/micro has the figures.
 ///
