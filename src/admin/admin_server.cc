@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <future>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,6 +18,8 @@
 
 namespace headgate {
 namespace {
+
+constexpr std::chrono::milliseconds kKnockEvery{20};
 
 /// What civetweb does to the process's signals when it starts is undone, and its threads take none: signals
 /// are the supervisor's.
@@ -108,7 +111,7 @@ class AdminServer::Server {
                                                AdminSource& source);
   ~Server() {
     door_.reset();
-    if (context_ != nullptr) mg_stop(context_);
+    if (context_ != nullptr) stop();
   }
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -120,12 +123,15 @@ class AdminServer::Server {
   }
 
  private:
-  Server(std::unique_ptr<UnixDoor> door, AdminSource& source) : source_(source), door_(std::move(door)) {}
+  Server(Address address, std::unique_ptr<UnixDoor> door, AdminSource& source)
+      : address_(std::move(address)), source_(source), door_(std::move(door)) {}
 
+  void stop();
   static int begin_request(mg_connection* connection);
   static int stay_silent(const mg_connection*, const char*) { return 1; }
   [[nodiscard]] HttpResponse respond(const mg_connection* connection, const mg_request_info& info);
 
+  Address address_;
   AdminSource& source_;
   std::unique_ptr<UnixDoor> door_;
   mg_context* context_ = nullptr;
@@ -134,7 +140,7 @@ class AdminServer::Server {
 Result<std::unique_ptr<AdminServer::Server>> AdminServer::Server::start(const Address& address,
                                                                         std::unique_ptr<UnixDoor> door,
                                                                         AdminSource& source) {
-  auto server = std::unique_ptr<Server>(new Server(std::move(door), source));
+  auto server = std::unique_ptr<Server>(new Server(address, std::move(door), source));
   const std::string port = address.text();
   const std::string threads = std::to_string(kThreads);
   const std::string patience_ms = std::to_string(kPatience.count());
@@ -154,6 +160,17 @@ Result<std::unique_ptr<AdminServer::Server>> AdminServer::Server::start(const Ad
   if (server->context_ == nullptr) return cannot_listen(address, text);
   if (server->door_) server->door_->serve(server->port());
   return server;
+}
+
+/// civetweb's accepting thread looks only every two seconds whether it should end, unless somebody connects.
+void AdminServer::Server::stop() {
+  Address own = address_;
+  own.set_port(port());
+  const auto stopped = std::async(std::launch::async, [this] { mg_stop(context_); });
+  do {
+    const Fd knock(::socket(own.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    static_cast<void>(::connect(knock.number(), own.data(), own.size_bytes()));
+  } while (stopped.wait_for(kKnockEvery) != std::future_status::ready);
 }
 
 int AdminServer::Server::begin_request(mg_connection* connection) {
