@@ -6,7 +6,7 @@
 #include "supervisor/admin_source.h"
 
 /// The answers of the admin endpoint as JSON (RFC 8259). Times are RFC 3339 in UTC, durations seconds. Bytes
-/// of a client that are no UTF-8 become U+FFFD. docs/operations.md says what each field is.
+/// of a client that are no UTF-8 become U+FFFD. docs/admin.md says what each field is.
 namespace headgate {
 
 [[nodiscard]] std::string to_json(const StatusReport& report, const Health& ready, WallTime now);

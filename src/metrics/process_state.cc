@@ -1,6 +1,8 @@
 #include "metrics/process_state.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <tuple>
 
 namespace headgate {
 
@@ -8,8 +10,10 @@ std::vector<const CertificateReport*> soonest_expiring(const ProcessState& state
   std::vector<const CertificateReport*> all;
   all.reserve(state.certificates->size());
   for (const CertificateReport& certificate : *state.certificates) all.push_back(&certificate);
-  std::ranges::stable_sort(all, {}, [](const CertificateReport* one) { return one->not_after; });
-  if (all.size() > kShownCertificates) all.resize(kShownCertificates);
+  const auto expiry = [](const CertificateReport* one) { return std::tie(one->not_after, one->file); };
+  const auto shown = static_cast<std::ptrdiff_t>(std::min(all.size(), kShownCertificates));
+  std::ranges::partial_sort(all, all.begin() + shown, {}, expiry);
+  all.resize(static_cast<std::size_t>(shown));
   return all;
 }
 
