@@ -28,4 +28,23 @@ void set_keylog_sink(SSL* ssl, KeylogSink sink, void* owner) {
   notes->keylog_owner = owner;
 }
 
+void note_event(const SSL* ssl, int where, int value) {
+  HandshakeNotes* notes = notes_of(ssl);
+  if (notes == nullptr) return;
+  if ((where & SSL_CB_ALERT) != 0) {
+    int& alert = (where & SSL_CB_READ) != 0 ? notes->alert_received : notes->alert_sent;
+    alert = value & 0xff;
+    return;
+  }
+  const OSSL_HANDSHAKE_STATE state = SSL_get_state(ssl);
+  const bool sent = where == SSL_CB_ACCEPT_LOOP && state == TLS_ST_SW_SRVR_HELLO;
+  const bool received = where == SSL_CB_CONNECT_LOOP && state == TLS_ST_CR_SRVR_HELLO;
+  if (sent || received) ++notes->server_hellos;
+}
+
+void note_keylog_line(const SSL* ssl, const char* line) {
+  const HandshakeNotes* notes = notes_of(ssl);
+  if (notes != nullptr && notes->keylog_sink != nullptr) notes->keylog_sink(notes->keylog_owner, line);
+}
+
 }  // namespace headgate

@@ -30,6 +30,7 @@ struct HandshakeNotes {
   int alert_sent = -1;
   int alert_received = -1;
   std::uint8_t server_hellos = 0;  ///< Two: the first was a HelloRetryRequest.
+  std::string session_key;         ///< Under which a ClientContext keeps the sessions of this connection.
 };
 
 /// Ties notes to an SSL, which remembers the address.
@@ -38,5 +39,10 @@ void attach_notes(SSL* ssl, HandshakeNotes* notes);
 [[nodiscard]] HandshakeNotes* notes_of(const SSL* ssl);
 /// Sends the key log of `ssl` to `sink`. The SSL has notes.
 void set_keylog_sink(SSL* ssl, KeylogSink sink, void* owner);
+
+/// What every context registers, server or client: SSL_CTX_set_info_callback writes alerts and ServerHellos
+/// into the notes, SSL_CTX_set_keylog_callback passes lines to the notes' sink.
+void note_event(const SSL* ssl, int where, int value);
+void note_keylog_line(const SSL* ssl, const char* line);
 
 }  // namespace headgate

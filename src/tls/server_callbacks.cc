@@ -30,7 +30,6 @@ struct ServerCallbacks {
   static int alpn_select(SSL* ssl, const unsigned char** out, unsigned char* out_size,
                          const unsigned char* in, unsigned in_size, void* arg);
   static int status(SSL* ssl, void* arg);
-  static void info(const SSL* ssl, int where, int value);
   static void keylog(const SSL* ssl, const char* line);
   static int cert_verify(X509_STORE_CTX* store, void* arg);
   static int ticket_key(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
@@ -121,20 +120,8 @@ int ServerCallbacks::status(SSL* ssl, void* arg) {
   return SSL_TLSEXT_ERR_OK;
 }
 
-void ServerCallbacks::info(const SSL* ssl, int where, int value) {
-  HandshakeNotes* notes = notes_of(ssl);
-  if (notes == nullptr) return;
-  if ((where & SSL_CB_ALERT) != 0) {
-    int& alert = (where & SSL_CB_READ) != 0 ? notes->alert_received : notes->alert_sent;
-    alert = value & 0xff;
-  } else if (where == SSL_CB_ACCEPT_LOOP && SSL_get_state(ssl) == TLS_ST_SW_SRVR_HELLO) {
-    ++notes->server_hellos;
-  }
-}
-
 void ServerCallbacks::keylog(const SSL* ssl, const char* line) {
-  const HandshakeNotes* notes = notes_of(ssl);
-  if (notes != nullptr && notes->keylog_sink != nullptr) notes->keylog_sink(notes->keylog_owner, line);
+  note_keylog_line(ssl, line);
   const Fd* file = context_of(ssl).shared_->keylog.get();
   if (file == nullptr) return;
   char newline = '\n';
@@ -255,7 +242,7 @@ void ServerCallbacks::install(ServerContext& context) {
   SSL_CTX* ctx = context.context_.get();
   const config::Tls& settings = context.shared_->settings;
   SSL_CTX_set_app_data(ctx, &context);
-  SSL_CTX_set_info_callback(ctx, info);
+  SSL_CTX_set_info_callback(ctx, note_event);
   SSL_CTX_set_tlsext_servername_callback(ctx, servername);
   SSL_CTX_set_tlsext_status_cb(ctx, status);
   SSL_CTX_set_tlsext_status_arg(ctx, &context);
