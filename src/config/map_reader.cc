@@ -34,7 +34,7 @@ Node map_of(std::string_view key, const Node& value) {
 
 /// A key as faults name it: in quotes unless it is a word.
 std::string shown(std::string_view key) {
-  return check_label(key) ? std::string(key) : quoted(key);
+  return check_label(key) ? std::string(key) : quote(key);
 }
 
 std::string last_segment(std::string_view pattern) {

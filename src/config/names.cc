@@ -18,7 +18,7 @@ constexpr std::size_t kLongestAlpn = 255;
 constexpr std::size_t kFingerprintDigits = 64;
 
 tl::unexpected<Error> invalid(std::string_view text, std::string_view what) {
-  return fail(ErrorKind::kInvalid, quoted(text).append(what));
+  return fail(ErrorKind::kInvalid, quote(text).append(what));
 }
 
 bool made_of(std::string_view text, std::string_view more) {
@@ -85,7 +85,7 @@ Result<int> WorkerCount::parse(std::string_view text, const std::string& directo
   if (text == "auto") return 0;
   const auto count = Number<int>{1, 1024}.parse(text, directory);
   if (!count)
-    return fail(ErrorKind::kInvalid, quoted(text) + R"( is no number of workers; write "auto" or 1 to 1024)");
+    return fail(ErrorKind::kInvalid, quote(text) + R"( is no number of workers; write "auto" or 1 to 1024)");
   return *count;
 }
 

@@ -30,12 +30,12 @@ std::optional<milliseconds> length_of(std::string_view unit) {
 }
 
 tl::unexpected<Error> no_duration(std::string_view text) {
-  return fail(ErrorKind::kInvalid, quoted(text) + " is no duration; write one like 250ms, 10s, 5m or 12h");
+  return fail(ErrorKind::kInvalid, quote(text) + " is no duration; write one like 250ms, 10s, 5m or 12h");
 }
 
 }  // namespace
 
-std::string quoted(std::string_view text) {
+std::string quote(std::string_view text) {
   std::string quotes = "\"";
   for (const char c : text.substr(0, kLongestQuote)) quotes += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
   return quotes + (text.size() > kLongestQuote ? "...\"" : "\"");
@@ -57,7 +57,7 @@ std::string resolved(std::string_view path, const std::string& directory) {
 }
 
 tl::unexpected<Error> not_one_of(std::string_view text, const std::vector<std::string>& words) {
-  return fail(ErrorKind::kInvalid, quoted(text) + " is not known here; write " + enumeration(words, "or") +
+  return fail(ErrorKind::kInvalid, quote(text) + " is not known here; write " + enumeration(words, "or") +
                                        suggestion(text, words));
 }
 
@@ -66,7 +66,7 @@ Result<std::int64_t> parse_integer(std::string_view text, std::int64_t minimum, 
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   const bool whole = error != std::errc::invalid_argument && end == text.data() + text.size();
   if (whole && error == std::errc{} && number >= minimum && number <= maximum) return number;
-  return fail(ErrorKind::kInvalid, quoted(text) + (whole ? " is out of range" : " is no whole number") +
+  return fail(ErrorKind::kInvalid, quote(text) + (whole ? " is out of range" : " is no whole number") +
                                        "; write one from " + std::to_string(minimum) + " to " +
                                        std::to_string(maximum));
 }
@@ -77,16 +77,16 @@ Result<milliseconds> parse_duration(std::string_view text, milliseconds minimum,
   if (error == std::errc::invalid_argument || number < 0) return no_duration(text);
   const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
   if (unit.empty()) {
-    return fail(ErrorKind::kInvalid, quoted(text) + " has no unit; write " + std::string(text) +
+    return fail(ErrorKind::kInvalid, quote(text) + " has no unit; write " + std::string(text) +
                                          "s for seconds (ms, s, m and h are known)");
   }
   const auto length = length_of(unit);
   if (!length) return no_duration(text);
   if (error != std::errc{} || number > maximum / *length) {
-    return fail(ErrorKind::kInvalid, quoted(text) + " is too long; at most " + duration_text(maximum));
+    return fail(ErrorKind::kInvalid, quote(text) + " is too long; at most " + duration_text(maximum));
   }
   if (number * *length < minimum) {
-    return fail(ErrorKind::kInvalid, quoted(text) + " is too short; at least " + duration_text(minimum));
+    return fail(ErrorKind::kInvalid, quote(text) + " is too short; at least " + duration_text(minimum));
   }
   return number * *length;
 }

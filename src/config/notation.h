@@ -37,7 +37,7 @@ struct Form {
 };
 
 /// `text` in double quotes, for sentences about it: one line, and cut where it is endless.
-[[nodiscard]] std::string quoted(std::string_view text);
+[[nodiscard]] std::string quote(std::string_view text);
 /// "on" and "off" for every way in which YAML writes a boolean; anything else as it is.
 [[nodiscard]] std::string_view without_boolean_synonyms(std::string_view text);
 /// `path` in `directory`; an absolute or empty path as it is.
@@ -98,8 +98,7 @@ struct DurationText {
     const auto parsed = parse_duration(text, minimum, maximum);
     if (!parsed) return tl::unexpected(parsed.error());
     const T duration = std::chrono::duration_cast<T>(*parsed);
-    if (duration != *parsed)
-      return fail(ErrorKind::kInvalid, quoted(text) + " is no whole number of seconds");
+    if (duration != *parsed) return fail(ErrorKind::kInvalid, quote(text) + " is no whole number of seconds");
     return duration;
   }
   [[nodiscard]] std::string text(T value) const { return duration_text(value); }

@@ -31,7 +31,7 @@ void refuse_unavailable(const Reading& reading) {
   for (const GivenValue& given : reading.given) {
     const bool refused = std::any_of(std::begin(kUnavailable), std::end(kUnavailable),
                                      [&given](const Unavailable& row) { return row.covers(given); });
-    if (refused) reading.faults.add(given.path.key, quoted(given.text) + " is not available in this version");
+    if (refused) reading.faults.add(given.path.key, quote(given.text) + " is not available in this version");
   }
 }
 

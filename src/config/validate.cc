@@ -20,7 +20,7 @@ void check_names(const Config& config, Faults& faults) {
     const auto [first, fresh] = seen.emplace(name, index);
     const std::string key = item_key("listeners", index) + ".name";
     if (fresh || name.empty() || faults.concern(key)) continue;
-    faults.add(key, quoted(name) + " is the name of " + item_key("listeners", first->second) +
+    faults.add(key, quote(name) + " is the name of " + item_key("listeners", first->second) +
                         " already; each listener needs its own");
   }
 }
@@ -39,8 +39,8 @@ void check_binds(const Config& config, Faults& faults) {
       const std::string key = item_key(item_key("listeners", index) + ".bind", at);
       const auto [first, fresh] = seen.emplace(bind[at].text(), key);
       if (fresh || !is_one_place(bind[at])) continue;
-      faults.add(
-          key, quoted(bind[at].text()) + " is bound by " + first->second + " already; give it another port");
+      faults.add(key,
+                 quote(bind[at].text()) + " is bound by " + first->second + " already; give it another port");
     }
   }
 }

@@ -21,7 +21,7 @@ void check_servers(const Backend& backend, const std::string& key, Faults& fault
     if (address.empty()) {
       faults.add(server_key, "needs \"address\": \"host:port\" or \"unix:PATH\"");
     } else if (!fresh) {
-      faults.add(server_key, quoted(address) + " is servers[" + std::to_string(first->second) +
+      faults.add(server_key, quote(address) + " is servers[" + std::to_string(first->second) +
                                  "] already; use \"weight\" to give it more");
     }
   }

@@ -19,7 +19,7 @@ std::vector<std::string> backend_names(const Config& config) {
 void check_backend_exists(const std::string& name, const std::string& key, const Config& config,
                           Faults& faults) {
   if (name.empty() || config.backends.contains(name) || faults.concern("backends." + name)) return;
-  faults.add(key, "there is no backend " + quoted(name) + suggestion(name, backend_names(config)));
+  faults.add(key, "there is no backend " + quote(name) + suggestion(name, backend_names(config)));
 }
 
 /// The client's name can be passed on only where a client gives one.
@@ -29,7 +29,7 @@ void check_client_name(const Listener& listener, const std::string& name, const 
   if (listener.tls || backend == config.backends.end() || !backend->second.tls) return;
   if (backend->second.tls->server_name == "$sni") {
     faults.add(
-        key, "backend " + quoted(name) +
+        key, "backend " + quote(name) +
                  " passes the client's name on (\"$sni\"), but clients of a listener without tls give none");
   }
 }
@@ -59,7 +59,7 @@ void check_passthrough(const Route& route, const std::string& key, Faults& fault
 void check_conditions(const Route& route, const std::string& key, const Tls& tls, Faults& faults) {
   for (const std::string& name : route.alpn) {
     if (std::find(tls.alpn.begin(), tls.alpn.end(), name) != tls.alpn.end()) continue;
-    faults.add(key + ".alpn", quoted(name) + " can never match: the listener's tls.alpn does not offer it");
+    faults.add(key + ".alpn", quote(name) + " can never match: the listener's tls.alpn does not offer it");
   }
   if (!route.spiffe.empty() && tls.client_auth.mode == ClientAuthMode::kNone) {
     faults.add(key + ".spiffe",

@@ -69,7 +69,7 @@ void check_groups(const Tls& tls, const std::string& key, Faults& faults) {
     const std::string& group = tls.groups[index];
     if (std::find(known_groups().begin(), known_groups().end(), group) != known_groups().end()) continue;
     faults.warn(key + '[' + std::to_string(index) + ']',
-                quoted(group) + " is no group OpenSSL has by itself" + suggestion(group, known_groups()));
+                quote(group) + " is no group OpenSSL has by itself" + suggestion(group, known_groups()));
   }
 }
 
@@ -83,7 +83,7 @@ void validate_tls(const Listener& listener, const std::string& key, Faults& faul
   check_client_auth(tls.client_auth, key + ".client_auth", faults);
   check_resumption(tls.resumption, key + ".resumption", faults);
   if (!tls.keylog_file.empty()) {
-    faults.warn(key + ".keylog_file", "whoever reads " + quoted(tls.keylog_file) + " reads the traffic");
+    faults.warn(key + ".keylog_file", "whoever reads " + quote(tls.keylog_file) + " reads the traffic");
   }
 }
 

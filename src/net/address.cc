@@ -19,7 +19,7 @@ constexpr std::string_view kUnixPrefix = "unix:";
 constexpr int kMappedPrefixBits = 96;  // ::ffff:0:0/96 holds IPv4, RFC 4291 section 2.5.5.2
 constexpr std::uint8_t kMappedPrefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
-std::string quoted(std::string_view text) {
+std::string quote(std::string_view text) {
   return '"' + std::string(text) + '"';
 }
 
@@ -124,11 +124,11 @@ Result<Address> parse_ipv6(std::string_view ip, std::uint16_t port) {
   socket.sin6_port = htons(port);
   const std::size_t percent = ip.find('%');
   if (!ip_from_text(AF_INET6, ip.substr(0, percent), &socket.sin6_addr)) {
-    return fail(ErrorKind::kInvalid, quoted(ip) + " is no IPv6 address");
+    return fail(ErrorKind::kInvalid, quote(ip) + " is no IPv6 address");
   }
   if (percent != ip.npos) {
     const auto scope = scope_of(ip.substr(percent + 1));
-    if (!scope) return fail(ErrorKind::kInvalid, quoted(ip) + " names an interface this machine has not");
+    if (!scope) return fail(ErrorKind::kInvalid, quote(ip) + " names an interface this machine has not");
     socket.sin6_scope_id = *scope;
   }
   return address_of(socket);
@@ -136,7 +136,7 @@ Result<Address> parse_ipv6(std::string_view ip, std::uint16_t port) {
 
 Result<std::uint16_t> parse_port(std::string_view text, std::string_view digits) {
   if (const auto port = parse_number<std::uint16_t>(digits)) return *port;
-  return fail(ErrorKind::kInvalid, quoted(text) + " needs a port from 0 to 65535 behind its last colon");
+  return fail(ErrorKind::kInvalid, quote(text) + " needs a port from 0 to 65535 behind its last colon");
 }
 
 /// The network's address with every bit behind the prefix cleared.
@@ -153,20 +153,20 @@ Result<Address> Address::parse(std::string_view text) {
   if (text.starts_with(kUnixPrefix)) return parse_unix(text.substr(kUnixPrefix.size()));
   const std::size_t colon = text.rfind(':');
   if (colon == text.npos) {
-    return fail(ErrorKind::kInvalid, quoted(text) + R"( has no port; write "127.0.0.1:8443", "[::1]:8443", )"
-                                                    R"(":8443" or "unix:/run/headgate.sock")");
+    return fail(ErrorKind::kInvalid, quote(text) + R"( has no port; write "127.0.0.1:8443", "[::1]:8443", )"
+                                                   R"(":8443" or "unix:/run/headgate.sock")");
   }
   const std::string_view host = text.substr(0, colon);
   if (host.find(':') != host.npos && !host.starts_with('[')) {
     return fail(ErrorKind::kInvalid,
-                quoted(text) + R"( is ambiguous; an IPv6 address stands in brackets: "[::1]:8443")");
+                quote(text) + R"( is ambiguous; an IPv6 address stands in brackets: "[::1]:8443")");
   }
   const auto port = parse_port(text, text.substr(colon + 1));
   if (!port) return tl::unexpected(port.error());
   if (host.empty()) return parse_ipv6("::", *port);
   if (!host.starts_with('[')) return from_ip(host, *port);
   if (!host.ends_with(']'))
-    return fail(ErrorKind::kInvalid, quoted(text) + " has a bracket that is not closed");
+    return fail(ErrorKind::kInvalid, quote(text) + " has a bracket that is not closed");
   return parse_ipv6(host.substr(1, host.size() - 2), *port);
 }
 
@@ -192,7 +192,7 @@ Result<Address> Address::from_ip(std::string_view ip, std::uint16_t port) {
   socket.sin_family = AF_INET;
   socket.sin_port = htons(port);
   if (!ip_from_text(AF_INET, ip, &socket.sin_addr)) {
-    return fail(ErrorKind::kInvalid, quoted(ip) + " is no IP address; a name cannot stand here");
+    return fail(ErrorKind::kInvalid, quote(ip) + " is no IP address; a name cannot stand here");
   }
   return address_of(socket);
 }
@@ -243,14 +243,14 @@ Result<Network> Network::parse(std::string_view text) {
   const auto address = Address::from_ip(text.substr(0, slash), 0);
   if (!address) {
     return fail(ErrorKind::kInvalid,
-                quoted(text) + R"( is no network; write "10.0.0.0/8", "2001:db8::/32" or a single address)");
+                quote(text) + R"( is no network; write "10.0.0.0/8", "2001:db8::/32" or a single address)");
   }
   const bool ipv4 = address->family() == AF_INET;
   const int longest = ipv4 ? 32 : 128;
   const auto prefix = slash == text.npos ? longest : parse_number<int>(text.substr(slash + 1)).value_or(-1);
   if (prefix < 0 || prefix > longest) {
     return fail(ErrorKind::kInvalid,
-                quoted(text) + " needs a prefix from 0 to " + std::to_string(longest) + " behind the slash");
+                quote(text) + " needs a prefix from 0 to " + std::to_string(longest) + " behind the slash");
   }
   Network network;
   network.prefix_bits_ = ipv4 ? kMappedPrefixBits + prefix : prefix;
@@ -260,7 +260,7 @@ Result<Network> Network::parse(std::string_view text) {
   clear_host_bits(network.bytes_, network.prefix_bits_);
   if (!std::equal(whole, whole + 16, network.bytes_)) {
     return fail(ErrorKind::kInvalid,
-                quoted(text) + " has bits set behind its prefix; write " + quoted(network.text()));
+                quote(text) + " has bits set behind its prefix; write " + quote(network.text()));
   }
   return network;
 }
