@@ -1,3 +1,5 @@
-#include "base/check.h"
+#include "cli/command_line.h"
 
-int main() { return 0; }
+int main(int argc, char** argv) {
+  return headgate::run_command_line(argc, argv);
+}

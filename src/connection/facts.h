@@ -21,6 +21,21 @@ struct TlsFacts {
   bool resumed = false;
 };
 
+/// Who protects the client's records.
+enum class RecordsBy : std::uint8_t { kNobody, kHeadgate, kOpenssl };
+/// "plain", "headgate", "openssl".
+[[nodiscard]] constexpr std::string_view name(RecordsBy who) {
+  switch (who) {
+    case RecordsBy::kNobody:
+      return "plain";
+    case RecordsBy::kHeadgate:
+      return "headgate";
+    case RecordsBy::kOpenssl:
+      return "openssl";
+  }
+  return "";
+}
+
 /// Where the time of a handshake went. `total` starts when the connection is accepted.
 struct HandshakeTimes {
   Duration total{}, queue{}, cpu{}, peer_wait{};
@@ -37,6 +52,7 @@ struct Facts {
   std::string server_name;  ///< The name the client asked for.
   std::string alpn;         ///< What was negotiated; for passthrough, what the client would like most.
   TlsFacts tls;
+  RecordsBy layer = RecordsBy::kNobody;
   std::unique_ptr<PeerIdentity> peer;
   std::string_view backend,
       server;  ///< As configured; empty before they are chosen. The snapshot holds them.

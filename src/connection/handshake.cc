@@ -53,19 +53,22 @@ void count_negotiated(const HandshakeTask& task, Context& context) {
 Step done(HandshakeTask& task, Context& context) {
   context.services.transport.finish_accept(context.sides.client, context.listener, context.facts);
   count_negotiated(task, context);
+  task.times.total = context.services.host.now() - context.facts.accepted;
+  context.services.recorder.done(context.listener.policy->config.name, context.facts, task.times, task.hello);
   if (context.sides.client->holds_back()) context.services.host.flush_soon(context.connection);
   return Phase(Authorize{});
 }
 
-Step failed(Context& context) {
+Step failed(HandshakeTask& task, Context& context) {
   context.services.transport.explain_failure(*context.sides.client, context.facts);
+  task.times.total = context.services.host.now() - context.facts.accepted;
   const FailureKind kind = context.sides.client->failure().kind;
   const bool left =
       kind == FailureKind::kReset || kind == FailureKind::kTruncated || kind == FailureKind::kTimedOut;
-  if (left) {
-    context.facts.failure = HandshakeFailure::kClientLeft;
-    return Close{CloseReason::kClientLeftInHandshake};
-  }
+  if (left) context.facts.failure = HandshakeFailure::kClientLeft;
+  context.services.recorder.failed(context.listener.policy->config.name, context.facts,
+                                   HandshakeResult::kFailed, task.times, task.hello);
+  if (left) return Close{CloseReason::kClientLeftInHandshake};
   return Phase(Shutdown{CloseReason::kHandshakeFailed});
 }
 
@@ -102,7 +105,7 @@ Step step(Handshake& phase, Context& context) {
       context.facts.failure = HandshakeFailure::kClientLeft;
       return Close{CloseReason::kClientLeftInHandshake};
     case IoStatus::kFailed:
-      return failed(context);
+      return failed(task, context);
   }
   return Close{CloseReason::kInternal};
 }

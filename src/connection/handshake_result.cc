@@ -2,11 +2,10 @@
 
 #include <optional>
 
+#include "metrics/alert_name.h"
+
 namespace headgate {
 namespace {
-
-// Index of the series for failures in which no alert was sent or received.
-constexpr std::size_t kNoAlert = kAlertValues - 1;
 
 std::optional<HandshakeResult> result_of(CloseReason reason) {
   switch (reason) {

@@ -26,11 +26,14 @@ Step refuse(Context& context, CloseReason reason, HandshakeFailure failure, std:
   return Phase(Shutdown{reason});
 }
 
-Step refuse_with_alert(Context& context, CloseReason reason, HandshakeFailure failure, Alert alert,
-                       std::string detail) {
+Step refuse_with_alert(const Hello& phase, Context& context, CloseReason reason, HandshakeFailure failure,
+                       Alert alert, std::string detail) {
   context.sides.client->write(fatal_alert_record(alert));
   context.facts.alert = static_cast<std::int16_t>(alert);
-  return refuse(context, reason, failure, std::move(detail));
+  Step end = refuse(context, reason, failure, std::move(detail));
+  context.services.recorder.failed(context.listener.policy->config.name, context.facts,
+                                   HandshakeResult::kFailed, {}, phase.received);
+  return end;
 }
 
 Step refuse_http(Context& context) {
@@ -62,7 +65,7 @@ std::optional<Step> pass_through(Hello& phase, const ClientHello& hello, Context
 Step begin_handshake(Hello& phase, const ClientHello& hello, Context& context) {
   const Selection selection = context.listener.tls->select(hello);
   if (selection.certificate == nullptr) {
-    return refuse_with_alert(context, CloseReason::kHandshakeFailed, HandshakeFailure::kUnknownName,
+    return refuse_with_alert(phase, context, CloseReason::kHandshakeFailed, HandshakeFailure::kUnknownName,
                              Alert::kUnrecognizedName, std::string(selection.why));
   }
   const bool beside = context.listener.tls_beside != nullptr && signs_slowly(*selection.certificate);
@@ -77,7 +80,8 @@ Step begin_handshake(Hello& phase, const ClientHello& hello, Context& context) {
       std::make_unique<HandshakeTask>(context.services.turns, context.connection, limits.max_handshakes);
   task->place.turn.work = hello.offers_session ? Work::kResumed : Work::kFull;
   task->place.turn.beside_the_loop = beside;
-  task->key_share_groups = hello.key_share_groups;
+  task->hello.assign(phase.received.begin(),
+                     phase.received.begin() + static_cast<std::ptrdiff_t>(hello.wire_bytes));
   auto client =
       context.services.transport.accept_tls(std::move(context.sides.client), std::move(phase.received),
                                             context.listener, *selection.certificate, drive);
@@ -108,13 +112,13 @@ Step step(Hello& phase, Context& context) {
     case FirstBytes::kPlainHttp:
       return refuse_http(context);
     case FirstBytes::kOther:
-      return refuse_with_alert(context, CloseReason::kNotTls, HandshakeFailure::kNotTls,
+      return refuse_with_alert(phase, context, CloseReason::kNotTls, HandshakeFailure::kNotTls,
                                Alert::kUnexpectedMessage, "the first bytes are no TLS");
   }
   auto hello = parse_client_hello(phase.received);
   if (!hello && hello.error().kind == ErrorKind::kIncomplete) return Wait{.client = Interest::kRead};
   if (!hello) {
-    return refuse_with_alert(context, CloseReason::kHandshakeFailed, HandshakeFailure::kProtocolError,
+    return refuse_with_alert(phase, context, CloseReason::kHandshakeFailed, HandshakeFailure::kProtocolError,
                              Alert::kDecodeError, hello.error().what);
   }
   context.facts.server_name = hello->server_name;

@@ -77,7 +77,7 @@ struct HandshakeTask {
   bool beside_finished = false;
   TimePoint waiting_since{};
   HandshakeTimes times;
-  std::vector<std::uint16_t> key_share_groups;  ///< Offered by the client: tells a HelloRetryRequest.
+  std::vector<std::byte> hello;  ///< The ClientHello as it came, for the flight recorder.
 };
 
 /// Drives SSL_do_handshake() until it is done, with a turn of the admission queue before the step that costs

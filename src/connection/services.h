@@ -6,6 +6,7 @@
 #include "base/result.h"
 #include "base/units.h"
 #include "connection/facts.h"
+#include "connection/flight_recorder.h"
 #include "connection/turns.h"
 #include "event/loop.h"
 #include "log/failure_limiter.h"
@@ -82,6 +83,7 @@ struct Services {
   Host& host;
   Log& log;
   FailureLimiter& limiter;
+  FlightRecorder& recorder;
   config::AccessLog access;
 };
 

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include <openssl/crypto.h>
 #include <openssl/conf.h>
 #include <openssl/provider.h>
 
@@ -40,5 +41,7 @@ Result<std::unique_ptr<LibraryContext>> LibraryContext::make() {
   }
   return made;
 }
+
+std::string LibraryContext::version() { return OpenSSL_version(OPENSSL_VERSION); }
 
 }  // namespace headgate

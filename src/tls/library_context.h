@@ -16,6 +16,9 @@ class LibraryContext {
   /// Errors: kInvalid when the configuration file of OpenSSL is broken or an algorithm is missing.
   [[nodiscard]] static Result<std::unique_ptr<LibraryContext>> make();
 
+  /// The library that runs, not the one compiled against: "OpenSSL 3.0.17 1 Jul 2025".
+  [[nodiscard]] static std::string version();
+
   LibraryContext(const LibraryContext&) = delete;
   LibraryContext& operator=(const LibraryContext&) = delete;
 

@@ -51,12 +51,6 @@ Acceptor::Acceptor(Loop& loop, Fd socket, Accepted accepted, OutOfDescriptors ou
   watcher_.watch(Interest::kRead);
 }
 
-void Acceptor::stop() {
-  watcher_.attach(-1);
-  pause_.stop();
-  socket_.close();
-}
-
 void Acceptor::ready(void* self, Interest) {
   static_cast<Acceptor*>(self)->accept_some();
 }

@@ -27,10 +27,6 @@ class Acceptor {
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
 
-  [[nodiscard]] int descriptor() const { return socket_.number(); }
-  /// Stops accepting for good; what waits in the kernel is reset when the socket closes.
-  void stop();
-
  private:
   static void ready(void* self, Interest interest);
   static void pause_over(void* self);

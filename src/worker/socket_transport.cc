@@ -54,6 +54,7 @@ void SocketTransport::finish_accept(std::unique_ptr<Stream>& client, ListenerSta
   const LayerReason reason = tls.can_hand_over(aead_);
   const Layer layer = reason == LayerReason::kDefault ? Layer::kHeadgate : Layer::kOpenssl;
   listener.metrics->record_layer[static_cast<std::size_t>(layer)][static_cast<std::size_t>(reason)].add();
+  facts.layer = layer == Layer::kHeadgate ? RecordsBy::kHeadgate : RecordsBy::kOpenssl;
   if (layer == Layer::kHeadgate) client = std::make_unique<RecordStream>(tls.hand_over(), buffers_, aead_);
 }
 

@@ -23,6 +23,9 @@ constexpr Duration kDescriptorWarningInterval = std::chrono::seconds(10);
 // decides.
 constexpr std::size_t kSlowSteps = 2;
 
+// A connection on which nothing has moved for so long is between two requests.
+constexpr Duration kQuiet = std::chrono::milliseconds(250);
+
 // Ids are unique among the workers: the index is in the upper bits.
 constexpr int kIndexShift = 48;
 
@@ -50,7 +53,7 @@ Worker::Worker(const Options& options, std::unique_ptr<LibraryContext> library, 
       inbox_(loop_),
       transport_(buffers_, *library_),
       admission_(*this, metrics_),
-      services_{loop_, buffers_, transport_, admission_, *this, log_, limiter_, options.access},
+      services_{loop_, buffers_, transport_, admission_, *this, log_, limiter_, recorder_, options.access},
       turn_(loop_, this, &Worker::before_wait, &Worker::after_wait),
       flush_timer_(loop_, this, &Worker::flush_due),
       limiter_timer_(loop_, this, &Worker::limiter_due),
@@ -69,7 +72,6 @@ void Worker::start() {
 void Worker::stop() {
   if (!thread_.joinable()) return;
   post([this] {
-    stopping_ = true;
     acceptors_.clear();
     end_all(CloseReason::kCut);
     loop_.stop();
@@ -103,23 +105,49 @@ void Worker::adopt(std::shared_ptr<WorkerSnapshot> snapshot, config::AccessLog a
 }
 
 void Worker::listen(BoundSocket socket) {
-  const std::string listener = socket.listener;
-  acceptors_.emplace_back(listener,
-                          std::make_unique<Acceptor>(
-                              loop_, std::move(socket.socket),
-                              [this, listener](Fd client, const Address& source) {
-                                accepted(listener, std::move(client), source);
-                              },
-                              [this, listener](bool refused) { out_of_descriptors(listener, refused); }));
+  const std::string& listener = socket.listener;
+  auto acceptor = std::make_unique<Acceptor>(
+      loop_, std::move(socket.socket),
+      [this, listener](Fd client, const Address& source) { accepted(listener, std::move(client), source); },
+      [this, listener](bool refused) { out_of_descriptors(listener, refused); });
+  acceptors_.push_back({socket.listener, socket.bind, std::move(acceptor)});
 }
 
-void Worker::close_sockets(const std::function<bool(const std::string&, int)>& stays) {
+void Worker::close_socket(const std::string& listener, const std::string& bind) {
   std::erase_if(acceptors_,
-                [&](const auto& entry) { return !stays(entry.first, entry.second->descriptor()); });
+                [&](const Bound& bound) { return bound.listener == listener && bound.bind == bind; });
+}
+
+void Worker::stop_accepting(const std::string& listener) {
+  std::erase_if(acceptors_,
+                [&](const Bound& bound) { return listener.empty() || bound.listener == listener; });
+}
+
+void Worker::ping() {
+  post([this] { answered_.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed); });
 }
 
 void Worker::end_all(CloseReason reason) {
   for (std::size_t i = connections_.size(); i-- > 0;) connections_[i]->end(reason);
+}
+
+void Worker::end_idle(std::size_t most) {
+  const TimePoint quiet_since = Clock::now() - kQuiet;
+  for (std::size_t i = connections_.size(); i-- > 0 && most > 0;) {
+    const auto* relay = std::get_if<Relay>(&connections_[i]->phase());
+    if (relay == nullptr || relay->last_byte > quiet_since) continue;
+    connections_[i]->end(CloseReason::kDrained);
+    --most;
+  }
+}
+
+void Worker::end_matching(const std::string& backend, const std::string& peer) {
+  for (std::size_t i = connections_.size(); i-- > 0;) {
+    const Facts& facts = connections_[i]->facts();
+    const bool of_backend = !backend.empty() && facts.backend == backend;
+    const bool of_peer = !peer.empty() && facts.peer && facts.peer->short_name() == peer;
+    if (of_backend || of_peer) connections_[i]->end(CloseReason::kDrained);
+  }
 }
 
 void Worker::take_in(std::unique_ptr<Connection> connection) {
@@ -249,6 +277,7 @@ void Worker::empty_morgue() {
     connections_[slot]->slot = slot;
     connections_.pop_back();
   }
+  empty_.store(connections_.empty(), std::memory_order_relaxed);
   if (connections_.empty() && connections_.capacity() > 4096) connections_.shrink_to_fit();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -24,6 +25,7 @@ namespace headgate {
 /// A listening socket and whose it is.
 struct BoundSocket {
   std::string listener;
+  std::string bind;  ///< The address as configured: with the listener's name it says which bind this is.
   Fd socket;
 };
 
@@ -52,6 +54,14 @@ class Worker final : public Host, private SlowLane {
   /// Ends the loop and waits for the thread. Supervisor.
   void stop();
 
+  /// When the loop last answered a ping() of the supervisor: a loop that hangs does not. Any thread.
+  [[nodiscard]] TimePoint last_answer() const {
+    return TimePoint(Duration(answered_.load(std::memory_order_relaxed)));
+  }
+  void ping();
+  /// Whether it has no connection. As of its last turn; any thread.
+  [[nodiscard]] bool is_empty() const { return empty_.load(std::memory_order_relaxed); }
+
   /// The library contexts that a WorkerSnapshot is prepared with. The second is made when first asked for.
   /// Supervisor.
   [[nodiscard]] const LibraryContext& library() const { return *library_; }
@@ -64,11 +74,18 @@ class Worker final : public Host, private SlowLane {
   void adopt(std::shared_ptr<WorkerSnapshot> snapshot, config::AccessLog access);
   /// Begins to accept. The listener is found in the snapshot by name.
   void listen(BoundSocket socket);
-  /// Stops accepting on the sockets of listeners for which `stays` says no.
-  void close_sockets(const std::function<bool(const std::string& listener, int descriptor)>& stays);
+  /// Stops accepting on that bind.
+  void close_socket(const std::string& listener, const std::string& bind);
+  /// Stops accepting on all sockets of one listener, or of all where `listener` is empty.
+  void stop_accepting(const std::string& listener);
   /// Ends every connection with `reason`.
   void end_all(CloseReason reason);
+  /// Ends up to `most` connections that carry nothing at the moment.
+  void end_idle(std::size_t most);
+  /// Ends the connections to `backend`, and those of `peer`; empty: of none.
+  void end_matching(const std::string& backend, const std::string& peer);
   [[nodiscard]] const std::vector<std::unique_ptr<Connection>>& connections() const { return connections_; }
+  [[nodiscard]] const FlightRecorder& recorder() const { return recorder_; }
   [[nodiscard]] Services& services() { return services_; }
   [[nodiscard]] SocketTransport& transport() { return transport_; }
   /// Adds a connection that was in relay in another process.
@@ -109,13 +126,18 @@ class Worker final : public Host, private SlowLane {
   Buffers buffers_;
   SocketTransport transport_;
   FailureLimiter limiter_;
+  FlightRecorder recorder_;
   Admission admission_;
   Services services_;
   TurnWatcher turn_;
   Timer flush_timer_, limiter_timer_;
   std::unique_ptr<SlowThread> slow_thread_;
   std::shared_ptr<WorkerSnapshot> snapshot_;
-  std::vector<std::pair<std::string, std::unique_ptr<Acceptor>>> acceptors_;
+  struct Bound {
+    std::string listener, bind;
+    std::unique_ptr<Acceptor> acceptor;
+  };
+  std::vector<Bound> acceptors_;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<Connection*> morgue_;                        // buried in this turn
   std::vector<Connection*> to_call_;                       // with work that no descriptor announces
@@ -124,7 +146,8 @@ class Worker final : public Host, private SlowLane {
   std::uint64_t next_id_;
   TimePoint turn_began_{};
   TimePoint last_descriptor_warning_{};
-  bool stopping_ = false;
+  std::atomic<Duration::rep> answered_{Clock::now().time_since_epoch().count()};
+  std::atomic<bool> empty_{true};
   std::thread thread_;
 };
 

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <memory>
+
+#include "base/result.h"
+#include "net/address.h"
+
+struct mg_context;
+
+namespace headgate {
+
+/// A small HTTP server for the demo: answers every request with a page that says how it came. Own threads.
+class DemoBackend {
+ public:
+  /// On a free port of 127.0.0.1. Errors: kSystem.
+  [[nodiscard]] static Result<std::unique_ptr<DemoBackend>> open();
+  ~DemoBackend();
+  DemoBackend(const DemoBackend&) = delete;
+  DemoBackend& operator=(const DemoBackend&) = delete;
+
+  [[nodiscard]] const Address& address() const { return address_; }
+
+ private:
+  DemoBackend(mg_context* server, Address address) : server_(server), address_(address) {}
+
+  mg_context* server_;
+  Address address_;
+};
+
+}  // namespace headgate

@@ -1,0 +1,44 @@
+#include <chrono>
+#include <iostream>
+
+#include "cli/commands.h"
+#include "config/load.h"
+#include "snapshot/snapshot.h"
+#include "snapshot/worker_snapshot.h"
+
+namespace headgate {
+namespace {
+
+/// Makes what a worker would make of it: OpenSSL refuses some lists of ciphers and groups only then.
+int check_contexts(std::shared_ptr<const Snapshot> snapshot) {
+  auto library = LibraryContext::make();
+  if (!library) {
+    std::cout << library.error().what << '\n';
+    return 1;
+  }
+  MetricsRegistry registry;
+  const auto prepared = WorkerSnapshot::prepare(std::move(snapshot), 0, **library, nullptr, registry);
+  if (!prepared) std::cout << prepared.error().what << '\n';
+  return prepared ? 0 : 1;
+}
+
+}  // namespace
+
+int check_command(const std::string& config) {
+  const config::Loaded loaded = config::load_file(config);
+  for (const auto& fault : loaded.faults) std::cout << fault.text() << '\n';
+  if (!loaded.usable()) return kExitConfiguration;
+  Diagnostics diagnostics;
+  ServerDirectory directory;
+  auto snapshot =
+      Snapshot::build(loaded.config, nullptr, directory, std::chrono::system_clock::now(), diagnostics);
+  for (const auto& diagnostic : diagnostics) {
+    std::cout << diagnostic.file << ": " << (diagnostic.severity == Severity::kWarning ? "warning: " : "")
+              << diagnostic.what << '\n';
+  }
+  if (!snapshot || check_contexts(std::move(snapshot)) != 0) return kExitConfiguration;
+  std::cout << config << ": ok\n";
+  return kExitDone;
+}
+
+}  // namespace headgate

@@ -1,0 +1,19 @@
+#include "cli/commands.h"
+#include "cli/run_process.h"
+#include "config/quick_start.h"
+
+namespace headgate {
+
+int run_command(const RunOptions& options) {
+  if (!options.config.empty()) {
+    return run_process(
+        {.load = [file = options.config] { return config::load_file(file); }, .config_file = options.config});
+  }
+  const config::QuickStart quick{.listen = options.listen,
+                                 .backend = options.backend,
+                                 .certificate = options.certificate,
+                                 .key = options.key};
+  return run_process({.load = [quick] { return config::quick_start(quick); }, .config_file = ""});
+}
+
+}  // namespace headgate

@@ -1,0 +1,13 @@
+#include <iostream>
+
+#include "cli/commands.h"
+#include "tls/session_tickets.h"
+
+namespace headgate {
+
+int ticket_key_new_command() {
+  std::cout << new_secret_file();
+  return kExitDone;
+}
+
+}  // namespace headgate

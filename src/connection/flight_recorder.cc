@@ -1,0 +1,88 @@
+#include "connection/flight_recorder.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+
+#include "metrics/alert_name.h"
+#include "tls/client_hello.h"
+
+namespace headgate {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::microseconds;
+
+std::vector<std::string> numbers(const Uint16List& list) {
+  std::vector<std::string> words;
+  for (const std::uint16_t value : list) {
+    char text[8];
+    std::snprintf(text, sizeof text, "0x%04x", value);
+    words.emplace_back(text);
+  }
+  return words;
+}
+
+void describe_hello(HandshakeReport& report, std::span<const std::byte> bytes) {
+  const auto hello = parse_client_hello(bytes);
+  if (!hello) return;
+  report.ja4 = hello->ja4();
+  report.versions = numbers(hello->supported_versions);
+  report.groups = numbers(hello->groups);
+  report.ciphers = numbers(hello->cipher_suites);
+  report.signature_algorithms = numbers(hello->signature_algorithms);
+  for (const auto protocol : hello->alpn) report.alpn.emplace_back(protocol);
+}
+
+HandshakeReport report_of(std::string_view listener, const Facts& facts, HandshakeResult result,
+                          const HandshakeTimes& times, std::span<const std::byte> hello) {
+  HandshakeReport report;
+  report.at = std::chrono::system_clock::now();
+  report.listener = listener;
+  report.source = facts.client.address().text();
+  report.result = name(result);
+  if (facts.failure != HandshakeFailure::kNone) report.reason = name(facts.failure);
+  if (facts.alert >= 0) report.alert = alert_name(static_cast<std::uint8_t>(facts.alert));
+  report.sni = facts.server_name;
+  report.version = facts.tls.version;
+  report.group = facts.tls.group;
+  report.cipher = facts.tls.cipher;
+  report.resumed = facts.tls.resumed;
+  report.total = duration_cast<microseconds>(times.total);
+  report.queue = duration_cast<microseconds>(times.queue);
+  report.cpu = duration_cast<microseconds>(times.cpu);
+  report.peer_wait = duration_cast<microseconds>(times.peer_wait);
+  describe_hello(report, hello);
+  return report;
+}
+
+bool slower(const HandshakeReport& a, const HandshakeReport& b) {
+  return a.total > b.total;
+}
+
+}  // namespace
+
+void FlightRecorder::done(std::string_view listener, const Facts& facts, const HandshakeTimes& times,
+                          std::span<const std::byte> hello) {
+  const bool full = slowest_.size() == kKept;
+  if (full && duration_cast<microseconds>(times.total) <= slowest_.front().total) return;
+  if (full) {
+    std::pop_heap(slowest_.begin(), slowest_.end(), slower);
+    slowest_.pop_back();
+  }
+  slowest_.push_back(report_of(listener, facts, HandshakeResult::kOk, times, hello));
+  std::push_heap(slowest_.begin(), slowest_.end(), slower);
+}
+
+void FlightRecorder::failed(std::string_view listener, const Facts& facts, HandshakeResult result,
+                            const HandshakeTimes& times, std::span<const std::byte> hello) {
+  HandshakeReport report = report_of(listener, facts, result, times, hello);
+  if (failed_.size() < kKept) {
+    failed_.push_back(std::move(report));
+    return;
+  }
+  failed_[next_] = std::move(report);
+  next_ = (next_ + 1) % kKept;
+}
+
+}  // namespace headgate

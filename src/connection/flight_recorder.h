@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/close_reason.h"
+#include "connection/facts.h"
+#include "metrics/reports.h"
+#include "metrics/worker_metrics.h"
+
+namespace headgate {
+
+/// The last failed and the slowest handshakes of one worker, for /handshakes.json. Bounded. Loop thread only.
+class FlightRecorder {
+ public:
+  static constexpr std::size_t kKept = 64;
+
+  /// A handshake that went well and took `times.total`; `hello` is what the client sent first. Cheap unless
+  /// it is slow.
+  void done(std::string_view listener, const Facts& facts, const HandshakeTimes& times,
+            std::span<const std::byte> hello);
+  /// One that did not.
+  void failed(std::string_view listener, const Facts& facts, HandshakeResult result,
+              const HandshakeTimes& times, std::span<const std::byte> hello);
+
+  /// In no order.
+  [[nodiscard]] const std::vector<HandshakeReport>& failed() const { return failed_; }
+  [[nodiscard]] const std::vector<HandshakeReport>& slowest() const { return slowest_; }
+
+ private:
+  std::vector<HandshakeReport> failed_;  // a ring: next_ is where the oldest stands once it is full
+  std::size_t next_ = 0;
+  std::vector<HandshakeReport> slowest_;  // a heap, the least slow one in front
+};
+
+}  // namespace headgate

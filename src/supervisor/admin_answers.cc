@@ -1,0 +1,158 @@
+#include "supervisor/admin_answers.h"
+
+#include <algorithm>
+#include <memory>
+#include <mutex>
+
+#include "metrics/status_report.h"
+
+namespace headgate {
+namespace {
+
+constexpr std::chrono::seconds kReloadPatience{60};
+
+/// What workers add to, each from its own thread. Shared: a worker that answers late finds it still there.
+template <class Report>
+struct Gathered {
+  std::mutex mutex;
+  std::vector<Report> all;
+  void add(std::vector<Report> some) {
+    const std::lock_guard lock(mutex);
+    all.insert(all.end(), std::make_move_iterator(some.begin()), std::make_move_iterator(some.end()));
+  }
+  std::vector<Report> take() {
+    const std::lock_guard lock(mutex);
+    return std::move(all);
+  }
+};
+
+ConnectionReport report_of(const Connection& connection, int worker, TimePoint now) {
+  using std::chrono::duration_cast;
+  using std::chrono::milliseconds;
+  const Facts& facts = connection.facts();
+  ConnectionReport report;
+  report.id = facts.id;
+  report.worker = worker;
+  report.listener = connection.listener().policy->config.name;
+  report.source = facts.client.address().text();
+  report.phase = name(connection.phase());
+  report.sni = facts.server_name;
+  report.alpn = facts.alpn;
+  report.version = facts.tls.version;
+  report.group = facts.tls.group;
+  report.cipher = facts.tls.cipher;
+  if (facts.peer) report.peer = facts.peer->short_name();
+  report.backend = facts.backend;
+  report.server = facts.server;
+  report.record_layer = name(facts.layer);
+  report.resumed = facts.tls.resumed;
+  report.age = duration_cast<milliseconds>(now - facts.accepted);
+  const auto* relay = std::get_if<Relay>(&connection.phase());
+  report.idle = relay != nullptr ? duration_cast<milliseconds>(now - relay->last_byte) : report.age;
+  report.bytes_from_client = facts.bytes_from_client;
+  report.bytes_to_client = facts.bytes_to_client;
+  return report;
+}
+
+/// Whether a connection is asked for.
+class Filter {
+ public:
+  explicit Filter(const ConnectionsQuery& query) : query_(query) {
+    if (!query.source.empty()) {
+      if (auto network = Network::parse(query.source)) source_ = *network;
+    }
+  }
+  [[nodiscard]] bool wants(const Connection& connection) const {
+    const Facts& facts = connection.facts();
+    if (!query_.listener.empty() && connection.listener().policy->config.name != query_.listener)
+      return false;
+    if (!query_.backend.empty() && facts.backend != query_.backend) return false;
+    return query_.source.empty() || (source_ && source_->contains(facts.client.address()));
+  }
+
+ private:
+  ConnectionsQuery query_;
+  std::optional<Network> source_;
+};
+
+}  // namespace
+
+std::string AdminAnswers::metrics_text() {
+  return supervisor_.metrics_text();
+}
+
+Health AdminAnswers::healthz() {
+  return supervisor_.loops_turn();
+}
+
+Health AdminAnswers::readyz() {
+  if (supervisor_.is_draining()) return {false, "draining"};
+  return supervisor_.loops_turn();
+}
+
+StatusReport AdminAnswers::status() {
+  return status_report(supervisor_.registry(), supervisor_.board().copy());
+}
+
+ConnectionsPage AdminAnswers::connections(const ConnectionsQuery& query) {
+  auto gathered = std::make_shared<Gathered<ConnectionReport>>();
+  const Filter filter(query);
+  supervisor_.ask_workers([gathered, filter](Worker& worker) {
+    std::vector<ConnectionReport> some;
+    const TimePoint now = Clock::now();
+    for (const auto& connection : worker.connections()) {
+      if (!connection->is_buried() && filter.wants(*connection)) {
+        some.push_back(report_of(*connection, worker.index(), now));
+      }
+    }
+    gathered->add(std::move(some));
+  });
+  std::vector<ConnectionReport> all = gathered->take();
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  ConnectionsPage page;
+  page.total = all.size();
+  const std::size_t first = std::min(query.offset, all.size());
+  const std::size_t last = std::min(all.size(), first + query.limit);
+  page.connections.assign(std::make_move_iterator(all.begin() + static_cast<std::ptrdiff_t>(first)),
+                          std::make_move_iterator(all.begin() + static_cast<std::ptrdiff_t>(last)));
+  return page;
+}
+
+HandshakesReport AdminAnswers::handshakes() {
+  auto failed = std::make_shared<Gathered<HandshakeReport>>();
+  auto slowest = std::make_shared<Gathered<HandshakeReport>>();
+  supervisor_.ask_workers([failed, slowest](Worker& worker) {
+    failed->add(worker.recorder().failed());
+    slowest->add(worker.recorder().slowest());
+  });
+  HandshakesReport report{.failed = failed->take(), .slowest = slowest->take()};
+  std::sort(report.failed.begin(), report.failed.end(),
+            [](const auto& a, const auto& b) { return a.at > b.at; });
+  std::sort(report.slowest.begin(), report.slowest.end(),
+            [](const auto& a, const auto& b) { return a.total > b.total; });
+  return report;
+}
+
+Outcome AdminAnswers::reload() {
+  const auto outcome = supervisor_.request_reload();
+  if (outcome.wait_for(kReloadPatience) != std::future_status::ready) {
+    return {
+        Outcome::Verdict::kFailed, "the reload has not ended within 60 s; the log will say how it does", {}};
+  }
+  return outcome.get();
+}
+
+Outcome AdminAnswers::drain(const DrainRequest& request) {
+  return supervisor_.request_drain(request);
+}
+
+Outcome AdminAnswers::set_log_level(const LogLevelRequest& request) {
+  if (!request.listener.empty() || !request.source.empty()) {
+    return {
+        Outcome::Verdict::kRefused, "not available in this version: only the level of the whole process", {}};
+  }
+  supervisor_.log().set_level(request.level);
+  return {Outcome::Verdict::kDone, "log level is " + std::string(name(request.level)), {}};
+}
+
+}  // namespace headgate

@@ -1,0 +1,28 @@
+#pragma once
+
+#include "supervisor/admin_source.h"
+#include "supervisor/supervisor.h"
+
+namespace headgate {
+
+/// Answers the admin endpoint's questions out of the supervisor and its workers. Any thread.
+class AdminAnswers final : public AdminSource {
+ public:
+  /// `supervisor` outlives it.
+  explicit AdminAnswers(Supervisor& supervisor) : supervisor_(supervisor) {}
+
+  [[nodiscard]] std::string metrics_text() override;
+  [[nodiscard]] Health healthz() override;
+  [[nodiscard]] Health readyz() override;
+  [[nodiscard]] StatusReport status() override;
+  [[nodiscard]] ConnectionsPage connections(const ConnectionsQuery& query) override;
+  [[nodiscard]] HandshakesReport handshakes() override;
+  [[nodiscard]] Outcome reload() override;
+  [[nodiscard]] Outcome drain(const DrainRequest& request) override;
+  [[nodiscard]] Outcome set_log_level(const LogLevelRequest& request) override;
+
+ private:
+  Supervisor& supervisor_;
+};
+
+}  // namespace headgate

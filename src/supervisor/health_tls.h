@@ -1,0 +1,40 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "backend/group.h"
+#include "net/buffers.h"
+#include "snapshot/snapshot.h"
+#include "tls/client_context.h"
+#include "tls/library_context.h"
+
+namespace headgate {
+
+/// TLS for health checks of `type: tls`: contexts of its own, for the checker's thread.
+class HealthTls {
+ public:
+  /// Errors: kInvalid when OpenSSL cannot be set up.
+  [[nodiscard]] static Result<std::unique_ptr<HealthTls>> make();
+
+  /// From now on connects as the backends of `snapshot` have it. Supervisor.
+  void follow(std::shared_ptr<const Snapshot> snapshot);
+  /// A TLS stream to `server` on a connected descriptor. The checker's thread.
+  [[nodiscard]] Result<std::unique_ptr<Stream>> open(const BackendGroup& group, const Server& server,
+                                                     Fd connected);
+
+ private:
+  explicit HealthTls(std::unique_ptr<LibraryContext> library) : library_(std::move(library)) {}
+  [[nodiscard]] Result<ClientContext*> context(const std::string& backend);
+
+  std::unique_ptr<LibraryContext> library_;
+  Buffers buffers_;
+  std::mutex mutex_;
+  std::shared_ptr<const Snapshot> snapshot_;     // guarded by mutex_
+  std::shared_ptr<const Snapshot> contexts_of_;  // the checker's thread, as all below
+  std::map<std::string, std::unique_ptr<ClientContext>> contexts_;
+};
+
+}  // namespace headgate

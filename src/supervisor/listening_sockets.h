@@ -1,0 +1,64 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "config/config.h"
+#include "net/address.h"
+#include "net/fd.h"
+#include "supervisor/systemd.h"
+#include "worker/worker.h"
+
+namespace headgate {
+
+/// Which listening sockets there are, and which a new configuration needs besides.
+///
+/// Every worker has a socket of its own on every TCP address (SO_REUSEPORT), so the kernel spreads
+/// connections and no worker waits for another; a unix socket is one queue that all workers accept from. The
+/// sockets themselves belong to the workers; this keeps the account, and one duplicate of each, so that a
+/// socket outlives the worker that used it and can be handed to the next process. Supervisor only.
+class ListeningSockets {
+ public:
+  /// A bind of a listener, as configured.
+  using Key = std::pair<std::string, std::string>;  // listener name, address text
+
+  /// `activated` are sockets that systemd or the process before made: a bind with the same address uses them
+  /// first.
+  explicit ListeningSockets(std::vector<systemd::ActivatedSocket> activated)
+      : activated_(std::move(activated)) {}
+
+  /// For each worker (by position) the sockets it has to add for `config`. What is opened here is accounted
+  /// for only by commit(). Errors: kSystem, with the address; nothing has changed then.
+  struct Plan {
+    std::map<Key, std::vector<Fd>>
+        opened;               ///< By worker position; empty slots where there is a socket already.
+    std::vector<Key> closed;  ///< Binds that `config` no longer has.
+  };
+  [[nodiscard]] Result<Plan> plan(const config::Config& config, std::size_t workers);
+  /// Accounts for the plan, and returns what each worker has to listen on besides what it has.
+  [[nodiscard]] std::vector<std::vector<BoundSocket>> commit(Plan plan, std::size_t workers);
+
+  /// The addresses a listener is bound to, real ports included.
+  [[nodiscard]] std::vector<Address> addresses(const std::string& listener) const;
+  /// One descriptor per worker of each bind, for handing over. Borrowed.
+  struct Held {
+    std::string listener;
+    int descriptor;
+  };
+  [[nodiscard]] std::vector<Held> held() const;
+  /// Closes a listener's: connections that wait in the kernel are reset, unless another process has the
+  /// sockets too.
+  void close(const std::string& listener);
+
+ private:
+  [[nodiscard]] Result<Fd> open(const Address& address, const config::Listener& listener);
+  [[nodiscard]] Fd take_activated(const Address& address);
+
+  std::vector<systemd::ActivatedSocket> activated_;
+  std::map<Key, std::vector<Fd>> sockets_;  // by worker position
+};
+
+}  // namespace headgate

@@ -1,0 +1,160 @@
+#include "supervisor/snapshot_report.h"
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+
+#include "config/show.h"
+#include "tls/negotiated_facts.h"
+
+namespace headgate {
+namespace {
+
+std::string versions_of(const config::Listener& listener) {
+  if (!listener.tls) return "plain";
+  const auto word = [](config::TlsVersion version) {
+    return version == config::TlsVersion::kTls12 ? "1.2" : "1.3";
+  };
+  const std::string low = word(listener.tls->min_version), high = word(listener.tls->max_version);
+  return low == high ? low : low + "-" + high;
+}
+
+ListenerReport report_of(const ListenerPolicy& policy, const ListeningSockets& sockets) {
+  ListenerReport report;
+  report.name = policy.config.name;
+  for (const auto& address : sockets.addresses(policy.config.name)) report.bind.push_back(address.text());
+  report.tls = versions_of(policy.config);
+  report.backend = policy.config.backend;
+  report.keylog = policy.config.tls && !policy.config.tls->keylog_file.empty();
+  if (policy.config.tls && policy.config.tls->resumption.tickets) {
+    const auto now = std::chrono::system_clock::now();
+    const auto slot = policy.config.tls->resumption.rotate_every;
+    report.ticket_key_since = now - now.time_since_epoch() % slot;
+  }
+  return report;
+}
+
+CertificateReport report_of(const StoredCertificate& certificate, const std::string& listener) {
+  CertificateReport report;
+  report.file = certificate.file();
+  for (const auto name : certificate.names()) report.names.emplace_back(name);
+  report.listener = listener;
+  report.key_type = key_type_word(certificate);
+  report.not_before = certificate.not_before();
+  report.not_after = certificate.not_after();
+  return report;
+}
+
+std::string_view word_of(config::Balance balance) {
+  switch (balance) {
+    case config::Balance::kRoundRobin:
+      return "round_robin";
+    case config::Balance::kLeastConnections:
+      return "least_connections";
+    case config::Balance::kRandomTwo:
+      return "random_two";
+    case config::Balance::kSourceHash:
+      return "source_hash";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::vector<std::string> log_diagnostics(const Diagnostics& diagnostics, Log& log) {
+  std::vector<std::string> errors;
+  for (const auto& diagnostic : diagnostics) {
+    std::string line = diagnostic.file + ": " + diagnostic.what;
+    if (diagnostic.severity == Severity::kError) {
+      errors.push_back(std::move(line));
+    } else {
+      log.warn(line);
+    }
+  }
+  return errors;
+}
+
+void log_health(const HealthChange& change, Log& log) {
+  log.write(change.up ? LogLevel::kInfo : LogLevel::kWarn, change.up ? "server is up" : "server is down",
+            {{"backend", change.server->backend()}, {"server", change.server->label()}, {"why", change.why}});
+}
+
+void refuse_lost_names(const Snapshot& now, const Snapshot& next, std::vector<std::string>& errors) {
+  for (const auto& listener : next.listeners) {
+    const ListenerPolicy* before = now.find_listener(listener->config.name);
+    if (before == nullptr || !before->tls || !listener->tls) continue;
+    const config::Tls &was = *before->config.tls, &is = *listener->config.tls;
+    if (was.certificates != is.certificates || was.certificate_dirs != is.certificate_dirs) continue;
+    if (!is.certificate_dirs.empty()) continue;  // a file taken out of a directory is meant to be gone
+    for (const auto& name : listener->tls->certificates->names_lost_since(*before->tls->certificates)) {
+      errors.push_back(
+          "listener " + listener->config.name + ": the new certificates no longer cover " + name +
+          ", which is served now; remove the certificate from the configuration if that is meant");
+    }
+  }
+}
+
+void report_snapshot(const Snapshot& snapshot, const ListeningSockets& sockets, ProcessState& state) {
+  auto certificates = std::make_shared<std::vector<CertificateReport>>();
+  state.listeners.clear();
+  for (const auto& listener : snapshot.listeners) {
+    state.listeners.push_back(report_of(*listener, sockets));
+    if (!listener->tls) continue;
+    const CertificateStore& store = *listener->tls->certificates;
+    for (std::size_t i = 0; i < store.size(); ++i) {
+      certificates->push_back(report_of(store[i], listener->config.name));
+    }
+  }
+  state.certificates = std::move(certificates);
+  state.reload.config_hash =
+      std::hash<std::string>{}(config::show(snapshot.config)) >> 11U;  // exact as a double
+  report_servers(snapshot, state);
+}
+
+void report_servers(const Snapshot& snapshot, ProcessState& state) {
+  std::vector<BackendReport> reports;
+  for (const auto& [name, backend] : snapshot.backends) {
+    BackendReport report;
+    report.name = name;
+    report.balance = word_of(backend.group->config.balance);
+    for (const auto& server : backend.group->servers) {
+      ServerReport one;
+      one.address = server.config.address;
+      one.up = server.state->is_up();
+      one.weight = server.config.weight;
+      report.servers.push_back(std::move(one));
+    }
+    reports.push_back(std::move(report));
+  }
+  state.backends = std::move(reports);
+}
+
+void report_busy_ratios(const MetricsRegistry& registry, std::vector<std::uint64_t>& before_us,
+                        Duration elapsed, StateBoard& board) {
+  const double elapsed_us = std::chrono::duration<double, std::micro>(elapsed).count();
+  std::vector<WorkerReport> workers;
+  for (const auto& entry : registry.loops()) {
+    const auto index = static_cast<std::size_t>(entry.worker);
+    if (before_us.size() <= index) before_us.resize(index + 1);
+    const std::uint64_t busy_us = entry.metrics->busy_us.value();
+    const double ratio = static_cast<double>(busy_us - before_us[index]) / elapsed_us;
+    before_us[index] = busy_us;
+    workers.push_back({.worker = entry.worker, .busy_ratio = ratio > 1 ? 1 : ratio});
+  }
+  board.update([&](ProcessState& state) { state.workers = std::move(workers); });
+}
+
+std::string openssl_version() {
+  return LibraryContext::version();
+}
+
+std::vector<std::string> writable_directories(const config::Config& config) {
+  std::vector<std::string> directories;
+  for (const auto& listener : config.listeners) {
+    if (!listener.tls || listener.tls->keylog_file.empty()) continue;
+    directories.push_back(std::filesystem::path(listener.tls->keylog_file).parent_path().string());
+  }
+  return directories;
+}
+
+}  // namespace headgate

@@ -1,0 +1,414 @@
+#include "supervisor/supervisor.h"
+
+#include <algorithm>
+#include <csignal>
+#include <random>
+#include <utility>
+
+#include "config/show.h"
+#include "supervisor/cpu_count.h"
+#include "supervisor/privileges.h"
+#include "supervisor/sandbox.h"
+#include "supervisor/snapshot_report.h"
+#include "supervisor/systemd.h"
+#include "supervisor/watched_files.h"
+
+namespace headgate {
+namespace {
+
+constexpr int kExitConfiguration = 1;
+constexpr int kExitCannotStart = 3;
+
+constexpr Duration kTick = std::chrono::milliseconds(500);
+/// A loop that has not answered for so long hangs.
+constexpr Duration kLoopPatience = std::chrono::seconds(10);
+constexpr Duration kNamesPatience = std::chrono::seconds(5);
+constexpr Duration kAskPatience = std::chrono::seconds(2);
+
+std::size_t worker_count(const config::Config& config) {
+  return static_cast<std::size_t>(config.workers > 0 ? config.workers : usable_cpus());
+}
+
+LogLevel level_of(config::LogLevel level) {
+  return static_cast<LogLevel>(level);
+}
+
+}  // namespace
+
+tl::expected<std::unique_ptr<Supervisor>, Supervisor::StartFailure> Supervisor::make(Settings settings,
+                                                                                     Log& log) {
+  std::unique_ptr<Supervisor> supervisor(new Supervisor(std::move(settings), log));
+  if (auto failure = supervisor->prepare()) return tl::unexpected(std::move(*failure));
+  return supervisor;
+}
+
+Supervisor::Supervisor(Settings settings, Log& log)
+    : settings_(std::move(settings)),
+      log_(log),
+      inbox_(loop_),
+      sockets_({}),
+      ticker_(loop_, this, [](void* self) { static_cast<Supervisor*>(self)->tick(); }) {}
+
+Supervisor::~Supervisor() {
+  for (auto& worker : workers_) worker->stop();
+  for (auto& worker : retired_) worker->stop();
+}
+
+// The faults that forbid to go on; warnings are logged. An error leaves `config` half filled.
+std::vector<std::string> Supervisor::load(config::Config& config) {
+  config::Loaded loaded = settings_.load();
+  std::vector<std::string> errors;
+  for (const auto& fault : loaded.faults) {
+    if (fault.warning) {
+      log_.warn(fault.text());
+    } else {
+      errors.push_back(fault.text());
+    }
+  }
+  config = std::move(loaded.config);
+  return errors;
+}
+
+std::optional<Supervisor::StartFailure> Supervisor::prepare() {
+  config::Config config;
+  if (auto errors = load(config); !errors.empty()) return StartFailure{kExitConfiguration, std::move(errors)};
+  log_.set_level(level_of(config.log.level));
+  if (auto raised = raise_descriptor_limit(); !raised) log_.warn(raised.error().what);
+
+  Diagnostics diagnostics;
+  auto snapshot = Snapshot::build(config, nullptr, directory_, std::chrono::system_clock::now(), diagnostics);
+  std::vector<std::string> errors = log_diagnostics(diagnostics, log_);
+  if (!snapshot) return StartFailure{kExitConfiguration, std::move(errors)};
+
+  auto health_tls = HealthTls::make();
+  if (!health_tls) return StartFailure{kExitCannotStart, {health_tls.error().what}};
+  health_tls_ = *std::move(health_tls);
+
+  const auto cannot_start = [](const Error& error) { return StartFailure{kExitCannotStart, {error.what}}; };
+  auto activated = systemd::take_activated_sockets();
+  if (!activated) return cannot_start(activated.error());
+  sockets_ = ListeningSockets(*std::move(activated));
+  if (auto made = make_workers(worker_count(config)); !made) return cannot_start(made.error());
+  if (auto adopted = adopt(std::move(snapshot)); !adopted) return cannot_start(adopted.error());
+  if (auto dropped = drop_privileges(config.user, config.group); !dropped)
+    return cannot_start(dropped.error());
+  if (config.sandbox) {
+    for (const auto& failure : enter_sandbox(writable_directories(config)).failures) log_.warn(failure);
+  }
+  board_.update([&](ProcessState& state) {
+    state.version = HEADGATE_VERSION;
+    state.openssl = openssl_version();
+    state.config_file = settings_.config_file;
+    state.started = std::chrono::system_clock::now();
+    state.reload.last_success = state.started;
+  });
+  return std::nullopt;
+}
+
+Result<void> Supervisor::make_workers(std::size_t count) {
+  while (workers_.size() < count) {
+    auto worker = Worker::make({.index = static_cast<int>(workers_.size())}, log_, registry_);
+    if (!worker) return tl::unexpected(std::move(worker.error()));
+    const std::lock_guard lock(workers_mutex_);
+    workers_.push_back(*std::move(worker));
+    if (running_) workers_.back()->start();
+  }
+  return {};
+}
+
+// Prepares everything first, so that what fails changes nothing; then hands it to the workers.
+Result<void> Supervisor::adopt(std::shared_ptr<const Snapshot> snapshot) {
+  const std::size_t count = worker_count(snapshot->config);
+  if (auto made = make_workers(count); !made) return tl::unexpected(std::move(made.error()));
+  auto plan = sockets_.plan(snapshot->config, count);
+  if (!plan) return tl::unexpected(std::move(plan.error()));
+  const bool beside = needs_thread_beside(*snapshot);
+  std::vector<std::shared_ptr<WorkerSnapshot>> prepared;
+  for (std::size_t i = 0; i < count; ++i) {
+    const LibraryContext* library_beside = nullptr;
+    if (beside) {
+      auto library = workers_[i]->library_beside();
+      if (!library) return tl::unexpected(std::move(library.error()));
+      library_beside = *library;
+    }
+    auto one = WorkerSnapshot::prepare(snapshot, workers_[i]->index(), workers_[i]->library(), library_beside,
+                                       registry_);
+    if (!one) return tl::unexpected(std::move(one.error()));
+    prepared.push_back(*std::move(one));
+  }
+  const auto closed = plan->closed;
+  auto to_add = sockets_.commit(*std::move(plan), count);
+  for (std::size_t i = 0; i < count; ++i) {
+    Worker* worker = workers_[i].get();
+    auto sockets = std::make_shared<std::vector<BoundSocket>>(std::move(to_add[i]));
+    worker->post(
+        [worker, snapshot = prepared[i], access = snapshot->config.log.access, sockets, closed]() mutable {
+          worker->adopt(std::move(snapshot), access);
+          for (const auto& [listener, bind] : closed) worker->close_socket(listener, bind);
+          for (auto& socket : *sockets) worker->listen(std::move(socket));
+        });
+  }
+  retire_workers_beyond(count);
+  snapshot_ = std::move(snapshot);
+  return {};
+}
+
+void Supervisor::retire_workers_beyond(std::size_t count) {
+  const std::lock_guard lock(workers_mutex_);
+  while (workers_.size() > count) {
+    Worker* worker = workers_.back().get();
+    worker->post([worker] { worker->stop_accepting(""); });
+    retired_.push_back(std::move(workers_.back()));
+    workers_.pop_back();
+  }
+}
+
+void Supervisor::start() {
+  running_ = true;
+  for (auto& worker : workers_) worker->start();
+  follow_backends();
+  publish_snapshot();
+  for (const auto& listener : snapshot_->config.listeners) {
+    for (const auto& address : sockets_.addresses(listener.name)) {
+      log_.info("listening", {{"listener", listener.name}, {"address", address.text()}});
+    }
+  }
+}
+
+int Supervisor::run() {
+  const auto on = [this](int signal, std::function<void()> act) {
+    signals_.push_back(std::make_unique<SignalWatcher>(loop_, signal, std::move(act)));
+  };
+  on(SIGHUP, [this] { static_cast<void>(request_reload()); });
+  on(SIGTERM, [this] { on_signal_term(); });
+  on(SIGINT, [this] { cut(); });
+  files_ = std::make_unique<FileWatch>(loop_, [this](const std::vector<std::string>& changed) {
+    log_.info("files changed: reloading",
+              {{"first", changed.front()}, {"files", static_cast<std::int64_t>(changed.size())}});
+    static_cast<void>(request_reload());
+  });
+  watch_files();
+  tick();
+  systemd::notify_ready("serving");
+  loop_.run();
+  log_.info("ended");
+  return 0;
+}
+
+void Supervisor::watch_files() {
+  if (files_) files_->watch(watched_files(snapshot_->config, settings_.config_file));
+}
+
+void Supervisor::follow_backends() {
+  if (!resolver_) {
+    resolver_ = std::make_unique<Resolver>(
+        Resolver::Options{}, [this](const std::string& host, const Result<std::vector<Address>>& found) {
+          if (found) return directory_.publish(host, *found);
+          log_.warn("a backend's name does not resolve", {{"host", host}, {"error", found.error().what}});
+        });
+  }
+  const auto hosts = directory_.host_names();
+  if (auto followed = resolver_->follow(hosts); !followed) log_.error(followed.error().what);
+  if (!hosts.empty() && !resolver_->wait_for_first_answers(kNamesPatience)) {
+    log_.warn("some backends' names are not resolved yet: their connections are refused until they are");
+  }
+  if (!health_) {
+    health_ = std::make_unique<HealthChecker>(HealthChecker::Options{
+        .open_tls = [this](const BackendGroup& group, const Server& server,
+                           Fd connected) { return health_tls_->open(group, server, std::move(connected)); },
+        .on_change = [this](const HealthChange& change) { log_health(change, log_); },
+        .seed = std::random_device()()});
+  }
+  health_tls_->follow(snapshot_);
+  std::vector<std::shared_ptr<const BackendGroup>> groups;
+  for (const auto& [name, backend] : snapshot_->backends) groups.push_back(backend.group);
+  if (auto watching = health_->watch(std::move(groups)); !watching) log_.error(watching.error().what);
+}
+
+std::shared_future<Outcome> Supervisor::request_reload() {
+  const std::lock_guard lock(reload_mutex_);
+  if (!reload_waiting_) {
+    reload_waiting_ = std::make_shared<std::promise<Outcome>>();
+    reload_outcome_ = reload_waiting_->get_future().share();
+    inbox_.post([this] { reload_now(); });
+  }
+  return reload_outcome_;
+}
+
+void Supervisor::reload_now() {
+  std::shared_ptr<std::promise<Outcome>> waiting;
+  {
+    const std::lock_guard lock(reload_mutex_);
+    waiting = std::exchange(reload_waiting_, nullptr);
+  }
+  if (!waiting) return;
+  systemd::notify_reloading();
+  const Outcome outcome = reload();
+  publish_reload(outcome);
+  systemd::notify_ready(outcome.verdict == Outcome::Verdict::kDone ? "serving"
+                                                                   : "serving; the last reload failed");
+  waiting->set_value(outcome);
+}
+
+Outcome Supervisor::reload() {
+  const auto failed = [](std::vector<std::string> faults) {
+    return Outcome{Outcome::Verdict::kFailed, "nothing was changed", std::move(faults)};
+  };
+  if (is_draining()) return {Outcome::Verdict::kRefused, "the process is draining", {}};
+  config::Config config;
+  if (auto errors = load(config); !errors.empty()) return failed(std::move(errors));
+  Diagnostics diagnostics;
+  auto snapshot =
+      Snapshot::build(config, snapshot_.get(), directory_, std::chrono::system_clock::now(), diagnostics);
+  auto errors = log_diagnostics(diagnostics, log_);
+  if (snapshot) refuse_lost_names(*snapshot_, *snapshot, errors);
+  if (!snapshot || !errors.empty()) return failed(std::move(errors));
+  if (auto adopted = adopt(std::move(snapshot)); !adopted) return failed({adopted.error().what});
+  log_.set_level(level_of(config.log.level));
+  watch_files();
+  follow_backends();
+  publish_snapshot();
+  return {Outcome::Verdict::kDone, "reloaded", {}};
+}
+
+void Supervisor::publish_reload(const Outcome& outcome) {
+  const bool ok = outcome.verdict == Outcome::Verdict::kDone;
+  if (ok) log_.info("reloaded", {{"generation", static_cast<std::int64_t>(snapshot_->generation)}});
+  for (const auto& fault : outcome.faults) log_.error("reload refused", {{"fault", fault}});
+  board_.update([&](ProcessState& state) {
+    const WallTime now = std::chrono::system_clock::now();
+    (ok ? state.reload.ok : state.reload.failed) += 1;
+    state.reload.last_attempt = now;
+    if (ok) state.reload.last_success = now;
+    state.reload.faults = outcome.faults;
+  });
+}
+
+void Supervisor::publish_snapshot() {
+  board_.update([&](ProcessState& state) { report_snapshot(*snapshot_, sockets_, state); });
+}
+
+Outcome Supervisor::request_drain(const DrainRequest& request) {
+  if (!request.backend.empty() || !request.peer.empty()) {
+    ask_workers([request](Worker& worker) { worker.end_matching(request.backend, request.peer); });
+    return {Outcome::Verdict::kDone, "its connections are closed", {}};
+  }
+  if (!request.listener.empty()) {
+    const ProcessState state = board_.copy();
+    const bool known = std::any_of(state.listeners.begin(), state.listeners.end(),
+                                   [&](const auto& listener) { return listener.name == request.listener; });
+    if (!known) return {Outcome::Verdict::kNotFound, "no listener is called " + request.listener, {}};
+    ask_workers([request](Worker& worker) { worker.stop_accepting(request.listener); });
+    inbox_.post([this, request] { sockets_.close(request.listener); });
+    return {Outcome::Verdict::kDone, "the listener accepts no more connections until the next reload", {}};
+  }
+  inbox_.post([this] { begin_drain(); });
+  return {Outcome::Verdict::kDone, "draining", {}};
+}
+
+void Supervisor::on_signal_term() {
+  if (is_draining()) return cut();
+  begin_drain();
+}
+
+void Supervisor::begin_drain() {
+  if (draining_.exchange(true)) return;
+  drain_deadline_ = Clock::now() + snapshot_->config.drain_deadline;
+  const std::uint64_t open = connections();
+  log_.info("draining", {{"connections", static_cast<std::int64_t>(open)}});
+  systemd::notify_stopping("draining");
+  board_.update([&](ProcessState& state) {
+    state.drain.active = true;
+    state.drain.started = std::chrono::system_clock::now();
+    state.drain.deadline = state.drain.started + snapshot_->config.drain_deadline;
+    state.drain.at_start = state.drain.remaining = open;
+  });
+  ask_workers([](Worker& worker) { worker.stop_accepting(""); });
+  for (const auto& listener : snapshot_->config.listeners) sockets_.close(listener.name);
+  tick();
+}
+
+void Supervisor::cut() {
+  ask_workers([](Worker& worker) {
+    worker.stop_accepting("");
+    worker.end_all(CloseReason::kCut);
+  });
+  loop_.stop();
+}
+
+void Supervisor::tick() {
+  const TimePoint now = Clock::now();
+  for (auto& worker : workers_) worker->ping();
+  report_busy_ratios(registry_, busy_before_us_, now - std::exchange(ticked_, now), board_);
+  board_.update([&](ProcessState& state) {
+    state.log_lines_dropped = log_.dropped();
+    report_servers(*snapshot_, state);
+  });
+  feed_watchdog();
+  std::erase_if(retired_, [](const auto& worker) {
+    if (!worker->is_empty()) return false;
+    worker->stop();
+    return true;
+  });
+  if (is_draining()) drain_step(now);
+  ticker_.set(now + (is_draining() ? kTick / 10 : kTick));
+}
+
+// Connections without traffic go on the way, spread over the time that is left; the rest at the deadline.
+void Supervisor::drain_step(TimePoint now) {
+  const std::uint64_t remaining = connections();
+  board_.update([&](ProcessState& state) { state.drain.remaining = remaining; });
+  if (remaining == 0) return loop_.stop();
+  const bool late = now >= drain_deadline_;
+  const auto steps_left = late ? 1 : 1 + (drain_deadline_ - now) / (kTick / 10);
+  const auto share = remaining / static_cast<std::uint64_t>(steps_left);
+  ask_workers([late, share](Worker& worker) {
+    if (late) {
+      worker.end_all(CloseReason::kDrained);
+    } else {
+      worker.end_idle(share);
+    }
+  });
+}
+
+void Supervisor::feed_watchdog() {
+  if (systemd::watchdog_interval() && loops_turn().ok) systemd::feed_watchdog();
+}
+
+std::uint64_t Supervisor::connections() const {
+  std::uint64_t sum = 0;
+  for (const auto& entry : registry_.listeners()) sum += entry.metrics->active.value();
+  return sum;
+}
+
+Health Supervisor::loops_turn() const {
+  const std::lock_guard lock(workers_mutex_);
+  for (const auto& worker : workers_) {
+    if (Clock::now() - worker->last_answer() > kLoopPatience) {
+      return {false, "worker " + std::to_string(worker->index()) + " has not answered for 10 s"};
+    }
+  }
+  return {};
+}
+
+void Supervisor::ask_workers(const std::function<void(Worker&)>& ask) {
+  std::vector<std::shared_ptr<Worker>> all;
+  {
+    const std::lock_guard lock(workers_mutex_);
+    all = workers_;
+    all.insert(all.end(), retired_.begin(), retired_.end());
+  }
+  std::vector<std::future<void>> answers;
+  for (auto& worker : all) {
+    auto answered = std::make_shared<std::promise<void>>();
+    answers.push_back(answered->get_future());
+    worker->post([worker = worker.get(), ask, answered] {
+      ask(*worker);
+      answered->set_value();
+    });
+  }
+  const TimePoint patience = Clock::now() + kAskPatience;
+  for (auto& answer : answers) answer.wait_until(patience);
+}
+
+}  // namespace headgate

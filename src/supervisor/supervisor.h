@@ -1,0 +1,135 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "backend/health_check.h"
+#include "backend/server.h"
+#include "config/load.h"
+#include "event/inbox.h"
+#include "event/loop.h"
+#include "event/signal_watcher.h"
+#include "event/timer.h"
+#include "log/log.h"
+#include "metrics/exporter.h"
+#include "metrics/process_state.h"
+#include "net/resolver.h"
+#include "snapshot/snapshot.h"
+#include "supervisor/admin_source.h"
+#include "supervisor/file_watch.h"
+#include "supervisor/health_tls.h"
+#include "supervisor/listening_sockets.h"
+#include "worker/worker.h"
+
+namespace headgate {
+
+/// The process as a whole, on the main thread: signals, configuration, files, health checks, names,
+/// snapshots. It touches no connection.
+///
+///     auto supervisor = Supervisor::make(settings, log);   // loads, opens sockets; nothing runs yet
+///     (*supervisor)->start();                              // workers accept from here on
+///     return (*supervisor)->run();                         // until a signal says so
+///
+/// Main thread only, but for what is marked otherwise.
+class Supervisor {
+ public:
+  struct Settings {
+    std::function<config::Loaded()> load;  ///< Called at the start and for each reload.
+    std::string config_file;               ///< Watched; empty: there is none.
+  };
+  /// Why there is no process: `exit_code` is the contract's, `messages` are lines for stderr.
+  struct StartFailure {
+    int exit_code = 0;
+    std::vector<std::string> messages;
+  };
+
+  /// Loads the configuration and everything it names, opens the listening sockets, gives up privileges.
+  [[nodiscard]] static tl::expected<std::unique_ptr<Supervisor>, StartFailure> make(Settings settings,
+                                                                                    Log& log);
+  ~Supervisor();
+  Supervisor(const Supervisor&) = delete;
+  Supervisor& operator=(const Supervisor&) = delete;
+
+  /// Starts the workers.
+  void start();
+  /// Serves until the process shall end. Returns the exit code.
+  [[nodiscard]] int run();
+
+  [[nodiscard]] const config::Config& config() const { return snapshot_->config; }
+  [[nodiscard]] std::vector<Address> addresses(const std::string& listener) const {
+    return sockets_.addresses(listener);
+  }
+
+  // Any thread, for the admin endpoint:
+  [[nodiscard]] std::string metrics_text() const { return exporter_.text(); }
+  [[nodiscard]] const StateBoard& board() const { return board_; }
+  [[nodiscard]] const MetricsRegistry& registry() const { return registry_; }
+  [[nodiscard]] Log& log() { return log_; }
+  /// Whether every loop has answered lately; if not, which one has not.
+  [[nodiscard]] Health loops_turn() const;
+  [[nodiscard]] bool is_draining() const { return draining_.load(std::memory_order_relaxed); }
+  /// Reloads, and tells the outcome when it is known. Requests that come while one is waiting share it.
+  [[nodiscard]] std::shared_future<Outcome> request_reload();
+  /// Begins to drain: the process, or what `request` names.
+  [[nodiscard]] Outcome request_drain(const DrainRequest& request);
+  /// Runs `ask` on each worker's thread and waits for all, for a bounded time.
+  void ask_workers(const std::function<void(Worker&)>& ask);
+
+ private:
+  Supervisor(Settings settings, Log& log);
+
+  [[nodiscard]] std::vector<std::string> load(config::Config& config);
+  [[nodiscard]] std::optional<StartFailure> prepare();
+  [[nodiscard]] Result<void> make_workers(std::size_t count);
+  [[nodiscard]] Result<void> adopt(std::shared_ptr<const Snapshot> snapshot);
+  void retire_workers_beyond(std::size_t count);
+  void follow_backends();
+  void watch_files();
+  void reload_now();
+  [[nodiscard]] Outcome reload();
+  void publish_reload(const Outcome& outcome);
+  void publish_snapshot();
+  void on_signal_term();
+  void begin_drain();
+  void cut();
+  void tick();
+  void drain_step(TimePoint now);
+  void feed_watchdog();
+  [[nodiscard]] std::uint64_t connections() const;
+
+  Settings settings_;
+  Log& log_;
+  MetricsRegistry registry_;
+  StateBoard board_;
+  Exporter exporter_{registry_, board_};
+  ServerDirectory directory_;
+  Loop loop_;
+  Inbox inbox_;
+  ListeningSockets sockets_;
+  std::shared_ptr<const Snapshot> snapshot_;
+  std::vector<std::shared_ptr<Worker>> workers_;  // changed under workers_mutex_
+  std::vector<std::shared_ptr<Worker>> retired_;  // accept no more; end with their last connection
+  mutable std::mutex workers_mutex_;
+  std::unique_ptr<HealthTls> health_tls_;
+  std::unique_ptr<HealthChecker> health_;
+  std::unique_ptr<Resolver> resolver_;
+  std::unique_ptr<FileWatch> files_;
+  std::vector<std::unique_ptr<SignalWatcher>> signals_;
+  Timer ticker_;
+  std::mutex reload_mutex_;
+  std::shared_ptr<std::promise<Outcome>> reload_waiting_;  // guarded by reload_mutex_
+  std::shared_future<Outcome> reload_outcome_;             // guarded by reload_mutex_
+  std::atomic<bool> draining_{false};
+  TimePoint drain_deadline_ = TimePoint::max();
+  std::vector<std::uint64_t> busy_before_us_;
+  TimePoint ticked_{};
+  bool running_ = false;
+};
+
+}  // namespace headgate
