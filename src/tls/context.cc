@@ -90,8 +90,8 @@ Result<void> ServerContext::set_versions_and_options() {
   SSL_CTX_set_options(context, kOptions);
   // Chains are complete as configured: completing them from the CAs of clients would send the wrong
   // certificates.
-  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN |
-                                SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  // No partial writes: a write of several records is taken whole, since the wire takes every byte.
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
   SSL_CTX_set_read_ahead(context, 0);
   SSL_CTX_set_max_early_data(context, 0);
   SSL_CTX_set_recv_max_early_data(context, 0);
