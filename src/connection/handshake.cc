@@ -22,9 +22,8 @@ bool must_queue(const HandshakeTask& task) {
 IoStatus run_step(HandshakeTask& task, Context& context) {
   if (std::exchange(task.beside_finished, false)) {
     context.services.transport.attach(*context.sides.client);
-    if (task.beside_status == IoStatus::kWantRead && context.sides.client->flush() == IoStatus::kFailed) {
-      return IoStatus::kFailed;
-    }
+    const bool waits = task.beside_status != IoStatus::kFailed && !context.sides.client->holds_back();
+    if (waits && context.sides.client->flush() == IoStatus::kFailed) return IoStatus::kFailed;
     return task.beside_status;
   }
   const TimePoint begin = context.services.host.now();

@@ -30,6 +30,8 @@ IoStatus TlsStream::handshake() {
   const IoStatus status = answer(SSL_do_handshake(ssl_.get()));
   if (status != IoStatus::kDone) return settled(status);
   handshake_done_ = true;
+  // A peer waits for the Finished that a client, or a TLS 1.2 server, writes last.
+  if (SSL_is_server(ssl_.get()) == 0 || SSL_version(ssl_.get()) != TLS1_3_VERSION) return settled(status);
   // The tickets need not wake the client by themselves: they leave with the first answer, or with flush().
   wire_.settle_holding_output();
   holds_back_ = wire_.unsent_bytes() > 0;
