@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include <yaml-cpp/depthguard.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/mark.h>
@@ -232,6 +233,9 @@ Node parse_document(std::string_view text, Faults& faults) {
   }
   try {
     return parse_one(text, faults);
+  } catch (const YAML::DeepRecursion& error) {
+    faults.add_at(position_of(error.mark), std::string(kSyntaxKey),
+                  "nests deeper than any configuration does");
   } catch (const YAML::Exception& error) {
     add_syntax_fault(text, error, faults);
   } catch (const std::exception& error) {

@@ -16,6 +16,7 @@ std::string Fault::text() const {
 }
 
 void Faults::add_at(Position position, const std::string& key, std::string what) {
+  faulty_keys_.insert(key);
   faults_.push_back({file_, position.line, position.column, key, std::move(what), false});
 }
 
@@ -25,11 +26,13 @@ void Faults::warn(const std::string& key, std::string what) {
 }
 
 bool Faults::concern(std::string_view key) const {
-  return std::any_of(faults_.begin(), faults_.end(), [key](const Fault& fault) {
-    if (fault.warning || !std::string_view(fault.key).starts_with(key)) return false;
-    return key.empty() || fault.key.size() == key.size() || fault.key[key.size()] == '.' ||
-           fault.key[key.size()] == '[';
-  });
+  if (key.empty()) return !faulty_keys_.empty();
+  const std::string whole(key);
+  const auto holds = [this](const std::string& beginning) {
+    const auto next = faulty_keys_.lower_bound(beginning);
+    return next != faulty_keys_.end() && next->starts_with(beginning);
+  };
+  return faulty_keys_.contains(whole) || holds(whole + '.') || holds(whole + '[');
 }
 
 std::vector<Fault> Faults::take() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,6 +50,7 @@ class Faults {
   std::string file_;
   std::map<std::string, Position, std::less<>> positions_;
   std::vector<Fault> faults_;
+  std::set<std::string> faulty_keys_;  // of the faults that are no warnings
 };
 
 }  // namespace headgate::config

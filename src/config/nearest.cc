@@ -7,6 +7,7 @@
 namespace headgate::config {
 namespace {
 
+constexpr std::size_t kMostCandidates = 1000;  // comparing with more takes longer than the hint is worth
 constexpr std::size_t kLongestWord =
     64;  // no key is longer, and the distance costs the product of the lengths
 
@@ -33,7 +34,7 @@ std::size_t distance(std::string_view left, std::string_view right) {
 }  // namespace
 
 std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates) {
-  if (word.empty() || word.size() > kLongestWord) return std::nullopt;
+  if (word.empty() || word.size() > kLongestWord || candidates.size() > kMostCandidates) return std::nullopt;
   std::optional<std::string> best;
   std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
   for (const std::string& candidate : candidates) {

@@ -100,9 +100,22 @@ TEST(Document, BoundsTheTextThatAliasesRepeat) {
   EXPECT_NE(faults_of(bomb + "*a]\n").find("aliases written out"), std::string::npos);
 }
 
+TEST(Document, WithThousandsOfFaultsIsAnsweredWithAllOfThem) {
+  std::string text = "listeners:\n";
+  for (int count = 0; count < 2'000; ++count)
+    text += "  - {bind: nowhere, backend: b" + std::to_string(count) + "}\n";
+  text += "backends:\n";
+  for (int count = 0; count < 2'000; ++count)
+    text += "  a" + std::to_string(count) + ": {servers: nowhere}\n";
+  EXPECT_EQ(load(text).faults.size(), 6'000u);
+}
+
 TEST(Document, BoundsHowDeepItNests) {
-  EXPECT_EQ(load(std::string(100'000, '[')).faults.size(), 1u);
-  EXPECT_EQ(load(std::string(100'000, '{')).faults.size(), 1u);
+  for (const char bracket : {'[', '{'}) {
+    const Loaded loaded = load(std::string(100'000, bracket));
+    ASSERT_EQ(loaded.faults.size(), 1u);
+    EXPECT_EQ(loaded.faults[0].what, "nests deeper than any configuration does");
+  }
 }
 
 TEST(Document, OfEveryPrefixOfAGoodFileLoadsOrIsRefused) {
