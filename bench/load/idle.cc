@@ -8,13 +8,6 @@
 #include "modes.h"
 
 namespace headgate::bench {
-namespace {
-
-/// Handshakes at once, so that the proxy's backlog is not what is measured.
-constexpr std::size_t kOpenedAtOnce = 100;
-
-}  // namespace
-
 void run_idle(const Options& options) {
   Poller poller;
   Target target(options);

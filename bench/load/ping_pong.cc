@@ -16,6 +16,7 @@ class PingPong {
   void run() {
     for (std::size_t i = 0; i < options_.connections; ++i) {
       connections_.push_back(std::make_unique<Echoed>(poller_, target_));
+      if (connections_.size() % kOpenedAtOnce == 0) await_rest();
     }
     ask_all_once();
     Measure measure(options_.pids);
@@ -32,10 +33,14 @@ class PingPong {
  private:
   /// The first round trip opens the way to the backend; it is not measured.
   void ask_all_once() {
-    const auto rest = [](const auto& each) { return each->at_rest(); };
-    turn_until([&] { return std::ranges::all_of(connections_, rest); });
+    await_rest();
     for (const auto& each : connections_) each->ask();
-    turn_until([&] { return std::ranges::all_of(connections_, rest); });
+    await_rest();
+  }
+
+  void await_rest() {
+    turn_until(
+        [&] { return std::ranges::all_of(connections_, [](const auto& each) { return each->at_rest(); }); });
   }
 
   template <class Condition>

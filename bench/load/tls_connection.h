@@ -70,6 +70,10 @@ class TlsConnection {
   SSL* ssl_;
 };
 
+/// Handshakes at once where connections are opened before something else is measured: a proxy that sheds load
+/// must not take that for a storm.
+inline constexpr std::size_t kOpenedAtOnce = 16;
+
 /// What the backend is asked to do with a connection: 'e' echo, 'u' swallow so many bytes and answer one, 'd'
 /// send so many. In front of everything else.
 inline constexpr std::size_t kRequestBytes = 9;

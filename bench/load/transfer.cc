@@ -105,6 +105,7 @@ void run_transfer(const Options& options, char direction) {
   for (std::size_t i = 0; i < options.connections; ++i) {
     streams.push_back(
         std::make_unique<Stream>(poller, target, direction, options.bytes / options.connections));
+    if (streams.size() % kOpenedAtOnce == 0) turn_until(poller, streams, &Stream::established);
   }
   turn_until(poller, streams, &Stream::established);
   Measure measure(options.pids);
