@@ -122,6 +122,8 @@ inline constexpr std::size_t kMaxKeyShares = 16;
 ///   kIncomplete  a longer prefix may parse; nothing was consumed.
 ///   kMalformed   none can: close the connection. classify_first_bytes() tells plain HTTP apart.
 [[nodiscard]] Result<ClientHello> parse_client_hello(std::span<const std::byte> records);
+/// The views would point into bytes that are gone.
+Result<ClientHello> parse_client_hello(std::vector<std::byte>&& records) = delete;
 
 /// Whether the policies named in `listeners[].tls.dry_run` would refuse this client.
 [[nodiscard]] bool tls13_only_would_refuse(const ClientHello& hello);
