@@ -15,15 +15,15 @@ namespace headgate::test {
 /// What a certificate made for a test is to be like.
 struct Wanted {
   std::string common_name = "www.example.com";
-  std::vector<std::string> dns;  ///< Empty: the common name, unless `no_san`.
-  std::vector<std::string> uris;
-  std::vector<std::string> addresses;
-  std::string organizational_unit;
+  std::vector<std::string> dns{};  ///< Empty: the common name, unless `no_san`.
+  std::vector<std::string> uris{};
+  std::vector<std::string> addresses{};
+  std::string organizational_unit{};
   std::string key = "P-256";         ///< A curve, "RSA-2048", "ED25519", ...
   std::chrono::seconds from{-3600};  ///< Validity, relative to now.
   std::chrono::seconds until{90 * 86400};
-  std::string extended_key_usage;     ///< "serverAuth,clientAuth"; empty: no such extension.
-  std::string authority_info_access;  ///< "caIssuers;URI:http://ca.example/ca.der"; empty: none.
+  std::string extended_key_usage{};     ///< "serverAuth,clientAuth"; empty: no such extension.
+  std::string authority_info_access{};  ///< "caIssuers;URI:http://ca.example/ca.der"; empty: none.
   std::string digest = "SHA256";
   bool ca = false;
   bool no_san = false;
@@ -46,7 +46,7 @@ struct Issued {
 
 /// A revocation list by `issuer`, in PEM.
 struct WantedList {
-  std::vector<const Issued*> revoked;
+  std::vector<const Issued*> revoked{};
   std::chrono::seconds from{-3600};
   std::chrono::seconds until{7 * 86400};
   bool delta = false;
