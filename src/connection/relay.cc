@@ -107,7 +107,8 @@ std::optional<Close> carry(const Way& way, bool readable, bool writable, Relay& 
       return Close{CloseReason::kBackendTruncated};
     }
     relay.cut_short = relay.cut_short || way.from.ended_without_notice();
-    const IoStatus ended = way.to.end_writing();
+    const bool last = relay.to_backend.ended && relay.to_client.ended;
+    const IoStatus ended = last ? way.to.end_before_close() : way.to.end_writing();
     if (ended == IoStatus::kFailed) return broken(context, way.destination);
     way.flow.finished = ended == IoStatus::kDone;
     if (relay.half_closed == TimePoint{}) relay.half_closed = context.services.host.now();

@@ -18,7 +18,8 @@ IoStatus PlainStream::handshake() {
   pollfd writable{.fd = fd_.number(), .events = POLLOUT, .revents = 0};
   if (::poll(&writable, 1, 0) == 0) return IoStatus::kWantWrite;
   connecting_ = false;
-  const int error = connect_outcome(fd_.number());
+  const bool failed = (writable.revents & (POLLERR | POLLHUP)) != 0;
+  const int error = failed ? connect_outcome(fd_.number()) : 0;
   if (error == 0) return IoStatus::kDone;
   failure_ = failure_of_errno("connect", error);
   return IoStatus::kFailed;

@@ -24,6 +24,7 @@ class PlainStream final : public Stream {
   IoStatus flush() override;
   [[nodiscard]] std::size_t unsent_bytes() const override { return unsent_.size_bytes(); }
   IoStatus end_writing() override;
+  IoStatus end_before_close() override { return flush(); }
   void reset_on_close() override;
   [[nodiscard]] const StreamFailure& failure() const override { return failure_; }
 

@@ -78,9 +78,10 @@ SocketIo receive_some(int fd, std::span<std::byte> first, std::span<std::byte> s
   return received([&] { return ::recvmsg(fd, &message, 0); });
 }
 
-SocketIo send_some(int fd, std::span<const std::byte> bytes) {
+SocketIo send_some(int fd, std::span<const std::byte> bytes, Then then) {
+  const int flags = then == Then::kEnd ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL;
   for (;;) {
-    const ssize_t n = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const ssize_t n = ::send(fd, bytes.data(), bytes.size(), flags);
     if (n >= 0) return {IoStatus::kDone, static_cast<std::size_t>(n)};
     if (errno == EINTR) continue;
     if (errno == EAGAIN || errno == EWOULDBLOCK) return {IoStatus::kWantWrite};

@@ -23,9 +23,12 @@ struct SocketIo {
 [[nodiscard]] SocketIo receive_some(int fd, std::span<std::byte> into);
 /// As receive_some(), into `first` and then `second`.
 [[nodiscard]] SocketIo receive_some(int fd, std::span<std::byte> first, std::span<std::byte> second);
+/// What follows the bytes that are sent: kEnd lets the kernel put the FIN into their segment, for our
+/// direction ends at once behind them.
+enum class Then : std::uint8_t { kMore, kEnd };
 /// Sends once: kDone with the number of bytes taken (perhaps fewer than given), kWantWrite, or kFailed. No
 /// SIGPIPE.
-[[nodiscard]] SocketIo send_some(int fd, std::span<const std::byte> bytes);
+[[nodiscard]] SocketIo send_some(int fd, std::span<const std::byte> bytes, Then then = Then::kMore);
 /// What `error`, a value of errno, means for a stream, in words as well.
 [[nodiscard]] StreamFailure failure_of_errno(std::string_view doing, int error);
 

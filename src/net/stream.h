@@ -30,8 +30,8 @@ enum class FailureKind : std::uint8_t {
   kSystem,     ///< Another error of the system or of a library.
 };
 
-/// `alert` is the TLS alert sent (kProtocol) or received (kPeerAlert), -1 for none. `what` is for the operator. `error`
-/// is errno where the socket failed, else 0.
+/// `alert` is the TLS alert sent (kProtocol) or received (kPeerAlert), -1 for none. `what` is for the
+/// operator. `error` is errno where the socket failed, else 0.
 struct StreamFailure {
   FailureKind kind = FailureKind::kNone;
   int alert = -1;
@@ -39,8 +39,8 @@ struct StreamFailure {
   int error = 0;
 };
 
-/// What one read brought. `size_bytes` is more than zero only with kDone. `drained`: the socket gave less than there
-/// was room for, so another read at once would only hear EAGAIN; wait until readable instead.
+/// What one read brought. `size_bytes` is more than zero only with kDone. `drained`: the socket gave less
+/// than there was room for, so another read at once would only hear EAGAIN; wait until readable instead.
 struct ReadResult {
   IoStatus status = IoStatus::kWantRead;
   std::size_t size_bytes = 0;
@@ -52,8 +52,8 @@ inline constexpr std::size_t kMaxWriteBytes = 128 * 1024;
 
 /// One side of a connection, TLS or plain: a sequence of bytes each way over one non-blocking descriptor.
 ///
-/// Owns the descriptor. Loop thread only; nothing blocks. A stream keeps at most one write's worth of bytes that the
-/// kernel did not take, and at most one partial record that it could not deliver yet.
+/// Owns the descriptor. Loop thread only; nothing blocks. A stream keeps at most one write's worth of bytes
+/// that the kernel did not take, and at most one partial record that it could not deliver yet.
 class Stream {
  public:
   virtual ~Stream() = default;
@@ -85,16 +85,21 @@ class Stream {
 
   /// Sends what was kept, and what was held back: kDone when nothing is left.
   virtual IoStatus flush() = 0;
-  /// Bytes that the kernel did not take. Those that are only held back, to leave with the next write, do not count.
+  /// Bytes that the kernel did not take. Those that are only held back, to leave with the next write, do not
+  /// count.
   [[nodiscard]] virtual std::size_t unsent_bytes() const = 0;
-  /// Whether bytes are held back for the next write or flush(): session tickets, which need not wake the peer alone.
+  /// Whether bytes are held back for the next write or flush(): session tickets, which need not wake the peer
+  /// alone.
   [[nodiscard]] virtual bool holds_back() const { return false; }
 
   /// Ends our direction in order, after what was written: close_notify where there is TLS, then FIN.
   /// kDone once both are with the kernel; kWantWrite: call again when writable. Idempotent.
   virtual IoStatus end_writing() = 0;
+  /// The same when the descriptor is closed right after: that sends the FIN, so nobody need ask for it.
+  virtual IoStatus end_before_close() { return end_writing(); }
 
-  /// Makes closing the descriptor send a reset (RST) instead of an end, so that the peer cannot take it for one.
+  /// Makes closing the descriptor send a reset (RST) instead of an end, so that the peer cannot take it for
+  /// one.
   virtual void reset_on_close() = 0;
 
   /// How it broke, once a call has said kFailed.

@@ -18,7 +18,7 @@ class Unsent {
   void keep(std::span<const std::byte> bytes);
   /// Sends as much as the socket takes: kDone when nothing is left, kWantWrite, or kFailed with errno in
   /// `error`.
-  SocketIo send(int fd);
+  SocketIo send(int fd, Then then = Then::kMore);
   [[nodiscard]] std::size_t size_bytes() const { return bytes_.size() - sent_bytes_; }
   [[nodiscard]] bool empty() const { return size_bytes() == 0; }
   [[nodiscard]] std::span<const std::byte> bytes() const { return std::span(bytes_).subspan(sent_bytes_); }
@@ -29,6 +29,6 @@ class Unsent {
 };
 
 /// Sends `bytes` at once and keeps in `unsent` what the socket does not take. `unsent` must be empty before.
-SocketIo send_or_keep(int fd, std::span<const std::byte> bytes, Unsent& unsent);
+SocketIo send_or_keep(int fd, std::span<const std::byte> bytes, Unsent& unsent, Then then = Then::kMore);
 
 }  // namespace headgate

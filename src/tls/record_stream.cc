@@ -31,6 +31,7 @@ StreamFailure alert_of_peer(Alert alert) {
 
 RecordStream::RecordStream(RecordStreamState state, Buffers& buffers, AeadContexts& contexts)
     : fd_(std::move(state.socket)),
+      holds_back_(state.holds_back && !state.unsent.empty()),
       buffers_(buffers),
       protector_(contexts, std::move(state.sending)),
       opener_(contexts, state.role, std::move(state.receiving)),
@@ -77,22 +78,33 @@ IoStatus RecordStream::write(std::span<const std::byte> bytes) {
 
 IoStatus RecordStream::flush() {
   if (outgoing_ == Outgoing::kFailed) return IoStatus::kFailed;
-  const IoStatus status = outcome(unsent_.send(fd_.number()));
+  holds_back_ = false;
+  const Then then = outgoing_ == Outgoing::kClosing ? Then::kEnd : Then::kMore;
+  const IoStatus status = outcome(unsent_.send(fd_.number(), then));
   return status == IoStatus::kDone && owes_key_update_ ? answer_key_update() : status;
 }
 
 IoStatus RecordStream::end_writing() {
   if (outgoing_ == Outgoing::kEnded) return IoStatus::kDone;
+  const IoStatus status = send_close_notify();
+  if (status == IoStatus::kDone) send_end(fd_.number());
+  return status;
+}
+
+IoStatus RecordStream::end_before_close() {
+  return outgoing_ == Outgoing::kEnded ? IoStatus::kDone : send_close_notify();
+}
+
+IoStatus RecordStream::send_close_notify() {
   IoStatus status = IoStatus::kFailed;
   if (outgoing_ == Outgoing::kOpen) {
     outgoing_ = Outgoing::kClosing;
     owes_key_update_ = false;  // due before more data only, and none follows
-    status = send_sealed(protector_.seal_alert(Alert::kCloseNotify, buffers_.sending));
+    status = send_sealed(protector_.seal_alert(Alert::kCloseNotify, buffers_.sending), Then::kEnd);
   } else {
     status = flush();
   }
   if (status != IoStatus::kDone) return status;
-  send_end(fd_.number());
   outgoing_ = Outgoing::kEnded;
   protector_.retire();
   return IoStatus::kDone;
@@ -123,6 +135,7 @@ RecordStreamState RecordStream::take_state() {
       .receiving = opener_.state(),
       .received = {received.begin(), received.end()},
       .unsent = {unsent.begin(), unsent.end()},
+      .holds_back = holds_back_,
   };
   incoming_ = Incoming::kFailed;
   outgoing_ = Outgoing::kFailed;
@@ -238,11 +251,12 @@ void RecordStream::send_fatal_alert(Alert alert) {
   if (outgoing_ == Outgoing::kOpen) send_sealed(protector_.seal_alert(alert, buffers_.sending));
 }
 
-IoStatus RecordStream::send_sealed(std::size_t size_bytes) {
+IoStatus RecordStream::send_sealed(std::size_t size_bytes, Then then) {
+  holds_back_ = false;
   const auto sealed = std::span<const std::byte>(buffers_.sending).first(size_bytes);
-  if (unsent_.empty()) return outcome(send_or_keep(fd_.number(), sealed, unsent_));
+  if (unsent_.empty()) return outcome(send_or_keep(fd_.number(), sealed, unsent_, then));
   unsent_.keep(sealed);
-  return outcome(unsent_.send(fd_.number()));
+  return outcome(unsent_.send(fd_.number(), then));
 }
 
 // The peer may have sent its last words before it stopped listening, so only sending is over.

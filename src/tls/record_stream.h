@@ -25,7 +25,8 @@ struct RecordStreamState {
   DirectionState receiving;
   std::vector<std::byte> received;  ///< Ciphertext that was read from the socket and not opened yet.
   std::vector<std::byte>
-      unsent;  ///< Ciphertext that leaves before anything else, with the first write or flush().
+      unsent;               ///< Ciphertext that leaves before anything else, with the first write or flush().
+  bool holds_back = false;  ///< `unsent` is session tickets, for which nobody waits.
 };
 
 /// A stream whose TLS 1.3 records Headgate protects itself; the handshake is over.
@@ -56,8 +57,10 @@ class RecordStream final : public Stream {
   [[nodiscard]] bool has_buffered() const override;
   IoStatus write(std::span<const std::byte> bytes) override;
   IoStatus flush() override;
-  [[nodiscard]] std::size_t unsent_bytes() const override { return unsent_.size_bytes(); }
+  [[nodiscard]] std::size_t unsent_bytes() const override { return holds_back_ ? 0 : unsent_.size_bytes(); }
+  [[nodiscard]] bool holds_back() const override { return holds_back_; }
   IoStatus end_writing() override;
+  IoStatus end_before_close() override;
   void reset_on_close() override;
   [[nodiscard]] const StreamFailure& failure() const override;
   [[nodiscard]] bool ended_without_notice() const override { return incoming_ == Incoming::kCutShort; }
@@ -82,7 +85,8 @@ class RecordStream final : public Stream {
   void end_reading(Incoming how);
   IoStatus answer_key_update();
   void send_fatal_alert(Alert alert);
-  IoStatus send_sealed(std::size_t size_bytes);
+  IoStatus send_sealed(std::size_t size_bytes, Then then = Then::kMore);
+  IoStatus send_close_notify();
   IoStatus outcome(const SocketIo& io);
   void fail(StreamFailure failure);
 
@@ -90,6 +94,7 @@ class RecordStream final : public Stream {
   Incoming incoming_ = Incoming::kOpen;
   Outgoing outgoing_ = Outgoing::kOpen;
   bool owes_key_update_ = false;
+  bool holds_back_ = false;
   bool end_told_ = false;  // by a read(), after the bytes in front of it
   RecordSizing sizing_;
   Buffers& buffers_;

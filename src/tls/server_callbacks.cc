@@ -31,6 +31,7 @@ struct ServerCallbacks {
                          const unsigned char* in, unsigned in_size, void* arg);
   static int status(SSL* ssl, void* arg);
   static void keylog(const SSL* ssl, const char* line);
+  static void event(const SSL* ssl, int where, int value);
   static int cert_verify(X509_STORE_CTX* store, void* arg);
   static int ticket_key(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
                         EVP_MAC_CTX* mac, int encrypt);
@@ -120,10 +121,23 @@ int ServerCallbacks::status(SSL* ssl, void* arg) {
   return SSL_TLSEXT_ERR_OK;
 }
 
+// The handshake's own secrets have been derived, and passed over, when the encrypted extensions are written.
+void ServerCallbacks::event(const SSL* ssl, int where, int value) {
+  note_event(ssl, where, value);
+  if (where != SSL_CB_ACCEPT_LOOP || SSL_get_state(ssl) != TLS_ST_SW_ENCRYPTED_EXTENSIONS) return;
+  if (notes_of(ssl) != nullptr && notes_of(ssl)->keylog_sink != nullptr) {
+    SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(ssl), keylog);
+  }
+}
+
 void ServerCallbacks::keylog(const SSL* ssl, const char* line) {
   note_keylog_line(ssl, line);
   const Fd* file = context_of(ssl).shared_->keylog.get();
-  if (file == nullptr) return;
+  if (file == nullptr) {
+    const bool awaited = std::strstr(line, "_TRAFFIC_SECRET_0") != nullptr;
+    if (awaited) SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(ssl), nullptr);
+    return;
+  }
   char newline = '\n';
   // One writev to a file opened for appending: lines of several workers do not mix. A full disk loses lines
   // of a debugging aid, not connections.
@@ -235,14 +249,16 @@ SSL_TICKET_RETURN ServerCallbacks::decrypt_ticket(SSL* ssl, SSL_SESSION* session
     return SSL_TICKET_RETURN_IGNORE_RENEW;
   }
   count(ssl, TicketEvent::kResumed);
-  return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+  // A TLS 1.3 client uses a ticket once (RFC 8446, appendix C.4), so it is given another one.
+  const bool renew = status == SSL_TICKET_SUCCESS_RENEW || SSL_version(ssl) == TLS1_3_VERSION;
+  return renew ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_USE;
 }
 
 void ServerCallbacks::install(ServerContext& context) {
   SSL_CTX* ctx = context.context_.get();
   const config::Tls& settings = context.shared_->settings;
   SSL_CTX_set_app_data(ctx, &context);
-  SSL_CTX_set_info_callback(ctx, note_event);
+  SSL_CTX_set_info_callback(ctx, event);
   SSL_CTX_set_tlsext_servername_callback(ctx, servername);
   SSL_CTX_set_tlsext_status_cb(ctx, status);
   SSL_CTX_set_tlsext_status_arg(ctx, &context);
@@ -254,9 +270,11 @@ void ServerCallbacks::install(ServerContext& context) {
     SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, ticket_key);
     SSL_CTX_set_session_ticket_cb(ctx, generate_ticket, decrypt_ticket, &context);
   }
-  const bool takes_over = settings.record_layer == config::RecordLayer::kAuto &&
-                          settings.max_version == config::TlsVersion::kTls13;
-  if (takes_over || context.shared_->keylog != nullptr) SSL_CTX_set_keylog_callback(ctx, keylog);
+  if (context.shared_->keylog != nullptr) SSL_CTX_set_keylog_callback(ctx, keylog);
+}
+
+void await_traffic_secret(SSL* ssl) {
+  SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(ssl), ServerCallbacks::keylog);
 }
 
 void set_server_callbacks(ServerContext& context) {

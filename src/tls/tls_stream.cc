@@ -27,6 +27,7 @@ TlsStream::~TlsStream() = default;
 IoStatus TlsStream::handshake() {
   forget_earlier_errors();
   wire_.open();
+  if (secrets_ && !secrets_->server.empty()) await_traffic_secret(ssl_.get());
   const IoStatus status = answer(SSL_do_handshake(ssl_.get()));
   if (status != IoStatus::kDone) return settled(status);
   handshake_done_ = true;
@@ -141,6 +142,7 @@ RecordStreamState TlsStream::hand_over() {
   state.receiving = {.suite = suite, .secret = std::move(secrets_->client), .sequence_number = 0};
   state.received = wire_.take_kept();
   state.unsent = wire_.take_unsent();
+  state.holds_back = holds_back_;
   return state;
 }
 

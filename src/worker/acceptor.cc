@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -62,18 +63,20 @@ void Acceptor::pause_over(void* self) {
 }
 
 void Acceptor::accept_some() {
-  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+  for (int i = 0; i < budget_; ++i) {
     AcceptOutcome outcome = accept_one(socket_.number());
     if (outcome.client) {
       accepted_(std::move(outcome.client), outcome.source);
     } else if (ran_out(outcome.error)) {
       return refuse_one();
     } else if (outcome.error == EAGAIN || outcome.error == EWOULDBLOCK) {
+      budget_ = 1;
       return;
     }
     // Anything else is about the one connection that was to be accepted (ECONNABORTED, and errors of its
     // network).
   }
+  budget_ = std::min(2 * budget_, kAcceptsPerTurn);
 }
 
 void Acceptor::refuse_one() {

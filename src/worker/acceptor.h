@@ -37,6 +37,8 @@ class Acceptor {
   Fd spare_;  // given up for a moment when no other descriptor is left
   Accepted accepted_;
   OutOfDescriptors out_of_descriptors_;
+  int budget_ =
+      1;  // accepts in one turn: grows while connections wait, so that a quiet socket is not asked twice
   IoWatcher watcher_;
   Timer pause_;
 };
