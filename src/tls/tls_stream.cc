@@ -50,7 +50,8 @@ ReadResult TlsStream::read(std::span<std::byte> into) {
     if (status != IoStatus::kDone) break;
     total += size;
   }
-  const bool drained = wire_.drained() && !wire_.has_kept();
+  // Only what asks for more bytes waits for the socket; an end that came with the bytes is there to be read.
+  const bool drained = status == IoStatus::kWantRead && wire_.drained() && !wire_.has_kept();
   // Bytes first: how the stream ended or broke is told again by the next call.
   if (total > 0) {
     const bool broken = settled(IoStatus::kDone) == IoStatus::kFailed;
