@@ -17,7 +17,8 @@ constexpr int kMaxChainDepth = 8;
 
 constexpr std::uint64_t kOptions = SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
-                                   SSL_OP_NO_SSLv3 | SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1;
+                                   SSL_OP_NO_SSLv3 | SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1 |
+                                   SSL_OP_IGNORE_UNEXPECTED_EOF;
 
 int version_number(config::TlsVersion version) {
   return version == config::TlsVersion::kTls13 ? TLS1_3_VERSION : TLS1_2_VERSION;

@@ -27,9 +27,6 @@ TlsAnswer library_failure(int transport_error) {
     answer.failure = failure_of_errno("TLS", transport_error);
     return answer;
   }
-  if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
-    return failed(FailureKind::kTruncated, -1, "the stream ended without close_notify", code);
-  }
   // Reasons from SSL_AD_REASON_OFFSET on are alerts of the peer.
   if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET &&
       reason < SSL_AD_REASON_OFFSET + 256) {

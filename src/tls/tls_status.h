@@ -22,7 +22,8 @@ void forget_earlier_errors();
 
 /// The one place that reads SSL_get_error() and the error queue. `returned` is what the SSL function
 /// returned; `transport_error` is errno of the socket below, 0 for none. Right after the call, on the same
-/// thread.
+/// thread. The end of the transport is kEnded like a close_notify (SSL_OP_IGNORE_UNEXPECTED_EOF, so that it
+/// breaks nothing that still can be written): TlsStream tells them apart.
 [[nodiscard]] TlsAnswer tls_answer(SSL* ssl, int returned, int transport_error);
 
 }  // namespace headgate

@@ -94,11 +94,8 @@ void TlsStream::reset_on_close() {
 
 IoStatus TlsStream::answer(int returned) {
   TlsAnswer answer = tls_answer(ssl_.get(), returned, wire_.io_error());
+  if (answer.status == IoStatus::kEnded) truncated_ = notes_->alert_received != SSL_AD_CLOSE_NOTIFY;
   if (answer.status != IoStatus::kFailed) return answer.status;
-  if (answer.failure.kind == FailureKind::kTruncated && handshake_done_) {
-    truncated_ = true;
-    return IoStatus::kEnded;
-  }
   failure_ = std::move(answer.failure);
   error_code_ = answer.error_code;
   if (failure_.alert < 0) failure_.alert = notes_->alert_sent;
