@@ -62,7 +62,7 @@ class Authority:
         not_after=90 * DAY,
         file=None,
     ):
-        """A leaf for DNS names or IP addresses. Times are relative to now. `file`: its stem, to replace an older one."""
+        """A leaf for DNS names or IP addresses. Times are relative to now; `file` is its stem, to replace an older."""
         now = datetime.datetime.utcnow().replace(microsecond=0)
         self._serial += 1
         subject = [x509.NameAttribute(NameOID.COMMON_NAME, common_name or (names[0] if names else "client"))]

@@ -88,6 +88,17 @@ def nginx(listen_options="", server="", root=None):
     return Server(argv, directory, f"unix:{path}")
 
 
+def haproxy(frontend, backend, directory=None):
+    """HAProxy on a unix socket; `frontend` and `backend` are the insides of its two sections, one setting a line."""
+    directory = directory or short_directory()
+    path = directory / "haproxy.sock"
+    (directory / "haproxy.cfg").write_text(
+        f"global\n  maxconn 1000\ndefaults\n  timeout client 30s\n  timeout server 30s\n  timeout connect 5s\n"
+        f"frontend f\n  {frontend.replace('BIND', f'bind unix@{path}')}\n  default_backend b\nbackend b\n  {backend}\n"
+    )
+    return Server([tool("haproxy"), "-db", "-f", directory / "haproxy.cfg"], directory, f"unix:{path}")
+
+
 def redis():
     directory = short_directory()
     path = directory / "redis.sock"

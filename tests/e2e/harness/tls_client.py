@@ -38,7 +38,8 @@ class TlsClient:
             self.tls.set_tlsext_host_name(sni.encode())
         self.tls.set_connect_state()
         self.socket = connected or socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.socket.family != socket.AF_UNIX:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     # --- the wire
 
