@@ -35,10 +35,7 @@ IoStatus run_step(HandshakeTask& task, Context& context) {
 void count_negotiated(const HandshakeTask& task, Context& context) {
   const TlsFacts& tls = context.facts.tls;
   ListenerMetrics& metrics = *context.listener.metrics;
-  metrics.negotiated
-      .of({std::string(tls.version), std::string(tls.group), std::string(tls.cipher),
-           std::string(tls.key_type)})
-      .add();
+  context.listener.negotiated.of(metrics.negotiated, tls.version, tls.group, tls.cipher, tls.key_type).add();
   const HandshakeTimes& times = task.times;
   const auto observe = [&](HandshakePhase phase, Duration time) {
     metrics.handshake_duration[static_cast<std::size_t>(phase)][tls.resumed ? 1 : 0].observe(time);

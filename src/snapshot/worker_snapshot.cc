@@ -21,6 +21,18 @@ int beside_index(int worker) {
 
 }  // namespace
 
+Counter& NegotiatedCache::of(NegotiatedCounters& counters, std::string_view version, std::string_view group,
+                             std::string_view cipher, std::string_view key_type) {
+  const std::array<const char*, 4> words{version.data(), group.data(), cipher.data(), key_type.data()};
+  for (const Known& known : known_) {
+    if (known.words == words) return *known.counter;
+  }
+  Counter& counter =
+      counters.of({std::string(version), std::string(group), std::string(cipher), std::string(key_type)});
+  known_.push_back({words, &counter});
+  return counter;
+}
+
 bool signs_slowly(const StoredCertificate& certificate) {
   return certificate.key_type() == KeyType::kRsa || certificate.key_type() == KeyType::kRsaPss;
 }

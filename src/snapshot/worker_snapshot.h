@@ -1,9 +1,11 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -16,6 +18,22 @@
 
 namespace headgate {
 
+/// Remembers the counter of each combination by the addresses of its words, which are constants of OpenSSL
+/// and ours.
+class NegotiatedCache {
+ public:
+  /// The counter in `counters` of these words.
+  [[nodiscard]] Counter& of(NegotiatedCounters& counters, std::string_view version, std::string_view group,
+                            std::string_view cipher, std::string_view key_type);
+
+ private:
+  struct Known {
+    std::array<const char*, 4> words;
+    Counter* counter;
+  };
+  std::vector<Known> known_;
+};
+
 /// One worker's part of one listener: its OpenSSL context and its counters. Loop thread of that worker.
 struct ListenerState {
   std::shared_ptr<const ListenerPolicy> policy;
@@ -25,6 +43,8 @@ struct ListenerState {
   /// the loop, each on the worker's other thread alone. It has a library context, ticket keys and counters of
   /// its own, so the two threads share nothing that is written.
   std::unique_ptr<ServerContext> tls_beside;
+  /// The counters of what was negotiated so far, found again without building their key.
+  NegotiatedCache negotiated;
 };
 
 /// Whether a signature with this certificate's key takes longer than a loop can spare: RSA-2048 0.7 ms,

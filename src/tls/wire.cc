@@ -52,7 +52,7 @@ constexpr std::size_t kRecordHeaderBytes = 5;
 }
 
 Wire::Wire(Fd fd, Buffers& buffers, std::vector<std::byte> received)
-    : fd_(std::move(fd)), buffers_(buffers), kept_(std::move(received)) {}
+    : fd_(std::move(fd)), buffers_(buffers), kept_(std::move(received)), just_received_(!kept_.empty()) {}
 
 BioPtr Wire::make_bio() {
   BioPtr bio(BIO_new(WireMethod::method()));
@@ -62,7 +62,7 @@ BioPtr Wire::make_bio() {
 
 void Wire::open() {
   records_written_ = 0;
-  drained_ = false;
+  drained_ = std::exchange(just_received_, false);
 }
 
 IoStatus Wire::settle() {

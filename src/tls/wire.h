@@ -81,6 +81,7 @@ class Wire {
   int io_error_ = 0;
   bool ended_ = false;
   bool drained_ = false;
+  bool just_received_;  // what was given at the start is all that has arrived: asking again would be in vain
   bool detached_ = false;
 };
 
