@@ -116,7 +116,10 @@ Step step(Hello& phase, Context& context) {
                                Alert::kUnexpectedMessage, "the first bytes are no TLS");
   }
   auto hello = parse_client_hello(phase.received);
-  if (!hello && hello.error().kind == ErrorKind::kIncomplete) return Wait{.client = Interest::kRead};
+  const bool may_grow = phase.received.size() < kMaxReceivedBytes;
+  if (!hello && hello.error().kind == ErrorKind::kIncomplete && may_grow) {
+    return Wait{.client = Interest::kRead};
+  }
   if (!hello) {
     return refuse_with_alert(phase, context, CloseReason::kHandshakeFailed, HandshakeFailure::kProtocolError,
                              Alert::kDecodeError, hello.error().what);

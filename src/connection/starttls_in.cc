@@ -51,7 +51,11 @@ Step step(StarttlsIn& phase, Context& context) {
   if (!phase.dialogue) {
     if (auto end = begin(phase, context)) return *std::move(end);
   }
-  if (client.unsent_bytes() > 0 && client.flush() != IoStatus::kDone) return Wait{.client = Interest::kWrite};
+  if (client.unsent_bytes() > 0) {
+    const IoStatus flushed = client.flush();
+    if (flushed == IoStatus::kFailed) return Close{CloseReason::kClientLeftInHandshake};
+    if (flushed == IoStatus::kWantWrite) return Wait{.client = Interest::kWrite};
+  }
   for (;;) {
     if (!phase.received.empty()) {
       const StarttlsStep answer = phase.dialogue->feed(phase.received);

@@ -1,0 +1,169 @@
+#include "connection/fixture.h"
+
+namespace headgate::test {
+namespace {
+
+/// A listener whose known proxy is the source.
+class ProxyInTest : public ConnectionTest {
+ protected:
+  ProxyInTest() { listener().proxy_protocol.emplace().from.push_back(*Network::parse("192.0.2.0/24")); }
+};
+
+using AcceptTest = ConnectionTest;
+
+TEST_F(AcceptTest, RefusesADeniedSourceWithoutReadingAByte) {
+  listener().deny.push_back(*Network::parse("192.0.2.7"));
+  client->sends(client_hello());
+  start();
+  EXPECT_EQ(client->bytes_read, 0U);
+  EXPECT_END("source_denied");
+}
+
+TEST_F(AcceptTest, RefusesWhatIsOverTheListenersLimit) {
+  listener().limits.max_connections = 1;
+  start();
+  const auto first = std::move(connection);
+  const auto tally = first->listener().policy->tally;
+  const ListenerTally::Host another{1};
+  EXPECT_EQ(tally->enter(listener().limits, another), CloseReason::kConnectionLimit);
+}
+
+TEST_F(AcceptTest, KeepsItsPlaceUntilItIsGone) {
+  listener().limits.max_connections_per_source = 1;
+  start();
+  const auto tally = connection->listener().policy->tally;
+  const ListenerTally::Host source_host = connection->facts().client.host();
+  EXPECT_EQ(tally->enter(listener().limits, source_host), CloseReason::kSourceLimit);
+  connection->end(CloseReason::kCut);
+  connection.reset();
+  EXPECT_EQ(tally->enter(listener().limits, source_host), std::nullopt);
+}
+
+TEST_F(AcceptTest, CountsWhatAListedProbeDoesAsAProbe) {
+  listener().probes.push_back(*Network::parse("192.0.2.7"));
+  client->sends("garbage");
+  client->leaves();
+  start();
+  EXPECT_END("not_tls");
+  const auto& handshakes = connection->listener().metrics->handshakes;
+  EXPECT_EQ(handshakes[static_cast<std::size_t>(HandshakeResult::kProbe)][0].value(), 1U);
+  EXPECT_EQ(handshakes[static_cast<std::size_t>(HandshakeResult::kFailed)][0].value(), 0U);
+}
+
+TEST_F(ProxyInTest, TakesTheClientsAddressFromTheHeader) {
+  client->sends("PROXY TCP4 198.51.100.9 192.0.2.1 5555 443\r\n");
+  start();
+  EXPECT_EQ(connection->facts().client.address().text(), "198.51.100.9:5555");
+  EXPECT_EQ(phase(), "hello");
+}
+
+TEST_F(ProxyInTest, WhatFollowsTheHeaderInOneReadIsTheHello) {
+  const std::string hello = client_hello();
+  client->sends("PROXY TCP4 198.51.100.9 192.0.2.1 5555 443\r\n" + hello);
+  start();
+  EXPECT_EQ(phase(), "handshake");
+  EXPECT_EQ(transport.received_by_tls, hello);
+}
+
+TEST_F(ProxyInTest, WaitsForTheRestOfAHeader) {
+  client->sends("PROXY TCP4 198.51.");
+  start();
+  EXPECT_EQ(phase(), "proxy_in");
+  client->sends("100.9 192.0.2.1 5555 443\r\n");
+  wake();
+  EXPECT_EQ(phase(), "hello");
+}
+
+TEST_F(ProxyInTest, RefusesAKnownProxyThatSendsNone) {
+  client->sends(client_hello());
+  start();
+  EXPECT_END("proxy_header_malformed");
+}
+
+TEST_F(ProxyInTest, RefusesHalfAHeader) {
+  client->sends("PROXY TCP4");
+  client->leaves();
+  start();
+  wake();
+  EXPECT_END("proxy_header_malformed");
+}
+
+TEST_F(ProxyInTest, AProxysOwnHealthCheckIsAProbe) {
+  client->leaves();
+  start();
+  EXPECT_END("probe");
+}
+
+TEST_F(ProxyInTest, JudgesTheAddressInTheHeaderNotTheProxys) {
+  listener().deny.push_back(*Network::parse("198.51.100.0/24"));
+  client->sends("PROXY TCP4 198.51.100.9 192.0.2.1 5555 443\r\n");
+  start();
+  EXPECT_END("source_denied");
+}
+
+TEST_F(ProxyInTest, BelievesNoHeaderOfAnybodyElse) {
+  source = "203.0.113.1:1";
+  client->sends("PROXY TCP4 198.51.100.9 192.0.2.1 5555 443\r\n");
+  client->leaves();
+  start();
+  EXPECT_EQ(connection->facts().client.address().text(), "203.0.113.1:1");
+  EXPECT_END("not_tls");
+}
+
+TEST_F(ProxyInTest, PlaintextBehindTheHeaderReachesTheBackend) {
+  listener().tls.reset();
+  client->sends("PROXY TCP4 198.51.100.9 192.0.2.1 5555 443\r\nquestion");
+  start();
+  wake();
+  EXPECT_EQ(server->written, "question");
+}
+
+/// A listener on which PostgreSQL clients ask for TLS first.
+class StarttlsInTest : public ConnectionTest {
+ protected:
+  StarttlsInTest() { listener().starttls = config::Starttls::kPostgres; }
+  const std::string request = std::string("\x00\x00\x00\x08\x04\xd2\x16\x2f", 8);
+};
+
+TEST_F(StarttlsInTest, AnswersTheRequestThenWaitsForTheHello) {
+  client->sends(request);
+  start();
+  EXPECT_EQ(client->written, "S");
+  EXPECT_EQ(phase(), "hello");
+}
+
+TEST_F(StarttlsInTest, EndsAClientThatDoesNotAskForTls) {
+  client->sends(std::string("\x00\x00\x00\x08\x00\x03\x00\x00", 8));
+  client->leaves();
+  start();
+  EXPECT_END("starttls_malformed");
+}
+
+TEST_F(StarttlsInTest, AClientThatLeavesWithoutAByteIsAProbe) {
+  client->leaves();
+  start();
+  EXPECT_END("probe");
+}
+
+TEST_F(StarttlsInTest, AClientThatLeavesInTheDialogueIsNamedSo) {
+  client->sends(request.substr(0, 3));
+  client->leaves();
+  start();
+  EXPECT_END("client_left_in_handshake");
+}
+
+// A flush that fails leaves its bytes unsent, and the broken descriptor stays writable: waiting for it again
+// would spin.
+TEST_F(StarttlsInTest, EndsWhenTheGreetingCannotBeSent) {
+  listener().starttls = config::Starttls::kSmtp;
+  client->writes = {IoStatus::kWantWrite};
+  client->flushes = {IoStatus::kWantWrite, IoStatus::kFailed};
+  client->failure.kind = FailureKind::kReset;
+  start();
+  EXPECT_EQ(connection->waiting().client, Interest::kWrite);
+  wake();
+  EXPECT_END("client_left_in_handshake");
+}
+
+}  // namespace
+}  // namespace headgate::test

@@ -1,0 +1,89 @@
+#include "connection/fixture.h"
+
+#include <openssl/ssl.h>
+
+#include "tls/openssl_types.h"
+
+namespace headgate::test {
+namespace {
+
+std::unique_ptr<Log> quiet_log(const Fd& nowhere) {
+  return *Log::open({.level = LogLevel::kDebug, .format = LogFormat::kText, .fd = nowhere.number()});
+}
+
+}  // namespace
+
+ConnectionTest::ConnectionTest()
+    : certificate_(*SelfSigned::make("www.example.com")),
+      nowhere_(::open("/dev/null", O_WRONLY | O_CLOEXEC)),
+      log_(quiet_log(nowhere_)),
+      library_(*LibraryContext::make()) {
+  config::Listener web;
+  web.name = "web";
+  web.backend = "app";
+  web.tls.emplace();
+  web.tls->certificates.emplace_back().certificate = certificate_.path();
+  config.listeners.push_back(std::move(web));
+  config::Backend backend;
+  backend.name = "app";
+  backend.servers.resize(2);
+  backend.servers[0].address = "127.0.0.1:1001";
+  backend.servers[1].address = "127.0.0.1:1002";
+  config.backends.emplace("app", std::move(backend));
+  transport.servers.push_back(server);
+}
+
+// The connection goes first: it uses all the rest.
+ConnectionTest::~ConnectionTest() {
+  connection.reset();
+}
+
+void ConnectionTest::start() {
+  Diagnostics faults;
+  auto shared = Snapshot::build(config, nullptr, directory_, std::chrono::system_clock::now(), faults);
+  ASSERT_NE(shared, nullptr) << (faults.empty() ? "" : faults.front().what);
+  auto snapshot = *WorkerSnapshot::prepare(std::move(shared), 0, *library_, nullptr, metrics);
+  snapshot->adopt(nullptr, 1);
+  services_ = std::make_unique<Services>(
+      Services{loop, buffers, transport, turns, host, *log_, limiter, recorder, config::AccessLog::kAll});
+  Facts facts;
+  facts.id = 1;
+  facts.client = SourceAddress(*Address::parse(source));
+  facts.accepted = host.now();
+  ListenerState& listener = *snapshot->listeners.front();
+  connection = std::make_unique<Connection>(*services_, std::move(snapshot), listener,
+                                            std::make_unique<FakeStream>(client), std::move(facts));
+  connection->resume();
+}
+
+void ConnectionTest::start_relay() {
+  if (listener().tls) client->sends(client_hello());
+  start();
+  if (turns.waiting != nullptr) turns.grant();
+  ASSERT_EQ(phase(), "relay");
+}
+
+void ConnectionTest::pass(Duration time) {
+  host.time += time;
+  connection->deadline_passed();
+}
+
+std::uint64_t ConnectionTest::ends(CloseReason reason) const {
+  return connection->listener().metrics->closed[static_cast<std::size_t>(reason)].value();
+}
+
+std::string client_hello(const char* name, bool with_alpn) {
+  const SslCtxPtr context(SSL_CTX_new(TLS_client_method()));
+  const SslPtr ssl(SSL_new(context.get()));
+  BIO* out = BIO_new(BIO_s_mem());
+  SSL_set_bio(ssl.get(), BIO_new(BIO_s_mem()), out);
+  if (name != nullptr) SSL_set_tlsext_host_name(ssl.get(), name);
+  static constexpr unsigned char kH2[] = {2, 'h', '2'};
+  if (with_alpn) SSL_set_alpn_protos(ssl.get(), kH2, sizeof kH2);
+  SSL_connect(ssl.get());
+  char* bytes = nullptr;
+  const long size = BIO_get_mem_data(out, &bytes);
+  return {bytes, static_cast<std::size_t>(size)};
+}
+
+}  // namespace headgate::test

@@ -1,0 +1,315 @@
+#include "connection/fixture.h"
+
+namespace headgate::test {
+namespace {
+
+using HandshakeTest = ConnectionTest;
+
+TEST_F(HandshakeTest, GoesFromHelloToRelay) {
+  const std::string hello = client_hello();
+  client->sends(hello);
+  start();
+  EXPECT_EQ(phase(), "handshake");
+  EXPECT_EQ(transport.received_by_tls, hello);
+  turns.grant();
+  EXPECT_EQ(phase(), "relay");
+  EXPECT_EQ(connection->facts().server_name, "www.example.com");
+  EXPECT_EQ(turns.in_progress, 0);
+}
+
+TEST_F(HandshakeTest, GathersAHelloThatComesInPieces) {
+  const std::string hello = client_hello();
+  start();
+  for (const char byte : hello) {
+    EXPECT_EQ(phase(), "hello");
+    EXPECT_EQ(connection->waiting().client, Interest::kRead);
+    client->sends(std::string(1, byte));
+    wake();
+  }
+  EXPECT_EQ(phase(), "handshake");
+  EXPECT_EQ(transport.received_by_tls, hello);
+}
+
+TEST_F(HandshakeTest, PaysForNoCryptographyBeforeItsTurn) {
+  client->sends(client_hello());
+  start();
+  EXPECT_EQ(client->handshake_steps, 0);
+  EXPECT_EQ(connection->waiting().client, Interest::kNone);
+  turns.grant();
+  EXPECT_EQ(client->handshake_steps, 1);
+}
+
+TEST_F(HandshakeTest, WaitsForTheDirectionThatTlsAsksFor) {
+  client->handshakes = {IoStatus::kWantWrite, IoStatus::kWantRead, IoStatus::kDone};
+  client->sends(client_hello());
+  start();
+  turns.grant();
+  EXPECT_EQ(connection->waiting().client, Interest::kWrite);
+  wake();
+  EXPECT_EQ(connection->waiting().client, Interest::kRead);
+  client->sends("finished");
+  wake();
+  EXPECT_EQ(phase(), "relay");
+  EXPECT_EQ(turns.waiting, nullptr) << "the steps behind the first one do not queue again";
+}
+
+TEST_F(HandshakeTest, IsShedWhenTheQueueRefusesIt) {
+  client->sends(client_hello());
+  start();
+  std::exchange(turns.waiting, nullptr)->owner->turn_refused();
+  EXPECT_EQ(client->handshake_steps, 0);
+  EXPECT_END("handshake_shed");
+}
+
+TEST_F(HandshakeTest, IsShedWhenTheListenersRateIsReached) {
+  listener().limits.handshake_rate = 5;
+  start();
+  while (connection->listener().policy->tally->take_handshake(5, host.now())) {
+  }
+  client->sends(client_hello());
+  wake();
+  EXPECT_EQ(client->handshake_steps, 0);
+  EXPECT_END("handshake_shed");
+}
+
+TEST_F(HandshakeTest, LeavesTheQueueWhenItsTimeIsOver) {
+  client->sends(client_hello());
+  start();
+  pass(listener().timeouts.handshake);
+  EXPECT_EQ(turns.waiting, nullptr);
+  EXPECT_END("handshake_timeout");
+}
+
+TEST_F(HandshakeTest, CountsItsTimeFromAcceptOverAllPhasesBeforeTheRelay) {
+  listener().timeouts.handshake = 10s;
+  listener().proxy_protocol.emplace().from.push_back(*Network::parse("192.0.2.0/24"));
+  start();
+  EXPECT_EQ(phase(), "proxy_in");
+  pass(4s);
+  client->sends("PROXY TCP4 198.51.100.9 192.0.2.1 5 443\r\n");
+  wake();
+  EXPECT_EQ(phase(), "hello");
+  pass(4s);
+  client->handshakes = {IoStatus::kWantRead};
+  client->sends(client_hello());
+  wake();
+  turns.grant();
+  EXPECT_EQ(phase(), "handshake");
+  pass(2s - 1ms);
+  EXPECT_FALSE(connection->is_buried());
+  pass(1ms);
+  EXPECT_END("handshake_timeout");
+}
+
+TEST_F(HandshakeTest, AClientThatSaysNothingIsNoProbeButATimeout) {
+  start();
+  pass(listener().timeouts.handshake);
+  EXPECT_END("handshake_timeout");
+}
+
+TEST_F(HandshakeTest, AClientThatLeavesWithoutAByteIsAProbe) {
+  client->leaves();
+  start();
+  EXPECT_END("probe");
+}
+
+TEST_F(HandshakeTest, AClientThatLeavesInItsHelloIsNamedSo) {
+  start();
+  client->sends(client_hello().substr(0, 100));
+  wake();
+  client->leaves();
+  wake();
+  EXPECT_END("client_left_in_handshake");
+}
+
+TEST_F(HandshakeTest, AClientThatLeavesInTheHandshakeIsNamedSo) {
+  client->sends(client_hello());
+  client->handshakes = {IoStatus::kWantRead, IoStatus::kEnded};
+  start();
+  turns.grant();
+  client->sends("x");
+  wake();
+  EXPECT_END("client_left_in_handshake");
+}
+
+TEST_F(HandshakeTest, AResetInTheHandshakeIsAClientThatLeft) {
+  client->sends(client_hello());
+  client->handshakes = {IoStatus::kFailed};
+  client->failure.kind = FailureKind::kReset;
+  start();
+  turns.grant();
+  EXPECT_END("client_left_in_handshake");
+}
+
+TEST_F(HandshakeTest, LetsTheClientReadTheAlertBeforeTheConnectionCloses) {
+  client->sends(client_hello());
+  client->handshakes = {IoStatus::kFailed};
+  client->failure = {.kind = FailureKind::kProtocol, .alert = 40, .what = "no shared cipher", .error = 0};
+  client->refusal = HandshakeFailure::kNoSharedCipher;
+  start();
+  turns.grant();
+  EXPECT_EQ(phase(), "shutdown");
+  EXPECT_TRUE(client->ended);
+  EXPECT_FALSE(client->reset);
+  client->leaves();
+  wake();
+  EXPECT_END("handshake_failed");
+  const auto& failures = connection->listener().metrics->handshake_failures;
+  EXPECT_EQ(failures[static_cast<std::size_t>(HandshakeFailure::kNoSharedCipher)][40].value(), 1U);
+  EXPECT_EQ(recorder.failed().size(), 1U);
+}
+
+TEST_F(HandshakeTest, DoesNotWaitForeverForAClientThatKeepsTalkingAfterTheAlert) {
+  client->sends("\x80garbage");
+  start();
+  EXPECT_EQ(phase(), "shutdown");
+  pass(listener().timeouts.shutdown - 1ms);
+  EXPECT_FALSE(connection->is_buried());
+  pass(1ms);
+  EXPECT_END("not_tls");
+}
+
+TEST_F(HandshakeTest, AnswersPlainHttpWithAWholeResponse) {
+  client->sends("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  client->leaves();
+  start();
+  EXPECT_THAT(client->written, testing::StartsWith("HTTP/1.1 400 "));
+  const std::size_t body = client->written.find("\r\n\r\n") + 4;
+  EXPECT_THAT(
+      client->written,
+      testing::HasSubstr("Content-Length: " + std::to_string(client->written.size() - body) + "\r\n"));
+  EXPECT_END("plaintext_http");
+}
+
+TEST_F(HandshakeTest, AnswersGarbageWithAnAlert) {
+  client->sends("SSH-2.0-OpenSSH_9.2\r\n");
+  client->leaves();
+  start();
+  EXPECT_EQ(client->written.substr(0, 1), "\x15");
+  EXPECT_TRUE(client->ended);
+  EXPECT_END("not_tls");
+}
+
+TEST_F(HandshakeTest, AnswersADamagedHelloWithDecodeError) {
+  std::string hello = client_hello();
+  hello[8] = '\x01';  // the message's length reaches over its record's end no more
+  client->sends(hello.substr(0, 9) + std::string(300, '\xff'));
+  client->leaves();
+  start();
+  ASSERT_FALSE(client->written.empty());
+  EXPECT_EQ(client->written.back(), '\x32');
+  EXPECT_END("handshake_failed");
+}
+
+// Records of one byte make a message of bearable size arbitrarily long on the wire. Once no more is read, a
+// socket that stays readable would wake the loop again and again.
+TEST_F(HandshakeTest, RefusesAHelloWhoseRecordsTakeTooManyBytes) {
+  std::string records = std::string("\x16\x03\x01\x00\x04\x01\x00\xf0\x00", 9);
+  for (int i = 0; i < 20'000; ++i) records += std::string("\x16\x03\x01\x00\x01\x00", 6);
+  client->sends(records);
+  start();
+  wake();
+  EXPECT_EQ(phase(), "shutdown");
+  client->leaves();
+  for (int i = 0; i < 10 && !connection->is_buried(); ++i) wake();
+  EXPECT_END("handshake_failed");
+}
+
+TEST_F(HandshakeTest, RefusesAnUnknownNameWhereTheListenerSaysSo) {
+  listener().tls->unknown_name = config::UnknownName::kReject;
+  client->sends(client_hello("other.example.net"));
+  client->leaves();
+  start();
+  EXPECT_EQ(client->written.back(), '\x70');
+  EXPECT_EQ(connection->facts().failure, HandshakeFailure::kUnknownName);
+  EXPECT_END("handshake_failed");
+}
+
+TEST_F(HandshakeTest, AStepBesideTheLoopGivesTheStreamBack) {
+  turns.beside_the_loop = true;
+  client->handshakes = {IoStatus::kDone};
+  client->sends(client_hello());
+  start();
+  turns.grant();
+  ASSERT_NE(host.beside, nullptr);
+  EXPECT_EQ(client->handshake_steps, 0) << "the other thread takes the step";
+  EXPECT_EQ(transport.detached, 1);
+  connection->step_finished(std::move(host.beside), IoStatus::kDone, 5ms);
+  EXPECT_EQ(transport.attached, 1);
+  EXPECT_EQ(phase(), "relay");
+}
+
+TEST_F(HandshakeTest, StepsBesideTheLoopGoOnUntilTheHandshakeIsDone) {
+  turns.beside_the_loop = true;
+  client->sends(client_hello());
+  start();
+  turns.grant();
+  connection->step_finished(std::move(host.beside), IoStatus::kWantRead, 5ms);
+  EXPECT_EQ(connection->waiting().client, Interest::kRead);
+  client->sends("finished");
+  wake();
+  ASSERT_NE(host.beside, nullptr);
+  connection->step_finished(std::move(host.beside), IoStatus::kDone, 1ms);
+  EXPECT_EQ(phase(), "relay");
+}
+
+TEST_F(HandshakeTest, MayEndWhileAStepRunsBesideTheLoop) {
+  turns.beside_the_loop = true;
+  client->sends(client_hello());
+  start();
+  turns.grant();
+  client->closed = false;  // the plain stream is used up, the TLS stream is beside the loop
+  pass(listener().timeouts.handshake);
+  EXPECT_END("handshake_timeout");
+  connection->flush_held_back();
+  connection.reset();
+  EXPECT_FALSE(client->closed);
+  host.beside.reset();
+  EXPECT_TRUE(client->closed);
+}
+
+TEST_F(HandshakeTest, AsksForHeldBackTicketsToBeFlushedSoon) {
+  client->holds_back = true;
+  client->sends(client_hello());
+  start();
+  turns.grant();
+  EXPECT_EQ(host.flushes_asked, 1);
+}
+
+TEST_F(HandshakeTest, HeldBackTicketsLeaveWithTheFirstAnswer) {
+  client->holds_back = true;
+  start_relay();
+  server->sends("answer");
+  wake();
+  EXPECT_FALSE(client->holds_back);
+  EXPECT_EQ(client->written, "answer");
+}
+
+TEST_F(HandshakeTest, APassthroughRouteGetsTheHelloUnread) {
+  auto& route = listener().routes.emplace_back();
+  route.sni = {"raw.example.com"};
+  route.passthrough = true;
+  route.backend = "app";
+  const std::string hello = client_hello("raw.example.com");
+  client->sends(hello);
+  start();
+  wake();
+  EXPECT_EQ(phase(), "relay");
+  EXPECT_EQ(server->written, hello);
+  EXPECT_EQ(client->handshake_steps, 0);
+  EXPECT_TRUE(transport.received_by_tls.empty());
+}
+
+TEST_F(HandshakeTest, AnIdentityThatMayNotPassIsReset) {
+  listener().tls->client_auth.mode = config::ClientAuthMode::kRequired;
+  listener().tls->client_auth.ca = listener().tls->certificates.front().certificate;
+  client->sends(client_hello());
+  start();
+  turns.grant();
+  EXPECT_TRUE(client->reset);
+  EXPECT_TRUE(transport.dialled.empty());
+  EXPECT_END("client_not_allowed");
+}
+
+}  // namespace
+}  // namespace headgate::test

@@ -1,0 +1,295 @@
+#include "connection/fixture.h"
+
+namespace headgate::test {
+namespace {
+
+TEST_F(RelayTest, MovesBytesBothWaysAndFinishesWhenBothSidesHaveEnded) {
+  start_relay();
+  client->sends("question");
+  server->sends("answer");
+  wake();
+  EXPECT_EQ(server->written, "question");
+  EXPECT_EQ(client->written, "answer");
+  EXPECT_EQ(connection->facts().bytes_from_client, 8U);
+  EXPECT_EQ(connection->facts().bytes_to_client, 6U);
+  client->leaves();
+  server->leaves();
+  wake();
+  EXPECT_END("finished");
+}
+
+TEST_F(RelayTest, KeepsTheWayToTheClientOpenWhenTheClientHasEnded) {
+  start_relay();
+  client->sends("question");
+  client->leaves();
+  wake();
+  EXPECT_TRUE(server->ended);
+  EXPECT_FALSE(client->ended);
+  server->sends("late answer");
+  server->leaves();
+  wake();
+  EXPECT_EQ(client->written, "late answer");
+  EXPECT_TRUE(client->ended);
+  EXPECT_END("finished");
+}
+
+TEST_F(RelayTest, KeepsTheWayToTheBackendOpenWhenTheBackendHasEnded) {
+  start_relay();
+  server->sends("answer");
+  server->leaves();
+  wake();
+  EXPECT_EQ(client->written, "answer");
+  EXPECT_TRUE(client->ended);
+  EXPECT_FALSE(server->ended);
+  client->sends("late question");
+  client->leaves();
+  wake();
+  EXPECT_EQ(server->written, "late question");
+  EXPECT_END("finished");
+}
+
+TEST_F(RelayTest, TellsAnEndOnlyAfterAllBytesBeforeIt) {
+  client->flushes = {IoStatus::kWantWrite};
+  client->writes = {IoStatus::kWantWrite};
+  start_relay();
+  server->sends("answer");
+  server->leaves();
+  wake();
+  wake();
+  EXPECT_FALSE(client->ended);
+  wake();
+  EXPECT_EQ(client->written, "answer");
+  EXPECT_TRUE(client->ended);
+}
+
+TEST_F(RelayTest, DoesNotReadTheBackendWhileTheClientIsSlow) {
+  start_relay();
+  client->writes = {IoStatus::kWantWrite};
+  client->flushes = {IoStatus::kWantWrite};
+  server->comes({IoStatus::kDone, std::string(kMaxWriteBytes, 'a')});
+  server->sends("and more");
+  wake();
+  EXPECT_EQ(connection->waiting().client, Interest::kBoth);
+  EXPECT_EQ(connection->waiting().backend, Interest::kNone);
+  wake();
+  EXPECT_EQ(server->bytes_read, kMaxWriteBytes);
+  EXPECT_LE(client->most_kept_bytes, kMaxWriteBytes);
+  wake();
+  EXPECT_EQ(client->written.size(), kMaxWriteBytes + 8);
+  EXPECT_EQ(connection->waiting().backend, Interest::kRead);
+}
+
+TEST_F(RelayTest, DoesNotReadTheClientWhileTheBackendIsSlow) {
+  start_relay();
+  server->writes = {IoStatus::kWantWrite};
+  server->flushes = {IoStatus::kWantWrite};
+  client->comes({IoStatus::kDone, std::string(kMaxWriteBytes, 'a')});
+  client->sends("and more");
+  wake();
+  EXPECT_EQ(connection->waiting().client, Interest::kNone);
+  EXPECT_EQ(connection->waiting().backend, Interest::kBoth);
+  wake();
+  EXPECT_EQ(client->bytes_read, kMaxWriteBytes);
+  EXPECT_LE(server->most_kept_bytes, kMaxWriteBytes);
+  wake();
+  EXPECT_EQ(server->written.size(), kMaxWriteBytes + 8);
+}
+
+TEST_F(RelayTest, ASlowClientDoesNotStopTheOtherDirection) {
+  start_relay();
+  client->writes = {IoStatus::kWantWrite};
+  client->flushes = {IoStatus::kWantWrite, IoStatus::kWantWrite};
+  server->sends("answer");
+  wake();
+  client->sends("question");
+  wake();
+  EXPECT_EQ(server->written, "question");
+  EXPECT_EQ(client->written, "");
+}
+
+TEST_F(RelayTest, LetsOthersHaveTheirTurnAfterABoundedNumberOfBytes) {
+  start_relay();
+  constexpr std::size_t kTurnBytes = 256 * 1024;
+  client->buffered = true;
+  client->sends(std::string(3 * kTurnBytes, 'a'));
+  wake();
+  EXPECT_EQ(server->written.size(), kTurnBytes);
+  EXPECT_EQ(host.called_again, 1);
+  connection->resume();
+  connection->resume();
+  EXPECT_EQ(server->written.size(), 3 * kTurnBytes);
+}
+
+TEST_F(RelayTest, ABackendsResetReachesTheClientAsAReset) {
+  start_relay();
+  server->sends("half an ans");
+  server->breaks(FailureKind::kReset);
+  wake();
+  wake();
+  EXPECT_TRUE(client->reset);
+  EXPECT_FALSE(client->ended);
+  EXPECT_END("backend_reset");
+}
+
+TEST_F(RelayTest, AClientsResetReachesTheBackendAsAReset) {
+  start_relay();
+  client->breaks(FailureKind::kReset);
+  wake();
+  EXPECT_TRUE(server->reset);
+  EXPECT_FALSE(server->ended);
+  EXPECT_END("client_reset");
+}
+
+TEST_F(RelayTest, AResetFoundByWritingCountsLikeOneFoundByReading) {
+  start_relay();
+  client->failure.kind = FailureKind::kReset;
+  client->writes = {IoStatus::kFailed};
+  server->sends("answer");
+  wake();
+  EXPECT_TRUE(server->reset);
+  EXPECT_END("client_reset");
+}
+
+TEST_F(RelayTest, APeerThatTheKernelGaveUpOnCountsAsReset) {
+  start_relay();
+  server->breaks(FailureKind::kTimedOut);
+  wake();
+  EXPECT_TRUE(client->reset);
+  EXPECT_END("backend_reset");
+}
+
+TEST_F(RelayTest, ATruncatedResponseNeverLooksWhole) {
+  start_relay();
+  server->without_notice = true;
+  server->sends("half an ans");
+  server->leaves();
+  wake();
+  EXPECT_TRUE(client->reset);
+  EXPECT_FALSE(client->ended);
+  EXPECT_END("backend_truncated");
+}
+
+TEST_F(RelayTest, AClientThatEndsWithoutCloseNotifyStillGetsItsAnswer) {
+  start_relay();
+  client->without_notice = true;
+  client->leaves();
+  wake();
+  server->sends("answer");
+  server->leaves();
+  wake();
+  EXPECT_EQ(client->written, "answer");
+  EXPECT_END("client_truncated");
+}
+
+TEST_F(RelayTest, ARecordCutInTheMiddleEndsTheConnection) {
+  start_relay();
+  client->breaks(FailureKind::kTruncated);
+  wake();
+  EXPECT_TRUE(server->reset);
+  EXPECT_END("client_truncated");
+}
+
+TEST_F(RelayTest, NamesTheClientThatBreaksTls) {
+  start_relay();
+  client->breaks(FailureKind::kProtocol);
+  wake();
+  EXPECT_END("client_protocol_error");
+}
+
+TEST_F(RelayTest, NamesTheBackendThatSendsAFatalAlert) {
+  start_relay();
+  server->breaks(FailureKind::kPeerAlert);
+  wake();
+  EXPECT_END("backend_protocol_error");
+}
+
+TEST_F(RelayTest, AFaultOfTheSystemIsNobodysElse) {
+  start_relay();
+  server->breaks(FailureKind::kSystem);
+  wake();
+  EXPECT_END("internal");
+}
+
+TEST_F(RelayTest, EndsWhenNothingMovesForTheIdleTime) {
+  listener().timeouts.idle = 60s;
+  start_relay();
+  pass(59s);
+  EXPECT_FALSE(connection->is_buried());
+  client->sends("a byte");
+  wake();
+  pass(59s);
+  EXPECT_FALSE(connection->is_buried());
+  pass(1s);
+  EXPECT_END("idle_timeout");
+}
+
+TEST_F(RelayTest, EndsAHalfClosedConnectionSooner) {
+  listener().timeouts.half_close = 10s;
+  start_relay();
+  client->leaves();
+  wake();
+  pass(9s);
+  server->sends("still talking");
+  wake();
+  pass(9s);
+  EXPECT_FALSE(connection->is_buried());
+  pass(1s);
+  EXPECT_END("half_close_timeout");
+}
+
+TEST_F(RelayTest, EndsABusyConnectionWhenItsLifetimeIsOver) {
+  listener().timeouts.lifetime = 100s;
+  start_relay();
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_FALSE(connection->is_buried());
+    client->sends("busy");
+    wake();
+    pass(10s);
+  }
+  EXPECT_END("lifetime");
+}
+
+TEST_F(RelayTest, WaitsUntilTheEndCanBeSent) {
+  start_relay();
+  server->ends = {IoStatus::kWantWrite};
+  client->leaves();
+  wake();
+  EXPECT_FALSE(server->ended);
+  EXPECT_TRUE(includes(connection->waiting().backend, Interest::kWrite));
+  wake();
+  EXPECT_TRUE(server->ended);
+}
+
+TEST_F(RelayTest, FlushesHeldBackTicketsWhenNothingElseGoesToTheClient) {
+  start_relay();
+  client->holds_back = true;
+  connection->flush_held_back();
+  EXPECT_FALSE(client->holds_back);
+  EXPECT_EQ(phase(), "relay");
+}
+
+TEST_F(RelayTest, ADrainEndsItOnceOnly) {
+  start_relay();
+  connection->end(CloseReason::kDrained);
+  connection->end(CloseReason::kCut);
+  connection->resume();
+  EXPECT_END("drained");
+}
+
+TEST_F(RelayTest, LettingGoForAHandoverTouchesNeitherPeer) {
+  start_relay();
+  connection->let_go();
+  EXPECT_FALSE(client->ended || client->reset || server->ended || server->reset);
+  EXPECT_END("moved");
+}
+
+TEST_F(RelayTest, GivesItsServerBackWhenItEnds) {
+  start_relay();
+  const auto& active = metrics.server(0, "app", transport.dialled.front()).active;
+  EXPECT_EQ(active.value(), 1);
+  connection->end(CloseReason::kCut);
+  EXPECT_EQ(active.value(), 0);
+}
+
+}  // namespace
+}  // namespace headgate::test
