@@ -14,9 +14,10 @@
 #include "base/close_reason.h"
 #include "metrics/counter.h"
 
-/// The counters that one worker writes and the exporter reads. A worker gets its own objects from MetricsRegistry when
-/// it takes over a snapshot, and then counts without a lock or a shared cache line. Contract: every metric of the
-/// `headgate_` family is one of these members; metrics.h has the table of names, kinds, help and labels.
+/// The counters that one worker writes and the exporter reads. A worker gets its own objects from
+/// MetricsRegistry when it takes over a snapshot, and then counts without a lock or a shared cache line.
+/// Contract: every metric of the `headgate_` family is one of these members; metrics.h has the table of
+/// names, kinds, help and labels.
 namespace headgate {
 
 enum class Direction : std::uint8_t { kFromClient, kToClient };
@@ -26,7 +27,8 @@ enum class TicketEvent : std::uint8_t { kIssued, kResumed, kExpired, kUnknownKey
 enum class Layer : std::uint8_t { kHeadgate, kOpenssl, kKernel };
 /// Why a connection's records are protected where they are.
 enum class LayerReason : std::uint8_t { kDefault, kTls12, kConfigured, kBufferedInput, kUnsupportedCipher };
-/// What became of handing one direction's keys to the kernel: it took them, it said no, or it lacks what it needs.
+/// What became of handing one direction's keys to the kernel: it took them, it said no, or it lacks what it
+/// needs.
 enum class KtlsResult : std::uint8_t { kOn, kRefused, kUnsupported };
 
 inline constexpr std::size_t kDirectionCount = 2;
@@ -46,7 +48,8 @@ inline constexpr std::size_t kKtlsResultCount = 3;
 [[nodiscard]] std::string_view name(LayerReason reason);
 [[nodiscard]] std::string_view name(KtlsResult result);
 
-inline constexpr std::size_t kAlertValues = 256;  ///< RFC 8446, appendix B.2; index 255 stands for "no alert".
+inline constexpr std::size_t kAlertValues =
+    256;  ///< RFC 8446, appendix B.2; index 255 stands for "no alert".
 
 /// One negotiated combination, counted by name. The vocabulary is OpenSSL's, so it is bounded.
 struct Negotiated {
@@ -72,13 +75,15 @@ struct ListenerMetrics {
   Counter active;  // a gauge
   std::array<Counter, kCloseReasonCount> closed;
   ConnectionHistogram connection_duration;
-  std::array<Counter, kDirectionCount> bytes;                             // by Direction; plaintext
-  std::array<std::array<Counter, 2>, kHandshakeResultCount> handshakes;   // by HandshakeResult, resumed
-  std::array<std::array<Counter, kAlertValues>, kHandshakeFailureCount> handshake_failures;  // by reason, alert
-  std::array<std::array<DurationHistogram, 2>, kHandshakePhaseCount> handshake_duration;  // by HandshakePhase, resumed
+  std::array<Counter, kDirectionCount> bytes;                            // by Direction; plaintext
+  std::array<std::array<Counter, 2>, kHandshakeResultCount> handshakes;  // by HandshakeResult, resumed
+  std::array<std::array<Counter, kAlertValues>, kHandshakeFailureCount>
+      handshake_failures;  // by reason, alert
+  std::array<std::array<DurationHistogram, 2>, kHandshakePhaseCount>
+      handshake_duration;  // by HandshakePhase, resumed
   NegotiatedCounters negotiated;
-  std::array<Counter, kTicketEventCount> tickets;                         // by TicketEvent
-  Counter expired_staples;  // OCSP responses that had expired and were not served
+  std::array<Counter, kTicketEventCount> tickets;  // by TicketEvent
+  Counter expired_staples;                         // OCSP responses that had expired and were not served
   std::array<std::array<Counter, kLayerReasonCount>, kLayerCount> record_layer;  // by Layer, LayerReason
   std::array<std::array<Counter, kKtlsResultCount>, kDirectionCount> ktls;       // by Direction, KtlsResult
   Counter ocsp_staples_expired;  // handshakes that went without their staple because it had expired
@@ -104,22 +109,33 @@ struct LoopMetrics {
   Counter handshakes_in_progress;  // a gauge
   Counter handshakes_queued;       // a gauge
   DurationHistogram loop_lag;
-  Counter busy_us;                 // time the loop spent working
-  Counter turn_started_us;         // monotonic clock at the last turn: a loop that hangs stops moving it
-  Counter accept_pauses;           // accepting paused because descriptors ran out
+  Counter busy_us;          // time the loop spent working
+  Counter turn_started_us;  // monotonic clock at the last turn: a loop that hangs stops moving it
+  Counter accept_pauses;    // accepting paused because descriptors ran out
 };
 
-/// Hands out each worker's counters and lets the exporter walk over them. What was handed out lives as long as the
-/// registry, through every reload, so counters never fall. Any thread.
+/// Hands out each worker's counters and lets the exporter walk over them. What was handed out lives as long
+/// as the registry, through every reload, so counters never fall. Any thread.
 class MetricsRegistry {
  public:
   [[nodiscard]] ListenerMetrics& listener(int worker, const std::string& listener);
   [[nodiscard]] ServerMetrics& server(int worker, const std::string& backend, const std::string& server);
   [[nodiscard]] LoopMetrics& loop(int worker);
 
-  struct ListenerEntry { int worker; std::string listener; const ListenerMetrics* metrics; };
-  struct ServerEntry { int worker; std::string backend, server; const ServerMetrics* metrics; };
-  struct LoopEntry { int worker; const LoopMetrics* metrics; };
+  struct ListenerEntry {
+    int worker;
+    std::string listener;
+    const ListenerMetrics* metrics;
+  };
+  struct ServerEntry {
+    int worker;
+    std::string backend, server;
+    const ServerMetrics* metrics;
+  };
+  struct LoopEntry {
+    int worker;
+    const LoopMetrics* metrics;
+  };
   [[nodiscard]] std::vector<ListenerEntry> listeners() const;
   [[nodiscard]] std::vector<ServerEntry> servers() const;
   [[nodiscard]] std::vector<LoopEntry> loops() const;

@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include <openssl/crypto.h>
 #include <openssl/conf.h>
+#include <openssl/crypto.h>
 #include <openssl/provider.h>
 
 #include "tls/openssl_error.h"
@@ -42,6 +42,8 @@ Result<std::unique_ptr<LibraryContext>> LibraryContext::make() {
   return made;
 }
 
-std::string LibraryContext::version() { return OpenSSL_version(OPENSSL_VERSION); }
+std::string LibraryContext::version() {
+  return OpenSSL_version(OPENSSL_VERSION);
+}
 
 }  // namespace headgate

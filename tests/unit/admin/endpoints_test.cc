@@ -47,8 +47,8 @@ TEST_F(Endpoints, ShowTheStatus) {
   process.drain.active = true;
   process.certificates = std::make_shared<const std::vector<CertificateReport>>(
       1, CertificateReport{.file = "a.pem",
-                          .names = {"a.example"},
-                          .not_after = std::chrono::system_clock::now() + std::chrono::hours(36)});
+                           .names = {"a.example"},
+                           .not_after = std::chrono::system_clock::now() + std::chrono::hours(36)});
   source.report.listeners["web"].active = 3;
   source.report.servers[{"app", "127.0.0.1:1"}].connect_failures = 7;
   source.report.workers.push_back({.worker = 0, .handshakes_queued = 2});
