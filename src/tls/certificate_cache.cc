@@ -9,7 +9,9 @@ Result<const CertificateMaterial*> CertificateCache::material(const StoredCertif
     entries_.splice(entries_.begin(), entries_, found->second);
     return &found->second->material;
   }
-  auto made = materialise(certificate, library_.get());
+  const auto above = chain(certificate.chain());
+  if (!above) return tl::unexpected(above.error());
+  auto made = materialise(certificate, *above, library_.get());
   if (!made) return tl::unexpected(made.error());
   if (entries_.size() == capacity_) {
     by_certificate_.erase(entries_.back().of);
@@ -18,6 +20,14 @@ Result<const CertificateMaterial*> CertificateCache::material(const StoredCertif
   entries_.push_front({&certificate, std::move(*made)});
   by_certificate_[&certificate] = entries_.begin();
   return &entries_.front().material;
+}
+
+Result<STACK_OF(X509) *> CertificateCache::chain(const CertificateChain& wanted) {
+  if (const auto found = chains_.find(&wanted); found != chains_.end()) return found->second.get();
+  auto parsed = materialise(wanted, library_.get());
+  if (!parsed) return tl::unexpected(parsed.error());
+  if (chains_.size() == kMaterialisedChains) chains_.clear();
+  return (chains_[&wanted] = std::move(*parsed)).get();
 }
 
 Result<void> CertificateCache::apply(SSL* ssl, const StoredCertificate& certificate) {

@@ -14,6 +14,8 @@ namespace headgate {
 
 /// How many certificates a worker keeps as OpenSSL objects; each is about 10 KiB.
 inline constexpr std::size_t kMaterialisedCertificates = 512;
+/// How many different chains of intermediates it keeps likewise. Few CAs issue for one listener.
+inline constexpr std::size_t kMaterialisedChains = 64;
 
 /// A worker's OpenSSL objects of the certificates it served last, made at the first handshake that asks for
 /// one.
@@ -39,11 +41,13 @@ class CertificateCache {
     CertificateMaterial material;
   };
   [[nodiscard]] Result<const CertificateMaterial*> material(const StoredCertificate& certificate);
+  [[nodiscard]] Result<STACK_OF(X509) *> chain(const CertificateChain& wanted);
 
   const LibraryContext& library_;
   std::size_t capacity_;
   std::list<Entry> entries_;  // the one used last comes first
   std::unordered_map<const StoredCertificate*, std::list<Entry>::iterator> by_certificate_;
+  std::unordered_map<const CertificateChain*, CertificatesPtr> chains_;  // parsed once for all leaves below
 };
 
 }  // namespace headgate

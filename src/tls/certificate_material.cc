@@ -52,24 +52,34 @@ Result<PkeyPtr> parse_private_key(std::span<const std::byte> der, KeyType type, 
   return key;
 }
 
-Result<CertificateMaterial> materialise(const StoredCertificate& certificate, OSSL_LIB_CTX* library) {
-  CertificateMaterial material;
-  auto leaf = parse_certificate(certificate.leaf_der(), library);
-  if (!leaf) return tl::unexpected(leaf.error());
-  auto key = parse_private_key(certificate.key_der(), certificate.key_type(), library);
-  if (!key) return tl::unexpected(key.error());
-  material.leaf = std::move(*leaf);
-  material.key = std::move(*key);
-  material.chain.reset(sk_X509_new_null());
-  for (const auto& der : certificate.chain().der) {
+Result<CertificatesPtr> materialise(const CertificateChain& chain, OSSL_LIB_CTX* library) {
+  CertificatesPtr parsed(sk_X509_new_null());
+  for (const auto& der : chain.der) {
     auto intermediate = parse_certificate(der, library);
     if (!intermediate) return tl::unexpected(intermediate.error());
-    if (sk_X509_push(material.chain.get(), intermediate->get()) == 0) {
+    if (sk_X509_push(parsed.get(), intermediate->get()) == 0) {
       return fail_openssl(ErrorKind::kSystem, "keeping a certificate chain");
     }
     static_cast<void>(intermediate->release());  // the stack owns it now
   }
-  return material;
+  return parsed;
+}
+
+Result<CertificateMaterial> materialise(const StoredCertificate& certificate, STACK_OF(X509) * chain,
+                                        OSSL_LIB_CTX* library) {
+  auto leaf = parse_certificate(certificate.leaf_der(), library);
+  if (!leaf) return tl::unexpected(leaf.error());
+  auto key = parse_private_key(certificate.key_der(), certificate.key_type(), library);
+  if (!key) return tl::unexpected(key.error());
+  CertificatesPtr shared(X509_chain_up_ref(chain));
+  if (shared == nullptr) return fail_openssl(ErrorKind::kSystem, "keeping a certificate chain");
+  return CertificateMaterial{std::move(*leaf), std::move(*key), std::move(shared)};
+}
+
+Result<CertificateMaterial> materialise(const StoredCertificate& certificate, OSSL_LIB_CTX* library) {
+  const auto chain = materialise(certificate.chain(), library);
+  if (!chain) return tl::unexpected(chain.error());
+  return materialise(certificate, chain->get(), library);
 }
 
 }  // namespace headgate

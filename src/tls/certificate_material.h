@@ -18,6 +18,12 @@ struct CertificateMaterial {
 [[nodiscard]] Result<CertificateMaterial> materialise(const StoredCertificate& certificate,
                                                       OSSL_LIB_CTX* library);
 
+/// The intermediates alone, for many leaves.
+[[nodiscard]] Result<CertificatesPtr> materialise(const CertificateChain& chain, OSSL_LIB_CTX* library);
+/// A certificate whose intermediates have been parsed before; `chain` is shared with the result.
+[[nodiscard]] Result<CertificateMaterial> materialise(const StoredCertificate& certificate,
+                                                      STACK_OF(X509) * chain, OSSL_LIB_CTX* library);
+
 /// One certificate or one private key from DER, likewise.
 [[nodiscard]] Result<X509Ptr> parse_certificate(std::span<const std::byte> der, OSSL_LIB_CTX* library);
 [[nodiscard]] Result<PkeyPtr> parse_private_key(std::span<const std::byte> der, KeyType type,
