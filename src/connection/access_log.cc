@@ -47,11 +47,11 @@ void write_access_line(Services& services, const ListenerState& listener, const 
     listener.metrics->log_lines_dropped.add();
     return;
   }
-  const std::string client = facts.client.address().text();
+  const std::string source = facts.client.address().text();
   Fields fields;
   fields.number("id", static_cast<std::int64_t>(facts.id));
   fields.text("listener", name_of_listener);
-  fields.text("client", client);
+  fields.text("source", source);
   fields.text("reason", how.name);
   fields.text("side", name(how.side));
   fields.text("phase", phase);

@@ -150,6 +150,8 @@ void Connection::finish(CloseReason reason) {
   backend_watcher_.attach(-1);
   count_end(reason);
   log_end(reason);
+  // Whatever went wrong there, the client must not take this for the backend's own end.
+  if (row(reason).side == Side::kBackend && sides_.client) sides_.client->reset_on_close();
   phase_.emplace<Shutdown>(Shutdown{reason});  // frees what the phase held: its place in a queue, its server
   services_.host.bury(*this);
 }

@@ -1,5 +1,6 @@
 #include "supervisor/snapshot_report.h"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <functional>
@@ -150,9 +151,17 @@ std::string openssl_version() {
 
 std::vector<std::string> writable_directories(const config::Config& config) {
   std::vector<std::string> directories;
+  const auto add_directory_of = [&](const std::string& file) {
+    directories.push_back(std::filesystem::path(file).parent_path().string());
+  };
+  const auto add_directory_of_socket = [&](const Address& address) {
+    const std::string text = address.text();
+    if (address.is_unix()) add_directory_of(text.substr(text.find(':') + 1));
+  };
+  if (config.admin) add_directory_of_socket(*config.admin);
   for (const auto& listener : config.listeners) {
-    if (!listener.tls || listener.tls->keylog_file.empty()) continue;
-    directories.push_back(std::filesystem::path(listener.tls->keylog_file).parent_path().string());
+    std::ranges::for_each(listener.bind, add_directory_of_socket);
+    if (listener.tls && !listener.tls->keylog_file.empty()) add_directory_of(listener.tls->keylog_file);
   }
   return directories;
 }

@@ -95,6 +95,7 @@ void Worker::run() {
   turn_began_ = Clock::now();
   log_summaries();
   loop_.run();
+  log_left_out(TimePoint::max());
   empty_morgue();
 }
 
@@ -231,10 +232,14 @@ void Worker::limiter_due(void* self) {
 }
 
 void Worker::log_summaries() {
-  for (const auto& summary : limiter_.take_summaries(Clock::now())) {
+  log_left_out(Clock::now());
+  limiter_timer_.set(Clock::now() + kSummaryInterval);
+}
+
+void Worker::log_left_out(TimePoint until) {
+  for (const auto& summary : limiter_.take_summaries(until)) {
     log_.warn(summary.text(), {{"listener", summary.listener}, {"reason", summary.reason}});
   }
-  limiter_timer_.set(Clock::now() + kSummaryInterval);
 }
 
 // All that was ready has been served: now the handshakes get their slice, then the loop sleeps if nothing is

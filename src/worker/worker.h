@@ -113,6 +113,7 @@ class Worker final : public Host, private SlowLane {
   void out_of_descriptors(const std::string& listener, bool refused);
   void flush_held_back();
   void log_summaries();
+  void log_left_out(TimePoint until);
   void empty_morgue();
   void call_those_with_work();
   void account_for_turn(TimePoint now);
