@@ -1,0 +1,132 @@
+"""Client certificates: who may pass, and how the refusal is named."""
+
+import pytest
+
+from harness.authority import DAY, Authority
+from harness.config import proxy
+from harness.tls_client import TLS12, TLS13, connect, handshake_alert
+
+VERSIONS = pytest.mark.parametrize("version", [TLS12, TLS13], ids=["tls12", "tls13"])
+
+
+@pytest.fixture
+def guarded(start, backend, certificate, authority):
+    """Starts Headgate with client_auth; keys given replace or add to `mode: required` and the authority."""
+
+    def start_guarded(**client_auth):
+        client_auth = {"mode": "required", "ca": str(authority.file), **client_auth}
+        return start(proxy(backend().address, certificate, tls={"client_auth": client_auth}))
+
+    return start_guarded
+
+
+def passes(headgate, pair, **options):
+    with connect(headgate.port(), certificate=pair, **options) as client:
+        client.exchange(b"let in")
+
+
+def refused(headgate, pair, reason, **options):
+    """The alert with which `pair` is refused; the operator sees `reason`."""
+    alert = handshake_alert(headgate.port(), certificate=pair, **options)
+    headgate.wait_metric("headgate_handshake_failures_total", 1, reason=reason)
+    return alert
+
+
+@VERSIONS
+def test_a_client_with_a_good_certificate_passes(guarded, authority, version):
+    passes(guarded(), authority.issue(client=True), version=version)
+
+
+@VERSIONS
+def test_a_client_without_a_certificate_is_refused_where_one_is_required(guarded, version):
+    alert = refused(guarded(), None, "client_certificate_missing", version=version)
+    assert "certificate required" in alert or "handshake failure" in alert
+
+
+@VERSIONS
+def test_a_client_without_a_certificate_passes_where_it_is_optional(guarded, version):
+    passes(guarded(mode="optional"), None, version=version)
+
+
+def test_a_bad_certificate_is_refused_even_where_it_is_optional(guarded, tmp_path):
+    stranger = Authority(tmp_path / "other", "Another CA").issue(client=True)
+    refused(guarded(mode="optional"), stranger, "client_certificate_untrusted")
+
+
+@VERSIONS
+def test_a_certificate_of_another_authority_is_refused(guarded, tmp_path, version):
+    stranger = Authority(tmp_path / "other", "Another CA").issue(client=True)
+    assert "unknown ca" in refused(guarded(), stranger, "client_certificate_untrusted", version=version)
+
+
+@VERSIONS
+def test_an_expired_certificate_is_refused(guarded, authority, version):
+    old = authority.issue(client=True, not_before=-10 * DAY, not_after=-DAY)
+    assert "expired" in refused(guarded(), old, "client_certificate_expired", version=version)
+
+
+def test_a_servers_certificate_is_no_clients(guarded, authority):
+    server = authority.issue("app.test")
+    alert = handshake_alert(guarded().port(), certificate=server)
+    assert "certificate" in alert or "unsupported" in alert
+
+
+def test_a_chain_over_an_intermediate_passes(guarded, authority):
+    passes(guarded(), authority.intermediate().issue(client=True))
+
+
+@VERSIONS
+def test_a_revoked_certificate_is_refused(guarded, authority, version):
+    revoked, good = authority.issue(client=True), authority.issue(client=True)
+    headgate = guarded(crl=str(authority.revocation_list(revoked, file=f"{revoked.certificate.stem}.crl")))
+    assert "revoked" in refused(headgate, revoked, "client_certificate_revoked", version=version)
+    passes(headgate, good, version=version)
+
+
+ALLOWED = [
+    ("spiffe", "spiffe://prod/ns/web/*", {"uris": ["spiffe://prod/ns/web/front"]}, {"uris": ["spiffe://prod/ns/db/x"]}),
+    ("uri", "https://id.test/*", {"uris": ["https://id.test/7"]}, {"uris": ["https://other.test/7"]}),
+    ("dns", "*.clients.test", {"dns": "a.clients.test"}, {"dns": "a.b.clients.test"}),
+    ("common_name", "alice", {"common_name": "alice"}, {"common_name": "mallory"}),
+    ("organizational_unit", "ops", {"unit": "ops"}, {"unit": "sales"}),
+]
+
+
+def issue(authority, dns=None, **options):
+    return authority.issue(*([dns] if dns else []), client=True, **options)
+
+
+@pytest.mark.parametrize("key, pattern, allowed, other", ALLOWED, ids=[row[0] for row in ALLOWED])
+@VERSIONS
+def test_only_a_peer_of_the_allow_list_passes(guarded, authority, key, pattern, allowed, other, version):
+    headgate = guarded(allow={key: [pattern]})
+    passes(headgate, issue(authority, **allowed), version=version)
+    refused(headgate, issue(authority, **other), "client_certificate_not_allowed", version=version)
+
+
+def test_only_a_certificate_of_an_allowed_fingerprint_passes(guarded, authority):
+    ours, other = authority.issue(client=True), authority.issue(client=True)
+    headgate = guarded(allow={"fingerprint": [ours.fingerprint]})
+    passes(headgate, ours)
+    refused(headgate, other, "client_certificate_not_allowed")
+
+
+def test_any_one_match_of_the_allow_list_is_enough(guarded, authority):
+    headgate = guarded(allow={"common_name": ["alice"], "spiffe": ["spiffe://prod/*"]})
+    passes(headgate, authority.issue(client=True, common_name="alice"))
+    passes(headgate, authority.issue(client=True, uris=["spiffe://prod/bob"]))
+
+
+def test_a_glob_never_crosses_the_trust_domain(guarded, authority):
+    headgate = guarded(allow={"spiffe": ["spiffe://prod*/ns/web"]})
+    refused(
+        headgate, authority.issue(client=True, uris=["spiffe://prod.evil/x/ns/web"]), "client_certificate_not_allowed"
+    )
+
+
+def test_a_refused_client_does_not_reach_the_backend(start, backend, certificate, authority):
+    one = backend()
+    client_auth = {"mode": "required", "ca": str(authority.file), "allow": {"common_name": ["alice"]}}
+    headgate = start(proxy(one.address, certificate, tls={"client_auth": client_auth}))
+    handshake_alert(headgate.port(), certificate=authority.issue(client=True, common_name="mallory"))
+    assert one.accepted == 0

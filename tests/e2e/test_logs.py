@@ -1,0 +1,121 @@
+"""The log: one line when a connection ends, in text or JSON, and never a flood."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+
+from harness.config import proxy
+from harness.headgate import Headgate
+from harness.kernel import listening_ports
+from harness.tls_client import connect, raw_socket, read_to_end
+from harness.tools import headgate_binary
+from harness.waiting import wait_until
+
+
+def end_in_order(headgate, **options):
+    with connect(headgate.port(), **options) as client:
+        client.exchange(b"12345")
+        client.end_writing()
+        client.recv_to_end()
+    headgate.wait_metric("headgate_connections_active", 0)
+
+
+def garbage(headgate, count=1):
+    for _ in range(count):
+        with raw_socket(headgate.port()) as client:
+            client.sendall(b"\xff" * 100)
+            read_to_end(client)
+
+
+def with_log(**log):
+    return {"log": {"level": "info", "format": "json", **log}}
+
+
+def test_the_end_of_a_connection_is_one_line_with_what_it_was(start, backend, certificate):
+    headgate = start(proxy(backend().address, certificate, **with_log(access="all")))
+    end_in_order(headgate)
+    (line,) = headgate.wait_log(reason="finished")
+    assert line["listener"] == "web"
+    assert line["sni"] == "app.test"
+    assert line["version"] == "TLSv1.3"
+    assert line["group"]
+    assert line["source"].startswith("127.0.0.1")
+    assert line["time"] and line["level"] == "info"
+    assert 5 in line.values()  # bytes each way
+
+
+def test_only_failures_are_logged_by_default(start, backend, certificate):
+    headgate = start(proxy(backend().address, certificate, **with_log()))
+    end_in_order(headgate)
+    garbage(headgate)
+    headgate.wait_log(reason="not_tls")
+    assert not headgate.log_with(reason="finished")
+
+
+def test_access_off_logs_no_end(start, backend, certificate):
+    headgate = start(proxy(backend().address, certificate, **with_log(access="off")))
+    garbage(headgate)
+    end_in_order(headgate)
+    assert not headgate.log_with(reason="not_tls") and not headgate.log_with(reason="finished")
+
+
+def test_a_storm_of_failures_is_a_few_lines_and_a_count(start, backend, certificate):
+    headgate = start(proxy(backend().address, certificate, workers=1, **with_log()))
+    garbage(headgate, 200)
+    headgate.wait_metric("headgate_handshake_failures_total", 200, reason="not_tls")
+    assert 0 < len(headgate.log_with(reason="not_tls")) < 50
+    headgate.stop()
+    assert re.search(r"\b1[5-9]\d\b", headgate.output), "the number of lines left out is said"
+
+
+def test_text_lines_have_time_level_and_fields(start, backend, certificate, tmp_path):
+    config = proxy(backend().address, certificate, log={"format": "text", "access": "all"})
+    headgate = Headgate(tmp_path, config)
+    try:
+        with headgate._changed:
+            headgate._changed.wait_for(lambda: any("admin listening" in line for line in headgate._lines), 30)
+        lines = [line for line in headgate.output.splitlines() if " listening" in line]
+        assert lines
+        for line in lines:
+            assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info +(admin )?listening .*address=", line), line
+    finally:
+        headgate.stop()
+
+
+@pytest.mark.parametrize("name", ["new\nline.test", 'quo"te.test', "\x1b[31m.test"], ids=["newline", "quote", "escape"])
+def test_what_a_client_sends_cannot_forge_a_line(start, backend, certificate, name):
+    headgate = start(proxy(backend().address, certificate, **with_log(access="all")))
+    try:
+        end_in_order(headgate, sni=name)
+    except Exception:  # noqa: BLE001  refusing such a name is right too
+        pass
+    headgate.stop()
+    assert "\x1b" not in headgate.output
+    assert all(line.startswith("{") for line in headgate.output.splitlines() if line)
+
+
+def test_a_reader_of_the_log_that_does_not_read_holds_nobody_up(backend, certificate, tmp_path):
+    config = proxy(backend().address, certificate, log={"level": "debug", "format": "json", "access": "all"})
+    config["admin"]["bind"] = "off"
+    file = tmp_path / "headgate.yaml"
+    file.write_text(json.dumps(config))
+    reading, writing = os.pipe()
+    child = subprocess.Popen([headgate_binary(), "run", "--config", str(file)], stderr=writing)
+    os.close(writing)
+    try:
+        ports = wait_until(lambda: listening_ports(child.pid), "it listens")
+        for _ in range(1500):
+            with raw_socket(ports[0]) as client:
+                client.sendall(b"\xff" * 300)
+        with connect(ports[0]) as client:
+            client.exchange(b"not held up")
+        child.send_signal(signal.SIGINT)
+        assert child.wait(30) == 0
+    finally:
+        os.close(reading)
+        child.kill()
+        child.wait()

@@ -1,0 +1,171 @@
+"""TLS to the backend: from a plaintext listener, or again after a TLS one."""
+
+import socket
+import ssl
+
+import pytest
+
+from harness.authority import Authority
+from harness.backends import Backend, echo
+from harness.config import plain_proxy, proxy
+from harness.tls_client import connect, raw_socket, read_to_end
+
+
+@pytest.fixture
+def tls_backend(backend):
+    """Starts a backend that speaks TLS with the given certificate; `seen` notes what each client asked for."""
+
+    def start_one(pair, serve=echo, client_ca=None, alpn=None, seen=None):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(str(pair.certificate), str(pair.key))
+        if client_ca:
+            context.load_verify_locations(str(client_ca))
+            context.verify_mode = ssl.CERT_REQUIRED
+        if alpn:
+            context.set_alpn_protocols(alpn)
+        names = []
+
+        def note_name(_, name, __):
+            names.append(name)
+
+        context.sni_callback = note_name
+
+        def wrap(connection):
+            wrapped = context.wrap_socket(connection, server_side=True, suppress_ragged_eofs=False)
+            if seen is not None:
+                seen.append({"sni": names[-1], "alpn": wrapped.selected_alpn_protocol(), "peer": wrapped.getpeercert()})
+            return wrapped
+
+        return backend(serve, wrap=wrap)
+
+    return start_one
+
+
+def test_a_plaintext_client_reaches_a_tls_backend(start, tls_backend, certificate, authority):
+    one = tls_backend(certificate)
+    headgate = start(plain_proxy(f"localhost:{one.port}", app={"tls": {"ca": str(authority.file)}}))
+    with raw_socket(headgate.port()) as client:
+        client.sendall(b"wrapped on the way")
+        assert client.recv(100) == b"wrapped on the way"
+
+
+def test_a_tls_client_reaches_a_tls_backend(start, tls_backend, certificate, authority):
+    one = tls_backend(certificate)
+    headgate = start(proxy(f"localhost:{one.port}", certificate, app={"tls": {"ca": str(authority.file)}}))
+    with connect(headgate.port()) as client:
+        client.exchange(b"unwrapped and wrapped again" * 1000)
+
+
+def test_the_host_of_the_server_is_asked_for_and_verified(start, tls_backend, certificate, authority):
+    seen = []
+    one = tls_backend(certificate, seen=seen)
+    headgate = start(plain_proxy(f"localhost:{one.port}", app={"tls": {"ca": str(authority.file)}}))
+    with raw_socket(headgate.port()) as client:
+        client.sendall(b"x")
+        client.recv(1)
+    assert seen[0]["sni"] == "localhost"
+
+
+def test_a_configured_server_name_is_asked_for_and_verified(start, tls_backend, certificate, authority):
+    seen = []
+    one = tls_backend(certificate, seen=seen)
+    tls = {"ca": str(authority.file), "server_name": "app.test"}
+    headgate = start(plain_proxy(one.address, app={"tls": tls}))
+    with raw_socket(headgate.port()) as client:
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"
+    assert seen[0]["sni"] == "app.test"
+
+
+def test_the_clients_own_name_may_be_passed_on(start, tls_backend, certificate, authority):
+    seen = []
+    one = tls_backend(certificate, seen=seen)
+    tls = {"ca": str(authority.file), "server_name": "$sni"}
+    headgate = start(proxy(one.address, certificate, app={"tls": tls}))
+    with connect(headgate.port(), sni="app.test") as client:
+        client.exchange(b"x")
+    assert seen[0]["sni"] == "app.test"
+
+
+def refused(headgate):
+    """Whether a plaintext client gets nothing, and the reason is the backend's handshake."""
+    with raw_socket(headgate.port()) as client:
+        assert read_to_end(client) == b""
+    headgate.wait_metric("headgate_connections_closed_total", reason="backend_handshake_failed", side="backend")
+
+
+def test_a_backend_of_another_authority_is_refused(start, tls_backend, certificate, tmp_path):
+    other = Authority(tmp_path / "other", "Another CA")
+    one = tls_backend(certificate)
+    refused(start(plain_proxy(f"localhost:{one.port}", app={"tls": {"ca": str(other.file)}})))
+
+
+def test_a_backend_of_another_name_is_refused(start, tls_backend, certificate, authority):
+    one = tls_backend(certificate)
+    tls = {"ca": str(authority.file), "server_name": "other.test"}
+    refused(start(plain_proxy(one.address, app={"tls": tls})))
+
+
+def test_the_systems_authorities_do_not_vouch_for_a_private_one(start, tls_backend, certificate):
+    one = tls_backend(certificate)
+    refused(start(plain_proxy(f"localhost:{one.port}", app={"tls": {}})))
+
+
+def test_verification_off_reaches_any_backend_and_is_warned_about(start, tls_backend, certificate):
+    one = tls_backend(certificate)
+    headgate = start(plain_proxy(one.address, app={"tls": {"verify": "off"}}))
+    with raw_socket(headgate.port()) as client:
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"
+    assert [line for line in headgate.log if "verif" in line["message"] and line["level"] == "warn"]
+
+
+def test_a_client_certificate_is_shown_to_the_backend(start, tls_backend, certificate, authority):
+    seen = []
+    ours = authority.issue(client=True, common_name="headgate")
+    one = tls_backend(certificate, client_ca=authority.file, seen=seen)
+    tls = {"ca": str(authority.file), "certificate": str(ours.certificate), "private_key": str(ours.key)}
+    headgate = start(plain_proxy(f"localhost:{one.port}", app={"tls": tls}))
+    with raw_socket(headgate.port()) as client:
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"
+    assert ((("commonName", "headgate"),),) == seen[0]["peer"]["subject"]
+
+
+def test_the_clients_application_protocol_may_be_passed_on(start, tls_backend, certificate, authority):
+    seen = []
+    one = tls_backend(certificate, alpn=["h2", "http/1.1"], seen=seen)
+    tls = {"ca": str(authority.file), "alpn": ["$alpn"]}
+    headgate = start(
+        proxy(f"localhost:{one.port}", certificate, tls={"alpn": ["h2", "http/1.1"]}, app={"tls": tls})
+    )
+    with connect(headgate.port(), alpn=["http/1.1"]) as client:
+        client.exchange(b"x")
+    assert seen[0]["alpn"] == "http/1.1"
+
+
+def test_a_tls_backend_that_ends_without_close_notify_resets_the_client(start, tls_backend, certificate, authority):
+    def cut(connection):
+        connection.recv(1)
+        connection.sendall(b"half of it")
+        connection.detach_and_close()
+
+    def cut_transport(connection):
+        connection.recv(1)
+        connection.sendall(b"half of it")
+        socket.socket(fileno=connection.detach()).close()
+
+    del cut
+    one = tls_backend(certificate, serve=cut_transport)
+    headgate = start(plain_proxy(f"localhost:{one.port}", app={"tls": {"ca": str(authority.file)}}))
+    with raw_socket(headgate.port()) as client:
+        client.sendall(b"x")
+        with pytest.raises(ConnectionResetError):
+            while client.recv(100):
+                pass
+    headgate.wait_metric("headgate_connections_closed_total", reason="backend_truncated")
+
+
+def test_a_plaintext_backend_where_tls_is_expected_is_a_failed_backend_handshake(start, authority):
+    with Backend(echo) as plain:
+        refused(start(plain_proxy(f"localhost:{plain.port}", app={"tls": {"ca": str(authority.file)}})))

@@ -1,0 +1,154 @@
+"""Session resumption: when it happens, across instances, and when it must not."""
+
+import json
+import ssl
+import time
+
+import pytest
+
+from harness.config import proxy
+from harness.tls_client import python_context, python_tls
+from harness.tools import headgate_binary, run
+
+VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["tls12", "tls13"])
+
+
+def visit(port, context, session=None, sni="app.test"):
+    """(whether it resumed, the session to come back with)."""
+    with python_tls(port, context=context, session=session, sni=sni) as client:
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"
+        return client.session_reused, client.session
+
+
+@VERSIONS
+def test_a_client_that_comes_back_resumes(start, backend, certificate, record_layer, version):
+    headgate = start(proxy(backend().address, certificate, tls={"record_layer": record_layer}))
+    context = python_context(version=version)
+    resumed, session = visit(headgate.port(), context)
+    assert not resumed
+    for _ in range(3):
+        resumed, session = visit(headgate.port(), context, session)
+        assert resumed
+
+
+@VERSIONS
+def test_tickets_off_means_no_resumption_at_all(start, backend, certificate, version):
+    headgate = start(proxy(backend().address, certificate, tls={"resumption": {"tickets": "off"}}))
+    context = python_context(version=version)
+    _, session = visit(headgate.port(), context)
+    if session is not None:
+        resumed, _ = visit(headgate.port(), context, session)
+        assert not resumed
+    assert headgate.metric("headgate_sessions_tickets_total", event="issued") == 0
+
+
+@pytest.fixture
+def secret(tmp_path):
+    """A fleet secret as the command makes it."""
+    told = run(headgate_binary(), "ticket-key", "new")
+    assert told.returncode == 0 and told.stdout.strip()
+    file = tmp_path / "fleet.secret"
+    file.write_text(told.stdout)
+    file.chmod(0o600)
+    return file
+
+
+@VERSIONS
+def test_two_instances_with_one_secret_resume_each_others_sessions(start, backend, certificate, secret, version):
+    tls = {"resumption": {"secret_file": str(secret)}}
+    one, two = (start(proxy(backend().address, certificate, tls=tls)) for _ in range(2))
+    context = python_context(version=version)
+    _, session = visit(one.port(), context)
+    resumed, session = visit(two.port(), context, session)
+    assert resumed
+    resumed, _ = visit(one.port(), context, session)
+    assert resumed
+
+
+@VERSIONS
+def test_two_instances_without_a_secret_do_not_resume_each_others_sessions(start, backend, certificate, version):
+    one, two = (start(proxy(backend().address, certificate)) for _ in range(2))
+    context = python_context(version=version)
+    _, session = visit(one.port(), context)
+    resumed, _ = visit(two.port(), context, session)
+    assert not resumed
+    two.wait_metric("headgate_sessions_tickets_total", 1, event="unknown_key")
+
+
+def test_two_keys_made_are_not_the_same():
+    assert run(headgate_binary(), "ticket-key", "new").stdout != run(headgate_binary(), "ticket-key", "new").stdout
+
+
+def test_a_secret_that_others_may_read_is_a_fault(certificate, secret, tmp_path):
+    secret.chmod(0o644)
+    config = proxy("127.0.0.1:9", certificate, tls={"resumption": {"secret_file": str(secret)}})
+    file = tmp_path / "headgate.yaml"
+    file.write_text(json.dumps(config))
+    told = run(headgate_binary(), "check", "--config", file)
+    assert told.returncode == 1 and str(secret) in told.stdout + told.stderr
+
+
+@VERSIONS
+def test_a_session_survives_the_rotation_of_keys(start, backend, certificate, secret, version):
+    """Keys turn over each second here; the previous one still opens its tickets."""
+    tls = {"resumption": {"secret_file": str(secret), "rotate_every": "1s"}}
+    headgate = start(proxy(backend().address, certificate, tls=tls))
+    context = python_context(version=version)
+    _, session = visit(headgate.port(), context)
+    time.sleep(1)
+    resumed, _ = visit(headgate.port(), context, session)
+    assert resumed
+
+
+def guarded_and_open(backend, certificate, authority, secret):
+    """One listener open to all and one that requires a client certificate, with one ticket secret."""
+    config = proxy(backend().address, certificate, tls={"resumption": {"secret_file": str(secret)}})
+    first = config["listeners"][0]
+    guarded_tls = {**first["tls"], "client_auth": {"mode": "required", "ca": str(authority.file)}}
+    config["listeners"].append({**first, "name": "guarded", "tls": guarded_tls})
+    return config
+
+
+@VERSIONS
+def test_a_ticket_of_an_open_listener_opens_no_guarded_one(start, backend, certificate, authority, secret, version):
+    headgate = start(guarded_and_open(backend, certificate, authority, secret))
+    context = python_context(version=version)
+    _, session = visit(headgate.port("web"), context)
+    with pytest.raises((OSError, AssertionError)):
+        visit(headgate.port("guarded"), context, session)
+
+
+@VERSIONS
+def test_a_revoked_client_cannot_resume(start, backend, certificate, authority, version, tmp_path):
+    ours = authority.issue(client=True)
+    crl = authority.revocation_list(file=f"{ours.certificate.stem}.crl")
+    tls = {"client_auth": {"mode": "required", "ca": str(authority.file), "crl": str(crl)}}
+    headgate = start(proxy(backend().address, certificate, tls=tls))
+    context = python_context(version=version, certificate=ours)
+    _, session = visit(headgate.port(), context)
+    resumed, session = visit(headgate.port(), context, session)
+    assert resumed
+    authority.revocation_list(ours, file=crl.name)
+    assert headgate.post("/reload")[0] == 200
+    with pytest.raises((OSError, AssertionError)):
+        visit(headgate.port(), context, session)
+
+
+@VERSIONS
+def test_the_identity_of_a_resumed_client_is_still_known(start, backend, certificate, authority, version):
+    ours = authority.issue(client=True, common_name="alice")
+    allow = {"common_name": ["alice"]}
+    tls = {"client_auth": {"mode": "required", "ca": str(authority.file), "allow": allow}}
+    headgate = start(proxy(backend().address, certificate, tls=tls))
+    context = python_context(version=version, certificate=ours)
+    _, session = visit(headgate.port(), context)
+    resumed, _ = visit(headgate.port(), context, session)
+    assert resumed
+
+
+def test_no_secret_is_on_the_admin_endpoint(start, backend, certificate, secret):
+    headgate = start(proxy(backend().address, certificate, tls={"resumption": {"secret_file": str(secret)}}))
+    text = secret.read_text().strip()
+    for path in ("/metrics", "/status.json", "/"):
+        assert text not in headgate.get(path)[1]

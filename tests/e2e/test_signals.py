@@ -1,0 +1,98 @@
+"""Signals: how it is told to end."""
+
+import signal
+
+from harness.config import proxy
+from harness.tls_client import connect, raw_socket
+from harness.waiting import wait_until
+
+
+def draining(start, backend, certificate, deadline):
+    return start(proxy(backend().address, certificate, drain={"deadline": deadline}))
+
+
+def test_sigterm_ends_an_idle_process_with_exit_code_0(echo_proxy):
+    echo_proxy.signal(signal.SIGTERM)
+    assert echo_proxy.wait_exit() == 0
+
+
+def test_sigint_ends_it_at_once_with_exit_code_0(start, backend, certificate):
+    headgate = draining(start, backend, certificate, "300s")
+    with connect(headgate.port()) as client:
+        client.exchange(b"x")
+        headgate.signal(signal.SIGINT)
+        client.wait_transport_end()
+        assert headgate.wait_exit() == 0
+
+
+def test_sigterm_lets_connections_go_on_and_exits_when_they_have_ended(start, backend, certificate):
+    headgate = draining(start, backend, certificate, "300s")
+    with connect(headgate.port()) as client:
+        client.exchange(b"before")
+        headgate.signal(signal.SIGTERM)
+        wait_not_ready(headgate)
+        client.exchange(b"while draining")
+        client.end_writing()
+        client.recv_to_end()
+    assert headgate.wait_exit() == 0
+
+
+def wait_not_ready(headgate):
+    wait_until(lambda: headgate.get("/readyz")[0] == 503, "/readyz turns 503")
+
+
+def test_a_draining_process_says_why_it_is_not_ready(start, backend, certificate):
+    headgate = draining(start, backend, certificate, "300s")
+    with connect(headgate.port()) as client:
+        client.exchange(b"x")
+        headgate.signal(signal.SIGTERM)
+        wait_not_ready(headgate)
+        assert "drain" in headgate.get("/readyz")[1]
+        assert headgate.get("/healthz")[0] == 200
+        assert headgate.metric("headgate_drain_connections_remaining") == 1
+
+
+def test_a_draining_process_accepts_nobody(start, backend, certificate):
+    headgate = draining(start, backend, certificate, "300s")
+    with connect(headgate.port()) as client:
+        client.exchange(b"x")
+        headgate.signal(signal.SIGTERM)
+        wait_not_ready(headgate)
+        try:
+            raw_socket(headgate.port()).close()
+            raise AssertionError("a new connection was made")
+        except ConnectionRefusedError:
+            pass
+
+
+def test_the_drain_deadline_cuts_what_is_left(start, backend, certificate):
+    headgate = draining(start, backend, certificate, "500ms")
+    with connect(headgate.port()) as client:
+        client.exchange(b"x")
+        headgate.signal(signal.SIGTERM)
+        client.wait_transport_end()
+    assert headgate.wait_exit() == 0
+
+
+def test_a_second_sigterm_cuts(start, backend, certificate):
+    headgate = draining(start, backend, certificate, "300s")
+    with connect(headgate.port()) as client:
+        client.exchange(b"x")
+        headgate.signal(signal.SIGTERM)
+        wait_not_ready(headgate)
+        headgate.signal(signal.SIGTERM)
+        client.wait_transport_end()
+        assert headgate.wait_exit() == 0
+
+
+def test_sigpipe_and_the_other_harmless_signals_do_not_end_it(echo_proxy):
+    for number in (signal.SIGPIPE, signal.SIGWINCH, signal.SIGCHLD):
+        echo_proxy.signal(number)
+    with connect(echo_proxy.port()) as client:
+        client.exchange(b"alive")
+
+
+def test_an_end_by_signal_is_said_in_the_log(echo_proxy):
+    echo_proxy.signal(signal.SIGTERM)
+    echo_proxy.wait_exit()
+    assert [line for line in echo_proxy.log if "drain" in line["message"] or "SIGTERM" in line["message"]]

@@ -1,0 +1,122 @@
+"""Versions, application protocols and what a listener's policy lets through."""
+
+import ssl
+
+import pytest
+from OpenSSL import SSL
+
+from harness.config import proxy
+from harness.tls_client import TLS12, TLS13, TlsClient, alerts_in, connect, handshake_alert, python_context, python_tls
+
+
+def test_the_newest_version_is_chosen_when_the_client_has_both(echo_proxy):
+    with connect(echo_proxy.port()) as client:
+        assert client.version == "TLSv1.3"
+
+
+def test_tls_1_2_uses_ephemeral_keys_and_aead(echo_proxy):
+    with connect(echo_proxy.port(), version=TLS12) as client:
+        assert client.cipher.startswith("ECDHE-") and ("GCM" in client.cipher or "CHACHA20" in client.cipher)
+
+
+@pytest.mark.parametrize("limit, refused", [({"min_version": "1.3"}, TLS12), ({"max_version": "1.2"}, TLS13)])
+def test_a_version_outside_the_policy_is_refused_by_name(start, backend, certificate, limit, refused):
+    headgate = start(proxy(backend().address, certificate, tls=limit))
+    assert "protocol version" in handshake_alert(headgate.port(), version=refused)
+    headgate.wait_metric("headgate_handshake_failures_total", reason="unsupported_version")
+    with connect(headgate.port(), version=TLS13 if refused == TLS12 else TLS12) as client:
+        client.exchange(b"x")
+
+
+def test_the_server_prefers_its_own_order_of_application_protocols(start, backend, certificate):
+    headgate = start(proxy(backend().address, certificate, tls={"alpn": ["h2", "http/1.1"]}))
+    with connect(headgate.port(), alpn=["http/1.1", "h2"]) as client:
+        assert client.alpn == "h2"
+
+
+def test_a_client_without_alpn_is_served_where_alpn_is_configured(start, backend, certificate):
+    headgate = start(proxy(backend().address, certificate, tls={"alpn": ["h2"]}))
+    with connect(headgate.port()) as client:
+        assert client.alpn == ""
+        client.exchange(b"x")
+
+
+def test_no_alpn_is_answered_where_none_is_configured(echo_proxy):
+    with connect(echo_proxy.port(), alpn=["h2"]) as client:
+        assert client.alpn == ""
+
+
+@pytest.mark.parametrize("version", [TLS12, TLS13], ids=["tls12", "tls13"])
+def test_no_common_application_protocol_is_refused_by_name(start, backend, certificate, version):
+    headgate = start(proxy(backend().address, certificate, tls={"alpn": ["h2"]}))
+    with TlsClient(headgate.port(), alpn=["spdy/1"], version=version) as client:
+        client.socket.sendall(client.client_hello())
+        wire = b""
+        while chunk := client.socket.recv(65536):
+            wire += chunk
+    assert (2, 120) in alerts_in(wire)
+    headgate.wait_metric("headgate_handshake_failures_total", reason="no_shared_alpn")
+
+
+def test_a_listener_of_one_cipher_suite_speaks_only_that(start, backend, certificate):
+    tls = {"cipher_suites": ["TLS_CHACHA20_POLY1305_SHA256"], "ciphers": "ECDHE-ECDSA-CHACHA20-POLY1305"}
+    headgate = start(proxy(backend().address, certificate, tls=tls))
+    with connect(headgate.port(), version=TLS13) as client:
+        assert client.cipher == "TLS_CHACHA20_POLY1305_SHA256"
+        client.exchange(b"x")
+    with connect(headgate.port(), version=TLS12) as client:
+        assert client.cipher == "ECDHE-ECDSA-CHACHA20-POLY1305"
+        client.exchange(b"x")
+
+
+def test_cipher_lists_may_be_one_string(start, backend, certificate):
+    tls = {"cipher_suites": "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256", "groups": "P-256:P-384"}
+    headgate = start(proxy(backend().address, certificate, tls=tls))
+    with connect(headgate.port(), version=TLS13) as client:
+        assert client.cipher == "TLS_AES_256_GCM_SHA384"
+
+
+def test_a_client_whose_first_group_is_not_ours_is_asked_again(start, backend, certificate):
+    """HelloRetryRequest: the client's key share is for a group that the listener does not have."""
+    headgate = start(proxy(backend().address, certificate, tls={"groups": ["P-384"]}))
+    with connect(headgate.port(), version=TLS13) as client:
+        client.exchange(b"second try")
+
+
+def test_no_common_group_is_refused_by_name(start, backend, certificate):
+    headgate = start(proxy(backend().address, certificate, tls={"groups": ["P-384"]}))
+    context = python_context(version=ssl.TLSVersion.TLSv1_3)
+    context.set_ecdh_curve("prime256v1")
+    with pytest.raises(ssl.SSLError):
+        with python_tls(headgate.port(), context=context) as client:
+            client.recv(1)
+    headgate.wait_metric("headgate_handshake_failures_total", reason="no_shared_group")
+
+
+def test_tls_compression_is_never_negotiated(echo_proxy):
+    with python_tls(echo_proxy.port(), version=ssl.TLSVersion.TLSv1_2) as client:
+        assert client.compression() is None
+
+
+def test_the_record_layer_openssl_serves_the_same_bytes(start, backend, certificate):
+    headgate = start(proxy(backend().address, certificate, tls={"record_layer": "openssl"}))
+    with connect(headgate.port(), version=TLS13) as client:
+        client.exchange(b"same")
+    assert headgate.metric("headgate_record_layer_connections_total", layer="openssl") == 1
+    assert headgate.metric("headgate_record_layer_connections_total", layer="headgate") == 0
+
+
+def test_a_tls_1_2_connection_stays_with_openssl(echo_proxy):
+    with connect(echo_proxy.port(), version=TLS12) as client:
+        client.exchange(b"x")
+    assert echo_proxy.metric("headgate_record_layer_connections_total", layer="openssl", reason="tls12") == 1
+
+
+def test_a_second_client_after_a_refused_one_is_served(start, backend, certificate):
+    """What OpenSSL queued about one connection is no business of the next."""
+    headgate = start(proxy(backend().address, certificate, tls={"min_version": "1.3"}, workers=1))
+    with connect(headgate.port(), version=TLS13) as first:
+        for _ in range(20):
+            with pytest.raises(SSL.Error):
+                connect(headgate.port(), version=TLS12)
+            first.exchange(b"undisturbed")
