@@ -23,6 +23,8 @@ class CommandLine {
     add_demo();
     add_check();
     add_show();
+    add_explain();
+    add_import();
     add_ticket_key();
   }
 
@@ -83,6 +85,29 @@ class CommandLine {
     on(command, [this] { return show_command(config_); });
   }
 
+  void add_explain() {
+    auto* command = app_.add_subcommand("explain", "Say what a connection would get, and why");
+    command->add_option("--config", explain_.config, "Configuration file (YAML)")->required();
+    command->add_option("--listener", explain_.listener, "The listener it comes to, by name")->required();
+    command->add_option("--sni", explain_.sni, "The name it asks for");
+    command->add_option("--alpn", explain_.alpn,
+                        "A protocol it offers; may be repeated, the favourite first");
+    command->add_option("--source", explain_.source, "The IP address it comes from");
+    command->add_option("--client-cert", explain_.client_certificate,
+                        "PEM file with the certificate it shows");
+    on(command, [this] { return explain_command(explain_); });
+  }
+
+  void add_import() {
+    auto* command = app_.add_subcommand("import", "Print another program's set-up as Headgate's YAML");
+    command->require_subcommand(1);
+    for (const char* format : {"hitch", "stunnel", "haproxy"}) {
+      auto* one = command->add_subcommand(format, std::string("A configuration file of ") + format);
+      one->add_option("FILE", imported_, "The file")->required();
+      on(one, [this, format] { return import_command(format, imported_); });
+    }
+  }
+
   void add_ticket_key() {
     auto* command = app_.add_subcommand("ticket-key", "Secrets for resumption.secret_file");
     command->require_subcommand(1);
@@ -92,7 +117,9 @@ class CommandLine {
   CLI::App app_{"Headgate terminates TLS in front of a service.", "headgate"};
   RunOptions run_;
   DemoOptions demo_;
+  ExplainOptions explain_;
   std::string config_;
+  std::string imported_;
   std::function<int()> chosen_;
 };
 

@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "tls/handshake_failure.h"
 #include "tls/session_binding.h"
+#include "tls/shown_certificate.h"
 
 namespace headgate {
 
@@ -161,12 +162,8 @@ int ServerCallbacks::cert_verify(X509_STORE_CTX* store, void* arg) {
   auto peer = std::make_unique<PeerIdentity>(identity_of(X509_STORE_CTX_get0_cert(store)));
   add_chain(*peer, X509_STORE_CTX_get0_chain(store));
   const PeerPolicy& policy = *static_cast<ServerContext*>(arg)->shared_->peers;
-  Authorization answer = policy.authorize(peer.get(), std::chrono::system_clock::now());
-  if (answer.allowed && policy.revocations() != nullptr &&
-      !policy.revocations()->covers_issuer_of(X509_STORE_CTX_get0_cert(store))) {
-    answer = {false, HandshakeFailure::kClientCertificateUntrusted,
-              "no revocation list of " + peer->issuer + " is in the `crl` file"};
-  }
+  Authorization answer =
+      authorize_shown(policy, *peer, X509_STORE_CTX_get0_cert(store), std::chrono::system_clock::now());
   if (!answer.allowed) {
     notes->refusal = answer.why;
     notes->refusal_detail = std::move(answer.detail);

@@ -1,0 +1,263 @@
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/close_reason.h"
+#include "cli/commands.h"
+#include "config/keys.h"
+#include "config/load.h"
+#include "snapshot/snapshot.h"
+#include "tls/client_hello.h"
+#include "tls/shown_certificate.h"
+#include "tls/synthetic_hello.h"
+
+namespace headgate {
+namespace {
+
+std::string joined(std::span<const std::string> words) {
+  std::string text;
+  for (const std::string& word : words) text.append(text.empty() ? "" : ", ").append(word);
+  return text;
+}
+
+void say(std::string_view label, std::string_view what) {
+  std::cout << label << ": " << what << '\n';
+}
+
+/// The end of a connection that goes nowhere: the word that its log line and metric will have.
+void refuse(CloseReason reason, std::string_view why) {
+  std::cout << "refused: " << name(reason) << ": " << why << '\n';
+}
+
+/// What has become known of the client on its way.
+struct Client {
+  const ClientHello* hello = nullptr;  ///< nullptr: plaintext.
+  std::string alpn;                    ///< Negotiated; empty: none.
+  std::optional<PeerIdentity> peer;
+
+  [[nodiscard]] RouteQuestion question() const {
+    RouteQuestion question{.alpn = alpn};
+    if (hello != nullptr) question.sni = hello->server_name;
+    if (peer && !peer->spiffe_id.empty()) question.spiffe_ids = std::span(&peer->spiffe_id, 1);
+    return question;
+  }
+};
+
+/// Goes the way of a connection, phase by phase, and says what each of them finds.
+class Explanation {
+ public:
+  Explanation(const ExplainOptions& asked, const Snapshot& snapshot, const ListenerPolicy& listener)
+      : asked_(asked), snapshot_(snapshot), listener_(listener) {}
+
+  /// Errors: what was asked cannot be: an address that is none, a certificate file that cannot be read.
+  Result<void> tell() {
+    say_listener();
+    const auto admitted = tell_source();
+    if (!admitted) return tl::unexpected(admitted.error());
+    if (!*admitted) return {};
+    if (listener_.config.starttls != config::Starttls::kNone)
+      say("starttls", config::kStarttls.text(listener_.config.starttls) + " first, then TLS");
+    if (listener_.tls == nullptr) return tell_plaintext();
+    const auto records = synthetic_client_hello(asked_.sni, asked_.alpn);
+    if (!records) return tl::unexpected(records.error());
+    const auto hello = parse_client_hello(*records);
+    if (!hello) return tl::unexpected(hello.error());
+    client_.hello = &*hello;
+    return tell_tls(*hello);
+  }
+
+ private:
+  void say_listener() const {
+    std::vector<std::string> binds;
+    for (const Address& bind : listener_.config.bind) binds.push_back(bind.text());
+    say("listener", listener_.config.name + " (" + joined(binds) + ")");
+  }
+
+  /// Whether the source is let in.
+  Result<bool> tell_source() const {
+    if (asked_.source.empty()) {
+      say("source", "not judged: give --source IP");
+      return true;
+    }
+    const auto source = Address::from_ip(asked_.source, 0);
+    if (!source) return fail(ErrorKind::kInvalid, "--source: " + source.error().what);
+    if (listener_.config.proxy_protocol && listener_.proxies.contains(*source))
+      say("proxy header", "required from this source; the address in it is judged in its place");
+    const Access access = listener_.access.judge(*source);
+    say("source", asked_.source + ": " + std::string(name(access)) +
+                      (listener_.probes.contains(*source) ? ", counts as a probe" : ""));
+    if (access != Access::kAllowed) refuse(CloseReason::kSourceDenied, name(access));
+    return access == Access::kAllowed;
+  }
+
+  Result<void> tell_plaintext() {
+    say("tls", "none: plaintext comes in");
+    tell_routes();
+    return {};
+  }
+
+  Result<void> tell_tls(const ClientHello& hello) {
+    say("sni", hello.server_name.empty() ? "none" : hello.server_name);
+    const auto passed = listener_.routes.passthrough({.sni = hello.server_name, .alpn = hello.alpn});
+    if (passed) {
+      say_routes(passed->route);
+      say("certificate", "the backend's own: the bytes pass through as they came");
+      say_backend(passed->backend);
+      return {};
+    }
+    if (!tell_certificate(hello) || !tell_alpn(hello)) return {};
+    const auto let_in = tell_client();
+    if (!let_in) return tl::unexpected(let_in.error());
+    if (*let_in) tell_routes();
+    return {};
+  }
+
+  bool tell_certificate(const ClientHello& hello) const {
+    const Selection selection = listener_.tls->certificates->select(hello);
+    if (selection.certificate == nullptr) {
+      say("certificate", "none");
+      refuse(CloseReason::kHandshakeFailed,
+             std::string(name(HandshakeFailure::kUnknownName)) + ": " + std::string(selection.why));
+      return false;
+    }
+    say("certificate", std::string(selection.certificate->file()) + " (" +
+                           std::string(name(selection.certificate->key_type())) +
+                           "): " + std::string(selection.why));
+    return true;
+  }
+
+  /// RFC 7301, section 3.2: the listener's preference decides, and nothing shared is fatal.
+  bool tell_alpn(const ClientHello& hello) {
+    const std::vector<std::string>& preferred = listener_.tls->settings.alpn;
+    if (preferred.empty() || hello.alpn.empty()) {
+      say("alpn", "none");
+      return true;
+    }
+    const auto shared = std::ranges::find_if(
+        preferred, [&](const std::string& protocol) { return hello.offers_alpn(protocol); });
+    if (shared == preferred.end()) {
+      say("alpn", "none shared: the listener has " + joined(preferred));
+      refuse(CloseReason::kHandshakeFailed, name(HandshakeFailure::kNoSharedAlpn));
+      return false;
+    }
+    client_.alpn = *shared;
+    say("alpn", client_.alpn);
+    return true;
+  }
+
+  /// Whether the client's certificate, or that it has none, lets it in.
+  Result<bool> tell_client() {
+    if (listener_.tls->settings.client_auth.mode == config::ClientAuthMode::kNone) {
+      say("client", "not asked for a certificate");
+      return true;
+    }
+    const WallTime now = std::chrono::system_clock::now();
+    if (asked_.client_certificate.empty())
+      return let_in("no certificate", listener_.tls->peers->authorize(nullptr, now));
+    auto judged = judge_peer_file(asked_.client_certificate, *listener_.tls, now);
+    if (!judged) return tl::unexpected(judged.error());
+    client_.peer = std::move(judged->identity);
+    return let_in(client_.peer ? client_.peer->short_name() : asked_.client_certificate, judged->answer);
+  }
+
+  static bool let_in(const std::string& who, const Authorization& answer) {
+    say("client", who + (answer.allowed ? ": allowed" : ": not allowed"));
+    if (!answer.allowed) {
+      refuse(CloseReason::kHandshakeFailed, std::string(name(answer.why)) + ": " + answer.detail);
+    }
+    return answer.allowed;
+  }
+
+  void tell_routes() const {
+    const RouteDecision decision = listener_.routes.route(client_.question());
+    say_routes(decision.route);
+    if (!decision.backend.empty()) return say_backend(decision.backend);
+    refuse(CloseReason::kNoRoute, "no route matches and the listener has no backend of its own");
+  }
+
+  /// A line for each route up to the one that was taken.
+  void say_routes(std::optional<std::size_t> taken) const {
+    const auto& routes = listener_.routes.routes();
+    const std::size_t end = taken ? *taken + 1 : routes.size();
+    for (std::size_t i = 0; i < end; ++i) say("route " + std::to_string(i + 1), why(i, taken));
+    if (!taken && !listener_.config.backend.empty()) say("route", "none; the listener's own backend");
+  }
+
+  std::string why(std::size_t index, std::optional<std::size_t> taken) const {
+    const bool passthrough = listener_.routes.routes()[index].passthrough;
+    if (index == taken) return passthrough ? "matches, passthrough" : "matches";
+    RouteMatch match = listener_.routes.judge(index, client_.question());
+    if (passthrough) match = judge_by_hello(index);
+    if (match != RouteMatch::kMatches) return std::string(name(match));
+    return passthrough ? "passed over: an earlier route ends TLS here" : "passed over";
+  }
+
+  /// A passthrough route wants a protocol that the client offers, whatever is negotiated.
+  RouteMatch judge_by_hello(std::size_t index) const {
+    RouteMatch match = listener_.routes.judge(index, {.sni = client_.hello->server_name});
+    for (const std::string_view protocol : client_.hello->alpn) {
+      if (match == RouteMatch::kMatches) break;
+      match = listener_.routes.judge(index, {.sni = client_.hello->server_name, .alpn = protocol});
+    }
+    return match;
+  }
+
+  void say_backend(std::string_view backend_name) const {
+    const config::Backend& backend = snapshot_.config.backends.at(std::string(backend_name));
+    std::vector<std::string> servers;
+    for (const config::Server& server : backend.servers) servers.push_back(server.address);
+    std::string what =
+        backend.name + ", " + config::kBalances.text(backend.balance) + " over " + joined(servers);
+    if (backend.tls) what += backend.tls->verify ? ", with TLS" : ", with TLS that is not verified";
+    say("backend", what);
+  }
+
+  const ExplainOptions& asked_;
+  const Snapshot& snapshot_;
+  const ListenerPolicy& listener_;
+  Client client_;
+};
+
+std::shared_ptr<const Snapshot> load_snapshot(const std::string& file) {
+  const config::Loaded loaded = config::load_file(file);
+  for (const auto& fault : loaded.faults) std::cerr << fault.text() << '\n';
+  if (!loaded.usable()) return nullptr;
+  Diagnostics diagnostics;
+  ServerDirectory directory;
+  auto snapshot =
+      Snapshot::build(loaded.config, nullptr, directory, std::chrono::system_clock::now(), diagnostics);
+  for (const auto& diagnostic : diagnostics) std::cerr << diagnostic.file << ": " << diagnostic.what << '\n';
+  return snapshot;
+}
+
+std::string listener_names(const Snapshot& snapshot) {
+  std::vector<std::string> names;
+  for (const auto& listener : snapshot.listeners) names.push_back(listener->config.name);
+  return joined(names);
+}
+
+}  // namespace
+
+int explain_command(const ExplainOptions& options) {
+  const auto snapshot = load_snapshot(options.config);
+  if (snapshot == nullptr) return kExitConfiguration;
+  const ListenerPolicy* listener = snapshot->find_listener(options.listener);
+  if (listener == nullptr) {
+    std::cerr << "headgate explain: there is no listener \"" << options.listener << "\"; there is "
+              << listener_names(*snapshot) << '\n';
+    return kExitConfiguration;
+  }
+  const auto told = Explanation(options, *snapshot, *listener).tell();
+  if (told) return kExitDone;
+  std::cout << std::flush;
+  std::cerr << "headgate explain: " << told.error().what << '\n';
+  return kExitConfiguration;
+}
+
+}  // namespace headgate

@@ -1,0 +1,496 @@
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "cli/import.h"
+#include "cli/import_words.h"
+
+namespace headgate {
+namespace {
+
+using Words = std::vector<std::string>;
+
+/// A line in words; quotes and backslashes are taken off, a comment ends it.
+struct HaproxyLine {
+  int number = 0;
+  Words words;
+};
+
+Words words_in(std::string_view text) {
+  Words words;
+  std::string word;
+  bool in_word = false;
+  char quote = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quote != 0 ? c == quote : c == '"' || c == '\'') {
+      quote = quote != 0 ? '\0' : c;
+      in_word = true;
+    } else if (c == '\\' && quote != '\'' && i + 1 < text.size()) {
+      word += text[++i];
+      in_word = true;
+    } else if (quote == 0 && (c == ' ' || c == '\t' || c == '#')) {
+      if (in_word) words.push_back(std::exchange(word, {}));
+      in_word = false;
+      if (c == '#') return words;
+    } else {
+      word += c;
+      in_word = true;
+    }
+  }
+  if (in_word) words.push_back(std::move(word));
+  return words;
+}
+
+enum class Kind { kGlobal, kDefaults, kFrontend, kBackend, kListen, kOther };
+
+struct Section {
+  Kind kind = Kind::kOther;
+  int line = 0;
+  std::string name;
+  std::vector<HaproxyLine> lines;
+};
+
+std::optional<Kind> section_kind(const std::string& word) {
+  static const std::map<std::string_view, Kind> kinds = {
+      {"global", Kind::kGlobal},     {"defaults", Kind::kDefaults}, {"frontend", Kind::kFrontend},
+      {"backend", Kind::kBackend},   {"listen", Kind::kListen},     {"peers", Kind::kOther},
+      {"userlist", Kind::kOther},    {"resolvers", Kind::kOther},   {"mailers", Kind::kOther},
+      {"cache", Kind::kOther},       {"program", Kind::kOther},     {"ring", Kind::kOther},
+      {"http-errors", Kind::kOther}, {"fcgi-app", Kind::kOther},    {"crt-store", Kind::kOther}};
+  const auto found = kinds.find(word);
+  return found == kinds.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::vector<Section> sections_of(std::string_view text) {
+  std::vector<Section> sections;
+  for (const auto& [number, line] : lines_of(text)) {
+    Words words = words_in(line);
+    if (words.empty()) continue;
+    if (const auto kind = section_kind(words[0])) {
+      sections.push_back({*kind, number, words.size() > 1 ? words[1] : std::string(), {}});
+    } else if (!sections.empty()) {
+      sections.back().lines.push_back({number, std::move(words)});
+    }
+  }
+  return sections;
+}
+
+/// "30s", "5m", "500ms"; a bare number is milliseconds.
+std::optional<std::chrono::milliseconds> time_of(std::string_view text) {
+  const std::size_t end = std::min(text.find_first_not_of("0123456789"), text.size());
+  const auto number = number_of(text.substr(0, end));
+  const std::string_view unit = text.substr(end);
+  if (!number) return std::nullopt;
+  if (unit.empty() || unit == "ms") return std::chrono::milliseconds(*number);
+  if (unit == "s") return std::chrono::seconds(*number);
+  if (unit == "m") return std::chrono::minutes(*number);
+  if (unit == "h") return std::chrono::hours(*number);
+  if (unit == "d") return std::chrono::hours(24) * static_cast<int>(std::min(*number, 3650U));
+  return std::nullopt;
+}
+
+/// What has no meaning for Headgate, or what it does by itself.
+const std::set<std::string_view> kNeedless = {
+    "log",         "daemon", "pidfile",         "nbthread",    "stats",   "description",    "option",
+    "tcp-request", "no",     "log-format",      "maxconn",     "timeout", "mode",           "balance",
+    "server",      "bind",   "default_backend", "use_backend", "acl",     "default-server", "retries",
+    "user",        "group",  "ulimit-n",        "log-tag"};
+
+/// The words after the first that are an option with a value or a flag, taken one by one.
+class Options {
+ public:
+  Options(const Words& words, std::size_t from) : words_(words), at_(from) {}
+  [[nodiscard]] bool next(std::string& word) {
+    if (at_ >= words_.size()) return false;
+    word = words_[at_++];
+    return true;
+  }
+  std::string value() { return at_ < words_.size() ? words_[at_++] : std::string(); }
+
+ private:
+  const Words& words_;
+  std::size_t at_;
+};
+
+/// What a `bind` or a list of names says about which clients a route is for.
+struct Condition {
+  std::vector<std::string> sni;
+  std::vector<std::string> alpn;
+  bool of_hello = false;  ///< req_ssl_sni: of bytes that are not decrypted.
+};
+
+class HaproxyImport {
+ public:
+  Imported read(std::string_view text) {
+    const auto sections = sections_of(text);
+    std::vector<HaproxyLine> defaults;
+    for (const Section& section : sections) {
+      if (section.kind == Kind::kDefaults) defaults = section.lines;
+      if (section.kind == Kind::kGlobal) read_global(section);
+      if (section.kind == Kind::kOther)
+        into_.note(section.line, "the section " + section.name + " has no equal");
+      if (section.kind == Kind::kDefaults || section.kind == Kind::kGlobal) continue;
+      if (section.kind == Kind::kBackend || section.kind == Kind::kListen) read_backend(section, defaults);
+      if (section.kind == Kind::kFrontend || section.kind == Kind::kListen) read_frontend(section, defaults);
+    }
+    for (const Section& section : sections) note_unequal(section);
+    return std::move(into_);
+  }
+
+ private:
+  void read_global(const Section& section) {
+    for (const auto& [number, words] : section.lines) {
+      const std::string value = words.size() > 1 ? words[1] : std::string();
+      if (words[0] == "user") into_.config.user = value;
+      if (words[0] == "group") into_.config.group = value;
+      if (words[0] == "nbthread")
+        into_.config.workers = static_cast<int>(std::min(number_of(value).value_or(0), 1024U));
+      if (words[0] == "maxconn")
+        into_.note(number, "maxconn: no equal for the process; use limits.max_connections of each listener");
+    }
+  }
+
+  void note_unequal(const Section& section) {
+    if (section.kind == Kind::kOther) return;
+    for (const auto& [number, words] : section.lines) {
+      const std::string value = words.size() > 1 ? words[1] : std::string();
+      if (words[0] == "mode" && value != "tcp") {
+        into_.note(number, "mode " + value + ": Headgate relays the bytes and looks at no HTTP");
+      } else if (words[0] == "option" && (value == "forwardfor" || value == "httpchk")) {
+        into_.note(number,
+                   "option " + value +
+                       ": no equal, no HTTP is looked at; use send_proxy and a tls or tcp health check");
+      } else if (!kNeedless.contains(words[0])) {
+        into_.note(number, words[0] + ": has no equal");
+      }
+    }
+  }
+
+  // --- backends
+
+  void read_backend(const Section& section, const std::vector<HaproxyLine>& defaults) {
+    config::Backend backend;
+    backend.name = label_of(section.name);
+    Words default_server;
+    for (const auto* lines : {&defaults, &section.lines}) {
+      for (const HaproxyLine& line : *lines) set_backend(backend, line, default_server);
+    }
+    into_.config.backends.insert_or_assign(backend.name, std::move(backend));
+  }
+
+  void set_backend(config::Backend& backend, const HaproxyLine& line, Words& default_server) {
+    const Words& words = line.words;
+    const std::string value = words.size() > 1 ? words[1] : std::string();
+    if (words[0] == "balance") {
+      set_balance(backend, value, line.number);
+    } else if (words[0] == "retries") {
+      backend.connect_attempts = static_cast<int>(std::min(number_of(value).value_or(1), 99U)) + 1;
+    } else if (words[0] == "timeout" && value == "connect" && words.size() > 2) {
+      if (const auto time = time_of(words[2])) backend.connect_timeout = *time;
+    } else if (words[0] == "option" && value == "ssl-hello-chk") {
+      health_check(backend).type = config::HealthCheckType::kTls;
+    } else if (words[0] == "default-server") {
+      default_server.assign(words.begin() + 1, words.end());
+    } else if (words[0] == "server" && words.size() > 2) {
+      add_server(backend, line, default_server);
+    }
+  }
+
+  void set_balance(config::Backend& backend, const std::string& word, int line) {
+    if (word == "leastconn") {
+      backend.balance = config::Balance::kLeastConnections;
+    } else if (word == "source") {
+      backend.balance = config::Balance::kSourceHash;
+    } else if (word.starts_with("random")) {
+      backend.balance = config::Balance::kRandomTwo;
+    } else if (word != "roundrobin" && word != "static-rr") {
+      into_.note(line, "balance " + word + ": no equal; round_robin is used");
+    }
+  }
+
+  static config::HealthCheck& health_check(config::Backend& backend) {
+    return backend.health_check ? *backend.health_check : backend.health_check.emplace();
+  }
+  static config::BackendTls& tls_of(config::Backend& backend) {
+    return backend.tls ? *backend.tls : backend.tls.emplace();
+  }
+
+  void add_server(config::Backend& backend, const HaproxyLine& line, const Words& default_server) {
+    config::Server server{.address = server_of(line.words[2])};
+    Words words = default_server;
+    words.insert(words.end(), line.words.begin() + 3, line.words.end());
+    // TLS first: its options mean nothing without it.
+    const bool tls = std::ranges::find(words, "ssl") != words.end();
+    if (tls) tls_of(backend);
+    Options options(words, 0);
+    for (std::string word; options.next(word);) {
+      if (set_server(server, word, options) || set_check(backend, word, options) ||
+          set_proxy(backend, word) || set_server_tls(backend, word, options, tls)) {
+        continue;
+      }
+      into_.note(line.number, "server " + line.words[1] + ": no equal for " + word);
+    }
+    backend.servers.push_back(std::move(server));
+  }
+
+  static bool set_server(config::Server& server, const std::string& word, Options& options) {
+    if (word == "weight") {
+      server.weight = number_of(options.value()).value_or(1);
+    } else if (word == "maxconn") {
+      server.max_connections = number_of(options.value()).value_or(0);
+    } else {
+      return word == "ssl" || word == "check-ssl";
+    }
+    return true;
+  }
+
+  static bool set_check(config::Backend& backend, const std::string& word, Options& options) {
+    if (word == "check") {
+      health_check(backend);
+    } else if (word == "inter") {
+      health_check(backend).interval = time_of(options.value()).value_or(std::chrono::seconds(2));
+    } else if (word == "rise") {
+      health_check(backend).rise = static_cast<int>(std::min(number_of(options.value()).value_or(3), 100U));
+    } else if (word == "fall") {
+      health_check(backend).fall = static_cast<int>(std::min(number_of(options.value()).value_or(3), 100U));
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  static bool set_proxy(config::Backend& backend, const std::string& word) {
+    if (word != "send-proxy" && !word.starts_with("send-proxy-v2")) return false;
+    backend.send_proxy = word == "send-proxy" ? config::SendProxy::kV1 : config::SendProxy::kV2;
+    return true;
+  }
+
+  static bool set_server_tls(config::Backend& backend, const std::string& word, Options& options, bool tls) {
+    static const std::set<std::string_view> known = {"verify", "ca-file", "crt", "sni", "verifyhost", "alpn"};
+    if (!known.contains(word)) return false;
+    const std::string value = options.value();
+    if (!tls) return true;
+    config::BackendTls& into = tls_of(backend);
+    if (word == "verify") into.verify = value != "none";
+    if (word == "ca-file") into.ca = value == "@system-ca" ? "system" : value;
+    if (word == "crt") into.certificate = value;
+    if (word == "alpn") into.alpn = parts_of(value, ",");
+    if (word == "verifyhost") into.server_name = value;
+    if (word == "sni" && into.server_name.empty())
+      into.server_name = value.starts_with("str(") ? value.substr(4, value.find(')') - 4) : "$sni";
+    return true;
+  }
+
+  // --- frontends
+
+  /// The lines of `bind` that say the same but for the address are one listener.
+  void read_frontend(const Section& section, const std::vector<HaproxyLine>& defaults) {
+    std::map<Words, config::Listener> listeners;
+    for (const HaproxyLine& line : section.lines) {
+      if (line.words[0] != "bind" || line.words.size() < 2) continue;
+      const Words options(line.words.begin() + 2, line.words.end());
+      const auto [at, fresh] = listeners.try_emplace(options);
+      config::Listener& listener = at->second;
+      if (fresh) {
+        listener.name =
+            label_of(section.name) + (listeners.size() > 1 ? "-" + std::to_string(listeners.size()) : "");
+        set_bind(listener, line);
+      }
+      for (const std::string& address : parts_of(line.words[1], ","))
+        add_bind(into_, listener, without_family(address), line.number);
+    }
+    for (auto& [options, listener] : listeners) {
+      for (const HaproxyLine& line : defaults) set_frontend(listener, line);
+      for (const HaproxyLine& line : section.lines) set_frontend(listener, line);
+      if (section.kind == Kind::kListen) listener.backend = label_of(section.name);
+      add_routes(listener, section);
+      into_.config.listeners.push_back(std::move(listener));
+    }
+  }
+
+  static std::string_view without_family(std::string_view address) {
+    for (const std::string_view prefix : {"ipv4@", "ipv6@", "unix@"}) {
+      if (address.starts_with(prefix)) return address.substr(prefix.size());
+    }
+    return address;
+  }
+
+  void set_bind(config::Listener& listener, const HaproxyLine& line) {
+    if (std::ranges::find(line.words, "ssl") != line.words.end()) listener.tls.emplace();
+    config::Tls unused;
+    Options options(line.words, 2);
+    for (std::string word; options.next(word);) {
+      if (word == "ssl" || word == "v4v6" || word == "v6only" || word == "defer-accept" ||
+          word == "no-sslv3" || word.starts_with("no-tlsv1")) {
+        continue;
+      }
+      if (word == "accept-proxy") {
+        into_.note(
+            line.number,
+            "accept-proxy: it is expected of 127.0.0.0/8 alone; name your balancers in proxy_protocol.from");
+        listener.proxy_protocol.emplace().from = {Network::parse("127.0.0.0/8").value_or(Network())};
+      } else if (word == "backlog") {
+        listener.backlog = static_cast<int>(std::min(number_of(options.value()).value_or(4096), 65535U));
+      } else if (word == "maxconn") {
+        listener.limits.max_connections = number_of(options.value()).value_or(0);
+      } else if (!set_bind_tls(listener.tls ? *listener.tls : unused, word, options, line.number)) {
+        into_.note(line.number, "bind: no equal for " + word);
+      }
+    }
+  }
+
+  bool set_bind_tls(config::Tls& tls, const std::string& word, Options& options, int line) {
+    static const std::set<std::string_view> flags = {"no-tls-tickets", "strict-sni"};
+    if (word == "no-tls-tickets") tls.resumption.tickets = false;
+    if (word == "strict-sni") tls.unknown_name = config::UnknownName::kReject;
+    if (flags.contains(word)) return true;
+    static const std::set<std::string_view> known = {"crt",          "alpn",   "npn",         "ca-file",
+                                                     "crl-file",     "verify", "ciphers",     "curves",
+                                                     "ciphersuites", "ecdhe",  "ssl-min-ver", "ssl-max-ver"};
+    if (!known.contains(word)) return false;
+    const std::string value = options.value();
+    config::ClientAuth& auth = tls.client_auth;
+    if (word == "crt") add_certificate(tls, value);
+    if (word == "alpn") tls.alpn = parts_of(value, ",");
+    if (word == "ca-file") auth.ca = value;
+    if (word == "crl-file") auth.crl = value;
+    if (word == "verify" && value == "required") auth.mode = config::ClientAuthMode::kRequired;
+    if (word == "verify" && value == "optional") auth.mode = config::ClientAuthMode::kOptional;
+    if (word == "ciphers") tls.ciphers = value;
+    if (word == "ciphersuites") tls.cipher_suites = parts_of(value, ":");
+    if (word == "curves" || word == "ecdhe") tls.groups = groups_of(value);
+    if (word == "ssl-min-ver" || word == "ssl-max-ver") {
+      const auto version = tls_version_of(value);
+      if (!version) into_.note(line, word + " " + value + ": Headgate speaks TLS 1.2 and 1.3 alone");
+      if (version) (word == "ssl-min-ver" ? tls.min_version : tls.max_version) = *version;
+    }
+    return true;
+  }
+
+  static void add_certificate(config::Tls& tls, const std::string& path) {
+    std::error_code unknown;
+    if (path.ends_with('/') || std::filesystem::is_directory(path, unknown)) {
+      tls.certificate_dirs.push_back(path);
+    } else {
+      tls.certificates.push_back({.certificate = path, .private_key = {}, .ocsp_staple = {}, .canary = {}});
+    }
+  }
+
+  static void set_frontend(config::Listener& listener, const HaproxyLine& line) {
+    const Words& words = line.words;
+    if (words[0] == "maxconn" && words.size() > 1)
+      listener.limits.max_connections = number_of(words[1]).value_or(0);
+    if (words[0] == "default_backend" && words.size() > 1) listener.backend = label_of(words[1]);
+    if (words[0] != "timeout" || words.size() < 3) return;
+    const auto time = time_of(words[2]);
+    if (!time || *time == std::chrono::milliseconds(0)) return;
+    if (words[1] == "client" || words[1] == "tunnel") listener.timeouts.idle = *time;
+    if (words[1] == "client-fin") listener.timeouts.half_close = *time;
+    if (words[1] == "client-hs") listener.timeouts.handshake = *time;
+  }
+
+  // --- routes
+
+  void add_routes(config::Listener& listener, const Section& section) {
+    for (const HaproxyLine& line : section.lines) {
+      if (line.words[0] != "use_backend" || line.words.size() < 2) continue;
+      const auto condition = condition_of(line, section);
+      if (!condition) {
+        into_.note(
+            line.number,
+            "use_backend " + line.words[1] +
+                ": only one condition on the name (ssl_fc_sni, req_ssl_sni) or on ssl_fc_alpn has an equal");
+        continue;
+      }
+      if (!listener.tls && !condition->of_hello) {
+        into_.note(line.number, "use_backend " + line.words[1] +
+                                    ": left out where plaintext comes in, as at " + listener.name +
+                                    ": it never matches");
+        continue;
+      }
+      listener.routes.push_back({.sni = condition->sni,
+                                 .alpn = condition->alpn,
+                                 .spiffe = {},
+                                 .passthrough = condition->of_hello && !listener.tls,
+                                 .backend = label_of(line.words[1])});
+    }
+    const bool passes =
+        std::ranges::any_of(listener.routes, [](const config::Route& route) { return route.passthrough; });
+    if (passes) pass_the_rest(listener, section.line);
+  }
+
+  /// Without a certificate the rest cannot be terminated either: it passes through to the default.
+  void pass_the_rest(config::Listener& listener, int line) {
+    listener.tls.emplace();
+    if (listener.backend.empty()) return;
+    listener.routes.push_back({.sni = {"*"},
+                               .alpn = {},
+                               .spiffe = {},
+                               .passthrough = true,
+                               .backend = std::exchange(listener.backend, {})});
+    into_.note(line,
+               "clients that ask for no name are refused: nothing tells where their TLS should pass to");
+  }
+
+  /// "if { FETCH [-i] [-m str|end] NAME... }" or "if ACL".
+  static std::optional<Condition> condition_of(const HaproxyLine& line, const Section& section) {
+    const Words& words = line.words;
+    if (words.size() < 4 || words[2] != "if") return std::nullopt;
+    if (words[3] == "{") {
+      if (words.back() != "}" || std::ranges::count(words, "}") != 1) return std::nullopt;
+      return condition_of(Words(words.begin() + 4, words.end() - 1));
+    }
+    if (words.size() != 4) return std::nullopt;
+    Condition all;
+    bool found = false;
+    for (const HaproxyLine& acl : section.lines) {
+      if (acl.words[0] != "acl" || acl.words.size() < 3 || acl.words[1] != words[3]) continue;
+      const auto one = condition_of(Words(acl.words.begin() + 2, acl.words.end()));
+      if (!one || (found && one->sni.empty() != all.sni.empty())) return std::nullopt;
+      found = true;
+      all.sni.insert(all.sni.end(), one->sni.begin(), one->sni.end());
+      all.alpn.insert(all.alpn.end(), one->alpn.begin(), one->alpn.end());
+      all.of_hello = one->of_hello;
+    }
+    return found ? std::optional(all) : std::nullopt;
+  }
+
+  static std::optional<Condition> condition_of(const Words& test) {
+    if (test.size() < 2) return std::nullopt;
+    std::string fetch = test[0].substr(0, test[0].find(','));
+    bool ends = fetch.ends_with("_end");
+    if (ends) fetch.resize(fetch.size() - 4);
+    Condition condition{.sni = {}, .alpn = {}, .of_hello = fetch == "req_ssl_sni" || fetch == "req.ssl_sni"};
+    if (!condition.of_hello && fetch != "ssl_fc_sni" && fetch != "ssl_fc_alpn") return std::nullopt;
+    auto& values = fetch == "ssl_fc_alpn" ? condition.alpn : condition.sni;
+    for (std::size_t i = 1; i < test.size(); ++i) {
+      if (test[i] == "-i" || test[i] == "--") continue;
+      if (test[i] == "-m" && i + 1 < test.size() && (test[i + 1] == "end" || test[i + 1] == "str")) {
+        ends = test[++i] == "end";
+      } else if (test[i].starts_with('-') || (ends && !test[i].starts_with('.'))) {
+        return std::nullopt;
+      } else {
+        values.push_back((ends ? "*" : "") + lower_case(test[i]));
+      }
+    }
+    return values.empty() ? std::nullopt : std::optional(condition);
+  }
+
+  Imported into_;
+};
+
+}  // namespace
+
+Imported import_haproxy(std::string_view text) {
+  return HaproxyImport().read(text);
+}
+
+}  // namespace headgate

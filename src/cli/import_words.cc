@@ -1,0 +1,146 @@
+#include "cli/import_words.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <utility>
+
+namespace headgate {
+namespace {
+
+constexpr std::string_view kBlanks = " \t\r\n\v\f";
+
+bool is_path(std::string_view text) {
+  return text.starts_with('/') || text.starts_with('@');
+}
+
+/// Host and port of "HOST:PORT" or "PORT", the host without brackets.
+std::pair<std::string_view, std::string_view> host_and_port(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return {{}, text};
+  std::string_view host = text.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  return {host, text.substr(colon + 1)};
+}
+
+std::string with_port(std::string_view host, std::string_view port) {
+  const bool ipv6 = host.find(':') != std::string_view::npos;
+  return (ipv6 ? "[" + std::string(host) + "]" : std::string(host)) + ":" + std::string(port);
+}
+
+}  // namespace
+
+std::string_view trimmed(std::string_view text) {
+  const std::size_t begin = text.find_first_not_of(kBlanks);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
+}
+
+std::string lower_case(std::string_view text) {
+  std::string lower(text);
+  std::ranges::transform(lower, lower.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return lower;
+}
+
+std::vector<std::string> parts_of(std::string_view text, std::string_view separators) {
+  std::vector<std::string> parts;
+  while (true) {
+    const std::size_t begin = text.find_first_not_of(separators);
+    if (begin == std::string_view::npos) return parts;
+    text.remove_prefix(begin);
+    const std::size_t end = std::min(text.find_first_of(separators), text.size());
+    parts.emplace_back(text.substr(0, end));
+    text.remove_prefix(end);
+  }
+}
+
+std::optional<std::uint32_t> number_of(std::string_view text) {
+  std::uint32_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+bool is_yes(std::string_view text) {
+  const std::string word = lower_case(text);
+  return word == "on" || word == "yes" || word == "true";
+}
+
+std::vector<TextLine> lines_of(std::string_view text) {
+  std::vector<TextLine> lines;
+  for (int number = 1; !text.empty(); ++number) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    lines.push_back({number, trimmed(text.substr(0, end))});
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
+Result<Address> bind_of(std::string_view text) {
+  if (is_path(text)) return Address::parse("unix:" + std::string(text));
+  auto [host, port] = host_and_port(text);
+  if (host == "*") host = {};
+  if (host == "localhost") host = "127.0.0.1";
+  return Address::parse(with_port(host, port));
+}
+
+std::string server_of(std::string_view text) {
+  if (is_path(text)) return "unix:" + std::string(text);
+  const auto [host, port] = host_and_port(text);
+  return with_port(host.empty() || host == "*" ? "localhost" : host, port);
+}
+
+std::string label_of(std::string_view text) {
+  std::string label(text);
+  const auto is_fit = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("._-").find(c) != std::string_view::npos;
+  };
+  std::ranges::replace_if(label, [&](char c) { return !is_fit(c); }, '-');
+  return label.empty() ? "unnamed" : label;
+}
+
+std::optional<config::TlsVersion> tls_version_of(std::string_view text) {
+  const std::string word = lower_case(text);
+  if (word == "tlsv1.2") return config::TlsVersion::kTls12;
+  if (word == "tlsv1.3") return config::TlsVersion::kTls13;
+  return std::nullopt;
+}
+
+std::vector<std::string> groups_of(std::string_view text) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kNames{
+      {{"prime256v1", "P-256"}, {"secp256r1", "P-256"}, {"secp384r1", "P-384"}, {"secp521r1", "P-521"}}};
+  std::vector<std::string> groups = parts_of(text, ":, ");
+  for (std::string& group : groups) {
+    for (const auto& [theirs, ours] : kNames) {
+      if (group == theirs) group = ours;
+    }
+  }
+  return groups;
+}
+
+void add_bind(Imported& into, config::Listener& listener, std::string_view text, int line) {
+  const auto address = bind_of(text);
+  if (address) {
+    listener.bind.push_back(*address);
+  } else {
+    into.note(line, "\"" + std::string(text) + "\": " + address.error().what);
+  }
+}
+
+void set_versions(Imported& into, config::Tls& tls, const std::vector<std::string>& words, int line) {
+  std::vector<config::TlsVersion> known;
+  for (const std::string& word : words) {
+    if (const auto version = tls_version_of(word)) {
+      known.push_back(*version);
+    } else {
+      into.note(line, "\"" + word + "\": Headgate speaks TLS 1.2 and 1.3 alone");
+    }
+  }
+  if (known.empty()) return;
+  tls.min_version = *std::ranges::min_element(known);
+  tls.max_version = *std::ranges::max_element(known);
+}
+
+}  // namespace headgate

@@ -1,0 +1,68 @@
+#include <gtest/gtest.h>
+
+#include "unit/cli/importing.h"
+
+namespace headgate {
+namespace {
+
+constexpr std::string_view kFile = R"(# a proxy before varnish
+frontend = {
+    host = "*"
+    port = "443"
+}
+frontend = "[127.0.0.1]:8443"
+backend = "[127.0.0.1]:8080"
+workers = 4
+user = "hitch:proxy"
+pem-file = "/etc/hitch/a.pem"
+pem-file = { cert = "/etc/hitch/b.crt" private-key = "/etc/hitch/b.key" }
+alpn-protos = "h2, http/1.1"
+tls-protos = TLSv1.1 TLSv1.2
+write-proxy-v2 = on
+keepalive = 3600
+chroot = "/var/empty"
+)";
+
+TEST(ImportHitch, TakesFrontendsBackendCertificatesAndProtocols) {
+  const Imported imported = import_hitch(kFile);
+  EXPECT_EQ(faults_of(imported), "");
+  const config::Config& config = imported.config;
+  EXPECT_EQ(config.workers, 4);
+  EXPECT_EQ(config.user, "hitch");
+  EXPECT_EQ(config.group, "proxy");
+  ASSERT_EQ(config.listeners.size(), 2u);
+  EXPECT_EQ(config.listeners[0].bind[0].port(), 443);
+  EXPECT_EQ(config.listeners[1].bind[0].text(), "127.0.0.1:8443");
+  ASSERT_TRUE(config.listeners[1].tls);
+  ASSERT_EQ(config.listeners[1].tls->certificates.size(), 2u);
+  EXPECT_EQ(config.listeners[1].tls->certificates[1].private_key, "/etc/hitch/b.key");
+  EXPECT_EQ(config.listeners[0].tls->alpn, (std::vector<std::string>{"h2", "http/1.1"}));
+  EXPECT_EQ(config.backends.at("app").servers[0].address, "127.0.0.1:8080");
+  EXPECT_EQ(config.backends.at("app").send_proxy, config::SendProxy::kV2);
+}
+
+TEST(ImportHitch, NamesWhatHasNoEqualWithItsLine) {
+  const std::string unequal = unequal_of(import_hitch(kFile));
+  EXPECT_NE(unequal.find("16: chroot"), std::string::npos) << unequal;
+  EXPECT_EQ(unequal.find("keepalive"), std::string::npos) << unequal;
+}
+
+TEST(ImportHitch, SaysThatVersionsBelowTls12AreNotSpoken) {
+  const std::string unequal = unequal_of(import_hitch("tls-protos = \"TLSv1.1 TLSv1.2\"\n"));
+  EXPECT_NE(unequal.find("TLSv1.1"), std::string::npos) << unequal;
+}
+
+TEST(ImportHitch, TurnsAClientIntoAPlaintextListenerBeforeATlsBackend) {
+  const Imported imported =
+      import_hitch("client = on\nfrontend = \"[*]:80\"\nbackend = \"[192.0.2.1]:443\"\n");
+  EXPECT_EQ(faults_of(imported), "");
+  EXPECT_FALSE(imported.config.listeners[0].tls);
+  EXPECT_TRUE(imported.config.backends.at("app").tls);
+}
+
+TEST(ImportHitch, SurvivesEveryPrefixAndEveryDamagedByte) {
+  import_damaged(import_hitch, kFile);
+}
+
+}  // namespace
+}  // namespace headgate
