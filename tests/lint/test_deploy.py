@@ -13,54 +13,7 @@ from source_tree import ROOT, files, shown
 DEPLOY = ROOT / "deploy"
 
 
-<<<<<<< Updated upstream
 def test_the_manifest_of_the_sidecar_is_one():
-=======
-@pytest.fixture(name="certificates", scope="session")
-def _certificates(tmp_path_factory) -> Path:
-    """A folder with every file that the examples name, made for the test."""
-    folder = tmp_path_factory.mktemp("certificates")
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "365"]
-        + ["-subj", "/CN=example.com", "-addext", "subjectAltName=DNS:example.com,DNS:*.example.com"]
-        + ["-keyout", folder / "tls.key", "-out", folder / "tls.crt"],
-        check=True,
-        capture_output=True,
-    )
-    (folder / "tls.pem").write_bytes((folder / "tls.crt").read_bytes() + (folder / "tls.key").read_bytes())
-    return folder
-
-
-def with_files(configuration: Path, certificates: Path, folder: Path) -> Path:
-    """A copy of the configuration beside every file it names."""
-    copy = folder / configuration.name
-    copy.write_bytes(configuration.read_bytes())
-    text = configuration.read_text(encoding="utf-8")
-    for name in set(re.findall(r"([\w./-]+\.(?:crt|key|pem))\b", re.sub(r"#.*", "", text))):
-        target = folder / name if not name.startswith("/") else None
-        if target:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            source = "tls.key" if name.endswith(".key") else "tls.pem" if name.endswith(".pem") else "tls.crt"
-            shutil.copy(certificates / source, target)
-            target.chmod(0o600)
-    for name in re.findall(r"certificate_dirs: \[([\w./-]+)\]", text):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        shutil.copy(certificates / "tls.pem", folder / name / "tls.pem")
-    return copy
-
-
-@pytest.mark.skipif(not HEADGATE.exists(), reason="the binary is not built")
-@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=shown)
-def test_an_example_configuration_is_accepted(configuration, certificates, tmp_path):
-    copy = with_files(configuration, certificates, tmp_path)
-    check = subprocess.run(
-        [HEADGATE, "check", "--config", copy], capture_output=True, text=True, check=False, timeout=60
-    )
-    assert check.returncode == 0, check.stdout + check.stderr
-
-
-def test_the_manifest_of_the_sidecar_is_one(tmp_path):
->>>>>>> Stashed changes
     documents = list(yaml.safe_load_all((DEPLOY / "kubernetes/sidecar.yaml").read_text(encoding="utf-8")))
     assert {document["kind"] for document in documents} >= {"ConfigMap", "Deployment"}
     pod = next(d for d in documents if d["kind"] == "Deployment")["spec"]["template"]["spec"]
