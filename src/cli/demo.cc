@@ -54,7 +54,7 @@ int demo_command(const DemoOptions& options) {
     }
     return loaded;
   };
-  return run_process({.load = load, .config_file = ""}, print_welcome);
+  return run_process({.load = load, .config_file = "", .program = own_program()}, print_welcome);
 }
 
 }  // namespace headgate

@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <iostream>
+#include <optional>
 
 #include "supervisor/admin_answers.h"
 #include "supervisor/crash_report.h"
@@ -31,13 +32,31 @@ int run_process(Supervisor::Settings settings,
   if (!supervisor) return fail_start(supervisor.error().messages, supervisor.error().exit_code);
   AdminAnswers answers(**supervisor);
   std::unique_ptr<AdminServer> admin;
-  if (const auto& bind = (*supervisor)->config().admin) {
+  std::optional<Address> bind = (*supervisor)->config().admin;
+  const auto open_admin = [&]() -> Result<void> {
+    if (!bind) return {};
     auto opened = AdminServer::open(*bind, answers);
-    if (!opened) return fail_start({opened.error().what}, kExitCannotStart);
+    if (!opened) return tl::unexpected(std::move(opened.error()));
     admin = *std::move(opened);
-    (*log)->info("admin listening", {{"address", admin->bound_address().text()}});
+    bind = admin->bound_address();  // port 0 has become a port, which an upgrade that fails must find again
+    (*log)->info("admin listening", {{"address", bind->text()}});
+    return {};
+  };
+  // Live connections wait in a process that takes over, and go on even where its admin address is taken.
+  const bool takes_over = (*supervisor)->has_predecessor();
+  if (takes_over) (*supervisor)->start();
+  if (auto opened = open_admin(); !opened && !takes_over) {
+    return fail_start({opened.error().what}, kExitCannotStart);
+  } else if (!opened) {
+    (*log)->error(opened.error().what);
   }
-  (*supervisor)->start();
+  if (!takes_over) (*supervisor)->start();
+  (*supervisor)
+      ->set_admin_door({.close = [&] { admin.reset(); },
+                        .open =
+                            [&] {
+                              if (auto opened = open_admin(); !opened) (*log)->error(opened.error().what);
+                            }});
   if (started) started(**supervisor, admin.get());
   return (*supervisor)->run();
 }

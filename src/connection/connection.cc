@@ -68,7 +68,19 @@ void Connection::flush_held_back() {
 }
 
 void Connection::end(CloseReason reason) {
-  if (!buried_) finish(reason);
+  if (!buried_ && !resting_) finish(reason);
+}
+
+void Connection::rest() {
+  resting_ = true;
+  client_watcher_.watch(Interest::kNone);
+  backend_watcher_.watch(Interest::kNone);
+  timer_.stop();
+}
+
+void Connection::wake() {
+  resting_ = false;
+  resume();
 }
 
 void Connection::let_go() {
@@ -99,7 +111,7 @@ void Connection::timer_fired(void* self) {
 
 // A deadline may have moved since the timer was set: bytes have come, or the phase has changed.
 void Connection::deadline_passed() {
-  if (buried_) return;
+  if (buried_ || resting_) return;
   Context context{*this, sides_, facts_, services_, *snapshot_, listener_, ready_};
   const TimePoint now = services_.host.now();
   const TimePoint due = deadline(phase_, context, entered_);
@@ -111,7 +123,7 @@ void Connection::deadline_passed() {
 // Runs phases until one has to wait or the connection ends. The only place a phase changes, and the last
 // thing a callback does: when it returns, this connection may already be buried.
 void Connection::drive() {
-  if (buried_) return;
+  if (buried_ || resting_) return;
   for (;;) {
     Context context{*this, sides_, facts_, services_, *snapshot_, listener_, std::exchange(ready_, {})};
     Step next = std::visit([&context](auto& phase) { return step(phase, context); }, phase_);

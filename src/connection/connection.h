@@ -28,7 +28,7 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  /// Takes the first step; later also the step for work that no descriptor announces.
+  /// Takes the first step; later also the step for work that no descriptor announces. Not while it rests.
   void resume();
   /// The admission queue says: go on, or end.
   void turn_granted();
@@ -50,8 +50,14 @@ class Connection {
   [[nodiscard]] Wait waiting() const { return waiting_; }
   /// The two streams, for handing a connection in relay over to another process.
   [[nodiscard]] Sides& sides() { return sides_; }
+  /// Lets it rest: nothing is read, written or ended, by whatever cause, until wake() or let_go(). In relay
+  /// only: its streams may be looked at meanwhile, and go on in another process if this one lets them go.
+  void rest();
+  [[nodiscard]] bool is_resting() const { return resting_; }
   /// Ends it without touching its streams' peers: they were handed over. Worker only.
   void let_go();
+  /// Goes on after rest().
+  void wake();
 
   /// Keeps its place among the listener's connections until it ends.
   void take_place(std::unique_ptr<ListenerPlace> place) { place_ = std::move(place); }
@@ -90,6 +96,7 @@ class Connection {
   Ready ready_;
   Wait waiting_;
   int watched_client_ = -1, watched_backend_ = -1;  // the descriptors that the watchers are attached to
+  bool resting_ = false;
   bool buried_ = false;
   CloseReason close_reason_ = CloseReason::kFinished;
 };

@@ -18,7 +18,7 @@ static bool is_known(HandoverLayer layer) {
   return layer <= HandoverLayer::kTls13;
 }
 static bool is_known(HandoverWord word) {
-  return word <= HandoverWord::kComplete;
+  return word <= HandoverWord::kTakeOver;
 }
 
 static void list_fields(FieldWriter& codec, const DirectionState& direction) {

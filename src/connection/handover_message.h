@@ -59,15 +59,19 @@ struct HandoverListener {
 
 /// Where the counters of the next process start, so that none falls.
 struct HandoverCounters {
-  std::vector<std::string> lines;  ///< "name{label=\"value\"} 123", as in the text format of /metrics.
+  std::vector<std::string> lines;  ///< "closed.finished 123 web": inherited_counters.h reads and writes them.
 };
 
 /// A word from one process to the other.
 enum class HandoverWord : std::uint8_t {
-  kReady,     ///< New to old: configuration and certificates are loaded; send what you have.
-  kFailed,    ///< New to old: `detail` says why; carry on.
-  kServing,   ///< New to old: accepting; stop.
-  kComplete,  ///< Old to new: all that moves has been sent.
+  kListening,  ///< Old to new: all listening sockets have been sent.
+  kReady,      ///< New to old: configuration and certificates are loaded; send what you have.
+  kFailed,     ///< New to old: `detail` says why; carry on.
+  kTaken,      ///< New to old: the connection can be served here.
+  kRefused,    ///< New to old: it cannot, `detail` says why; keep it.
+  kComplete,   ///< Old to new: all that moves has been sent.
+  kHolding,    ///< New to old: all of it is here, at rest; say when.
+  kTakeOver,   ///< Old to new: it is yours from now on. Nothing is said after that.
 };
 struct HandoverNotice {
   HandoverWord word = HandoverWord::kReady;

@@ -7,8 +7,8 @@
 
 namespace headgate {
 
-PlainStream::PlainStream(Fd fd, std::vector<std::byte> received)
-    : fd_(std::move(fd)), received_(std::move(received)) {}
+PlainStream::PlainStream(Fd fd, std::vector<std::byte> received, std::vector<std::byte> unsent)
+    : fd_(std::move(fd)), received_(std::move(received)), unsent_(std::move(unsent)) {}
 
 PlainStream::PlainStream(Connecting connecting)
     : fd_(std::move(connecting.fd)), connecting_(connecting.in_progress) {}

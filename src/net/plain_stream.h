@@ -9,8 +9,9 @@ namespace headgate {
 /// A stream without TLS: what is read and written is what is on the wire.
 class PlainStream final : public Stream {
  public:
-  /// `received` is what was read from the descriptor before, and comes first.
-  explicit PlainStream(Fd fd, std::vector<std::byte> received = {});
+  /// `received` is what was read from the descriptor before, and comes first; `unsent` leaves before anything
+  /// else.
+  explicit PlainStream(Fd fd, std::vector<std::byte> received = {}, std::vector<std::byte> unsent = {});
   /// To a server; handshake() says when the connection is there.
   explicit PlainStream(Connecting connecting);
 

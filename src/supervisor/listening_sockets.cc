@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <set>
 
@@ -42,7 +43,7 @@ Result<ListeningSockets::Plan> ListeningSockets::plan(const config::Config& conf
       Address address = have > 0 ? local_address(existing->second.front().number()) : bind;
       const Fd* shared = have > 0 && bind.is_unix() ? &existing->second.front() : nullptr;
       for (std::size_t i = have; i < workers; ++i) {
-        auto fd = shared != nullptr ? Result<Fd>(duplicate(*shared)) : open(address, listener);
+        auto fd = shared != nullptr ? Result<Fd>(duplicate(*shared)) : open(bind, address, listener);
         if (!fd) return tl::unexpected(std::move(fd.error()));
         opened[i] = *std::move(fd);
         if (bind.is_unix()) shared = &opened[i];
@@ -83,7 +84,7 @@ std::vector<Address> ListeningSockets::addresses(const std::string& listener) co
 std::vector<ListeningSockets::Held> ListeningSockets::held() const {
   std::vector<Held> all;
   for (const auto& [key, fds] : sockets_) {
-    for (const auto& fd : fds) all.push_back({key.first, fd.number()});
+    for (const auto& fd : fds) all.push_back({key.first, key.second, duplicate(fd)});
   }
   return all;
 }
@@ -92,19 +93,23 @@ void ListeningSockets::close(const std::string& listener) {
   std::erase_if(sockets_, [&](const auto& entry) { return entry.first.first == listener; });
 }
 
-Result<Fd> ListeningSockets::open(const Address& address, const config::Listener& listener) {
-  if (Fd activated = take_activated(address)) return activated;
+Result<Fd> ListeningSockets::open(const Address& bind, const Address& address,
+                                  const config::Listener& listener) {
+  if (Fd activated = take_activated(bind, listener.name)) return activated;
   return listen_on(address, {.backlog = listener.backlog, .defer_accept = may_defer(listener)});
 }
 
-Fd ListeningSockets::take_activated(const Address& address) {
-  for (auto it = activated_.begin(); it != activated_.end(); ++it) {
-    if (!(it->address == address)) continue;
-    Fd fd = std::move(it->fd);
-    activated_.erase(it);
+// By name and address first: port 0, which the process before has had bound, may be there more than once.
+Fd ListeningSockets::take_activated(const Address& bind, const std::string& listener) {
+  const auto take = [&](const auto& fits) {
+    const auto found = std::ranges::find_if(activated_, fits);
+    if (found == activated_.end()) return Fd();
+    Fd fd = std::move(found->fd);
+    activated_.erase(found);
     return fd;
-  }
-  return Fd();
+  };
+  if (Fd fd = take([&](const auto& one) { return one.address == bind && one.name == listener; })) return fd;
+  return take([&](const auto& one) { return one.address == bind && (bind.is_unix() || bind.port() != 0); });
 }
 
 }  // namespace headgate

@@ -43,10 +43,11 @@ class ListeningSockets {
 
   /// The addresses a listener is bound to, real ports included.
   [[nodiscard]] std::vector<Address> addresses(const std::string& listener) const;
-  /// One descriptor per worker of each bind, for handing over. Borrowed.
+  /// One descriptor per worker of each bind, for handing over: a duplicate.
   struct Held {
     std::string listener;
-    int descriptor;
+    std::string bind;  ///< As configured.
+    Fd descriptor;
   };
   [[nodiscard]] std::vector<Held> held() const;
   /// Closes a listener's: connections that wait in the kernel are reset, unless another process has the
@@ -54,8 +55,9 @@ class ListeningSockets {
   void close(const std::string& listener);
 
  private:
-  [[nodiscard]] Result<Fd> open(const Address& address, const config::Listener& listener);
-  [[nodiscard]] Fd take_activated(const Address& address);
+  [[nodiscard]] Result<Fd> open(const Address& bind, const Address& address,
+                                const config::Listener& listener);
+  [[nodiscard]] Fd take_activated(const Address& bind, const std::string& listener);
 
   std::vector<systemd::ActivatedSocket> activated_;
   std::map<Key, std::vector<Fd>> sockets_;  // by worker position

@@ -1,5 +1,7 @@
 #include "supervisor/supervisor.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <csignal>
 #include <random>
@@ -7,11 +9,13 @@
 
 #include "config/show.h"
 #include "supervisor/cpu_count.h"
+#include "supervisor/inherited_counters.h"
 #include "supervisor/privileges.h"
 #include "supervisor/sandbox.h"
 #include "supervisor/snapshot_report.h"
 #include "supervisor/systemd.h"
 #include "supervisor/watched_files.h"
+#include "worker/moving_connections.h"
 
 namespace headgate {
 namespace {
@@ -29,6 +33,12 @@ std::size_t worker_count(const config::Config& config) {
   return static_cast<std::size_t>(config.workers > 0 ? config.workers : usable_cpus());
 }
 
+std::string joined(const std::vector<std::string>& messages) {
+  std::string text;
+  for (const auto& message : messages) text += (text.empty() ? "" : "; ") + message;
+  return text;
+}
+
 LogLevel level_of(config::LogLevel level) {
   return static_cast<LogLevel>(level);
 }
@@ -38,7 +48,10 @@ LogLevel level_of(config::LogLevel level) {
 tl::expected<std::unique_ptr<Supervisor>, Supervisor::StartFailure> Supervisor::make(Settings settings,
                                                                                      Log& log) {
   std::unique_ptr<Supervisor> supervisor(new Supervisor(std::move(settings), log));
-  if (auto failure = supervisor->prepare()) return tl::unexpected(std::move(*failure));
+  if (auto failure = supervisor->prepare()) {
+    if (supervisor->predecessor_) supervisor->predecessor_->refuse(joined(failure->messages));
+    return tl::unexpected(std::move(*failure));
+  }
   return supervisor;
 }
 
@@ -50,6 +63,7 @@ Supervisor::Supervisor(Settings settings, Log& log)
       ticker_(loop_, this, [](void* self) { static_cast<Supervisor*>(self)->tick(); }) {}
 
 Supervisor::~Supervisor() {
+  successor_.reset();
   for (auto& worker : workers_) worker->stop();
   for (auto& worker : retired_) worker->stop();
 }
@@ -70,6 +84,11 @@ std::vector<std::string> Supervisor::load(config::Config& config) {
 }
 
 std::optional<Supervisor::StartFailure> Supervisor::prepare() {
+  const auto cannot_start = [](const Error& error) { return StartFailure{kExitCannotStart, {error.what}}; };
+  predecessor_ = Predecessor::find();
+  auto inherited = inherited_sockets();
+  if (!inherited) return cannot_start(inherited.error());
+  sockets_ = ListeningSockets(*std::move(inherited));
   config::Config config;
   if (auto errors = load(config); !errors.empty()) return StartFailure{kExitConfiguration, std::move(errors)};
   log_.set_level(level_of(config.log.level));
@@ -84,10 +103,6 @@ std::optional<Supervisor::StartFailure> Supervisor::prepare() {
   if (!health_tls) return StartFailure{kExitCannotStart, {health_tls.error().what}};
   health_tls_ = *std::move(health_tls);
 
-  const auto cannot_start = [](const Error& error) { return StartFailure{kExitCannotStart, {error.what}}; };
-  auto activated = systemd::take_activated_sockets();
-  if (!activated) return cannot_start(activated.error());
-  sockets_ = ListeningSockets(*std::move(activated));
   if (auto made = make_workers(worker_count(config)); !made) return cannot_start(made.error());
   if (auto adopted = adopt(std::move(snapshot)); !adopted) return cannot_start(adopted.error());
   if (auto dropped = drop_privileges(config.user, config.group); !dropped)
@@ -102,7 +117,83 @@ std::optional<Supervisor::StartFailure> Supervisor::prepare() {
     state.started = std::chrono::system_clock::now();
     state.reload.last_success = state.started;
   });
+  if (!predecessor_) return std::nullopt;
+  if (auto inherits = inherit(); !inherits) return cannot_start(inherits.error());
   return std::nullopt;
+}
+
+Result<std::vector<systemd::ActivatedSocket>> Supervisor::inherited_sockets() {
+  return predecessor_ ? predecessor_->receive_sockets() : systemd::take_activated_sockets();
+}
+
+// The connections wait in the inboxes of the workers, which have not started: nothing moves before the other
+// process has let go.
+Result<void> Supervisor::inherit() {
+  std::size_t taken = 0;
+  const auto take = [&](HandoverConnection connection, Fd client, Fd backend) -> Result<void> {
+    if (auto can = can_take_in(*snapshot_, connection); !can) return can;
+    struct Arrival {
+      HandoverConnection connection;
+      Fd client, backend;
+    };
+    auto arrival =
+        std::make_shared<Arrival>(Arrival{std::move(connection), std::move(client), std::move(backend)});
+    Worker* worker = workers_[taken++ % workers_.size()].get();
+    worker->post([worker, arrival] {
+      take_in(*worker, std::move(arrival->connection), std::move(arrival->client),
+              std::move(arrival->backend));
+    });
+    return {};
+  };
+  const auto count = [this](const std::vector<std::string>& lines) {
+    inherit_counters(lines, registry_, board_);
+  };
+  auto received = predecessor_->receive_connections(take, count);
+  if (received)
+    log_.info("took over", {{"connections", static_cast<std::int64_t>(taken)},
+                            {"pid", static_cast<std::int64_t>(::getpid())}});
+  return received;
+}
+
+void Supervisor::upgrade() {
+  if (is_draining()) return log_.warn("no upgrade: the process is draining");
+  if (successor_) return log_.warn("no upgrade: one is under way");
+  log_.info("upgrading", {{"program", settings_.program.path}});
+  Successor::Site site{
+      .sockets = sockets_.held(),
+      .ask_workers = [this](const std::function<void(Worker&)>& ask) { return ask_workers(ask); },
+      .close_admin = admin_door_.close,
+      .open_admin = admin_door_.open,
+      .counters = [this](const auto& left, std::uint64_t moved) { return counters_at_upgrade(left, moved); },
+      .still_wanted = [this] { return !is_draining(); }};
+  const auto ended = [this](const Successor::Outcome& outcome) {
+    inbox_.post([this, outcome] { upgrade_ended(outcome); });
+  };
+  successor_ = std::make_unique<Successor>(settings_.program, std::move(site), ended);
+}
+
+void Supervisor::upgrade_ended(const Successor::Outcome& outcome) {
+  successor_.reset();
+  if (!outcome.succeeded) {
+    log_.error("the upgrade failed: this process carries on with everything", {{"why", outcome.failure}});
+    systemd::notify_status("serving; the last upgrade failed");
+    return;
+  }
+  std::int64_t left = 0;
+  for (const auto& [reason, count] : outcome.left) left += static_cast<std::int64_t>(count);
+  log_.info("upgraded: the new process serves", {{"pid", static_cast<std::int64_t>(outcome.process)},
+                                                 {"moved", static_cast<std::int64_t>(outcome.moved)},
+                                                 {"left", left}});
+  systemd::notify_main_process(outcome.process);
+  drain_all();
+}
+
+std::vector<std::string> Supervisor::counters_at_upgrade(const std::map<std::string, std::uint64_t>& left,
+                                                         std::uint64_t moved) const {
+  ProcessState state = board_.copy();
+  state.handover[{"moved", ""}] += moved;
+  for (const auto& [reason, count] : left) state.handover[{"left", reason}] += count;
+  return counters_to_leave(registry_, state);
 }
 
 Result<void> Supervisor::make_workers(std::size_t count) {
@@ -182,6 +273,7 @@ int Supervisor::run() {
   on(SIGHUP, [this] { static_cast<void>(request_reload()); });
   on(SIGTERM, [this] { on_signal_term(); });
   on(SIGINT, [this] { cut(); });
+  on(SIGUSR2, [this] { upgrade(); });
   files_ = std::make_unique<FileWatch>(loop_, [this](const std::vector<std::string>& changed) {
     log_.info("files changed: reloading",
               {{"first", changed.front()}, {"files", static_cast<std::int64_t>(changed.size())}});
@@ -191,6 +283,7 @@ int Supervisor::run() {
   tick();
   systemd::notify_ready("serving");
   loop_.run();
+  successor_.reset();
   log_.info("ended");
   return 0;
 }
@@ -312,11 +405,16 @@ void Supervisor::on_signal_term() {
 }
 
 void Supervisor::begin_drain() {
+  if (is_draining()) return;
+  systemd::notify_stopping("draining");
+  drain_all();
+}
+
+void Supervisor::drain_all() {
   if (draining_.exchange(true)) return;
   drain_deadline_ = Clock::now() + snapshot_->config.drain_deadline;
   const std::uint64_t open = connections();
   log_.info("draining", {{"connections", static_cast<std::int64_t>(open)}});
-  systemd::notify_stopping("draining");
   board_.update([&](ProcessState& state) {
     state.drain.active = true;
     state.drain.started = std::chrono::system_clock::now();
@@ -391,7 +489,7 @@ Health Supervisor::loops_turn() const {
   return {};
 }
 
-void Supervisor::ask_workers(const std::function<void(Worker&)>& ask) {
+std::size_t Supervisor::ask_workers(const std::function<void(Worker&)>& ask) {
   std::vector<std::shared_ptr<Worker>> all;
   {
     const std::lock_guard lock(workers_mutex_);
@@ -409,6 +507,7 @@ void Supervisor::ask_workers(const std::function<void(Worker&)>& ask) {
   }
   const TimePoint patience = Clock::now() + kAskPatience;
   for (auto& answer : answers) answer.wait_until(patience);
+  return answers.size();
 }
 
 }  // namespace headgate

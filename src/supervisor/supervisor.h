@@ -25,6 +25,8 @@
 #include "supervisor/file_watch.h"
 #include "supervisor/health_tls.h"
 #include "supervisor/listening_sockets.h"
+#include "supervisor/predecessor.h"
+#include "supervisor/successor.h"
 #include "worker/worker.h"
 
 namespace headgate {
@@ -42,6 +44,13 @@ class Supervisor {
   struct Settings {
     std::function<config::Loaded()> load;  ///< Called at the start and for each reload.
     std::string config_file;               ///< Watched; empty: there is none.
+    Program program;                       ///< What an upgrade starts.
+  };
+  /// The admin endpoint, as an upgrade needs it: closed before the new process opens it, and opened again if
+  /// that one fails. Called on the upgrade's thread.
+  struct AdminDoor {
+    std::function<void()> close = [] {};
+    std::function<void()> open = [] {};
   };
   /// Why there is no process: `exit_code` is the contract's, `messages` are lines for stderr.
   struct StartFailure {
@@ -60,6 +69,11 @@ class Supervisor {
   void start();
   /// Serves until the process shall end. Returns the exit code.
   [[nodiscard]] int run();
+  /// Whether this process has taken over from another, in an upgrade: it holds live connections then, and
+  /// start() may not wait.
+  [[nodiscard]] bool has_predecessor() const { return predecessor_ != nullptr; }
+  /// Before run().
+  void set_admin_door(AdminDoor door) { admin_door_ = std::move(door); }
 
   [[nodiscard]] const config::Config& config() const { return snapshot_->config; }
   [[nodiscard]] std::vector<Address> addresses(const std::string& listener) const {
@@ -78,14 +92,22 @@ class Supervisor {
   [[nodiscard]] std::shared_future<Outcome> request_reload();
   /// Begins to drain: the process, or what `request` names.
   [[nodiscard]] Outcome request_drain(const DrainRequest& request);
+  /// Starts the program on disk and hands everything over to it.
+  void upgrade();
   /// Runs `ask` on each worker's thread and waits for all, for a bounded time.
-  void ask_workers(const std::function<void(Worker&)>& ask);
+  /// Returns how many there are.
+  std::size_t ask_workers(const std::function<void(Worker&)>& ask);
 
  private:
   Supervisor(Settings settings, Log& log);
 
   [[nodiscard]] std::vector<std::string> load(config::Config& config);
   [[nodiscard]] std::optional<StartFailure> prepare();
+  [[nodiscard]] Result<std::vector<systemd::ActivatedSocket>> inherited_sockets();
+  [[nodiscard]] Result<void> inherit();
+  void upgrade_ended(const Successor::Outcome& outcome);
+  [[nodiscard]] std::vector<std::string> counters_at_upgrade(const std::map<std::string, std::uint64_t>& left,
+                                                             std::uint64_t moved) const;
   [[nodiscard]] Result<void> make_workers(std::size_t count);
   [[nodiscard]] Result<void> adopt(std::shared_ptr<const Snapshot> snapshot);
   void retire_workers_beyond(std::size_t count);
@@ -97,6 +119,7 @@ class Supervisor {
   void publish_snapshot();
   void on_signal_term();
   void begin_drain();
+  void drain_all();
   void cut();
   void tick();
   void drain_step(TimePoint now);
@@ -130,6 +153,9 @@ class Supervisor {
   std::vector<std::uint64_t> busy_before_us_;
   TimePoint ticked_{};
   bool running_ = false;
+  AdminDoor admin_door_;
+  std::unique_ptr<Predecessor> predecessor_;
+  std::unique_ptr<Successor> successor_;  // while an upgrade is under way; last: it asks all the others
 };
 
 }  // namespace headgate

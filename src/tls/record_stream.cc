@@ -124,12 +124,12 @@ bool RecordStream::is_movable() const {
          !owes_key_update_;
 }
 
-RecordStreamState RecordStream::take_state() {
+RecordStreamState RecordStream::state() const {
   HG_CHECK(is_movable());
   const auto received = partial_.bytes();
   const auto unsent = unsent_.bytes();
-  RecordStreamState state{
-      .socket = std::move(fd_),
+  return {
+      .socket = Fd(),
       .role = opener_.role(),
       .sending = protector_.state(),
       .receiving = opener_.state(),
@@ -137,11 +137,16 @@ RecordStreamState RecordStream::take_state() {
       .unsent = {unsent.begin(), unsent.end()},
       .holds_back = holds_back_,
   };
+}
+
+RecordStreamState RecordStream::take_state() {
+  RecordStreamState taken = state();
+  taken.socket = std::move(fd_);
   incoming_ = Incoming::kFailed;
   outgoing_ = Outgoing::kFailed;
   protector_.retire();
   opener_.retire();
-  return state;
+  return taken;
 }
 
 RecordOpener::Opened RecordStream::open_kept(std::span<std::byte> into) {

@@ -68,6 +68,9 @@ class RecordStream final : public Stream {
   /// Whether take_state() would lose nothing: both directions are open, and no handshake message is half way
   /// in.
   [[nodiscard]] bool is_movable() const;
+  /// A copy of where it stands, without the socket: what another process goes on from, once this stream is
+  /// never used again. Call only while is_movable().
+  [[nodiscard]] RecordStreamState state() const;
   /// Gives the connection up, descriptor and unsent bytes included. The stream may only be destroyed then.
   /// Call only while is_movable().
   [[nodiscard]] RecordStreamState take_state();

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
+#include <string_view>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -88,6 +90,12 @@ class Worker final : public Host, private SlowLane {
   [[nodiscard]] const FlightRecorder& recorder() const { return recorder_; }
   [[nodiscard]] Services& services() { return services_; }
   [[nodiscard]] SocketTransport& transport() { return transport_; }
+  /// What new connections begin with.
+  [[nodiscard]] const std::shared_ptr<WorkerSnapshot>& snapshot() const { return snapshot_; }
+  /// Unique within the process.
+  [[nodiscard]] std::uint64_t new_connection_id() { return next_id_++; }
+  /// The same word for as long as the worker lives: what another process's OpenSSL called things.
+  [[nodiscard]] std::string_view keep_word(const std::string& word) { return *words_.insert(word).first; }
   /// Adds a connection that was in relay in another process.
   void take_in(std::unique_ptr<Connection> connection);
 
@@ -145,6 +153,7 @@ class Worker final : public Host, private SlowLane {
   std::vector<Connection*> to_flush_;                      // holding session tickets back
   std::unordered_map<std::uint64_t, Connection*> beside_;  // whose step runs on the slow thread
   std::uint64_t next_id_;
+  std::set<std::string> words_;
   TimePoint turn_began_{};
   TimePoint last_descriptor_warning_{};
   std::atomic<Duration::rep> answered_{Clock::now().time_since_epoch().count()};

@@ -1,0 +1,278 @@
+"""Upgrade by SIGUSR2: a new process takes over, and nobody is cut."""
+
+import hashlib
+import os
+import random
+import shutil
+import signal
+import socket
+import struct
+import threading
+import time
+
+import pytest
+
+from harness.config import proxy
+from harness.tls_client import TLS12, connect
+from harness.tools import headgate_binary
+from harness.waiting import wait_until
+
+# What the process before must receive to believe that a program has loaded everything.
+_READY = b"HGHO" + struct.pack("<HH", 1, 0) + struct.pack("<HHIB", 1, 0, 1, 1) + struct.pack("<HHI", 2, 1, 0)
+_READY_MESSAGE = struct.pack("=II", len(_READY), 0) + _READY
+
+
+class Line:
+    """A running Headgate and those that follow it: who serves now, upgraded by signal."""
+
+    def __init__(self, headgate):
+        self.headgate = headgate
+        self.pid = headgate.child.pid
+        self._upgrades = 0
+
+    def wait_log(self, count, message):
+        """Waits for the `count`th line of that kind by any of them; Headgate.wait_log() ends with the first."""
+        wait_until(lambda: len(self.headgate.log_with(message=message)) >= count, lambda: self.headgate.output)
+        return self.headgate.log_with(message=message)[count - 1]
+
+    def begin(self):
+        os.kill(self.pid, signal.SIGUSR2)
+
+    def upgrade(self):
+        """Upgrades and waits until the new process serves."""
+        self.begin()
+        self._upgrades += 1
+        done = self.wait_log(self._upgrades, "upgraded: the new process serves")
+        self.pid = int(done["pid"])
+        self.wait_log(self._upgrades + 1, "admin listening")
+        return done
+
+    def fail(self, count=1):
+        """Tries an upgrade that is meant to fail."""
+        self.begin()
+        return self.wait_log(count, "the upgrade failed: this process carries on with everything")
+
+    def end(self):
+        """Ends the last of them; its output ends with it."""
+        if self.pid == self.headgate.child.pid:
+            return
+        os.kill(self.pid, signal.SIGTERM)
+        for reader in self.headgate._readers:
+            reader.join(10)
+        assert not any(reader.is_alive() for reader in self.headgate._readers), self.headgate.output
+
+
+@pytest.fixture
+def line(start, tmp_path, monkeypatch):
+    """Starts a copy of Headgate, which a test may replace, and ends whoever serves at the end."""
+    program = tmp_path / "program" / "headgate"
+    program.parent.mkdir()
+    shutil.copy2(headgate_binary(), program)
+    monkeypatch.setenv("HEADGATE_BINARY", str(program))
+    lines = []
+
+    def start_one(config):
+        lines.append(Line(start({**config, "sandbox": False})))
+        lines[-1].program = program
+        return lines[-1]
+
+    yield start_one
+    for one in lines:
+        one.end()
+
+
+def replace(program, text):
+    fresh = program.with_name("fresh")
+    fresh.write_text(text)
+    fresh.chmod(0o755)
+    fresh.rename(program)
+
+
+class Knocking:
+    """A client that connects, says a word and leaves, over and over; `failures` is what went wrong."""
+
+    def __init__(self, port):
+        self.port, self.count, self.failures = port, 0, []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self):
+        while not self._over.is_set():
+            try:
+                with connect(self.port) as client:
+                    client.exchange(b"knock")
+                self.count += 1
+            except Exception as failure:  # noqa: BLE001  every kind is a connection lost
+                self.failures.append(repr(failure))
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        self._thread.join(30)
+
+
+class Busy:
+    """A connection that sends and receives without a pause and holds both ways to one digest."""
+
+    def __init__(self, port):
+        self.client = connect(port)
+        self.failure, self.size_bytes = None, 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        try:
+            sent, received = hashlib.sha256(), hashlib.sha256()
+            while not self._over.is_set():
+                chunk = random.randbytes(random.randrange(1, 40_000))
+                self.client.send(chunk)
+                sent.update(chunk)
+                received.update(self.client.recv_exactly(len(chunk)))
+                self.size_bytes += len(chunk)
+            assert sent.digest() == received.digest()
+        except Exception as failure:  # noqa: BLE001
+            self.failure = repr(failure)
+
+    def end(self):
+        self._over.set()
+        self._thread.join(30)
+        self.client.close()
+        assert self.failure is None, self.failure
+        assert self.size_bytes > 0
+
+
+def test_a_client_that_connects_in_a_loop_sees_no_upgrade(line, backend, certificate):
+    running = line(proxy(backend().address, certificate, drain={"deadline": "5s"}))
+    with Knocking(running.headgate.port()) as knocking:
+        for _ in range(4):
+            before = knocking.count
+            running.upgrade()
+            wait_until(lambda: knocking.count > before + 3 or knocking.failures, "the client goes on")
+    assert knocking.failures == []
+
+
+def test_idle_and_busy_connections_live_through_upgrades_in_a_row(line, backend, certificate):
+    running = line(proxy(backend().address, certificate))
+    port = running.headgate.port()
+    idle = [connect(port) for _ in range(60)]
+    for client in idle:
+        client.exchange(b"before")
+    busy = [Busy(port) for _ in range(4)]
+    moved = []
+    for _ in range(4):
+        moved.append(int(running.upgrade()["moved"]))
+    for client in idle:
+        client.exchange(b"after")
+    for one in busy:
+        one.end()
+    assert moved == [64] * 4
+    assert running.headgate.metric("headgate_handover_connections_total", result="moved") == 64 * 4
+    assert running.headgate.metric("headgate_connections_accepted_total", listener="web") >= 64
+    for client in idle:
+        client.close()
+
+
+def test_a_moved_connection_ends_as_any_other(line, backend, certificate):
+    running = line(proxy(backend().address, certificate))
+    client = connect(running.headgate.port())
+    client.exchange(b"before")
+    running.upgrade()
+    client.exchange(b"after")
+    client.end_writing()
+    assert client.recv_to_end() == b""
+    running.headgate.wait_metric("headgate_connections_active", 0, listener="web")
+
+
+def test_tls_1_2_drains_in_the_process_before(line, backend, certificate):
+    running = line(proxy(backend().address, certificate, drain={"deadline": "10s"}))
+    old = connect(running.headgate.port(), version=TLS12)
+    old.exchange(b"before")
+    done = running.upgrade()
+    old.exchange(b"still served")
+    assert (int(done["moved"]), int(done["left"])) == (0, 1)
+    assert running.headgate.metric("headgate_handover_connections_total", result="left", reason="record_layer") == 1
+    old.close()
+    assert running.headgate.child.wait(15) == 0
+
+
+def still_serves(running, clients):
+    for client in clients:
+        client.exchange(b"still here")
+    with connect(running.headgate.port()) as fresh:
+        fresh.exchange(b"fresh")
+    assert running.headgate.get("/readyz")[0] == 200
+    assert running.headgate.child.poll() is None
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param(None, id="missing"),
+        pytest.param("#!/bin/sh\nexit 1\n", id="crashes_at_start"),
+        pytest.param("not a program", id="no_program"),
+        pytest.param(
+            "#!/usr/bin/env python3\nimport socket\ns = socket.socket(fileno=3)\ns.recv(8)\n", id="dies_at_the_hello"
+        ),
+        pytest.param(
+            "#!/usr/bin/env python3\nimport socket\ns = socket.socket(fileno=3)\n"
+            f"s.sendall({_READY_MESSAGE!r})\n"
+            "s.recv(20000)\n",
+            id="dies_half_way",
+        ),
+    ],
+)
+def test_a_program_that_fails_changes_nothing(line, backend, certificate, program):
+    running = line(proxy(backend().address, certificate))
+    clients = [connect(running.headgate.port()) for _ in range(50)]
+    with Knocking(running.headgate.port()) as knocking:
+        if program is None:
+            running.program.unlink()
+        else:
+            replace(running.program, program)
+        assert running.fail()["why"]
+        still_serves(running, clients)
+    assert knocking.failures == []
+    running.program.unlink(missing_ok=True)
+    shutil.copy2(f"/proc/{running.pid}/exe", running.program)
+    running.upgrade()
+    for client in clients:
+        client.exchange(b"moved after all")
+
+
+def test_a_broken_configuration_is_told_and_changes_nothing(line, backend, certificate):
+    config = proxy(backend().address, certificate)
+    running = line(config)
+    clients = [connect(running.headgate.port()) for _ in range(20)]
+    running.headgate.write_config("listeners: 7\n")
+    assert "listeners" in running.fail()["why"]
+    still_serves(running, clients)
+
+
+def test_a_new_process_killed_while_it_starts_leaves_everything_to_the_old_one(line, backend, certificate):
+    running = line(proxy(backend().address, certificate))
+    clients = [connect(running.headgate.port()) for _ in range(100)]
+    failures = 0
+    for pause in (0.0, 0.005, 0.01):
+        running.begin()
+        child = wait_until(lambda: _child_of(running.pid), "a new process starts")
+        time.sleep(pause)
+        os.kill(child, signal.SIGKILL)
+        failures += 1
+        running.headgate.wait_log(failures, message="the upgrade failed: this process carries on with everything")
+        still_serves(running, clients)
+
+
+def _child_of(pid):
+    for task in os.listdir(f"/proc/{pid}/task"):
+        try:
+            with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
+                found = file.read().split()
+        except FileNotFoundError:
+            continue
+        if found:
+            return int(found[0])
+    return None
