@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "tls/secret_bytes.h"
+#include "base/secret_bytes.h"
 
 namespace headgate {
 

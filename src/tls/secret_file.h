@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "tls/secret_bytes.h"
+#include "base/secret_bytes.h"
 
 namespace headgate {
 

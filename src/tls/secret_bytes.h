@@ -1,3 +1,0 @@
-#pragma once
-
-#include "base/secret_bytes.h"
