@@ -172,7 +172,9 @@ void Connection::count_end(CloseReason reason) {
   ListenerMetrics& metrics = *listener_.metrics;
   metrics.closed[static_cast<std::size_t>(reason)].add();
   metrics.connection_duration.observe(services_.host.now() - facts_.accepted);
-  if (listener_.tls) count_handshake_end(metrics, facts_, reason);
+  // A peer that is cut while it is relayed has had its handshake counted.
+  const bool relayed = std::holds_alternative<Relay>(phase_);
+  if (listener_.tls && !relayed) count_handshake_end(metrics, facts_, reason);
 }
 
 void Connection::log_end(CloseReason reason) {

@@ -16,7 +16,7 @@ namespace {
 // client which wants its tickets does not notice.
 constexpr Duration kHoldBack = std::chrono::milliseconds(5);
 
-constexpr Duration kSummaryInterval = std::chrono::seconds(1);
+constexpr Duration kSecond = std::chrono::seconds(1);
 constexpr Duration kDescriptorWarningInterval = std::chrono::seconds(10);
 
 // One step at work and one waiting, so that the slow thread never idles and the admission queue still
@@ -28,6 +28,17 @@ constexpr Duration kQuiet = std::chrono::milliseconds(250);
 
 // Ids are unique among the workers: the index is in the upper bits.
 constexpr int kIndexShift = 48;
+
+CloseReason reason_of_refusal(HandshakeFailure why) {
+  switch (why) {
+    case HandshakeFailure::kClientCertificateRevoked:
+      return CloseReason::kClientRevoked;
+    case HandshakeFailure::kClientCertificateExpired:
+      return CloseReason::kClientExpired;
+    default:
+      return CloseReason::kClientNotAllowed;
+  }
+}
 
 /// Signals are the supervisor's.
 void block_signals() {
@@ -56,7 +67,7 @@ Worker::Worker(const Options& options, std::unique_ptr<LibraryContext> library, 
       services_{loop_, buffers_, transport_, admission_, *this, log_, limiter_, recorder_, options.access},
       turn_(loop_, this, &Worker::before_wait, &Worker::after_wait),
       flush_timer_(loop_, this, &Worker::flush_due),
-      limiter_timer_(loop_, this, &Worker::limiter_due),
+      second_timer_(loop_, this, &Worker::second_over),
       slow_thread_(std::make_unique<SlowThread>(
           inbox_, [this](SlowThread::Step step) { step_finished(std::move(step)); })),
       next_id_((static_cast<std::uint64_t>(options.index) << kIndexShift) + 1) {}
@@ -93,7 +104,7 @@ void Worker::run() {
   block_signals();
   pthread_setname_np(pthread_self(), ("worker-" + std::to_string(options_.index)).c_str());
   turn_began_ = Clock::now();
-  log_summaries();
+  each_second();
   loop_.run();
   log_left_out(TimePoint::max());
   empty_morgue();
@@ -103,6 +114,7 @@ void Worker::adopt(std::shared_ptr<WorkerSnapshot> snapshot, config::AccessLog a
   snapshot->adopt(snapshot_.get(), std::random_device()());
   snapshot_ = std::move(snapshot);
   services_.access = access;
+  cut_unwelcome();
 }
 
 void Worker::listen(BoundSocket socket) {
@@ -227,13 +239,45 @@ void Worker::flush_held_back() {
   }
 }
 
-void Worker::limiter_due(void* self) {
-  static_cast<Worker*>(self)->log_summaries();
+void Worker::second_over(void* self) {
+  static_cast<Worker*>(self)->each_second();
+}
+
+void Worker::each_second() {
+  log_summaries();
+  cut_expired();
+  second_timer_.set(Clock::now() + kSecond);
+}
+
+// Peers are judged again when the policy they passed is replaced: the allow list, the CAs or the revocations
+// may be new.
+void Worker::cut_unwelcome() {
+  const WallTime now = std::chrono::system_clock::now();
+  for (std::size_t i = connections_.size(); i-- > 0;) {
+    Connection& connection = *connections_[i];
+    if (!connection.facts().peer || connection.is_buried()) continue;
+    const ListenerState* listener = snapshot_->find_listener(connection.listener().policy->config.name);
+    if (listener == nullptr || !listener->tls || !listener->policy->config.tls->client_auth.cut_live)
+      continue;
+    const auto verdict = listener->policy->tls->peers->authorize(connection.facts().peer.get(), now);
+    if (!verdict.allowed) connection.end(reason_of_refusal(verdict.why));
+  }
+}
+
+// A look at each connection costs some nanoseconds: 100,000 of them a thousandth of the loop's time.
+void Worker::cut_expired() {
+  const WallTime now = std::chrono::system_clock::now();
+  for (std::size_t i = connections_.size(); i-- > 0;) {
+    Connection& connection = *connections_[i];
+    const auto& peer = connection.facts().peer;
+    if (!peer || peer->not_after > now || connection.is_buried()) continue;
+    if (connection.listener().policy->config.tls->client_auth.cut_live)
+      connection.end(CloseReason::kClientExpired);
+  }
 }
 
 void Worker::log_summaries() {
   log_left_out(Clock::now());
-  limiter_timer_.set(Clock::now() + kSummaryInterval);
 }
 
 void Worker::log_left_out(TimePoint until) {

@@ -112,7 +112,7 @@ class Worker final : public Host, private SlowLane {
   static void before_wait(void* self);
   static void after_wait(void* self);
   static void flush_due(void* self);
-  static void limiter_due(void* self);
+  static void second_over(void* self);
   [[nodiscard]] bool has_room() const override;
 
   void run();
@@ -120,7 +120,10 @@ class Worker final : public Host, private SlowLane {
   void step_finished(SlowThread::Step step);
   void out_of_descriptors(const std::string& listener, bool refused);
   void flush_held_back();
+  void each_second();
   void log_summaries();
+  void cut_unwelcome();
+  void cut_expired();
   void log_left_out(TimePoint until);
   void empty_morgue();
   void call_those_with_work();
@@ -139,7 +142,7 @@ class Worker final : public Host, private SlowLane {
   Admission admission_;
   Services services_;
   TurnWatcher turn_;
-  Timer flush_timer_, limiter_timer_;
+  Timer flush_timer_, second_timer_;
   std::unique_ptr<SlowThread> slow_thread_;
   std::shared_ptr<WorkerSnapshot> snapshot_;
   struct Bound {

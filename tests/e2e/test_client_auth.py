@@ -130,3 +130,15 @@ def test_a_refused_client_does_not_reach_the_backend(start, backend, certificate
     headgate = start(proxy(one.address, certificate, tls={"client_auth": client_auth}))
     handshake_alert(headgate.port(), certificate=authority.issue(client=True, common_name="mallory"))
     assert one.accepted == 0
+
+
+@VERSIONS
+def test_a_connected_client_is_cut_when_its_certificate_is_revoked(guarded, authority, version):
+    peer, other = authority.issue(client=True), authority.issue(client=True)
+    crl = peer.certificate.with_suffix(".crl")
+    authority.revocation_list(other, file=crl.name)
+    headgate = guarded(crl=str(crl))
+    with connect(headgate.port(), certificate=peer, version=version) as client:
+        client.exchange(b"let in")
+        authority.revocation_list(peer, file=crl.name)
+        headgate.wait_metric("headgate_connections_closed_total", 1, reason="client_revoked")
