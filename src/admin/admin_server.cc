@@ -8,6 +8,7 @@
 #include <future>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include <civetweb.h>
@@ -101,6 +102,12 @@ tl::unexpected<Error> cannot_listen(const Address& address, std::string_view civ
   }
 }
 
+/// Civetweb 1.15 writes its error code to a place it is given, 1.16 into the structure itself.
+template <class ErrorData>
+void place_code([[maybe_unused]] ErrorData& error, [[maybe_unused]] unsigned& place) {
+  if constexpr (std::is_pointer_v<decltype(error.code)>) error.code = &place;
+}
+
 }  // namespace
 
 /// civetweb's server, and the door in front of it when clients come by a unix socket.
@@ -151,9 +158,12 @@ Result<std::unique_ptr<AdminServer::Server>> AdminServer::Server::start(const Ad
   callbacks.begin_request = begin_request;
   callbacks.log_message = stay_silent;
   callbacks.log_access = stay_silent;
-  unsigned code = 0;
+  [[maybe_unused]] unsigned code = 0;
   char text[256] = "";
-  mg_error_data error{&code, text, sizeof text};
+  mg_error_data error{};
+  place_code(error, code);
+  error.text = text;
+  error.text_buffer_size = sizeof text;
   mg_init_data init{&callbacks, server.get(), options};
   const SignalsKept kept;
   server->context_ = mg_start2(&init, &error);
