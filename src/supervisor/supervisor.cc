@@ -228,6 +228,10 @@ Result<void> Supervisor::adopt(std::shared_ptr<const Snapshot> snapshot) {
     prepared.push_back(*std::move(one));
   }
   const auto closed = plan->closed;
+  std::set<std::string> fresh;
+  for (const auto& [key, sockets] : plan->opened) {
+    if (!sockets.empty() && sockets.front()) fresh.insert(key.first);
+  }
   auto to_add = sockets_.commit(*std::move(plan), count);
   for (std::size_t i = 0; i < count; ++i) {
     Worker* worker = workers_[i].get();
@@ -241,6 +245,7 @@ Result<void> Supervisor::adopt(std::shared_ptr<const Snapshot> snapshot) {
   }
   retire_workers_beyond(count);
   snapshot_ = std::move(snapshot);
+  if (running_) log_listening(fresh);
   return {};
 }
 
@@ -259,9 +264,15 @@ void Supervisor::start() {
   for (auto& worker : workers_) worker->start();
   follow_backends();
   publish_snapshot();
-  for (const auto& listener : snapshot_->config.listeners) {
-    for (const auto& address : sockets_.addresses(listener.name)) {
-      log_.info("listening", {{"listener", listener.name}, {"address", address.text()}});
+  std::set<std::string> all;
+  for (const auto& listener : snapshot_->config.listeners) all.insert(listener.name);
+  log_listening(all);
+}
+
+void Supervisor::log_listening(const std::set<std::string>& listeners) {
+  for (const std::string& listener : listeners) {
+    for (const auto& address : sockets_.addresses(listener)) {
+      log_.info("listening", {{"listener", listener}, {"address", address.text()}});
     }
   }
 }

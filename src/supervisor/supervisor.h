@@ -6,6 +6,7 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -111,6 +112,7 @@ class Supervisor {
   [[nodiscard]] Result<void> make_workers(std::size_t count);
   [[nodiscard]] Result<void> adopt(std::shared_ptr<const Snapshot> snapshot);
   void retire_workers_beyond(std::size_t count);
+  void log_listening(const std::set<std::string>& listeners);
   void follow_backends();
   void watch_files();
   void reload_now();
