@@ -1,0 +1,34 @@
+"""What an idle connection costs."""
+
+import pytest
+
+from harness.backends import ManyEcho
+from harness.config import proxy
+from harness.tls_client import python_context, python_tls
+
+# TLS 1.3 on Headgate's own record layer; generous against what is measured, so that only a real change shows.
+BOUND_BYTES = {"auto": 3 * 1024, "openssl": 40 * 1024}
+
+
+@pytest.mark.parametrize("count", [1000, pytest.param(8000, marks=pytest.mark.slow)])
+def test_an_idle_connection_costs_bounded_memory(start, certificate, record_layer, count):
+    with ManyEcho() as echo:
+        headgate = start(proxy(echo.address, certificate, workers=1, tls={"record_layer": record_layer}))
+        context = python_context()
+        clients = []
+
+        def open_and_use(number):
+            for _ in range(number):
+                client = python_tls(headgate.port(), context=context)
+                client.sendall(b"x")
+                assert client.recv(1) == b"x"
+                clients.append(client)
+
+        try:
+            open_and_use(200)  # caches, pools and the allocator's first pages
+            before = headgate.rss_bytes()
+            open_and_use(count)
+            assert (headgate.rss_bytes() - before) / count < BOUND_BYTES[record_layer]
+        finally:
+            for client in clients:
+                client.close()
