@@ -1,9 +1,9 @@
 #include "tls/ocsp_staple.h"
 
 #include <algorithm>
-#include <ctime>
 #include <optional>
 
+#include "tls/asn1_time.h"
 #include "tls/openssl_error.h"
 #include "tls/openssl_types.h"
 
@@ -15,12 +15,6 @@ struct Answer {
   int status = V_OCSP_CERTSTATUS_UNKNOWN;
   WallTime next_update = WallTime::max();
 };
-
-WallTime wall_time(const ASN1_GENERALIZEDTIME* time) {
-  std::tm parts{};
-  if (ASN1_TIME_to_tm(time, &parts) != 1) return WallTime::min();
-  return std::chrono::system_clock::from_time_t(timegm(&parts));
-}
 
 bool has_serial(OCSP_SINGLERESP* single, std::span<const std::byte> serial) {
   ASN1_INTEGER* number = nullptr;

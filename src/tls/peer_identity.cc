@@ -1,10 +1,11 @@
 #include "tls/peer_identity.h"
 
 #include <algorithm>
-#include <ctime>
 #include <string_view>
 
 #include <openssl/sha.h>
+
+#include "tls/asn1_time.h"
 
 namespace headgate {
 namespace {
@@ -34,7 +35,7 @@ std::string raw_text_of(const ASN1_STRING* string) {
                       static_cast<std::size_t>(ASN1_STRING_length(string))});
 }
 
-std::string lower_case(std::string text) {
+std::string in_lower_case(std::string text) {
   for (char& c : text) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
@@ -60,8 +61,11 @@ void read_alternative_names(X509* leaf, PeerIdentity& identity) {
     if (type != GEN_URI && type != GEN_DNS) continue;
     std::string text = raw_text_of(value);
     if (text.empty()) continue;
-    if (type == GEN_URI) identity.uris.push_back(std::move(text));
-    if (type == GEN_DNS) identity.dns.push_back(lower_case(std::move(text)));
+    if (type == GEN_URI) {
+      identity.uris.push_back(std::move(text));
+    } else {
+      identity.dns.push_back(in_lower_case(std::move(text)));
+    }
   }
 }
 
@@ -132,14 +136,6 @@ std::string name_text(const X509_NAME* name) {
   const char* text = nullptr;
   const long size = BIO_get_mem_data(memory.get(), &text);
   return {text, static_cast<std::size_t>(std::max(0L, size))};
-}
-
-WallTime wall_time(const ASN1_TIME* time) {
-  std::tm parts{};
-  if (ASN1_TIME_to_tm(time, &parts) != 1) return WallTime::min();
-  // The clock's nanoseconds end in 2262; certificates "without an end" say 9999.
-  constexpr auto kLast = std::chrono::floor<std::chrono::seconds>(WallTime::max().time_since_epoch());
-  return WallTime(std::min<std::chrono::seconds>(std::chrono::seconds(timegm(&parts)), kLast));
 }
 
 }  // namespace

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <ctime>
 #include <optional>
 
+#include "tls/asn1_time.h"
 #include "tls/openssl_error.h"
 #include "tls/pem.h"
 
@@ -67,13 +67,6 @@ bool is_complete(X509_CRL* list) {
   const bool partial = point->indirectCRL > 0 || point->onlyattr > 0 || point->onlysomereasons != nullptr;
   ISSUING_DIST_POINT_free(point);
   return !partial;
-}
-
-WallTime wall_time(const ASN1_TIME* time) {
-  std::tm parts{};
-  if (time == nullptr) return WallTime::max();
-  if (ASN1_TIME_to_tm(time, &parts) != 1) return WallTime::min();
-  return std::chrono::system_clock::from_time_t(timegm(&parts));
 }
 
 std::string issuer_text(X509_CRL* list) {

@@ -1,0 +1,20 @@
+#include "tls/asn1_time.h"
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+
+namespace headgate {
+
+WallTime wall_time(const ASN1_TIME* time) {
+  using std::chrono::seconds;
+  if (time == nullptr) return WallTime::max();
+  std::tm parts{};
+  if (ASN1_TIME_to_tm(time, &parts) != 1) return WallTime::min();
+  // The clock's nanoseconds end in 2262 and begin in 1677; certificates "without an end" say 9999.
+  constexpr auto kFirst = std::chrono::ceil<seconds>(WallTime::min().time_since_epoch());
+  constexpr auto kLast = std::chrono::floor<seconds>(WallTime::max().time_since_epoch());
+  return WallTime(std::clamp<seconds>(seconds(timegm(&parts)), kFirst, kLast));
+}
+
+}  // namespace headgate
