@@ -131,7 +131,7 @@ class AdminServer::Server {
 
  private:
   Server(Address address, std::unique_ptr<UnixDoor> door, AdminSource& source)
-      : address_(std::move(address)), source_(source), door_(std::move(door)) {}
+      : address_(address), source_(source), door_(std::move(door)) {}
 
   void stop();
   static int begin_request(mg_connection* connection);
@@ -216,11 +216,11 @@ Result<std::unique_ptr<AdminServer>> AdminServer::open(const Address& bind, Admi
   if (!server) return tl::unexpected(server.error());
   Address bound = bind;
   if (!bind.is_unix()) bound.set_port((*server)->port());
-  return std::unique_ptr<AdminServer>(new AdminServer(std::move(*server), std::move(bound)));
+  return std::unique_ptr<AdminServer>(new AdminServer(std::move(*server), bound));
 }
 
 AdminServer::AdminServer(std::unique_ptr<Server> server, Address bound)
-    : server_(std::move(server)), bound_(std::move(bound)) {}
+    : server_(std::move(server)), bound_(bound) {}
 
 AdminServer::~AdminServer() = default;
 

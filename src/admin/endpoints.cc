@@ -79,29 +79,29 @@ bool is_network(const std::string& text) {
   return text.empty() || Network::parse(text).has_value();
 }
 
-HttpResponse get_status_page(Query, AdminSource&) {
+HttpResponse get_status_page(Query&, AdminSource&) {
   StatusPage page = make_status_page();
   return {.content_type = "text/html; charset=utf-8",
           .body = std::move(page.html),
           .content_security_policy = std::move(page.content_security_policy)};
 }
 
-HttpResponse get_metrics(Query, AdminSource& source) {
+HttpResponse get_metrics(Query&, AdminSource& source) {
   return {.content_type = Exporter::kContentType, .body = source.metrics_text()};
 }
 
-HttpResponse get_health(Query, AdminSource& source) {
+HttpResponse get_health(Query&, AdminSource& source) {
   return health(source.healthz());
 }
-HttpResponse get_ready(Query, AdminSource& source) {
+HttpResponse get_ready(Query&, AdminSource& source) {
   return health(source.readyz());
 }
 
-HttpResponse get_status(Query, AdminSource& source) {
+HttpResponse get_status(Query&, AdminSource& source) {
   return json(to_json(source.status(), source.readyz(), std::chrono::system_clock::now()));
 }
 
-HttpResponse get_connections(Query query, AdminSource& source) {
+HttpResponse get_connections(Query& query, AdminSource& source) {
   const auto offset = take_number(query, "offset", 0);
   const auto limit = take_number(query, "limit", ConnectionsQuery{}.limit);
   if (!offset) return fault(400, "offset: how many connections to pass over, a number");
@@ -119,15 +119,15 @@ HttpResponse get_connections(Query query, AdminSource& source) {
   return json(to_json(source.connections(wanted), wanted));
 }
 
-HttpResponse get_handshakes(Query, AdminSource& source) {
+HttpResponse get_handshakes(Query&, AdminSource& source) {
   return json(to_json(source.handshakes()));
 }
 
-HttpResponse post_reload(Query, AdminSource& source) {
+HttpResponse post_reload(Query&, AdminSource& source) {
   return outcome(source.reload());
 }
 
-HttpResponse post_drain(Query query, AdminSource& source) {
+HttpResponse post_drain(Query& query, AdminSource& source) {
   if (query.size() > 1)
     return fault(400, "drain takes one of listener, backend and peer, or none for the process");
   const DrainRequest request{
@@ -143,7 +143,7 @@ std::optional<LogLevel> level_named(std::string_view text) {
   return std::nullopt;
 }
 
-HttpResponse post_log(Query query, AdminSource& source) {
+HttpResponse post_log(Query& query, AdminSource& source) {
   const auto level = level_named(take(query, "level"));
   if (!level) return fault(400, "level: one of error, warn, info and debug, as in POST /log?level=debug");
   if (query.size() > 1)
@@ -162,7 +162,8 @@ struct Endpoint {
   std::string_view path;
   Method method;
   Parameters parameters;
-  HttpResponse (*answer)(Query query, AdminSource& source);
+  /// Takes what it knows out of `query`.
+  HttpResponse (*answer)(Query& query, AdminSource& source);
 };
 
 constexpr std::array kEndpoints{
@@ -218,7 +219,7 @@ HttpResponse answer(const HttpRequest& request, AdminSource& source) {
   if (endpoint->parameters == Parameters::kNone) {
     if (auto unknown = unknown_parameter(*query, "")) return *unknown;
   }
-  return endpoint->answer(std::move(*query), source);
+  return endpoint->answer(*query, source);
 }
 
 }  // namespace headgate

@@ -90,7 +90,7 @@ Result<std::unique_ptr<UnixDoor>> UnixDoor::open(const Address& address) {
 }
 
 UnixDoor::UnixDoor(Address address, Fd listening, Fd stop)
-    : address_(std::move(address)), listening_(std::move(listening)), stop_(std::move(stop)) {}
+    : address_(address), listening_(std::move(listening)), stop_(std::move(stop)) {}
 
 UnixDoor::~UnixDoor() {
   const std::uint64_t one = 1;

@@ -115,7 +115,7 @@ Result<std::shared_ptr<const TicketSecrets>> TicketSecrets::load(const config::R
   if (!settings.secret_file.empty()) {
     auto read = read_secrets(settings.secret_file);
     if (!read) return tl::unexpected(read.error());
-    for (TicketSecret& one : *read) secrets->secrets.push_back({std::move(one), WallTime::max()});
+    for (const TicketSecret& one : *read) secrets->secrets.push_back({one, WallTime::max()});
     if (same_source) keep_old(*previous, now, *secrets);
   } else if (same_source && !previous->secrets.empty()) {
     secrets->secrets = previous->secrets;
