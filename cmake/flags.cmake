@@ -10,6 +10,11 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
   target_compile_options(headgate_flags INTERFACE -fcf-protection=full)
 endif()
 
+# clang reports deprecated names that libstdc++ 12 uses in its own headers, in std::stable_sort for one.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  target_compile_options(headgate_flags INTERFACE -Wno-deprecated-declarations)
+endif()
+
 # A sanitizer intercepts the libc calls that _FORTIFY_SOURCE would replace, so it is one or the other; Debug builds do
 # not optimise, which fortifying needs.
 set(sanitizers ${HEADGATE_SANITIZE})

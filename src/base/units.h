@@ -12,6 +12,11 @@ using TimePoint = Clock::time_point;
 using Duration = Clock::duration;
 using WallTime = std::chrono::system_clock::time_point;
 
+/// Seconds since 1970, rounded down.
+[[nodiscard]] inline std::int64_t epoch_seconds(WallTime time) {
+  return std::chrono::floor<std::chrono::seconds>(time.time_since_epoch()).count();
+}
+
 /// A number of bytes, as configuration and limits have it.
 struct Bytes {
   std::uint64_t count = 0;

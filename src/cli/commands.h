@@ -3,13 +3,9 @@
 #include <string>
 #include <vector>
 
-namespace headgate {
+#include "base/exit_code.h"
 
-/// Exit codes of the contract.
-inline constexpr int kExitDone = 0;
-inline constexpr int kExitConfiguration = 1;
-inline constexpr int kExitCommandLine = 2;
-inline constexpr int kExitCannotStart = 3;
+namespace headgate {
 
 struct RunOptions {
   std::string config;
@@ -30,7 +26,7 @@ struct ExplainOptions {
   std::string client_certificate;  ///< PEM file; empty: it shows none.
 };
 
-/// One function a command, each in a file of its name. They return the exit code.
+/// One function a command, each in a file of its name. They return the exit code: base/exit_code.h.
 [[nodiscard]] int run_command(const RunOptions& options);
 [[nodiscard]] int demo_command(const DemoOptions& options);
 [[nodiscard]] int check_command(const std::string& config);

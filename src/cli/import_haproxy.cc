@@ -98,7 +98,7 @@ std::optional<std::chrono::milliseconds> time_of(std::string_view text) {
 }
 
 /// What has no meaning for Headgate, or what it does by itself.
-const std::set<std::string_view> kNeedless = {
+const std::set<std::string_view> kNeedlessWords = {
     "log",         "daemon", "pidfile",         "nbthread",    "stats",   "description",    "option",
     "tcp-request", "no",     "log-format",      "maxconn",     "timeout", "mode",           "balance",
     "server",      "bind",   "default_backend", "use_backend", "acl",     "default-server", "retries",
@@ -168,7 +168,7 @@ class HaproxyImport {
         into_.note(number,
                    "option " + value +
                        ": no equal, no HTTP is looked at; use send_proxy and a tls or tcp health check");
-      } else if (!kNeedless.contains(words[0])) {
+      } else if (!kNeedlessWords.contains(words[0])) {
         into_.note(number, words[0] + ": has no equal");
       }
     }

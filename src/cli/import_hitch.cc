@@ -110,25 +110,25 @@ std::vector<HitchEntry> read_entries(HitchTokens& tokens, Nesting nesting, int d
 }
 
 /// Has hitch do by itself what Headgate does by itself, or is about how hitch starts.
-const std::set<std::string_view> kNeedless = {"daemon",
-                                              "quiet",
-                                              "syslog",
-                                              "syslog-facility",
-                                              "log-level",
-                                              "log-filename",
-                                              "keepalive",
-                                              "ssl-engine",
-                                              "prefer-server-ciphers",
-                                              "pidfile",
-                                              "ocsp-verify-staple",
-                                              "recv-bufsize",
-                                              "send-bufsize",
-                                              "backend-refresh",
-                                              "tcp-fastopen",
-                                              "reuseport",
-                                              "ring-slots",
-                                              "ring-data-len",
-                                              "proxy-tlv"};
+const std::set<std::string_view> kNeedlessKeys = {"daemon",
+                                                  "quiet",
+                                                  "syslog",
+                                                  "syslog-facility",
+                                                  "log-level",
+                                                  "log-filename",
+                                                  "keepalive",
+                                                  "ssl-engine",
+                                                  "prefer-server-ciphers",
+                                                  "pidfile",
+                                                  "ocsp-verify-staple",
+                                                  "recv-bufsize",
+                                                  "send-bufsize",
+                                                  "backend-refresh",
+                                                  "tcp-fastopen",
+                                                  "reuseport",
+                                                  "ring-slots",
+                                                  "ring-data-len",
+                                                  "proxy-tlv"};
 
 const std::map<std::string_view, std::string_view> kWithoutEqual = {
     {"chroot", "no equal: the sandbox (Landlock, seccomp) takes its place"},
@@ -184,7 +184,7 @@ class HitchImport {
   }
 
   void set(config::Listener& listener, const HitchEntry& entry) {
-    if (kNeedless.contains(entry.key)) return;
+    if (kNeedlessKeys.contains(entry.key)) return;
     if (set_process(entry) || set_backend(entry) || set_certificates(*listener.tls, entry) ||
         set_tls(*listener.tls, entry) || set_listener(listener, entry)) {
       return;

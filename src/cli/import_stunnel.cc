@@ -58,7 +58,7 @@ const std::set<std::string_view> kKnown = {
     "setgid",         "delay",        "options",     "service",       "rndfile",       "rndbytes",
     "rndoverwrite",   "egd",          "fips"};
 
-const std::map<std::string_view, std::string_view> kWithoutEqual = {
+const std::map<std::string_view, std::string_view> kOptionsWithoutEqual = {
     {"capath", "no equal: put the CAs in one file"},
     {"chroot", "no equal: the sandbox (Landlock, seccomp) takes its place"},
     {"exec", "no equal: run the program as a service of its own and name its address"},
@@ -132,9 +132,10 @@ class StunnelImport {
   void note_unequal(const StunnelService& service) {
     for (const auto& [key, option] : service.options) {
       if (kKnown.contains(key)) continue;
-      const auto known = kWithoutEqual.find(key);
-      into_.note(option.line,
-                 key + ": " + std::string(known == kWithoutEqual.end() ? "has no equal" : known->second));
+      const auto known = kOptionsWithoutEqual.find(key);
+      into_.note(
+          option.line,
+          key + ": " + std::string(known == kOptionsWithoutEqual.end() ? "has no equal" : known->second));
     }
   }
 

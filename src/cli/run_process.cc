@@ -4,13 +4,12 @@
 #include <iostream>
 #include <optional>
 
+#include "base/exit_code.h"
 #include "supervisor/admin_answers.h"
 #include "supervisor/crash_report.h"
 
 namespace headgate {
 namespace {
-
-constexpr int kExitCannotStart = 3;
 
 int fail_start(const std::vector<std::string>& messages, int exit_code) {
   for (const auto& message : messages) std::cerr << "headgate: " << message << '\n';

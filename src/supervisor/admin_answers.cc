@@ -55,9 +55,9 @@ ConnectionReport report_of(const Connection& connection, int worker, TimePoint n
 }
 
 /// Whether a connection is asked for.
-class Filter {
+class ConnectionsFilter {
  public:
-  explicit Filter(const ConnectionsQuery& query) : query_(query) {
+  explicit ConnectionsFilter(const ConnectionsQuery& query) : query_(query) {
     if (!query.source.empty()) {
       if (auto network = Network::parse(query.source)) source_ = *network;
     }
@@ -96,7 +96,7 @@ StatusReport AdminAnswers::status() {
 
 ConnectionsPage AdminAnswers::connections(const ConnectionsQuery& query) {
   auto gathered = std::make_shared<Gathered<ConnectionReport>>();
-  const Filter filter(query);
+  const ConnectionsFilter filter(query);
   supervisor_.ask_workers([gathered, filter](Worker& worker) {
     std::vector<ConnectionReport> some;
     const TimePoint now = Clock::now();

@@ -11,7 +11,7 @@ namespace headgate {
 namespace {
 
 /// The other process answers at once but for the time it waits for its workers.
-constexpr timeval kPatience{.tv_sec = 60, .tv_usec = 0};
+constexpr timeval kAnswerPatience{.tv_sec = 60, .tv_usec = 0};
 
 tl::unexpected<Error> unexpected_message() {
   return fail(ErrorKind::kMalformed, "the process before said something that does not belong here");
@@ -29,8 +29,8 @@ std::unique_ptr<Predecessor> Predecessor::find() {
 }
 
 Predecessor::Predecessor(Fd socket) : socket_(std::move(socket)) {
-  ::setsockopt(socket_.number(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
-  ::setsockopt(socket_.number(), SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof kPatience);
+  ::setsockopt(socket_.number(), SOL_SOCKET, SO_RCVTIMEO, &kAnswerPatience, sizeof kAnswerPatience);
+  ::setsockopt(socket_.number(), SOL_SOCKET, SO_SNDTIMEO, &kAnswerPatience, sizeof kAnswerPatience);
 }
 
 Result<Predecessor::Received> Predecessor::receive() {

@@ -24,7 +24,7 @@ namespace headgate {
 namespace {
 
 /// Time for the new process to load everything; 100,000 certificates take seconds.
-constexpr timeval kPatience{.tv_sec = 60, .tv_usec = 0};
+constexpr timeval kLoadingPatience{.tv_sec = 60, .tv_usec = 0};
 /// Connections sent before the first is answered: enough to keep both sides busy, and their answers fit into
 /// the socket's buffer, so neither side waits for the other to read.
 constexpr std::size_t kWindow = 32;
@@ -109,8 +109,8 @@ Successor::Successor(Program program, Site site, std::function<void(const Outcom
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0) {
     socket_ = Fd(ends[0]);
     other_end_ = Fd(ends[1]);
-    ::setsockopt(socket_.number(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
-    ::setsockopt(socket_.number(), SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof kPatience);
+    ::setsockopt(socket_.number(), SOL_SOCKET, SO_RCVTIMEO, &kLoadingPatience, sizeof kLoadingPatience);
+    ::setsockopt(socket_.number(), SOL_SOCKET, SO_SNDTIMEO, &kLoadingPatience, sizeof kLoadingPatience);
   }
   thread_ = std::thread([this] { run(); });
 }

@@ -7,6 +7,7 @@
 #include <random>
 #include <utility>
 
+#include "base/exit_code.h"
 #include "config/show.h"
 #include "supervisor/cpu_count.h"
 #include "supervisor/inherited_counters.h"
@@ -19,9 +20,6 @@
 
 namespace headgate {
 namespace {
-
-constexpr int kExitConfiguration = 1;
-constexpr int kExitCannotStart = 3;
 
 constexpr Duration kTick = std::chrono::milliseconds(500);
 /// A loop that has not answered for so long hangs.

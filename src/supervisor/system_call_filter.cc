@@ -39,12 +39,12 @@ constexpr bool is_needed(int family) {
 struct Release {
   void operator()(void* context) const { seccomp_release(context); }
 };
-using Filter = std::unique_ptr<void, Release>;
+using SeccompFilter = std::unique_ptr<void, Release>;
 
 /// Collects rules and the first failure among them, so that the list below reads as a list.
 class Rules {
  public:
-  explicit Rules(const Filter& filter) : filter_(filter.get()) {}
+  explicit Rules(const SeccompFilter& filter) : filter_(filter.get()) {}
 
   template <class... Comparisons>
   void refuse(const char* name, int error_number, Comparisons... comparisons) {
@@ -81,7 +81,7 @@ void refuse_socket_families(Rules& rules) {
 }  // namespace
 
 Result<void> filter_system_calls() {
-  const Filter filter(seccomp_init(SCMP_ACT_ALLOW));
+  const SeccompFilter filter(seccomp_init(SCMP_ACT_ALLOW));
   if (!filter) return fail(ErrorKind::kSystem, "libseccomp cannot make a filter on this machine");
   Rules rules(filter);
   for (const char* name : kRefused) rules.refuse(name, EPERM);

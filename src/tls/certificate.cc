@@ -19,12 +19,6 @@ constexpr auto kExpirySoon = std::chrono::hours(24 * 21);
 constexpr int kWeakRsaBits = 2048;
 constexpr int kDearRsaBits = 3072;  // above this, signing is what a handshake costs
 
-constexpr std::uint16_t kTls13 = 0x0304;
-
-std::int64_t epoch_seconds(WallTime time) {
-  return std::chrono::floor<std::chrono::seconds>(time.time_since_epoch()).count();
-}
-
 // --- what a client can verify
 // -------------------------------------------------------------------------------------
 

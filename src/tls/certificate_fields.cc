@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "tls/der.h"
+#include "tls/octets.h"
 
 namespace headgate {
 namespace {
@@ -56,10 +57,6 @@ constexpr std::array<Oid, 4> kWeakSignatures{
     "\x2b\x0e\x03\x02\x1d"sv,                  // sha1WithRSA of OIW
     "\x2a\x86\x48\xce\x3d\x04\x01"sv,          // ecdsa-with-SHA1
 };
-
-std::string_view text_of(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
 
 std::string lower_case(std::string_view text) {
   std::string lower(text);

@@ -8,9 +8,6 @@
 namespace headgate {
 namespace {
 
-constexpr std::uint16_t kTls12 = 0x0303;
-constexpr std::uint16_t kTls13 = 0x0304;
-
 std::uint64_t hash_of(std::string_view name) {
   return std::hash<std::string_view>{}(name);
 }

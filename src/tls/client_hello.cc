@@ -4,19 +4,18 @@
 #include <array>
 #include <optional>
 
+#include "tls/octets.h"
+#include "tls/record_layer.h"
+
 namespace headgate {
 namespace {
 
 constexpr std::uint8_t kHandshakeRecord = 22;
 constexpr std::uint8_t kClientHelloMessage = 1;
-constexpr std::size_t kRecordHeaderBytes = 5;
-constexpr std::size_t kMessageHeaderBytes = 4;
-constexpr std::size_t kMaxRecordBytes = 16 * 1024;  // of plaintext, RFC 8446, section 5.1
 
 // Clients send about twenty extensions. The bound keeps the search for a repeated one cheap.
 constexpr std::size_t kMaxExtensions = 128;
 
-constexpr std::uint16_t kTls13 = 0x0304;
 constexpr std::uint16_t kX25519MlKem768 = 0x11ec;
 
 // Extension types, RFC 8446, section 4.2, and RFC 5077.
@@ -30,14 +29,6 @@ constexpr std::uint16_t kPreSharedKey = 41;
 constexpr std::uint16_t kEarlyData = 42;
 constexpr std::uint16_t kSupportedVersions = 43;
 constexpr std::uint16_t kKeyShare = 51;
-
-std::uint8_t at(std::span<const std::byte> bytes, std::size_t i) {
-  return std::to_integer<std::uint8_t>(bytes[i]);
-}
-
-std::string_view text_of(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
 
 /// Takes numbers and vectors from the front of some bytes, TLS's presentation language, RFC 8446, section 3.
 /// Once something did not fit, failed() is true and everything more is empty.
@@ -61,11 +52,12 @@ class WireReader {
   }
   std::uint8_t number8() {
     const auto bytes = take(1);
-    return bytes.empty() ? std::uint8_t{0} : at(bytes, 0);
+    return bytes.empty() ? std::uint8_t{0} : octet_at(bytes, 0);
   }
   std::uint16_t number16() {
     const auto bytes = take(2);
-    return bytes.empty() ? std::uint16_t{0} : static_cast<std::uint16_t>(at(bytes, 0) << 8 | at(bytes, 1));
+    return bytes.empty() ? std::uint16_t{0}
+                         : static_cast<std::uint16_t>(octet_at(bytes, 0) << 8 | octet_at(bytes, 1));
   }
   std::span<const std::byte> vector8() { return take(number8()); }
   std::span<const std::byte> vector16() { return take(number16()); }
@@ -223,12 +215,13 @@ struct RecordHeader {
 };
 
 Result<RecordHeader> read_record_header(std::span<const std::byte> bytes) {
-  if (!bytes.empty() && at(bytes, 0) != kHandshakeRecord)
+  if (!bytes.empty() && octet_at(bytes, 0) != kHandshakeRecord)
     return malformed("the first record is no TLS handshake");
-  if (bytes.size() > 1 && at(bytes, 1) != 3) return malformed("the first record is of no version of TLS");
+  if (bytes.size() > 1 && octet_at(bytes, 1) != 3)
+    return malformed("the first record is of no version of TLS");
   if (bytes.size() < kRecordHeaderBytes) return fail(ErrorKind::kIncomplete, "part of a record's header");
-  const std::size_t size = std::size_t{at(bytes, 3)} << 8 | at(bytes, 4);
-  if (size == 0 || size > kMaxRecordBytes)
+  const std::size_t size = std::size_t{octet_at(bytes, 3)} << 8 | octet_at(bytes, 4);
+  if (size == 0 || size > kMaxRecordContentBytes)
     return malformed("a handshake record of " + std::to_string(size) + " bytes");
   return RecordHeader{size};
 }
@@ -241,11 +234,11 @@ struct Located {
 
 /// The message's size, header included, once its first four bytes are there.
 Result<std::size_t> message_size(std::span<const std::byte> message) {
-  if (!message.empty() && at(message, 0) != kClientHelloMessage)
+  if (!message.empty() && octet_at(message, 0) != kClientHelloMessage)
     return malformed("the first message is no ClientHello");
   if (message.size() < kMessageHeaderBytes) return fail(ErrorKind::kIncomplete, "part of a message's header");
   const std::size_t size =
-      std::size_t{at(message, 1)} << 16 | std::size_t{at(message, 2)} << 8 | at(message, 3);
+      std::size_t{octet_at(message, 1)} << 16 | std::size_t{octet_at(message, 2)} << 8 | octet_at(message, 3);
   if (size > kMaxClientHelloBytes) return malformed("a ClientHello of " + std::to_string(size) + " bytes");
   return size + kMessageHeaderBytes;
 }
@@ -285,8 +278,8 @@ FirstBytes classify_first_bytes(std::span<const std::byte> bytes) {
     if (common > 0 && method.substr(0, common) == text.substr(0, common)) return FirstBytes::kPlainHttp;
   }
   if (text.starts_with("PRI * HTTP/2")) return FirstBytes::kPlainHttp;
-  if (!bytes.empty() && at(bytes, 0) != kHandshakeRecord) return FirstBytes::kOther;
-  if (bytes.size() > 1 && at(bytes, 1) != 3) return FirstBytes::kOther;
+  if (!bytes.empty() && octet_at(bytes, 0) != kHandshakeRecord) return FirstBytes::kOther;
+  if (bytes.size() > 1 && octet_at(bytes, 1) != 3) return FirstBytes::kOther;
   return FirstBytes::kTls;
 }
 

@@ -1,30 +1,28 @@
 #include "tls/der.h"
 
+#include "tls/octets.h"
+
 namespace headgate {
 namespace {
 
 constexpr std::uint8_t kLongTag = 0x1f;
 constexpr std::size_t kMaxLengthBytes = 4;
 
-std::uint8_t at(std::span<const std::byte> bytes, std::size_t i) {
-  return std::to_integer<std::uint8_t>(bytes[i]);
-}
-
 }  // namespace
 
 std::optional<DerValue> DerReader::next() {
-  if (rest_.size() < 2 || (at(rest_, 0) & kLongTag) == kLongTag) return std::nullopt;
-  std::size_t length = at(rest_, 1);
+  if (rest_.size() < 2 || (octet_at(rest_, 0) & kLongTag) == kLongTag) return std::nullopt;
+  std::size_t length = octet_at(rest_, 1);
   std::size_t header = 2;
   if (length >= 0x80) {
     const std::size_t count = length & 0x7f;
     if (count == 0 || count > kMaxLengthBytes || rest_.size() < 2 + count) return std::nullopt;
     length = 0;
-    for (std::size_t i = 0; i < count; ++i) length = length << 8 | at(rest_, 2 + i);
+    for (std::size_t i = 0; i < count; ++i) length = length << 8 | octet_at(rest_, 2 + i);
     header += count;
   }
   if (length > rest_.size() - header) return std::nullopt;
-  const DerValue value{at(rest_, 0), rest_.subspan(header, length), rest_.first(header + length)};
+  const DerValue value{octet_at(rest_, 0), rest_.subspan(header, length), rest_.first(header + length)};
   rest_ = rest_.subspan(header + length);
   return value;
 }

@@ -9,6 +9,7 @@
 #include <openssl/err.h>
 
 #include "base/check.h"
+#include "tls/octets.h"
 
 namespace headgate {
 namespace {
@@ -25,16 +26,8 @@ constexpr std::size_t kCipherBlockBytes = 16;
 // RFC 8446, section 4.
 constexpr std::uint8_t kNewSessionTicket = 4;
 constexpr std::uint8_t kKeyUpdate = 24;
-constexpr std::size_t kMessageHeaderBytes = 4;
 // Lifetime, age_add, nonce, ticket and extensions, each as long as its length field allows. Section 4.6.1.
 constexpr std::uint32_t kMaxTicketBytes = 4 + 4 + (1 + 255) + (2 + 65535) + (2 + 65534);
-
-const unsigned char* as_octets(const std::byte* bytes) {
-  return reinterpret_cast<const unsigned char*>(bytes);
-}
-unsigned char* as_octets(std::byte* bytes) {
-  return reinterpret_cast<unsigned char*>(bytes);
-}
 
 std::size_t body_bytes(std::span<const std::byte> header) {
   return std::to_integer<std::size_t>(header[3]) << 8 | std::to_integer<std::size_t>(header[4]);

@@ -56,10 +56,6 @@ void copy_start(std::span<const std::byte> from, std::array<std::byte, SessionBi
   std::copy_n(from.begin(), to.size(), to.begin());
 }
 
-std::int64_t epoch_seconds(WallTime time) {
-  return std::chrono::floor<std::chrono::seconds>(time.time_since_epoch()).count();
-}
-
 /// The peer of a session as its ticket has it; nullptr without one.
 std::unique_ptr<PeerIdentity> peer_of(SSL_SESSION* session, const SessionBinding& binding) {
   X509* leaf = SSL_SESSION_get0_peer(session);

@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 
 #include "base/check.h"
+#include "tls/octets.h"
 
 namespace headgate {
 namespace {
@@ -20,10 +21,6 @@ constexpr std::array<RecordSuiteRow, kRecordSuiteCount> kSuites{{
 
 constexpr std::string_view kLabelPrefix = "tls13 ";
 constexpr std::size_t kMaxLabelBytes = 16;
-
-const unsigned char* as_octets(const std::byte* bytes) {
-  return reinterpret_cast<const unsigned char*>(bytes);
-}
 
 /// The struct HkdfLabel with an empty context, and the counter of HKDF-Expand's only block behind it. RFC
 /// 8446, section 7.1; RFC 5869, section 2.3.

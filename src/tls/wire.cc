@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "tls/record_layer.h"
+
 namespace headgate {
 
 /// What OpenSSL calls; gives each call on to the wire.
@@ -46,10 +48,6 @@ struct WireMethod {
     return made.get();
   }
 };
-
-namespace {
-constexpr std::size_t kRecordHeaderBytes = 5;
-}
 
 Wire::Wire(Fd fd, Buffers& buffers, std::vector<std::byte> received)
     : fd_(std::move(fd)), buffers_(buffers), kept_(std::move(received)), just_received_(!kept_.empty()) {}

@@ -88,7 +88,7 @@ std::string response(std::string_view message_id, std::uint8_t tag, char result,
 }
 
 /// Notice of disconnection would be more polite, and is of no use to a client that does not speak LDAP.
-StarttlsStep malformed(StarttlsStep step) {
+StarttlsStep malformed_message(StarttlsStep step) {
   step.state = StarttlsState::kMalformed;
   return step;
 }
@@ -120,12 +120,12 @@ StarttlsStep LdapStarttls::feed(std::span<const std::byte> received) {
   const std::string_view input{reinterpret_cast<const char*>(received.data()), received.size()};
   StarttlsStep step;
   while (step.consumed_bytes < input.size()) {
-    if (input[step.consumed_bytes] != static_cast<char>(kSequence)) return malformed(step);
+    if (input[step.consumed_bytes] != static_cast<char>(kSequence)) return malformed_message(step);
     Element envelope;
     const Reading reading = read_element(input.substr(step.consumed_bytes), envelope);
     if (reading == Reading::kIncomplete) return step;
     const auto message = reading == Reading::kDone ? read_message(envelope.value) : std::nullopt;
-    if (!message || ++requests_ > kMaxRequests) return malformed(step);
+    if (!message || ++requests_ > kMaxRequests) return malformed_message(step);
     step.consumed_bytes += envelope.size_bytes;
 
     const std::uint8_t tag = message->operation.tag;
@@ -142,7 +142,7 @@ StarttlsStep LdapStarttls::feed(std::span<const std::byte> received) {
     }
     if (tag == kAbandonRequest) continue;
     const auto answer = response_tag(tag);
-    if (!answer) return malformed(step);
+    if (!answer) return malformed_message(step);
     step.reply += response(message->id, *answer, kConfidentialityRequired, "StartTLS first");
   }
   return step;

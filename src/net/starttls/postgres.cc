@@ -12,7 +12,7 @@ constexpr std::size_t kRequestBytes = 8;
 constexpr std::uint32_t kCancelRequestMinBytes = 16;
 constexpr std::uint32_t kMaxStartupBytes = 10'000;  // what the server itself allows
 constexpr std::uint32_t kProtocolMajor = 3;
-constexpr std::byte kTlsHandshakeRecord{0x16};
+constexpr std::byte kTlsFirstByte{0x16};
 
 std::uint32_t read_u32(std::span<const std::byte> at) {
   std::uint32_t value = 0;
@@ -38,13 +38,14 @@ std::string error_response(std::string_view sqlstate, std::string_view message) 
   return head + fields;
 }
 
-StarttlsStep malformed(std::string_view message) {
+StarttlsStep malformed_request(std::string_view message) {
   return {StarttlsState::kMalformed, 0, error_response("08P01", message)};
 }
 
 /// A request that has its eight bytes must have come alone: the client has to wait for the one-letter answer.
 StarttlsStep answer_request(std::span<const std::byte> received, StarttlsState next, char letter) {
-  if (received.size() > kRequestBytes) return malformed("unencrypted data after a request for encryption");
+  if (received.size() > kRequestBytes)
+    return malformed_request("unencrypted data after a request for encryption");
   return {next, kRequestBytes, std::string(1, letter)};
 }
 
@@ -55,7 +56,7 @@ StarttlsStep refuse_plaintext(std::uint32_t length, std::uint32_t code) {
     return {StarttlsState::kPlaintext, 0,
             error_response("28000", "TLS required: connect with sslmode=require")};
   }
-  return malformed("unsupported frontend protocol");
+  return malformed_request("unsupported frontend protocol");
 }
 
 }  // namespace
@@ -64,8 +65,8 @@ StarttlsStep PostgresStarttls::feed(std::span<const std::byte> received) {
   if (received.empty()) return {};
   // A length of 0x16 million bytes never starts a request, so the first byte tells the two apart. After 'N'
   // the client may still begin TLS only by asking for it.
-  if (received[0] == kTlsHandshakeRecord && !gss_refused_) return {StarttlsState::kTlsBegins, 0, {}};
-  if (received[0] != std::byte{0}) return malformed("neither TLS nor a request for it");
+  if (received[0] == kTlsFirstByte && !gss_refused_) return {StarttlsState::kTlsBegins, 0, {}};
+  if (received[0] != std::byte{0}) return malformed_request("neither TLS nor a request for it");
   if (received.size() < kRequestBytes) return {};
   const std::uint32_t length = read_u32(received);
   const std::uint32_t code = read_u32(received.subspan(4));

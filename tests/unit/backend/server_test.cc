@@ -13,14 +13,14 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-Address address(std::string_view text) {
+Address parsed(std::string_view text) {
   return Address::parse(text).value();
 }
 
 TEST(ServerEndpoint, IsAnAddressOrAHostName) {
-  EXPECT_EQ(ServerEndpoint::parse("192.0.2.1:80")->literal, address("192.0.2.1:80"));
-  EXPECT_EQ(ServerEndpoint::parse("[2001:db8::1]:80")->literal, address("[2001:db8::1]:80"));
-  EXPECT_EQ(ServerEndpoint::parse("unix:/run/a.sock")->literal, address("unix:/run/a.sock"));
+  EXPECT_EQ(ServerEndpoint::parse("192.0.2.1:80")->literal, parsed("192.0.2.1:80"));
+  EXPECT_EQ(ServerEndpoint::parse("[2001:db8::1]:80")->literal, parsed("[2001:db8::1]:80"));
+  EXPECT_EQ(ServerEndpoint::parse("unix:/run/a.sock")->literal, parsed("unix:/run/a.sock"));
   const auto named = ServerEndpoint::parse("app_1.internal:8080");
   ASSERT_TRUE(named.has_value());
   EXPECT_FALSE(named->literal.has_value());
@@ -41,18 +41,18 @@ TEST(ServerEndpoint, RefusesWhatCannotBeConnectedTo) {
 TEST(ServerState, HasTheAddressItIsConfiguredWithFromTheStart) {
   ServerDirectory directory;
   const auto state = directory.state("app", "192.0.2.1:80").value();
-  EXPECT_THAT(*state->addresses(), ElementsAre(address("192.0.2.1:80")));
+  EXPECT_THAT(*state->addresses(), ElementsAre(parsed("192.0.2.1:80")));
   EXPECT_TRUE(state->is_up());
 }
 
 TEST(ServerState, TheSameAddressesInAnotherOrderAreNoChange) {
   ServerDirectory directory;
   const auto state = directory.state("app", "app.internal:80").value();
-  state->publish({address("192.0.2.1:80"), address("192.0.2.2:80")});
+  state->publish({parsed("192.0.2.1:80"), parsed("192.0.2.2:80")});
   const auto version = state->addresses_version();
-  state->publish({address("192.0.2.2:80"), address("192.0.2.1:80")});
+  state->publish({parsed("192.0.2.2:80"), parsed("192.0.2.1:80")});
   EXPECT_EQ(state->addresses_version(), version);
-  state->publish({address("192.0.2.2:80")});
+  state->publish({parsed("192.0.2.2:80")});
   EXPECT_NE(state->addresses_version(), version);
 }
 
@@ -88,9 +88,9 @@ TEST(ServerDirectory, PublishesAnAnswerToEveryServerOfThatNameWithItsOwnPort) {
   const auto b = directory.state("api", "app.internal:81").value();
   const auto c = directory.state("api", "other.internal:81").value();
   EXPECT_THAT(directory.host_names(), ElementsAre("app.internal", "other.internal"));
-  directory.publish("app.internal", {address("192.0.2.1:0")});
-  EXPECT_THAT(*a->addresses(), ElementsAre(address("192.0.2.1:80")));
-  EXPECT_THAT(*b->addresses(), ElementsAre(address("192.0.2.1:81")));
+  directory.publish("app.internal", {parsed("192.0.2.1:0")});
+  EXPECT_THAT(*a->addresses(), ElementsAre(parsed("192.0.2.1:80")));
+  EXPECT_THAT(*b->addresses(), ElementsAre(parsed("192.0.2.1:81")));
   EXPECT_THAT(*c->addresses(), IsEmpty());
 }
 

@@ -5,7 +5,7 @@
 namespace headgate {
 namespace {
 
-constexpr std::string_view kFile = R"(global
+constexpr std::string_view kHaproxyFile = R"(global
     user haproxy
     nbthread 4
     ssl-default-bind-options no-sslv3
@@ -41,7 +41,7 @@ const config::Listener& listener_at(const Imported& imported, int port) {
 }
 
 TEST(ImportHaproxy, TurnsBindsThatDifferIntoListenersOfTheirOwn) {
-  const Imported imported = import_haproxy(kFile);
+  const Imported imported = import_haproxy(kHaproxyFile);
   ASSERT_EQ(imported.config.listeners.size(), 3u);
   const config::Listener& web = listener_at(imported, 443);
   EXPECT_EQ(web.bind.size(), 2u);
@@ -57,11 +57,11 @@ TEST(ImportHaproxy, TurnsBindsThatDifferIntoListenersOfTheirOwn) {
 }
 
 TEST(ImportHaproxy, LoadsWithoutFaults) {
-  EXPECT_EQ(faults_of(import_haproxy(kFile)), "");
+  EXPECT_EQ(faults_of(import_haproxy(kHaproxyFile)), "");
 }
 
 TEST(ImportHaproxy, TakesServersWithTheirTlsChecksAndWeights) {
-  const Imported imported = import_haproxy(kFile);
+  const Imported imported = import_haproxy(kHaproxyFile);
   const config::Backend& api = imported.config.backends.at("api");
   EXPECT_EQ(api.balance, config::Balance::kLeastConnections);
   EXPECT_EQ(api.connect_timeout, std::chrono::seconds(3));
@@ -94,14 +94,14 @@ backend b
 }
 
 TEST(ImportHaproxy, NamesWhatHasNoEqualWithItsLine) {
-  const std::string unequal = unequal_of(import_haproxy(kFile));
+  const std::string unequal = unequal_of(import_haproxy(kHaproxyFile));
   EXPECT_NE(unequal.find("4: ssl-default-bind-options"), std::string::npos) << unequal;
   EXPECT_NE(unequal.find("15: use_backend app"), std::string::npos) << unequal;
   EXPECT_NE(unequal.find("20: server two: no equal for backup"), std::string::npos) << unequal;
 }
 
 TEST(ImportHaproxy, SurvivesEveryPrefixAndEveryDamagedByte) {
-  import_damaged(import_haproxy, kFile);
+  import_damaged(import_haproxy, kHaproxyFile);
 }
 
 }  // namespace

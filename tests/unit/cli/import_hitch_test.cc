@@ -5,7 +5,7 @@
 namespace headgate {
 namespace {
 
-constexpr std::string_view kFile = R"(# a proxy before varnish
+constexpr std::string_view kHitchFile = R"(# a proxy before varnish
 frontend = {
     host = "*"
     port = "443"
@@ -24,7 +24,7 @@ chroot = "/var/empty"
 )";
 
 TEST(ImportHitch, TakesFrontendsBackendCertificatesAndProtocols) {
-  const Imported imported = import_hitch(kFile);
+  const Imported imported = import_hitch(kHitchFile);
   EXPECT_EQ(faults_of(imported), "");
   const config::Config& config = imported.config;
   EXPECT_EQ(config.workers, 4);
@@ -42,7 +42,7 @@ TEST(ImportHitch, TakesFrontendsBackendCertificatesAndProtocols) {
 }
 
 TEST(ImportHitch, NamesWhatHasNoEqualWithItsLine) {
-  const std::string unequal = unequal_of(import_hitch(kFile));
+  const std::string unequal = unequal_of(import_hitch(kHitchFile));
   EXPECT_NE(unequal.find("16: chroot"), std::string::npos) << unequal;
   EXPECT_EQ(unequal.find("keepalive"), std::string::npos) << unequal;
 }
@@ -61,7 +61,7 @@ TEST(ImportHitch, TurnsAClientIntoAPlaintextListenerBeforeATlsBackend) {
 }
 
 TEST(ImportHitch, SurvivesEveryPrefixAndEveryDamagedByte) {
-  import_damaged(import_hitch, kFile);
+  import_damaged(import_hitch, kHitchFile);
 }
 
 }  // namespace

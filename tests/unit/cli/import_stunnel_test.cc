@@ -5,7 +5,7 @@
 namespace headgate {
 namespace {
 
-constexpr std::string_view kFile = R"(; servers and a client
+constexpr std::string_view kStunnelFile = R"(; servers and a client
 setuid = stunnel
 cert = /etc/stunnel/default.pem
 
@@ -41,7 +41,7 @@ cert = /etc/stunnel/client.pem
 )";
 
 TEST(ImportStunnel, TurnsServicesIntoListenersAndBackends) {
-  const Imported imported = import_stunnel(kFile);
+  const Imported imported = import_stunnel(kStunnelFile);
   EXPECT_EQ(faults_of(imported), "");
   const config::Config& config = imported.config;
   EXPECT_EQ(config.user, "stunnel");
@@ -55,7 +55,7 @@ TEST(ImportStunnel, TurnsServicesIntoListenersAndBackends) {
 }
 
 TEST(ImportStunnel, TurnsANamedServiceIntoARouteOfItsMaster) {
-  const Imported imported = import_stunnel(kFile);
+  const Imported imported = import_stunnel(kStunnelFile);
   const config::Listener& master = imported.config.listeners[0];
   ASSERT_EQ(master.routes.size(), 1u);
   EXPECT_EQ(master.routes[0].sni, std::vector<std::string>{"api.example.com"});
@@ -64,7 +64,7 @@ TEST(ImportStunnel, TurnsANamedServiceIntoARouteOfItsMaster) {
 }
 
 TEST(ImportStunnel, TurnsAClientIntoAnOriginatorThatVerifies) {
-  const Imported imported = import_stunnel(kFile);
+  const Imported imported = import_stunnel(kStunnelFile);
   EXPECT_FALSE(imported.config.listeners[2].tls);
   const auto& tls = imported.config.backends.at("out").tls;
   ASSERT_TRUE(tls);
@@ -74,12 +74,12 @@ TEST(ImportStunnel, TurnsAClientIntoAnOriginatorThatVerifies) {
 }
 
 TEST(ImportStunnel, NamesWhatHasNoEqualWithItsLine) {
-  const std::string unequal = unequal_of(import_stunnel(kFile));
+  const std::string unequal = unequal_of(import_stunnel(kStunnelFile));
   EXPECT_NE(unequal.find("19: exec"), std::string::npos) << unequal;
 }
 
 TEST(ImportStunnel, SurvivesEveryPrefixAndEveryDamagedByte) {
-  import_damaged(import_stunnel, kFile);
+  import_damaged(import_stunnel, kStunnelFile);
 }
 
 }  // namespace

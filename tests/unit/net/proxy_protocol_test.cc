@@ -20,14 +20,14 @@ std::string text(const std::vector<std::byte>& header) {
   return {reinterpret_cast<const char*>(header.data()), header.size()};
 }
 
-Address address(std::string_view written) {
+Address parsed(std::string_view written) {
   return Address::parse(written).value();
 }
 
 ProxyFacts facts(std::string_view source, std::string_view destination) {
   ProxyFacts result;
-  result.source = address(source);
-  result.destination = address(destination);
+  result.source = parsed(source);
+  result.destination = parsed(destination);
   return result;
 }
 

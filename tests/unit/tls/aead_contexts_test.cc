@@ -9,14 +9,14 @@
 namespace headgate {
 namespace {
 
-constexpr auto kSuite = RecordSuite::kAes128GcmSha256;
+constexpr auto kCachedSuite = RecordSuite::kAes128GcmSha256;
 
 TEST(AeadContexts, KeepAContextForTheSameKey) {
   TestWorker worker;
   const TrafficKeys keys{};
   const KeyId id = worker.contexts.new_key_id();
-  EXPECT_EQ(worker.contexts.context(kSuite, id, AeadUse::kSeal, keys),
-            worker.contexts.context(kSuite, id, AeadUse::kSeal, keys));
+  EXPECT_EQ(worker.contexts.context(kCachedSuite, id, AeadUse::kSeal, keys),
+            worker.contexts.context(kCachedSuite, id, AeadUse::kSeal, keys));
 }
 
 TEST(AeadContexts, GiveMoreDirectionsThanTheyHoldTheirOwnKeysBack) {
@@ -25,9 +25,9 @@ TEST(AeadContexts, GiveMoreDirectionsThanTheyHoldTheirOwnKeysBack) {
   std::vector<std::unique_ptr<RecordOpener>> openers;
   for (std::size_t i = 0; i < AeadContexts::kMaxContexts; ++i) {
     const auto fill = static_cast<unsigned char>(i);
-    sealers.push_back(std::make_unique<RecordProtector>(worker.contexts, test_direction(kSuite, fill)));
-    openers.push_back(
-        std::make_unique<RecordOpener>(worker.contexts, TlsRole::kServer, test_direction(kSuite, fill)));
+    sealers.push_back(std::make_unique<RecordProtector>(worker.contexts, test_direction(kCachedSuite, fill)));
+    openers.push_back(std::make_unique<RecordOpener>(worker.contexts, TlsRole::kServer,
+                                                     test_direction(kCachedSuite, fill)));
   }
   ByteVector room(kMaxRecordContentBytes);
   for (int round = 0; round < 3; ++round) {
@@ -43,11 +43,12 @@ TEST(AeadContexts, UseTheContextOfADeadDirectionForTheNext) {
   TestWorker worker;
   const TrafficKeys keys{};
   const KeyId first = worker.contexts.new_key_id();
-  EVP_CIPHER_CTX* context = worker.contexts.context(kSuite, first, AeadUse::kOpen, keys);
-  worker.contexts.forget(kSuite, first);
-  worker.contexts.forget(kSuite, first);
+  EVP_CIPHER_CTX* context = worker.contexts.context(kCachedSuite, first, AeadUse::kOpen, keys);
+  worker.contexts.forget(kCachedSuite, first);
+  worker.contexts.forget(kCachedSuite, first);
   for (std::size_t i = 0; i < AeadContexts::kSets - 1; ++i) EXPECT_NE(worker.contexts.new_key_id(), first);
-  EXPECT_EQ(worker.contexts.context(kSuite, first + AeadContexts::kSets, AeadUse::kSeal, keys), context);
+  EXPECT_EQ(worker.contexts.context(kCachedSuite, first + AeadContexts::kSets, AeadUse::kSeal, keys),
+            context);
 }
 
 TEST(AeadContexts, SupportWhatTheLibraryOffers) {

@@ -29,14 +29,14 @@ std::shared_ptr<TicketSecrets> secrets_of(const std::string& file_text) {
 }
 
 /// The middle of a slot, so that small steps stay within it.
-const WallTime kNow{hours(6 * 80'000 + 3)};
+const WallTime kTicketTime{hours(6 * 80'000 + 3)};
 
 TEST(TicketKeys, FollowFromSecretAndTimeAlone) {
   const std::string file = new_secret_file();
   TicketKeys one(library(), secrets_of(file));
   TicketKeys other(library(), secrets_of(file));
-  const TicketKey* mine = one.issuing(kNow);
-  const TicketKey* theirs = other.issuing(kNow + hours(1));
+  const TicketKey* mine = one.issuing(kTicketTime);
+  const TicketKey* theirs = other.issuing(kTicketTime + hours(1));
   ASSERT_NE(mine, nullptr);
   EXPECT_EQ(mine->name, theirs->name);
   EXPECT_EQ(mine->aes, theirs->aes);
@@ -46,29 +46,29 @@ TEST(TicketKeys, FollowFromSecretAndTimeAlone) {
 TEST(TicketKeys, OfAnotherSecretAreOthers) {
   TicketKeys one(library(), secrets_of(new_secret_file()));
   TicketKeys other(library(), secrets_of(new_secret_file()));
-  EXPECT_EQ(other.find(one.issuing(kNow)->name, kNow), nullptr);
+  EXPECT_EQ(other.find(one.issuing(kTicketTime)->name, kTicketTime), nullptr);
 }
 
 TEST(TicketKeys, RotateByThemselvesAndOpenOldTicketsForOneLifetime) {
   TicketKeys keys(library(), secrets_of(new_secret_file()));
-  const auto first = keys.issuing(kNow)->name;
-  EXPECT_NE(keys.issuing(kNow + hours(6))->name, first);
-  EXPECT_NE(keys.find(first, kNow + hours(6)), nullptr);
-  EXPECT_NE(keys.find(first, kNow + hours(12)), nullptr);
-  EXPECT_EQ(keys.find(first, kNow + hours(18)), nullptr);
+  const auto first = keys.issuing(kTicketTime)->name;
+  EXPECT_NE(keys.issuing(kTicketTime + hours(6))->name, first);
+  EXPECT_NE(keys.find(first, kTicketTime + hours(6)), nullptr);
+  EXPECT_NE(keys.find(first, kTicketTime + hours(12)), nullptr);
+  EXPECT_EQ(keys.find(first, kTicketTime + hours(18)), nullptr);
 }
 
 TEST(TicketKeys, OpenTicketsOfAnInstanceWhoseClockIsAhead) {
   const std::string file = new_secret_file();
   TicketKeys behind(library(), secrets_of(file));
   TicketKeys ahead(library(), secrets_of(file));
-  EXPECT_NE(behind.find(ahead.issuing(kNow + hours(6))->name, kNow), nullptr);
-  EXPECT_EQ(behind.find(ahead.issuing(kNow + hours(12))->name, kNow), nullptr);
+  EXPECT_NE(behind.find(ahead.issuing(kTicketTime + hours(6))->name, kTicketTime), nullptr);
+  EXPECT_EQ(behind.find(ahead.issuing(kTicketTime + hours(12))->name, kTicketTime), nullptr);
 }
 
 TEST(TicketKeys, TellHowOldTheIssuingOneIs) {
   const TicketKeys keys(library(), secrets_of(new_secret_file()));
-  EXPECT_EQ(keys.age(kNow), hours(3));
+  EXPECT_EQ(keys.age(kTicketTime), hours(3));
 }
 
 TEST(TicketSecretFile, IsReadBackAsItWasMade) {
@@ -103,35 +103,35 @@ class LoadingSecrets : public testing::Test {
 
 TEST_F(LoadingSecrets, RefusesAFileThatOthersCanRead) {
   settings_.secret_file = directory_.write("secret", new_secret_file());
-  EXPECT_TRUE(load(nullptr, kNow));
+  EXPECT_TRUE(load(nullptr, kTicketTime));
   for (const auto open : {std::filesystem::perms::group_read, std::filesystem::perms::others_read}) {
     std::filesystem::permissions(settings_.secret_file, std::filesystem::perms::owner_read | open);
-    const auto refused = load(nullptr, kNow);
+    const auto refused = load(nullptr, kTicketTime);
     ASSERT_FALSE(refused);
     EXPECT_THAT(refused.error().what, testing::HasSubstr("chmod 600"));
   }
 }
 
 TEST_F(LoadingSecrets, KeepsTheRandomOnesOfTheProcessThroughAReload) {
-  const auto first = load(nullptr, kNow);
-  const auto second = load(first->get(), kNow);
+  const auto first = load(nullptr, kTicketTime);
+  const auto second = load(first->get(), kTicketTime);
   EXPECT_EQ((*first)->secrets.front().secret, (*second)->secrets.front().secret);
 }
 
 TEST_F(LoadingSecrets, AcceptsTheSecretBeforeForOneLifetime) {
   settings_.secret_file = directory_.write("secret", new_secret_file());
-  const auto first = load(nullptr, kNow);
+  const auto first = load(nullptr, kTicketTime);
   directory_.write("secret", new_secret_file());
-  const auto second = load(first->get(), kNow);
+  const auto second = load(first->get(), kTicketTime);
   ASSERT_EQ((*second)->secrets.size(), 2U);
   TicketKeys before(library(), *first);
   TicketKeys after(library(), *second);
-  const auto name = before.issuing(kNow)->name;
-  EXPECT_NE(after.issuing(kNow)->name, name);
-  EXPECT_NE(after.find(name, kNow + hours(11)), nullptr);
-  EXPECT_EQ(after.find(name, kNow + hours(12)), nullptr);
-  const auto third = load(second->get(), kNow + hours(1));
-  EXPECT_EQ((*third)->secrets.back().accepted_until, kNow + hours(12));
+  const auto name = before.issuing(kTicketTime)->name;
+  EXPECT_NE(after.issuing(kTicketTime)->name, name);
+  EXPECT_NE(after.find(name, kTicketTime + hours(11)), nullptr);
+  EXPECT_EQ(after.find(name, kTicketTime + hours(12)), nullptr);
+  const auto third = load(second->get(), kTicketTime + hours(1));
+  EXPECT_EQ((*third)->secrets.back().accepted_until, kTicketTime + hours(12));
 }
 
 TEST(SessionBinding, IsReadBackAsItWasWrittenAndInNoOtherForm) {

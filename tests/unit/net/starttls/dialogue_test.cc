@@ -17,7 +17,7 @@ using testing::HasSubstr;
 using testing::StartsWith;
 using enum StarttlsState;
 
-std::span<const std::byte> bytes(std::string_view text) {
+std::span<const std::byte> sent(std::string_view text) {
   return std::as_bytes(std::span(text));
 }
 
@@ -48,13 +48,13 @@ std::vector<Upgrade> upgrades() {
 /// What a client sees that says `lines`, each alone.
 StarttlsStep say(StarttlsDialogue& dialogue, std::initializer_list<std::string_view> lines) {
   StarttlsStep step;
-  for (const auto line : lines) step = dialogue.feed(bytes(line));
+  for (const auto line : lines) step = dialogue.feed(sent(line));
   return step;
 }
 
 TEST(Starttls, EveryProtocolBeginsTlsWhenAskedTo) {
   for (const auto& [protocol, request, reply] : upgrades()) {
-    const auto step = open(protocol)->feed(bytes(request));
+    const auto step = open(protocol)->feed(sent(request));
     EXPECT_EQ(step.state, kTlsBegins) << request;
     EXPECT_EQ(step.reply, reply);
     EXPECT_EQ(step.consumed_bytes, request.size());
@@ -65,12 +65,12 @@ TEST(Starttls, EveryPrefixOfARequestNeedsMoreAndConsumesNothing) {
   for (const auto& [protocol, request, reply] : upgrades()) {
     const auto dialogue = open(protocol);
     for (std::size_t n = 0; n < request.size(); ++n) {
-      const auto step = dialogue->feed(bytes(request).first(n));
+      const auto step = dialogue->feed(sent(request).first(n));
       EXPECT_EQ(step.state, kNeedMore) << request << n;
       EXPECT_EQ(step.consumed_bytes, 0U);
       EXPECT_EQ(step.reply, "");
     }
-    EXPECT_EQ(dialogue->feed(bytes(request)).state, kTlsBegins);
+    EXPECT_EQ(dialogue->feed(sent(request)).state, kTlsBegins);
   }
 }
 
@@ -79,7 +79,7 @@ TEST(Starttls, EveryPrefixOfARequestNeedsMoreAndConsumesNothing) {
 TEST(Starttls, RefusesBytesThatStandBehindTheRequest) {
   for (const auto& [protocol, request, reply] : upgrades()) {
     for (const auto injected : {"\x16\x03\x01"sv, "EVIL\r\n"sv, "\0"sv, "\r\n"sv}) {
-      const auto step = open(protocol)->feed(bytes(request + std::string(injected)));
+      const auto step = open(protocol)->feed(sent(request + std::string(injected)));
       EXPECT_EQ(step.state, kMalformed) << request;
       EXPECT_THAT(step.reply, testing::Not(EndsWith(reply)));
     }
@@ -92,7 +92,7 @@ TEST(Starttls, NoDamagedByteMakesADialogueReadBeyondItsInput) {
       for (int value = 0; value < 256; ++value) {
         std::string damaged = request;
         damaged[i] = static_cast<char>(value);
-        const auto step = open(protocol)->feed(bytes(damaged));
+        const auto step = open(protocol)->feed(sent(damaged));
         EXPECT_LE(step.consumed_bytes, damaged.size());
       }
     }
@@ -114,40 +114,40 @@ TEST(Starttls, GreetsExactlyWhereTheServerSpeaksFirst) {
 
 TEST(Starttls, TellsAClientThatBeginsTlsUnaskedOnAMailPortAtOnce) {
   for (const auto protocol : {StarttlsProtocol::kSmtp, StarttlsProtocol::kImap, StarttlsProtocol::kPop3}) {
-    EXPECT_EQ(open(protocol)->feed(bytes("\x16\x03\x01\x02\x00")).state, kMalformed);
+    EXPECT_EQ(open(protocol)->feed(sent("\x16\x03\x01\x02\x00")).state, kMalformed);
   }
 }
 
 TEST(Starttls, CutsOffAMailClientThatNeverEndsItsLineOrNeverStopsTalking) {
   for (const auto protocol : {StarttlsProtocol::kSmtp, StarttlsProtocol::kImap, StarttlsProtocol::kPop3}) {
-    EXPECT_EQ(open(protocol)->feed(bytes(std::string(3000, 'x'))).state, kMalformed);
+    EXPECT_EQ(open(protocol)->feed(sent(std::string(3000, 'x'))).state, kMalformed);
     const auto talkative = open(protocol);
     int lines = 0;
-    while (talkative->feed(bytes("a NOOP\r\n")).state == kNeedMore) ASSERT_LT(++lines, 100);
+    while (talkative->feed(sent("a NOOP\r\n")).state == kNeedMore) ASSERT_LT(++lines, 100);
   }
 }
 
 TEST(Starttls, TakesLinesWithoutCarriageReturn) {
-  EXPECT_EQ(open(StarttlsProtocol::kSmtp)->feed(bytes("starttls\n")).state, kTlsBegins);
+  EXPECT_EQ(open(StarttlsProtocol::kSmtp)->feed(sent("starttls\n")).state, kTlsBegins);
 }
 
 TEST(SmtpStarttls, OffersOnlyStarttlsAndAnswersSeveralCommandsInOrder) {
   const auto smtp = open(StarttlsProtocol::kSmtp);
   EXPECT_THAT(std::string(smtp->greeting()), StartsWith("220 "));
-  const auto step = smtp->feed(bytes("EHLO me\r\nMAIL FROM:<a@b>\r\nNO"));
+  const auto step = smtp->feed(sent("EHLO me\r\nMAIL FROM:<a@b>\r\nNO"));
   EXPECT_EQ(step.state, kNeedMore);
   EXPECT_EQ(step.reply, "250-headgate\r\n250 STARTTLS\r\n530 5.7.0 Must issue a STARTTLS command first\r\n");
   EXPECT_EQ(step.consumed_bytes, 26U);
 }
 
 TEST(SmtpStarttls, EndsOnQuitAndIgnoresWhatFollows) {
-  const auto step = open(StarttlsProtocol::kSmtp)->feed(bytes("QUIT\r\nNOOP\r\n"));
+  const auto step = open(StarttlsProtocol::kSmtp)->feed(sent("QUIT\r\nNOOP\r\n"));
   EXPECT_EQ(step.state, kEnded);
   EXPECT_THAT(step.reply, StartsWith("221"));
 }
 
 TEST(SmtpStarttls, TakesNoParameter) {
-  const auto step = open(StarttlsProtocol::kSmtp)->feed(bytes("STARTTLS now\r\n"));
+  const auto step = open(StarttlsProtocol::kSmtp)->feed(sent("STARTTLS now\r\n"));
   EXPECT_EQ(step.state, kNeedMore);
   EXPECT_THAT(step.reply, StartsWith("501"));
 }
@@ -162,7 +162,7 @@ TEST(ImapStarttls, DisablesLoginBeforeTls) {
 
 TEST(ImapStarttls, DoesNotEchoWhatIsNoTag) {
   for (const auto line : {"\r\n", "alone\r\n", "{5} STARTTLS\r\n", "a\"b STARTTLS\r\n", " STARTTLS\r\n"}) {
-    const auto step = open(StarttlsProtocol::kImap)->feed(bytes(line));
+    const auto step = open(StarttlsProtocol::kImap)->feed(sent(line));
     EXPECT_EQ(step.state, kNeedMore) << line;
     EXPECT_THAT(step.reply, StartsWith("* BAD")) << line;
   }
@@ -176,7 +176,7 @@ TEST(Pop3Starttls, OffersStlsAndRefusesToLogInBefore) {
 }
 
 TEST(PostgresStarttls, BeginsTlsWithoutARequestAndConsumesNothing) {
-  const auto step = open(StarttlsProtocol::kPostgres)->feed(bytes("\x16\x03\x01\x02\x00\x01"sv));
+  const auto step = open(StarttlsProtocol::kPostgres)->feed(sent("\x16\x03\x01\x02\x00\x01"sv));
   EXPECT_EQ(step.state, kTlsBegins);
   EXPECT_EQ(step.consumed_bytes, 0U);
   EXPECT_EQ(step.reply, "");
@@ -184,11 +184,11 @@ TEST(PostgresStarttls, BeginsTlsWithoutARequestAndConsumesNothing) {
 
 TEST(PostgresStarttls, RefusesGssEncryptionAndGoesOn) {
   const auto postgres = open(StarttlsProtocol::kPostgres);
-  const auto refused = postgres->feed(bytes(kPostgresGss));
+  const auto refused = postgres->feed(sent(kPostgresGss));
   EXPECT_EQ(refused.state, kNeedMore);
   EXPECT_EQ(refused.reply, "N");
   EXPECT_EQ(refused.consumed_bytes, 8U);
-  EXPECT_EQ(postgres->feed(bytes(kPostgresSsl)).state, kTlsBegins);
+  EXPECT_EQ(postgres->feed(sent(kPostgresSsl)).state, kTlsBegins);
 }
 
 TEST(PostgresStarttls, AsksForNothingTwice) {
@@ -198,7 +198,7 @@ TEST(PostgresStarttls, AsksForNothingTwice) {
 
 TEST(PostgresStarttls, TellsAPlaintextClientThatTlsIsRequired) {
   const auto step =
-      open(StarttlsProtocol::kPostgres)->feed(bytes("\x00\x00\x00\x11\x00\x03\x00\x00user\0me\0\0"sv));
+      open(StarttlsProtocol::kPostgres)->feed(sent("\x00\x00\x00\x11\x00\x03\x00\x00user\0me\0\0"sv));
   EXPECT_EQ(step.state, kPlaintext);
   ASSERT_GT(step.reply.size(), 5U);
   EXPECT_EQ(step.reply[0], 'E');
@@ -211,20 +211,20 @@ TEST(PostgresStarttls, TellsAPlaintextClientThatTlsIsRequired) {
 
 TEST(PostgresStarttls, ClosesAPlaintextCancelRequestWithoutAWord) {
   const auto step = open(StarttlsProtocol::kPostgres)
-                        ->feed(bytes("\x00\x00\x00\x10\x04\xD2\x16\x2E\x00\x00\x00\x01\x00\x00\x00\x02"sv));
+                        ->feed(sent("\x00\x00\x00\x10\x04\xD2\x16\x2E\x00\x00\x00\x01\x00\x00\x00\x02"sv));
   EXPECT_EQ(step.state, kPlaintext);
   EXPECT_EQ(step.reply, "");
 }
 
 TEST(PostgresStarttls, RefusesOtherProtocols) {
-  EXPECT_EQ(open(StarttlsProtocol::kPostgres)->feed(bytes("GET / HTTP/1.1\r\n")).state, kMalformed);
-  EXPECT_EQ(open(StarttlsProtocol::kPostgres)->feed(bytes("\x00\x00\x00\x11\x00\x02\x00\x00"sv)).state,
+  EXPECT_EQ(open(StarttlsProtocol::kPostgres)->feed(sent("GET / HTTP/1.1\r\n")).state, kMalformed);
+  EXPECT_EQ(open(StarttlsProtocol::kPostgres)->feed(sent("\x00\x00\x00\x11\x00\x02\x00\x00"sv)).state,
             kMalformed);
 }
 
 TEST(LdapStarttls, AnswersOtherRequestsInKindWithConfidentialityRequired) {
   const auto bind = "\x30\x0C\x02\x01\x07\x60\x07\x02\x01\x03\x04\x00\x80\x00"sv;
-  const auto step = open(StarttlsProtocol::kLdap)->feed(bytes(bind));
+  const auto step = open(StarttlsProtocol::kLdap)->feed(sent(bind));
   EXPECT_EQ(step.state, kNeedMore);
   EXPECT_EQ(step.consumed_bytes, bind.size());
   EXPECT_EQ(step.reply, "\x30\x1A\x02\x01\x07\x61\x15\x0A\x01\x0D\x04\x00\x04\x0E"s + "StartTLS first");
@@ -232,16 +232,16 @@ TEST(LdapStarttls, AnswersOtherRequestsInKindWithConfidentialityRequired) {
 
 TEST(LdapStarttls, AnswersNothingToAbandonAndEndsOnUnbind) {
   const auto ldap = open(StarttlsProtocol::kLdap);
-  const auto abandoned = ldap->feed(bytes("\x30\x06\x02\x01\x02\x50\x01\x01"sv));
+  const auto abandoned = ldap->feed(sent("\x30\x06\x02\x01\x02\x50\x01\x01"sv));
   EXPECT_EQ(abandoned.state, kNeedMore);
   EXPECT_EQ(abandoned.reply, "");
-  EXPECT_EQ(ldap->feed(bytes("\x30\x05\x02\x01\x03\x42\x00"sv)).state, kEnded);
+  EXPECT_EQ(ldap->feed(sent("\x30\x05\x02\x01\x03\x42\x00"sv)).state, kEnded);
 }
 
 TEST(LdapStarttls, TakesLongFormLengthsAndLongMessageIds) {
   const std::string request =
       "\x30\x84\x00\x00\x00\x1F\x02\x03\x01\x00\x00\x77\x18\x80\x16"s + "1.3.6.1.4.1.1466.20037";
-  const auto step = open(StarttlsProtocol::kLdap)->feed(bytes(request));
+  const auto step = open(StarttlsProtocol::kLdap)->feed(sent(request));
   EXPECT_EQ(step.state, kTlsBegins);
   EXPECT_THAT(step.reply, StartsWith("\x30\x26\x02\x03\x01\x00\x00\x78"s));
 }
@@ -251,7 +251,7 @@ TEST(LdapStarttls, RefusesWhatIsNoMessage) {
        {"\x16\x03\x01"sv, "GET"sv, "\x30\x80\x02\x01\x01"sv, "\x30\x85\x00\x00\x00\x00\x01"sv,
         "\x30\x84\x7F\xFF\xFF\xFF"sv, "\x30\x03\x04\x01\x01"sv, "\x30\x00"sv,
         "\x30\x05\x02\x01\x01\x61\x00"sv, "\x30\x06\x02\x01\x01\x60\x09\x00"sv}) {
-    EXPECT_EQ(open(StarttlsProtocol::kLdap)->feed(bytes(input)).state, kMalformed)
+    EXPECT_EQ(open(StarttlsProtocol::kLdap)->feed(sent(input)).state, kMalformed)
         << testing::PrintToString(input);
   }
 }
@@ -259,7 +259,7 @@ TEST(LdapStarttls, RefusesWhatIsNoMessage) {
 TEST(LdapStarttls, CutsOffAClientThatNeverAsksForTls) {
   const auto ldap = open(StarttlsProtocol::kLdap);
   int requests = 0;
-  while (ldap->feed(bytes("\x30\x05\x02\x01\x01\x60\x00"sv)).state == kNeedMore) ASSERT_LT(++requests, 100);
+  while (ldap->feed(sent("\x30\x05\x02\x01\x01\x60\x00"sv)).state == kNeedMore) ASSERT_LT(++requests, 100);
 }
 
 }  // namespace
