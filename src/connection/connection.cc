@@ -63,7 +63,7 @@ void Connection::step_finished(std::unique_ptr<Stream> client, IoStatus status, 
 }
 
 void Connection::flush_held_back() {
-  if (!sides_.client || !sides_.client->holds_back()) return;
+  if (resting_ || !sides_.client || !sides_.client->holds_back()) return;
   if (sides_.client->flush() == IoStatus::kWantWrite) resume();
 }
 
@@ -80,6 +80,7 @@ void Connection::rest() {
 
 void Connection::wake() {
   resting_ = false;
+  flush_held_back();
   resume();
 }
 
