@@ -110,6 +110,7 @@ def test_a_download_arrives_exactly_while_others_are_slow(start, backend, certif
     assert digest.hexdigest() == known_digest(size)
 
 
+@pytest.mark.memory
 def test_two_hundred_slow_readers_of_an_endless_source_cost_bounded_memory(start, backend, certificate, record_layer):
     """A connection keeps at most one write of 128 KiB, with its record overhead."""
     tls = {"record_layer": record_layer}

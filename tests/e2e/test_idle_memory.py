@@ -10,6 +10,7 @@ from harness.tls_client import python_context, python_tls
 BOUND_BYTES = {"auto": 3 * 1024, "openssl": 40 * 1024}
 
 
+@pytest.mark.memory
 @pytest.mark.parametrize("count", [1000, pytest.param(8000, marks=pytest.mark.slow)])
 def test_an_idle_connection_costs_bounded_memory(start, certificate, record_layer, count):
     with ManyEcho() as echo:

@@ -1,6 +1,5 @@
 """The log: one line when a connection ends, in text or JSON, and never a flood."""
 
-import json
 import os
 import re
 import signal
@@ -8,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness.config import proxy
+from harness.config import file_text, proxy
 from harness.headgate import Headgate
 from harness.kernel import listening_ports
 from harness.tls_client import connect, raw_socket, read_to_end
@@ -102,7 +101,7 @@ def test_a_reader_of_the_log_that_does_not_read_holds_nobody_up(backend, certifi
     config = proxy(backend().address, certificate, log={"level": "debug", "format": "json", "access": "all"})
     config["admin"]["bind"] = "off"
     file = tmp_path / "headgate.yaml"
-    file.write_text(json.dumps(config))
+    file.write_text(file_text(config))
     reading, writing = os.pipe()
     child = subprocess.Popen([headgate_binary(), "run", "--config", str(file)], stderr=writing)
     os.close(writing)

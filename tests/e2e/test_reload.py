@@ -210,6 +210,7 @@ def test_a_thousand_sighups_are_a_few_reloads(echo_proxy):
     assert echo_proxy.metric(NAME) < 100
 
 
+@pytest.mark.memory
 def test_memory_after_two_hundred_reloads_with_open_connections_is_what_it_was(start, backend, certificate):
     headgate = start(proxy(backend().address, certificate))
     clients = [connect(headgate.port()) for _ in range(50)]

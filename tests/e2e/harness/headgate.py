@@ -9,13 +9,10 @@ import subprocess
 import threading
 from pathlib import Path
 
+from harness.config import FINDS_LEAKS, file_text
 from harness.exposition import Exposition
 from harness.tools import headgate_binary
 from harness.waiting import DEADLINE_SECONDS, wait_until
-
-# LeakSanitizer looks at its own threads by ptrace(), which the sandbox refuses. So a build with it runs without the
-# sandbox, where a test does not ask for one, and where there is no file to say so, without looking for leaks.
-_FINDS_LEAKS = "address" in os.environ.get("HEADGATE_SANITIZE", "")
 
 _SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:")
 
@@ -33,7 +30,8 @@ class Headgate:
         if config is not None:
             self.write_config(config)
         arguments = arguments or ["run", "--config", self.config_file]
-        if _FINDS_LEAKS and not (isinstance(config, dict) and not config.get("sandbox")):
+        if FINDS_LEAKS and not (isinstance(config, dict) and not config.get("sandbox")):
+            # The sandbox is on, under which leaks cannot be found.
             environment = popen_options.get("env") or os.environ
             options = environment.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
             popen_options["env"] = {**environment, "ASAN_OPTIONS": options}
@@ -58,9 +56,7 @@ class Headgate:
     def write_config(self, config):
         """Replaces the configuration file by rename, as a careful operator does."""
         fresh = self.config_file.with_suffix(".new")
-        if _FINDS_LEAKS and isinstance(config, dict):
-            config = {"sandbox": False, **config}
-        fresh.write_text(config if isinstance(config, str) else json.dumps(config, indent=1))
+        fresh.write_text(config if isinstance(config, str) else file_text(config))
         fresh.rename(self.config_file)
 
     # --- its log
