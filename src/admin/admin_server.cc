@@ -117,7 +117,7 @@ class AdminServer::Server {
   static Result<std::unique_ptr<Server>> start(const Address& address, std::unique_ptr<UnixDoor> door,
                                                AdminSource& source);
   ~Server() {
-    door_.reset();
+    if (door_) door_->close();
     if (context_ != nullptr) stop();
   }
   Server(const Server&) = delete;
@@ -156,8 +156,8 @@ Result<std::unique_ptr<AdminServer::Server>> AdminServer::Server::start(const Ad
       patience_ms.c_str(), "enable_keep_alive", "no",          nullptr};
   mg_callbacks callbacks{};
   callbacks.begin_request = begin_request;
+  // No log_access: to make the line civetweb calls localtime(), whose result all threads share.
   callbacks.log_message = stay_silent;
-  callbacks.log_access = stay_silent;
   [[maybe_unused]] unsigned code = 0;
   char text[256] = "";
   mg_error_data error{};

@@ -92,10 +92,17 @@ Result<std::unique_ptr<UnixDoor>> UnixDoor::open(const Address& address) {
 UnixDoor::UnixDoor(Address address, Fd listening, Fd stop)
     : address_(address), listening_(std::move(listening)), stop_(std::move(stop)) {}
 
-UnixDoor::~UnixDoor() {
+void UnixDoor::close() {
+  if (!listening_) return;
   const std::uint64_t one = 1;
   static_cast<void>(::write(stop_.number(), &one, sizeof one) == sizeof one);
   if (thread_.joinable()) thread_.join();
+  visitors_.clear();
+  listening_ = Fd();
+  {
+    const std::lock_guard lock(mutex_);
+    ports_.clear();
+  }
   const auto* unix_address = reinterpret_cast<const sockaddr_un*>(address_.data());
   if (unix_address->sun_path[0] != '\0') ::unlink(unix_address->sun_path);
 }

@@ -28,13 +28,16 @@ class UnixDoor {
 
   /// Listens on `address`, and lets nobody in yet. Errors: kSystem, with the path.
   [[nodiscard]] static Result<std::unique_ptr<UnixDoor>> open(const Address& address);
-  /// Cuts whoever is inside and removes the socket's file.
-  ~UnixDoor();
+  ~UnixDoor() { close(); }
   UnixDoor(const UnixDoor&) = delete;
   UnixDoor& operator=(const UnixDoor&) = delete;
 
   /// Starts to relay to `server_port`. Once.
   void serve(std::uint16_t server_port);
+
+  /// Cuts whoever is inside and removes the socket's file. From then on nobody came through; the server may
+  /// go on asking.
+  void close();
 
   /// Whether the loopback connection from `client_port` is one of the door's own. Any thread.
   [[nodiscard]] bool came_through(std::uint16_t client_port) const;
