@@ -9,7 +9,7 @@ import subprocess
 import threading
 from pathlib import Path
 
-from harness.config import FINDS_LEAKS, file_text
+from harness.config import SANITIZED, file_text
 from harness.exposition import Exposition
 from harness.tools import headgate_binary
 from harness.waiting import DEADLINE_SECONDS, wait_until
@@ -30,7 +30,7 @@ class Headgate:
         if config is not None:
             self.write_config(config)
         arguments = arguments or ["run", "--config", self.config_file]
-        if FINDS_LEAKS and not (isinstance(config, dict) and not config.get("sandbox")):
+        if SANITIZED and not (isinstance(config, dict) and not config.get("sandbox")):
             # The sandbox is on, under which leaks cannot be found.
             environment = popen_options.get("env") or os.environ
             options = environment.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
