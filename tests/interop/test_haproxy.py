@@ -14,12 +14,13 @@ def test_haproxy_in_front_reaches_the_backend_and_names_the_client(start, backen
     headgate = start(proxy(backend().address, certificate, listener=listener))
     server = f"server s {headgate.address()} ssl verify required ca-file {authority.file} sni str(app.test)"
     with haproxy("mode tcp\n  BIND", f"mode tcp\n  {server} send-proxy-v2") as front:
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(30)
-            client.connect(front.address.removeprefix("unix:"))
+        host, port = front.address.rsplit(":", 1)
+        with socket.create_connection((host, int(port)), 30) as client:
+            source = "127.0.0.1:%d" % client.getsockname()[1]
             client.sendall(b"through two")
             assert client.recv(100) == b"through two"
-    wait_until(lambda: headgate.metric("headgate_handshakes_total", result="ok") >= 1, "the handshake is counted")
+        assert headgate.wait_log(message="connection ended")[0]["source"] == source
+    headgate.wait_metric("headgate_handshakes_total", result="ok")
 
 
 def test_haproxys_health_check_is_no_failure(start, backend, certificate, authority):

@@ -88,15 +88,21 @@ def nginx(listen_options="", server="", root=None):
     return Server(argv, directory, f"unix:{path}")
 
 
-def haproxy(frontend, backend, directory=None):
-    """HAProxy on a unix socket; `frontend` and `backend` are the insides of its two sections, one setting a line."""
-    directory = directory or short_directory()
-    path = directory / "haproxy.sock"
-    (directory / "haproxy.cfg").write_text(
-        f"global\n  maxconn 1000\ndefaults\n  timeout client 30s\n  timeout server 30s\n  timeout connect 5s\n"
-        f"frontend f\n  {frontend.replace('BIND', f'bind unix@{path}')}\n  default_backend b\nbackend b\n  {backend}\n"
-    )
-    return Server([tool("haproxy"), "-db", "-f", directory / "haproxy.cfg"], directory, f"unix:{path}")
+def haproxy(frontend, backend):
+    """HAProxy on a TCP port; `frontend` and `backend` are the insides of its two sections, one setting a line.
+
+    "BIND" in `frontend` stands for its socket. It is inherited, so it takes connections before HAProxy is ready, and
+    nothing has to connect to find out whether it is.
+    """
+    directory = short_directory()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        (directory / "haproxy.cfg").write_text(
+            f"global\n  maxconn 1000\ndefaults\n  timeout client 30s\n  timeout server 30s\n  timeout connect 5s\n"
+            f"frontend f\n  {frontend.replace('BIND', f'bind fd@{listening.fileno()}')}\n  default_backend b\n"
+            f"backend b\n  {backend}\n"
+        )
+        argv = [tool("haproxy"), "-db", "-f", directory / "haproxy.cfg"]
+        return Server(argv, directory, pass_fds=[listening.fileno()])
 
 
 def redis():
