@@ -35,7 +35,8 @@ static void list_fields(FieldReader& codec, DirectionState& direction) {
   codec.field(3, direction.sequence_number);
   const auto suite = find_record_suite(number);
   if (!suite) return codec.refuse(1, "names a cipher suite unknown to this version");
-  if (secret.size() != row(*suite).secret_bytes) return codec.refuse(2, "is no secret of its cipher suite");
+  if (secret.size() != size_bytes(row(*suite).hash))
+    return codec.refuse(2, "is no secret of its cipher suite");
   direction.suite = *suite;
   direction.secret = TrafficSecret(secret);
 }

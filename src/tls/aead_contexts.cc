@@ -17,7 +17,7 @@ void set_key(EVP_CIPHER_CTX* context, const EVP_CIPHER* cipher, AeadUse use, con
 
 }  // namespace
 
-AeadContexts::AeadContexts(OSSL_LIB_CTX* library) : derivation_(library) {
+AeadContexts::AeadContexts(OSSL_LIB_CTX* library) {
   for (std::size_t i = 0; i < suites_.size(); ++i) {
     suites_[i].cipher.reset(EVP_CIPHER_fetch(library, row(static_cast<RecordSuite>(i)).cipher, nullptr));
     if (!suites_[i].cipher) ERR_clear_error();
@@ -25,7 +25,7 @@ AeadContexts::AeadContexts(OSSL_LIB_CTX* library) : derivation_(library) {
 }
 
 bool AeadContexts::supports(RecordSuite suite) const {
-  return suites_[static_cast<std::size_t>(suite)].cipher != nullptr && derivation_.supports(suite);
+  return suites_[static_cast<std::size_t>(suite)].cipher != nullptr;
 }
 
 EVP_CIPHER_CTX* AeadContexts::context(RecordSuite suite, KeyId id, AeadUse use, const TrafficKeys& keys) {
@@ -52,7 +52,6 @@ EVP_CIPHER_CTX* AeadContexts::context(RecordSuite suite, KeyId id, AeadUse use, 
 }
 
 void AeadContexts::forget(RecordSuite suite, KeyId id) {
-  derivation_.forget_secrets();
   Suite& contexts = suite_of(suite);
   if (id == 0 || contexts.sets.empty()) return;
   Set& set = contexts.sets[id % kSets];

@@ -45,11 +45,8 @@ class AeadContexts {
   /// none.
   [[nodiscard]] EVP_CIPHER_CTX* context(RecordSuite suite, KeyId id, AeadUse use, const TrafficKeys& keys);
 
-  /// Wipes the context of keys that are no longer used, if there is one, and what the derivation remembers of
-  /// the last secret it was given: until now its direction may have been alive. 0 names none.
+  /// Wipes the context of keys that are no longer used, if there is one. 0 names none.
   void forget(RecordSuite suite, KeyId id);
-
-  [[nodiscard]] KeyDerivation& derivation() { return derivation_; }
 
  private:
   struct Entry {
@@ -65,7 +62,6 @@ class AeadContexts {
   [[nodiscard]] Suite& suite_of(RecordSuite suite) { return suites_[static_cast<std::size_t>(suite)]; }
 
   std::array<Suite, kRecordSuiteCount> suites_;
-  KeyDerivation derivation_;
   KeyId last_key_id_ = 0;
 };
 

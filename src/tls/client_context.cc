@@ -119,7 +119,7 @@ Result<std::unique_ptr<ClientContext>> ClientContext::make(const LibraryContext&
 }
 
 Result<void> ClientContext::configure() {
-  context_.reset(SSL_CTX_new_ex(library_.get(), nullptr, TLS_client_method()));
+  context_.reset(SSL_CTX_new_ex(library_.get(), library_.tls_properties(), TLS_client_method()));
   if (context_ == nullptr) return fail_openssl(ErrorKind::kSystem, "making a TLS context");
   SSL_CTX* context = context_.get();
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
@@ -130,7 +130,6 @@ Result<void> ClientContext::configure() {
   SSL_CTX_set_read_ahead(context, 0);
   SSL_CTX_set_app_data(context, this);
   SSL_CTX_set_info_callback(context, note_event);
-  SSL_CTX_set_keylog_callback(context, note_keylog_line);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(context, ClientCallbacks::new_session);
   if (auto set = set_trust(); !set) return set;

@@ -75,7 +75,7 @@ Result<std::unique_ptr<ServerContext>> ServerContext::make(const LibraryContext&
 }
 
 Result<void> ServerContext::configure() {
-  context_.reset(SSL_CTX_new_ex(library_.get(), nullptr, TLS_server_method()));
+  context_.reset(SSL_CTX_new_ex(library_.get(), library_.tls_properties(), TLS_server_method()));
   if (context_ == nullptr) return fail_openssl(ErrorKind::kSystem, "making a TLS context");
   if (auto set = set_versions_and_options(); !set) return set;
   if (auto set = set_algorithms(); !set) return set;

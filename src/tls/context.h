@@ -66,11 +66,6 @@ class ServerContext {
   SslCtxPtr context_;      // last: its callbacks use what is above
 };
 
-/// The next of the two application traffic secrets of `ssl`, a server's, goes to its keylog sink. Formatting
-/// a line costs OpenSSL microseconds, so the key log is open only around those: the server's by itself, the
-/// client's from this call on. Worker thread of its context.
-void await_traffic_secret(SSL* ssl);
-
 /// Who is at the other end of `ssl` after its handshake: from the verification just done, or from the session
 /// that was resumed. nullptr for a peer without a certificate.
 [[nodiscard]] std::unique_ptr<PeerIdentity> peer_identity(SSL* ssl, HandshakeNotes& notes);

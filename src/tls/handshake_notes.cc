@@ -21,13 +21,6 @@ HandshakeNotes* notes_of(const SSL* ssl) {
   return static_cast<HandshakeNotes*>(SSL_get_ex_data(ssl, notes_index()));
 }
 
-void set_keylog_sink(SSL* ssl, KeylogSink sink, void* owner) {
-  HandshakeNotes* notes = notes_of(ssl);
-  HG_CHECK(notes != nullptr);
-  notes->keylog_sink = sink;
-  notes->keylog_owner = owner;
-}
-
 void note_event(const SSL* ssl, int where, int value) {
   HandshakeNotes* notes = notes_of(ssl);
   if (notes == nullptr) return;
@@ -40,11 +33,6 @@ void note_event(const SSL* ssl, int where, int value) {
   const bool sent = where == SSL_CB_ACCEPT_LOOP && state == TLS_ST_SW_SRVR_HELLO;
   const bool received = where == SSL_CB_CONNECT_LOOP && state == TLS_ST_CR_SRVR_HELLO;
   if (sent || received) ++notes->server_hellos;
-}
-
-void note_keylog_line(const SSL* ssl, const char* line) {
-  const HandshakeNotes* notes = notes_of(ssl);
-  if (notes != nullptr && notes->keylog_sink != nullptr) notes->keylog_sink(notes->keylog_owner, line);
 }
 
 }  // namespace headgate

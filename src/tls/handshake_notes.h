@@ -12,17 +12,11 @@ namespace headgate {
 
 class StoredCertificate;
 
-/// Called with each line of key log of a handshake ("CLIENT_TRAFFIC_SECRET_0 ..."), without the newline. The
-/// line is gone when it returns.
-using KeylogSink = void (*)(void* owner, const char* line);
-
 /// What OpenSSL's callbacks learn during one handshake, beside what the SSL object itself remembers.
 ///
 /// A stream owns one beside its SSL and lets it outlive the SSL. Loop thread only.
 struct HandshakeNotes {
   const StoredCertificate* certificate = nullptr;  ///< The one presented; of the listener's store.
-  KeylogSink keylog_sink = nullptr;
-  void* keylog_owner = nullptr;
   /// The identity of a peer that verification let pass in a full handshake.
   std::unique_ptr<PeerIdentity> verified_peer;
   HandshakeFailure refusal = HandshakeFailure::kNone;  ///< Why verification refused the peer.
@@ -37,12 +31,8 @@ struct HandshakeNotes {
 void attach_notes(SSL* ssl, HandshakeNotes* notes);
 /// The notes of `ssl`, nullptr for one without.
 [[nodiscard]] HandshakeNotes* notes_of(const SSL* ssl);
-/// Sends the key log of `ssl` to `sink`. The SSL has notes.
-void set_keylog_sink(SSL* ssl, KeylogSink sink, void* owner);
-
-/// What every context registers, server or client: SSL_CTX_set_info_callback writes alerts and ServerHellos
-/// into the notes, SSL_CTX_set_keylog_callback passes lines to the notes' sink.
+/// What every context registers, server or client, with SSL_CTX_set_info_callback: writes alerts and
+/// ServerHellos into the notes.
 void note_event(const SSL* ssl, int where, int value);
-void note_keylog_line(const SSL* ssl, const char* line);
 
 }  // namespace headgate

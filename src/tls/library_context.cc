@@ -33,6 +33,9 @@ Result<std::unique_ptr<LibraryContext>> LibraryContext::make() {
   made->context_.reset(OSSL_LIB_CTX_new());
   if (made->context_ == nullptr) return fail_openssl(ErrorKind::kSystem, "making an OpenSSL library context");
   if (auto loaded = load_configuration(made->get()); !loaded) return tl::unexpected(loaded.error());
+  auto schedule = KeySchedule::load(made->get());
+  if (!schedule) return tl::unexpected(std::move(schedule.error()));
+  made->key_schedule_ = *std::move(schedule);
   made->aes_256_cbc_.reset(EVP_CIPHER_fetch(made->get(), "AES-256-CBC", nullptr));
   made->sha256_.reset(EVP_MD_fetch(made->get(), "SHA2-256", nullptr));
   made->hkdf_.reset(EVP_KDF_fetch(made->get(), "HKDF", nullptr));

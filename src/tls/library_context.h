@@ -1,6 +1,9 @@
 #pragma once
 
+#include <optional>
+
 #include "base/result.h"
+#include "tls/key_schedule.h"
 #include "tls/openssl_types.h"
 
 namespace headgate {
@@ -23,6 +26,8 @@ class LibraryContext {
   LibraryContext& operator=(const LibraryContext&) = delete;
 
   [[nodiscard]] OSSL_LIB_CTX* get() const { return context_.get(); }
+  /// The property query with which SSL_CTX_new_ex() finds the key schedules of this program.
+  [[nodiscard]] const char* tls_properties() const { return key_schedule_->properties(); }
   [[nodiscard]] const EVP_CIPHER* aes_256_cbc() const { return aes_256_cbc_.get(); }
   [[nodiscard]] const EVP_MD* sha256() const { return sha256_.get(); }
   [[nodiscard]] EVP_KDF* hkdf() const { return hkdf_.get(); }
@@ -30,7 +35,8 @@ class LibraryContext {
  private:
   LibraryContext() = default;
 
-  LibCtxPtr context_;  // first: what follows was fetched from it
+  LibCtxPtr context_;                        // first: what follows was fetched from it
+  std::optional<KeySchedule> key_schedule_;  // set by make()
   CipherPtr aes_256_cbc_;
   DigestPtr sha256_;
   KdfPtr hkdf_;

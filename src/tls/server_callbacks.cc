@@ -32,7 +32,6 @@ struct ServerCallbacks {
                          const unsigned char* in, unsigned in_size, void* arg);
   static int status(SSL* ssl, void* arg);
   static void keylog(const SSL* ssl, const char* line);
-  static void event(const SSL* ssl, int where, int value);
   static int cert_verify(X509_STORE_CTX* store, void* arg);
   static int ticket_key(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
                         EVP_MAC_CTX* mac, int encrypt);
@@ -118,29 +117,14 @@ int ServerCallbacks::status(SSL* ssl, void* arg) {
   return SSL_TLSEXT_ERR_OK;
 }
 
-// The handshake's own secrets have been derived, and passed over, when the encrypted extensions are written.
-void ServerCallbacks::event(const SSL* ssl, int where, int value) {
-  note_event(ssl, where, value);
-  if (where != SSL_CB_ACCEPT_LOOP || SSL_get_state(ssl) != TLS_ST_SW_ENCRYPTED_EXTENSIONS) return;
-  if (notes_of(ssl) != nullptr && notes_of(ssl)->keylog_sink != nullptr) {
-    SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(ssl), keylog);
-  }
-}
-
 void ServerCallbacks::keylog(const SSL* ssl, const char* line) {
-  note_keylog_line(ssl, line);
-  const Fd* file = context_of(ssl).shared_->keylog.get();
-  if (file == nullptr) {
-    const bool awaited = std::strstr(line, "_TRAFFIC_SECRET_0") != nullptr;
-    if (awaited) SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(ssl), nullptr);
-    return;
-  }
+  const Fd& file = *context_of(ssl).shared_->keylog;
   char newline = '\n';
   // One writev to a file opened for appending: lines of several workers do not mix. A full disk loses lines
   // of a debugging aid, not connections.
   const std::array<iovec, 2> parts{{{const_cast<char*>(line), std::strlen(line)}, {&newline, 1}}};
   [[maybe_unused]] const ssize_t written =
-      ::writev(file->number(), parts.data(), static_cast<int>(parts.size()));
+      ::writev(file.number(), parts.data(), static_cast<int>(parts.size()));
 }
 
 /// Builds and checks the chain as OpenSSL does, then asks the listener's policy, so that a peer that may not
@@ -251,7 +235,7 @@ void ServerCallbacks::install(ServerContext& context) {
   SSL_CTX* ctx = context.context_.get();
   const config::Tls& settings = context.shared_->settings;
   SSL_CTX_set_app_data(ctx, &context);
-  SSL_CTX_set_info_callback(ctx, event);
+  SSL_CTX_set_info_callback(ctx, note_event);
   SSL_CTX_set_tlsext_servername_callback(ctx, servername);
   SSL_CTX_set_tlsext_status_cb(ctx, status);
   SSL_CTX_set_tlsext_status_arg(ctx, &context);
@@ -264,10 +248,6 @@ void ServerCallbacks::install(ServerContext& context) {
     SSL_CTX_set_session_ticket_cb(ctx, generate_ticket, decrypt_ticket, &context);
   }
   if (context.shared_->keylog != nullptr) SSL_CTX_set_keylog_callback(ctx, keylog);
-}
-
-void await_traffic_secret(SSL* ssl) {
-  SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(ssl), ServerCallbacks::keylog);
 }
 
 void set_server_callbacks(ServerContext& context) {

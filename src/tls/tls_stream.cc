@@ -5,8 +5,6 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
-#include "tls/context.h"
-
 namespace headgate {
 
 TlsStream::TlsStream(SslPtr ssl, std::unique_ptr<HandshakeNotes> notes, Fd fd, Buffers& buffers,
@@ -16,10 +14,7 @@ TlsStream::TlsStream(SslPtr ssl, std::unique_ptr<HandshakeNotes> notes, Fd fd, B
   BIO_up_ref(bio.get());
   SSL_set0_wbio(ssl_.get(), bio.get());
   SSL_set0_rbio(ssl_.get(), bio.release());
-  if (take_over == TakeOver::kWhenPossible) {
-    secrets_ = std::make_unique<SecretCapture>();
-    headgate::set_keylog_sink(ssl_.get(), &TlsStream::on_secret, this);
-  }
+  if (take_over == TakeOver::kWhenPossible) secrets_ = std::make_unique<SecretCapture>();
 }
 
 TlsStream::~TlsStream() = default;
@@ -27,8 +22,7 @@ TlsStream::~TlsStream() = default;
 IoStatus TlsStream::handshake() {
   forget_earlier_errors();
   wire_.open();
-  if (secrets_ && !secrets_->server.empty()) await_traffic_secret(ssl_.get());
-  const IoStatus status = answer(SSL_do_handshake(ssl_.get()));
+  const IoStatus status = answer(do_handshake());
   if (status != IoStatus::kDone) return settled(status);
   handshake_done_ = true;
   // A peer waits for the Finished that a client, or a TLS 1.2 server, writes last.
@@ -37,6 +31,11 @@ IoStatus TlsStream::handshake() {
   wire_.settle_holding_output();
   holds_back_ = wire_.unsent_bytes() > 0;
   return IoStatus::kDone;
+}
+
+int TlsStream::do_handshake() {
+  const CapturingSecrets capturing(secrets_.get());
+  return SSL_do_handshake(ssl_.get());
 }
 
 ReadResult TlsStream::read(std::span<std::byte> into) {
@@ -115,15 +114,12 @@ IoStatus TlsStream::settled(IoStatus status) {
   return status;
 }
 
-void TlsStream::on_secret(void* owner, const char* line) {
-  static_cast<TlsStream*>(owner)->secrets_->on_keylog_line(line);
-}
-
 LayerReason TlsStream::can_hand_over(const AeadContexts& contexts) const {
   if (!secrets_) return LayerReason::kConfigured;
   if (SSL_version(ssl_.get()) != TLS1_3_VERSION) return LayerReason::kTls12;
   const auto suite = find_record_suite(SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl_.get())));
-  if (!suite || !contexts.supports(*suite) || !secrets_->complete()) return LayerReason::kUnsupportedCipher;
+  if (!suite || !contexts.supports(*suite)) return LayerReason::kUnsupportedCipher;
+  if (!secrets_->complete()) return LayerReason::kConfigured;  // OpenSSL's own key schedule is in use: FIPS
   // Bytes inside OpenSSL cannot be had back: those behind the Finished must still be in the wire.
   return SSL_has_pending(ssl_.get()) == 0 ? LayerReason::kDefault : LayerReason::kBufferedInput;
 }

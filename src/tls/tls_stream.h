@@ -9,10 +9,10 @@
 #include "net/stream.h"
 #include "tls/aead_contexts.h"
 #include "tls/handshake_notes.h"
+#include "tls/key_schedule.h"
 #include "tls/openssl_types.h"
 #include "tls/record_stream.h"
 #include "tls/tls_status.h"
-#include "tls/traffic_keys.h"
 #include "tls/wire.h"
 
 namespace headgate {
@@ -66,7 +66,7 @@ class TlsStream final : public Stream {
   [[nodiscard]] RecordStreamState hand_over();
 
  private:
-  static void on_secret(void* owner, const char* line);
+  int do_handshake();
   IoStatus answer(int returned);
   IoStatus settled(IoStatus status);
 

@@ -8,7 +8,7 @@ namespace headgate {
 
 TrafficDirection::TrafficDirection(AeadContexts& contexts, AeadUse use, DirectionState state)
     : contexts_(contexts), sequence_number_(state.sequence_number), suite_(state.suite), use_(use) {
-  HG_CHECK(state.secret.bytes().size() == row(suite_).secret_bytes);
+  HG_CHECK(state.secret.bytes().size() == size_bytes(row(suite_).hash));
   install(std::move(state.secret));
 }
 
@@ -30,7 +30,7 @@ TrafficDirection::Nonce TrafficDirection::nonce() const {
 
 void TrafficDirection::update_keys() {
   contexts_.forget(suite_, key_id_);
-  install(contexts_.derivation().next_secret(suite_, secret_));
+  install(next_secret(suite_, secret_));
   sequence_number_ = 0;
 }
 
@@ -40,7 +40,7 @@ DirectionState TrafficDirection::state() const {
 
 void TrafficDirection::install(TrafficSecret secret) {
   secret_ = std::move(secret);
-  contexts_.derivation().derive_keys(suite_, secret_, keys_);
+  derive_keys(suite_, secret_, keys_);
   key_id_ = contexts_.new_key_id();
 }
 

@@ -5,9 +5,8 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string_view>
 
-#include "tls/openssl_types.h"
+#include "tls/hkdf.h"
 
 /// The secrets and keys that protect the records of TLS 1.3, from the application traffic secrets on. RFC
 /// 8446, sections 7.1 to 7.3. Everything here wipes its bytes when it goes, and when it is moved from.
@@ -21,15 +20,14 @@ inline constexpr std::size_t kRecordSuiteCount = 3;
 struct RecordSuiteRow {
   std::uint16_t number;  ///< IANA's, as SSL_CIPHER_get_protocol_id() gives it.
   const char* cipher;    ///< OpenSSL's name of the AEAD.
-  const char* digest;    ///< OpenSSL's name of the hash of its key derivation.
+  Hash hash;             ///< That of its key derivation; a secret has its length.
   std::size_t key_bytes;
-  std::size_t secret_bytes;  ///< The length of the hash.
 };
 [[nodiscard]] const RecordSuiteRow& row(RecordSuite suite);
 /// The suite with IANA's `number`; nothing for those that stay with OpenSSL (AES-CCM, everything of TLS 1.2).
 [[nodiscard]] std::optional<RecordSuite> find_record_suite(std::uint16_t number);
 
-inline constexpr std::size_t kMaxSecretBytes = 48;
+inline constexpr std::size_t kMaxSecretBytes = kMaxHashBytes;
 inline constexpr std::size_t kMaxKeyBytes = 32;
 inline constexpr std::size_t kIvBytes = 12;
 
@@ -66,56 +64,9 @@ struct TrafficKeys {
   void wipe();
 };
 
-/// Derives keys from secrets: HKDF-Expand-Label on HMAC contexts that are kept, 0.5 to 0.9 us a label with
-/// SHA-256 and 1.1 to 2.2 with SHA-384 (OpenSSL 3.0), where EVP_KDF takes 2.5 and 3.5. One per worker; its
-/// thread only.
-class KeyDerivation {
- public:
-  /// `library` outlives it. Hashes it does not offer are not supported; nothing fails.
-  explicit KeyDerivation(OSSL_LIB_CTX* library);
-
-  [[nodiscard]] bool supports(RecordSuite suite) const;
-
-  /// Fills `into` for `secret`, whose length is the suite's. RFC 8446, section 7.3.
-  void derive_keys(RecordSuite suite, const TrafficSecret& secret, TrafficKeys& into);
-  /// The secret that follows `secret` at a KeyUpdate. RFC 8446, section 7.2.
-  [[nodiscard]] TrafficSecret next_secret(RecordSuite suite, const TrafficSecret& secret);
-  /// HKDF-Expand-Label with an empty context; `into` is at most as long as the hash. RFC 8446, section 7.1.
-  void expand_label(RecordSuite suite, const TrafficSecret& secret, std::string_view label,
-                    std::span<std::byte> into);
-  /// Leaves nothing of the last secret in the contexts; free when nothing was derived since. Due when the
-  /// secret's direction has died.
-  void forget_secrets();
-
- private:
-  struct Hash {
-    MacCtxPtr hmac;
-    bool used = false;
-  };
-  void set_secret(Hash& hash, const TrafficSecret& secret);
-  void set_same_secret(Hash& hash);  // before another label: costs less than setting it anew
-  void expand(Hash& hash, std::string_view label, std::span<std::byte> into);
-
-  std::array<Hash, 2> hashes_;  // SHA-256, SHA-384
-};
-
-/// Gathers the two application traffic secrets of a handshake out of OpenSSL's key log lines. Allocates
-/// nothing.
-///
-/// Held by whoever drives the handshake, from before it begins until the records are taken over; moved from
-/// then on.
-class SecretCapture {
- public:
-  /// One line as SSL_CTX_set_keylog_callback() delivers it: "LABEL client_random secret", the last two in
-  /// hex. Lines other than CLIENT_TRAFFIC_SECRET_0 and SERVER_TRAFFIC_SECRET_0, and malformed ones, are
-  /// passed over.
-  void on_keylog_line(const char* line);
-
-  /// Both secrets have been seen.
-  [[nodiscard]] bool complete() const { return !client.empty() && !server.empty(); }
-
-  TrafficSecret client;  ///< Protects what the client sends.
-  TrafficSecret server;  ///< Protects what the server sends.
-};
+/// Fills `into` for `secret`, whose length is the suite's. RFC 8446, section 7.3.
+void derive_keys(RecordSuite suite, const TrafficSecret& secret, TrafficKeys& into);
+/// The secret that follows `secret` at a KeyUpdate. RFC 8446, section 7.2.
+[[nodiscard]] TrafficSecret next_secret(RecordSuite suite, const TrafficSecret& secret);
 
 }  // namespace headgate

@@ -36,8 +36,10 @@ const char* suite_name(RecordSuite suite) {
   return kNames[static_cast<std::size_t>(suite)];
 }
 
-SslCtxPtr make_ctx(TlsRole role, const Tls13Pair::Options& options) {
-  SslCtxPtr ctx(SSL_CTX_new(role == TlsRole::kServer ? TLS_server_method() : TLS_client_method()));
+SslCtxPtr make_ctx(const LibraryContext* library, TlsRole role, const Tls13Pair::Options& options) {
+  const SSL_METHOD* method = role == TlsRole::kServer ? TLS_server_method() : TLS_client_method();
+  SslCtxPtr ctx(library == nullptr ? SSL_CTX_new(method)
+                                   : SSL_CTX_new_ex(library->get(), library->tls_properties(), method));
   SSL_CTX_set_min_proto_version(ctx.get(), TLS1_3_VERSION);
   HG_CHECK(SSL_CTX_set_ciphersuites(ctx.get(), suite_name(options.suite)) == 1);
   if (role == TlsRole::kServer) {
@@ -50,16 +52,11 @@ SslCtxPtr make_ctx(TlsRole role, const Tls13Pair::Options& options) {
   return ctx;
 }
 
-void on_keylog(const SSL* ssl, const char* line) {
-  static_cast<SecretCapture*>(SSL_get_app_data(ssl))->on_keylog_line(line);
-}
-
 /// Our end of the handshake: an SSL on memory, pumped to and from the socket, so that what it writes can be
 /// counted.
 class PumpedHandshake {
  public:
   PumpedHandshake(SSL_CTX* ctx, TlsRole role, int fd) : ssl_(SSL_new(ctx)), fd_(fd) {
-    SSL_set_app_data(ssl_.get(), &secrets_);
     SSL_set_bio(ssl_.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
     role == TlsRole::kServer ? SSL_set_accept_state(ssl_.get()) : SSL_set_connect_state(ssl_.get());
   }
@@ -70,6 +67,7 @@ class PumpedHandshake {
     for (ssize_t n; (n = ::read(fd_, bytes.data(), bytes.size())) > 0;) {
       HG_CHECK(BIO_write(SSL_get_rbio(ssl_.get()), bytes.data(), static_cast<int>(n)) == n);
     }
+    const CapturingSecrets capturing(&secrets_);
     const bool done = SSL_do_handshake(ssl_.get()) == 1;
     written_.clear();
     for (int n; (n = BIO_read(SSL_get_wbio(ssl_.get()), bytes.data(), static_cast<int>(bytes.size()))) > 0;) {
@@ -119,10 +117,10 @@ SocketPair::SocketPair() {
 }
 
 Tls13Pair::Tls13Pair(const Options& options)
-    : our_ctx(make_ctx(options.our_role, options)),
-      peer_ctx(
-          make_ctx(options.our_role == TlsRole::kServer ? TlsRole::kClient : TlsRole::kServer, options)) {
-  SSL_CTX_set_keylog_callback(our_ctx.get(), on_keylog);
+    : library(LibraryContext::make().value()),
+      our_ctx(make_ctx(library.get(), options.our_role, options)),
+      peer_ctx(make_ctx(nullptr, options.our_role == TlsRole::kServer ? TlsRole::kClient : TlsRole::kServer,
+                        options)) {
   if (options.peer_padding_block > 0) SSL_CTX_set_block_padding(peer_ctx.get(), options.peer_padding_block);
   peer.reset(SSL_new(peer_ctx.get()));
   peer_fd = sockets_.theirs.number();

@@ -7,6 +7,7 @@
 #include "net/buffers.h"
 #include "net/fd.h"
 #include "tls/aead_contexts.h"
+#include "tls/library_context.h"
 #include "tls/openssl_types.h"
 #include "tls/record_stream.h"
 
@@ -37,6 +38,7 @@ class Tls13Pair {
   /// The peer updates its sending keys, and asks for ours or not.
   void peer_updates_keys(KeyUpdateRequest request);
 
+  std::unique_ptr<LibraryContext> library;  ///< Of our end: first, it outlives the contexts.
   SslCtxPtr our_ctx, peer_ctx;
   SslPtr peer;
   int peer_fd = -1;
