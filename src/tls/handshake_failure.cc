@@ -69,6 +69,13 @@ HandshakeFailure failure_of(unsigned long openssl_error) {
   return is_about_peer_bytes(library) ? HandshakeFailure::kProtocolError : HandshakeFailure::kInternal;
 }
 
+HandshakeFailure failure_at_server(SSL* ssl, unsigned long openssl_error) {
+  const HandshakeFailure failure = failure_of(openssl_error);
+  if (failure != HandshakeFailure::kNoSharedCipher) return failure;
+  const bool groups_offered = SSL_get1_groups(ssl, nullptr) > 0;
+  return groups_offered && SSL_get_shared_group(ssl, -1) == 0 ? HandshakeFailure::kNoSharedGroup : failure;
+}
+
 HandshakeFailure failure_of_verification(long verify_result) {
   switch (verify_result) {
     case X509_V_OK:

@@ -5,6 +5,7 @@
 
 #include "base/close_reason.h"
 #include "tls/alert.h"
+#include "tls/openssl_types.h"
 
 namespace headgate {
 
@@ -14,6 +15,10 @@ namespace headgate {
 /// of the system and of libraries below TLS are kInternal, unless only the peer's bytes can cause them. Any
 /// thread.
 [[nodiscard]] HandshakeFailure failure_of(unsigned long openssl_error);
+
+/// The same of the handshake that failed at `ssl`, a server: where no group is in common TLS 1.2 has no
+/// cipher left either, which is all that OpenSSL then says. The loop of `ssl`.
+[[nodiscard]] HandshakeFailure failure_at_server(SSL* ssl, unsigned long openssl_error);
 
 /// What a result of certificate verification (SSL_get_verify_result, X509_V_*) says. kNone for X509_V_OK.
 [[nodiscard]] HandshakeFailure failure_of_verification(long verify_result);

@@ -63,7 +63,8 @@ void SocketTransport::explain_failure(const Stream& client, Facts& facts) {
   const HandshakeNotes& notes = tls.notes();
   const StreamFailure& failure = tls.failure();
   facts.alert = static_cast<std::int16_t>(failure.alert);
-  facts.failure = notes.refusal != HandshakeFailure::kNone ? notes.refusal : failure_of(tls.error_code());
+  facts.failure = notes.refusal != HandshakeFailure::kNone ? notes.refusal
+                                                           : failure_at_server(tls.ssl(), tls.error_code());
   facts.detail = notes.refusal_detail.empty() ? failure.what : notes.refusal_detail;
 }
 

@@ -81,11 +81,13 @@ def test_a_client_whose_first_group_is_not_ours_is_asked_again(start, backend, c
     headgate = start(proxy(backend().address, certificate, tls={"groups": ["P-384"]}))
     with connect(headgate.port(), version=TLS13) as client:
         client.exchange(b"second try")
+    headgate.wait_metric("headgate_hello_retry_requests_total")
 
 
-def test_no_common_group_is_refused_by_name(start, backend, certificate):
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_no_common_group_is_refused_by_name(start, backend, certificate, version):
     headgate = start(proxy(backend().address, certificate, tls={"groups": ["P-384"]}))
-    context = python_context(version=ssl.TLSVersion.TLSv1_3)
+    context = python_context(version=version)
     context.set_ecdh_curve("prime256v1")
     with pytest.raises(ssl.SSLError):
         with python_tls(headgate.port(), context=context) as client:

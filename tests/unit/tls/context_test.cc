@@ -100,6 +100,23 @@ TEST(ServerContext, RefusesAClientWithoutASharedGroupByName) {
   EXPECT_EQ(outcome.alert_at_client, SSL_AD_HANDSHAKE_FAILURE);
 }
 
+TEST(ServerContext, RefusesATls12ClientWithoutASharedGroupByName) {
+  ListenerFixture fixture = plain_listener();
+  fixture.tls().groups = {"X25519"};
+  Server server = serve(fixture.build());
+  const Outcome outcome = connect(*server.context, {.groups = "P-256:P-384", .max_version = TLS1_2_VERSION});
+  EXPECT_EQ(outcome.failure, HandshakeFailure::kNoSharedGroup);
+  EXPECT_EQ(outcome.alert_at_client, SSL_AD_HANDSHAKE_FAILURE);
+}
+
+TEST(ServerContext, RefusesATls12ClientWithoutASharedCipherByName) {
+  ListenerFixture fixture = plain_listener();
+  fixture.tls().ciphers = "ECDHE-RSA-AES128-GCM-SHA256";  // the certificate's key is not RSA
+  Server server = serve(fixture.build());
+  EXPECT_EQ(connect(*server.context, {.max_version = TLS1_2_VERSION}).failure,
+            HandshakeFailure::kNoSharedCipher);
+}
+
 TEST(ServerContext, NotesAHelloRetryRequest) {
   ListenerFixture fixture = plain_listener();
   fixture.tls().groups = {"P-256"};

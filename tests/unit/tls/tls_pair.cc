@@ -71,7 +71,7 @@ bool step(SSL* ssl) {
 HandshakeFailure failure_at(SSL* ssl, const HandshakeNotes& notes) {
   if (notes.refusal != HandshakeFailure::kNone) return notes.refusal;
   const unsigned long error = ERR_peek_error();
-  return SSL_get_error(ssl, -1) == SSL_ERROR_SSL ? failure_of(error) : HandshakeFailure::kNone;
+  return SSL_get_error(ssl, -1) == SSL_ERROR_SSL ? failure_at_server(ssl, error) : HandshakeFailure::kNone;
 }
 
 void read_alert(SSL* client, Outcome& outcome) {
