@@ -9,9 +9,19 @@ from OpenSSL import SSL
 
 from harness.backends import endless_source
 from harness.config import proxy
-from harness.kernel import unread_bytes
-from harness.tls_client import TLS12, TLS13, TlsClient, alerts_in, connect, handshake_alert, raw_socket, read_to_end
-from harness.waiting import wait_until
+from harness.tls_client import (
+    TLS12,
+    TLS13,
+    TlsClient,
+    alerts_in,
+    between_bytes,
+    connect,
+    handshake_alert,
+    hello_in_two_parts,
+    into_records,
+    raw_socket,
+    read_to_end,
+)
 
 VERSIONS = pytest.mark.parametrize("version", [TLS12, TLS13], ids=["tls12", "tls13"])
 
@@ -23,28 +33,9 @@ def impatient(start, backend, certificate):
 
 
 @VERSIONS
-def test_a_client_hello_split_at_every_byte_is_understood(echo_proxy, version):
-    port = echo_proxy.port()
-    size = 2
-    clients = []
-    try:
-        split = 1
-        while split < size:
-            client = TlsClient(port, version=version)
-            hello = client.client_hello()
-            size = len(hello)
-            client.socket.sendall(hello[:split])
-            clients.append((client, hello[split:]))
-            split += 1
-        wait_until(lambda: unread_bytes(port) == 0, "all first halves were read")
-        for client, rest in clients:
-            client.socket.sendall(rest)
-        for client, _ in clients:
-            client.handshake()
-            client.exchange(b"whole")
-    finally:
-        for client, _ in clients:
-            client.close()
+@pytest.mark.parametrize("cut", [between_bytes, into_records])
+def test_a_client_hello_split_at_every_byte_is_understood(echo_proxy, version, cut):
+    hello_in_two_parts(echo_proxy.port(), cut, version=version)
 
 
 @VERSIONS

@@ -1,12 +1,14 @@
 """A TLS client that a test drives step by step: it sees and cuts every byte on the wire."""
 
+import contextlib
 import socket
 import ssl
 
 from OpenSSL import SSL
 
 from harness.backends import reset_on_close
-from harness.waiting import DEADLINE_SECONDS
+from harness.kernel import unread_bytes
+from harness.waiting import DEADLINE_SECONDS, wait_until
 
 TLS12 = SSL.TLS1_2_VERSION
 TLS13 = SSL.TLS1_3_VERSION
@@ -188,6 +190,45 @@ def connect(port, **options):
     except BaseException:
         client.close()
         raise
+
+
+RECORD_HEADER_BYTES = 5
+
+
+def between_bytes(hello, place):
+    """A ClientHello cut before the byte at `place`."""
+    return hello[:place], hello[place:]
+
+
+def into_records(hello, place):
+    """A ClientHello in one record, made two records before the byte at `place`. RFC 8446, section 5.1."""
+    head, message = hello[:3], hello[RECORD_HEADER_BYTES:]
+    first, second = message[: place - RECORD_HEADER_BYTES], message[place - RECORD_HEADER_BYTES :]
+    return [head + len(part).to_bytes(2, "big") + part for part in (first, second)]
+
+
+def hello_in_two_parts(port, cut, at_once=100, **options):
+    """Holds a listener before an echo to serving clients whose ClientHello comes in two parts, cut at every place.
+
+    `cut` is one of the functions above. A client sends its second part when the first has been read; `at_once` clients
+    are half-way at the same time.
+    """
+    with TlsClient(port, **options) as client:
+        end = len(client.client_hello())
+    for begin in range(RECORD_HEADER_BYTES + 1 if cut is into_records else 1, end, at_once):
+        half_way = []
+        with contextlib.ExitStack() as clients:
+            for place in range(begin, min(begin + at_once, end)):
+                client = clients.enter_context(TlsClient(port, **options))
+                first, second = cut(client.client_hello(), place)
+                client.socket.sendall(first)
+                half_way.append((client, second))
+            wait_until(lambda: unread_bytes(port) == 0, "all first parts were read")
+            for client, second in half_way:
+                client.socket.sendall(second)
+            for client, _ in half_way:
+                client.handshake()
+                client.exchange(b"whole")
 
 
 def handshake_alert(port, **options):
