@@ -34,6 +34,10 @@ class Dialogue:
             self._changed.notify_all()
 
     @property
+    def pid(self):
+        return self._child.pid
+
+    @property
     def heard(self):
         with self._changed:
             return self._heard.decode(errors="replace")
