@@ -63,7 +63,7 @@ class Authority:
         file=None,
     ):
         """A leaf for DNS names or IP addresses. Times are relative to now; `file` is its stem, to replace an older."""
-        now = datetime.datetime.utcnow().replace(microsecond=0)
+        now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
         self._serial += 1
         subject = [x509.NameAttribute(NameOID.COMMON_NAME, common_name or (names[0] if names else "client"))]
         if unit:
@@ -92,7 +92,7 @@ class Authority:
 
     def revocation_list(self, *pairs, next_update=30 * DAY, file="crl.pem", last_update=-DAY):
         """A CRL file that revokes `pairs`."""
-        now = datetime.datetime.utcnow().replace(microsecond=0)
+        now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self.certificate.subject)
@@ -111,7 +111,7 @@ class Authority:
         return path
 
     def _make_self(self, name):
-        now = datetime.datetime.utcnow().replace(microsecond=0)
+        now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         signer = self._issuer._key if self._issuer else self._key
         return (
