@@ -34,8 +34,9 @@ def impatient(start, backend, certificate):
 
 @VERSIONS
 @pytest.mark.parametrize("cut", [between_bytes, into_records])
-def test_a_client_hello_split_at_every_byte_is_understood(echo_proxy, version, cut):
-    hello_in_two_parts(echo_proxy.port(), cut, version=version)
+def test_a_client_hello_split_at_every_byte_is_understood(start, backend, certificate, version, cut):
+    headgate = start(proxy(backend().address, certificate, listener={"timeouts": {"handshake": "2m"}}))
+    hello_in_two_parts(headgate.port(), cut, version=version)
 
 
 @VERSIONS

@@ -24,8 +24,9 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def hybrid_only(start, backend, certificate):
-    """Headgate before an echo, with X25519MLKEM768 as its only group."""
-    return start(proxy(backend().address, certificate, tls={"groups": [HYBRID]}))
+    """Headgate before an echo, with X25519MLKEM768 as its only group and time for slow machines."""
+    patience = {"timeouts": {"handshake": "2m"}}
+    return start(proxy(backend().address, certificate, tls={"groups": [HYBRID]}, listener=patience))
 
 
 def key_shares(hello):
