@@ -15,6 +15,7 @@
 
 #include "admin/endpoints.h"
 #include "admin/unix_door.h"
+#include "base/thread_signals.h"
 #include "net/fd.h"
 
 namespace headgate {
@@ -27,9 +28,7 @@ constexpr std::chrono::milliseconds kKnockEvery{20};
 class SignalsKept {
  public:
   SignalsKept() {
-    sigset_t all;
-    sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &mask_);
+    mask_ = block_process_signals();
     ::sigaction(SIGPIPE, nullptr, &sigpipe_);
     ::sigaction(SIGCHLD, nullptr, &sigchld_);
   }

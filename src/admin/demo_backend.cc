@@ -5,6 +5,8 @@
 
 #include <civetweb.h>
 
+#include "base/thread_signals.h"
+
 namespace headgate {
 namespace {
 
@@ -34,9 +36,7 @@ Result<std::unique_ptr<DemoBackend>> DemoBackend::open() {
                            "30000",
                            nullptr};
   // civetweb's threads must not take the supervisor's signals.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const sigset_t before = block_process_signals();
   const mg_callbacks callbacks{};
   mg_context* server = mg_start(&callbacks, nullptr, options);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);

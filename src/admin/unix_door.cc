@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/thread_signals.h"
 #include "base/units.h"
 #include "net/socket.h"
 
@@ -57,12 +58,6 @@ short wanted_events(const Flow& reads, const Flow& writes) {
   const int read = reads.pending.empty() && !reads.ended ? POLLIN : 0;
   const int write = writes.pending.empty() ? 0 : POLLOUT;
   return static_cast<short>(read | write);
-}
-
-void block_signals() {
-  sigset_t all;
-  sigfillset(&all);
-  ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
 }
 
 }  // namespace
@@ -118,7 +113,7 @@ bool UnixDoor::came_through(std::uint16_t client_port) const {
 }
 
 void UnixDoor::run() {
-  block_signals();
+  block_process_signals();
   std::vector<pollfd> ready;
   do {
     const bool full = visitors_.size() >= kMaxVisitors;

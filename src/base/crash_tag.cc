@@ -2,14 +2,10 @@
 
 #include <unistd.h>
 
-#include <atomic>
 #include <cstring>
 
 namespace headgate {
 namespace {
-
-// What a signal handler of this very thread reads: constant-initialised, so reaching it allocates nothing.
-constinit thread_local const CrashTag* current_tag = nullptr;
 
 void put(int fd, const char* text, std::size_t size) {
   while (size > 0) {
@@ -36,18 +32,10 @@ void put(int fd, std::uint64_t number) {
 
 }  // namespace
 
-CrashTag::CrashTag(const char* listener, std::uint64_t connection_id)
-    : listener_(listener), connection_id_(connection_id), outer_(current_tag) {
-  std::atomic_signal_fence(std::memory_order_release);  // the fields are there before a handler may look
-  current_tag = this;
-}
-
-CrashTag::~CrashTag() {
-  current_tag = outer_;
-}
+constinit thread_local const CrashTag* CrashTag::current_ = nullptr;
 
 void CrashTag::write_current(int fd) {
-  const CrashTag* tag = current_tag;
+  const CrashTag* tag = current_;
   if (tag == nullptr) return;
   put(fd, "headgate: at work on connection ");
   put(fd, tag->connection_id_);

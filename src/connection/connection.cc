@@ -62,13 +62,22 @@ void Connection::step_finished(std::unique_ptr<Stream> client, IoStatus status, 
   drive();
 }
 
+// By the name that outlives the call: the snapshot's.
+CrashTag Connection::crash_tag() const {
+  return {listener_.policy->config.name.c_str(), facts_.id};
+}
+
 void Connection::flush_held_back() {
+  // What is held back by a connection that rests goes with it: sent here too, it would be there twice.
   if (resting_ || !sides_.client || !sides_.client->holds_back()) return;
+  const CrashTag tag = crash_tag();
   if (sides_.client->flush() == IoStatus::kWantWrite) resume();
 }
 
 void Connection::end(CloseReason reason) {
-  if (!buried_ && !resting_) finish(reason);
+  if (buried_ || resting_) return;
+  const CrashTag tag = crash_tag();
+  finish(reason);
 }
 
 void Connection::rest() {
@@ -114,6 +123,7 @@ void Connection::timer_fired(void* self) {
 void Connection::deadline_passed() {
   if (buried_ || resting_) return;
   Context context{*this, sides_, facts_, services_, *snapshot_, listener_, ready_};
+  const CrashTag tag = crash_tag();
   const TimePoint now = services_.host.now();
   const TimePoint due = deadline(phase_, context, entered_);
   if (due > now) return timer_.set(due);
@@ -126,6 +136,7 @@ void Connection::deadline_passed() {
 void Connection::drive() {
   if (buried_ || resting_) return;
   for (;;) {
+  const CrashTag tag = crash_tag();
     Context context{*this, sides_, facts_, services_, *snapshot_, listener_, std::exchange(ready_, {})};
     Step next = std::visit([&context](auto& phase) { return step(phase, context); }, phase_);
     if (auto* wait = std::get_if<Wait>(&next)) return arm(*wait);

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/close_reason.h"
+#include "base/crash_tag.h"
 #include "connection/phase.h"
 #include "connection/services.h"
 #include "event/io_watcher.h"
@@ -81,6 +82,7 @@ class Connection {
   void watch_descriptors();
   void finish(CloseReason reason);
   void count_end(CloseReason reason);
+  [[nodiscard]] CrashTag crash_tag() const;
   void log_end(CloseReason reason);
 
   Services& services_;

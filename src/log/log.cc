@@ -20,6 +20,8 @@
 #include <spdlog/sinks/base_sink.h>
 #include <systemd/sd-journal.h>
 
+#include "base/thread_signals.h"
+
 namespace headgate {
 namespace {
 
@@ -101,9 +103,7 @@ bool is_journal_stream(int fd) {
 
 /// Signals belong to the supervisor's thread.
 void block_signals() {
-  sigset_t all;
-  sigfillset(&all);
-  ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  block_process_signals();
 }
 
 spdlog::level::level_enum spdlog_level(LogLevel level) {

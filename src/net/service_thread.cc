@@ -10,17 +10,15 @@
 #include <system_error>
 #include <utility>
 
+#include "base/thread_signals.h"
+
 namespace headgate {
 namespace {
 
 /// Blocks every signal in this thread while it lives: a thread started meanwhile has them blocked for good.
 class BlockedSignals {
  public:
-  BlockedSignals() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
+  BlockedSignals() : before_(block_process_signals()) {}
   ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
   BlockedSignals(const BlockedSignals&) = delete;
   BlockedSignals& operator=(const BlockedSignals&) = delete;

@@ -6,11 +6,11 @@
 #include <unistd.h>
 
 #include "base/crash_tag.h"
+#include "base/thread_signals.h"
 
 namespace headgate {
 namespace {
 
-constexpr int kCrashSignals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 constexpr int kMaxFrames = 64;
 
 void write_text(const char* text) {

@@ -6,6 +6,9 @@
 #include <ctime>
 #include <utility>
 
+#include "base/crash_stack.h"
+#include "base/crash_tag.h"
+
 namespace headgate {
 namespace {
 
@@ -41,6 +44,7 @@ void SlowThread::run(Step step) {
 }
 
 void SlowThread::work() {
+  const CrashStack stack;
   ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);
   for (;;) {
     std::unique_lock lock(mutex_);
@@ -49,6 +53,7 @@ void SlowThread::work() {
     Step step = std::move(steps_.front());
     steps_.pop_front();
     lock.unlock();
+    const CrashTag tag(step.listener.c_str(), step.connection);
     const Duration begin = thread_cpu_time();
     step.status = step.client->handshake();
     step.cpu = thread_cpu_time() - begin;

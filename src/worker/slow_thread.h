@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 
 #include "base/units.h"
@@ -23,6 +24,7 @@ class SlowThread {
  public:
   struct Step {
     std::uint64_t connection = 0;  ///< Its id.
+    std::string listener;          ///< Its name, for the report of a crash.
     std::unique_ptr<Stream> client;
     IoStatus status = IoStatus::kWantRead;
     Duration cpu{};

@@ -7,6 +7,8 @@
 #include <random>
 #include <utility>
 
+#include "base/crash_stack.h"
+#include "base/thread_signals.h"
 #include "net/plain_stream.h"
 
 namespace headgate {
@@ -38,13 +40,6 @@ CloseReason reason_of_refusal(HandshakeFailure why) {
     default:
       return CloseReason::kClientNotAllowed;
   }
-}
-
-/// Signals are the supervisor's.
-void block_signals() {
-  sigset_t all;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, nullptr);
 }
 
 }  // namespace
@@ -101,7 +96,8 @@ Result<const LibraryContext*> Worker::library_beside() {
 }
 
 void Worker::run() {
-  block_signals();
+  const CrashStack crash_stack;
+  block_process_signals();
   pthread_setname_np(pthread_self(), ("worker-" + std::to_string(options_.index)).c_str());
   turn_began_ = Clock::now();
   each_second();
@@ -213,7 +209,9 @@ void Worker::flush_soon(Connection& connection) {
 
 void Worker::run_beside(Connection& connection, std::unique_ptr<Stream> client) {
   beside_.emplace(connection.facts().id, &connection);
-  slow_thread_->run({.connection = connection.facts().id, .client = std::move(client)});
+  slow_thread_->run({.connection = connection.facts().id,
+                     .listener = connection.listener().policy->config.name,
+                     .client = std::move(client)});
 }
 
 void Worker::step_finished(SlowThread::Step step) {

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/crash_stack.h"
 #include "base/crash_tag.h"
+#include "base/thread_signals.h"
 
 namespace headgate {
 namespace {
@@ -44,6 +45,22 @@ TEST(CrashReportDeathTest, AFailedCheckIsReportedToo) {
         HG_CHECK(1 + 1 == 3);
       },
       testing::KilledBySignal(SIGABRT), "1 \\+ 1 == 3.*\n.*SIGABRT");
+}
+
+// A thread that had the signals of its own faults blocked was ended by the kernel without a word.
+TEST(CrashReportDeathTest, AThreadThatLeavesSignalsToTheSupervisorReportsItsFaults) {
+  EXPECT_EXIT(
+      {
+        install_crash_report();
+        std::thread([] {
+          const CrashStack stack;
+          block_process_signals();
+          const CrashTag mine("web", 7);
+          volatile int* volatile nowhere = nullptr;
+          *nowhere = 1;
+        }).join();
+      },
+      testing::KilledBySignal(SIGSEGV), "SIGSEGV.*\n.*connection 7 of listener web");
 }
 
 TEST(CrashReportDeathTest, AThreadsOwnTagIsShown) {
