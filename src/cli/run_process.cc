@@ -43,7 +43,10 @@ int run_process(Supervisor::Settings settings,
   };
   // Live connections wait in a process that takes over, and go on even where its admin address is taken.
   const bool takes_over = (*supervisor)->has_predecessor();
-  if (takes_over) (*supervisor)->start();
+  if (takes_over) {
+    if (auto taken = (*supervisor)->take_over(); !taken)
+      return fail_start({taken.error().what}, kExitCannotStart);
+  }
   if (auto opened = open_admin(); !opened && !takes_over) {
     return fail_start({opened.error().what}, kExitCannotStart);
   } else if (!opened) {

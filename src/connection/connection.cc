@@ -89,7 +89,7 @@ void Connection::rest() {
 
 void Connection::wake() {
   resting_ = false;
-  flush_held_back();
+  if (sides_.client->holds_back()) services_.host.flush_soon(*this);
   resume();
 }
 

@@ -18,7 +18,7 @@ static bool is_known(HandoverLayer layer) {
   return layer <= HandoverLayer::kTls13;
 }
 static bool is_known(HandoverWord word) {
-  return word <= HandoverWord::kTakeOver;
+  return word <= HandoverWord::kServing;
 }
 
 static void list_fields(FieldWriter& codec, const DirectionState& direction) {

@@ -19,7 +19,7 @@ namespace headgate {
 
 /// Grows only when a reader of the version before could misunderstand a message. A field that it may skip, or
 /// that it refuses by itself, needs no new version.
-inline constexpr std::uint16_t kHandoverVersion = 1;
+inline constexpr std::uint16_t kHandoverVersion = 2;
 
 /// How the records of a side are protected.
 enum class HandoverLayer : std::uint8_t { kPlain, kTls13 };
@@ -71,7 +71,8 @@ enum class HandoverWord : std::uint8_t {
   kRefused,    ///< New to old: it cannot, `detail` says why; keep it.
   kComplete,   ///< Old to new: all that moves has been sent.
   kHolding,    ///< New to old: all of it is here, at rest; say when.
-  kTakeOver,   ///< Old to new: it is yours from now on. Nothing is said after that.
+  kTakeOver,   ///< Old to new: begin.
+  kServing,    ///< New to old: it is at work, and moves bytes from here on. Nothing is said after that.
 };
 struct HandoverNotice {
   HandoverWord word = HandoverWord::kReady;

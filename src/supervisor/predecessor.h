@@ -21,10 +21,11 @@ inline constexpr const char* kHandoverVariable = "HEADGATE_HANDOVER_FD";
 /// connections and its counters come from it, in this order.
 ///
 ///     receive_sockets();                 // then load and prepare everything
-///     receive_connections(take, count);  // says that all is ready; back when all of it is ours
+///     receive_connections(take, count);  // says that all is ready; back when it is time to begin
+///     say_serving();                     // once all of it is at work here, before a byte is moved
 ///
-/// Until receive_connections() succeeds the other process has everything, and carries on with it if this one
-/// ends. Supervisor's thread; blocks, for a bounded time.
+/// Until say_serving() succeeds the other process holds everything, and carries on with it if this one ends.
+/// Supervisor's thread; blocks, for a bounded time.
 class Predecessor {
  public:
   /// Nullptr where this process was not started by an upgrade. Takes the variable from the environment, so
@@ -38,6 +39,10 @@ class Predecessor {
   using Take = std::function<Result<void>(HandoverConnection connection, Fd client, Fd backend)>;
   [[nodiscard]] Result<void> receive_connections(
       const Take& take, const std::function<void(const std::vector<std::string>&)>& count);
+
+  /// Everything is ours from here on. An error: the other process has taken it back, or is gone; not a byte
+  /// may be moved then, and the process must end.
+  [[nodiscard]] Result<void> say_serving() { return say(HandoverWord::kServing); }
 
   /// Tells the other process why this one ends.
   void refuse(const std::string& why);

@@ -17,6 +17,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/thread_signals.h"
 #include "net/descriptor_passing.h"
 #include "supervisor/predecessor.h"
 
@@ -25,6 +26,9 @@ namespace {
 
 /// Time for the new process to load everything; 100,000 certificates take seconds.
 constexpr timeval kLoadingPatience{.tv_sec = 60, .tv_usec = 0};
+/// Once connections rest, their peers wait too: for each message, and for the word that all of them are at
+/// work.
+constexpr timeval kPatienceAtRest{.tv_sec = 10, .tv_usec = 0};
 /// Connections sent before the first is answered: enough to keep both sides busy, and their answers fit into
 /// the socket's buffer, so neither side waits for the other to read.
 constexpr std::size_t kWindow = 32;
@@ -84,10 +88,15 @@ class SpawnPlan {
   posix_spawnattr_t attributes_;
 };
 
-void block_signals() {
-  sigset_t all;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, nullptr);
+Result<void> judge(const HandoverNotice& notice, HandoverWord expected) {
+  if (notice.word == expected) return {};
+  if (notice.word == HandoverWord::kFailed) return fail(ErrorKind::kInvalid, notice.detail);
+  return fail(ErrorKind::kMalformed, "the new process answers something else: " + notice.detail);
+}
+
+void set_patience(const Fd& socket, const timeval& time) {
+  ::setsockopt(socket.number(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
+  ::setsockopt(socket.number(), SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
 }
 
 }  // namespace
@@ -109,8 +118,7 @@ Successor::Successor(Program program, Site site, std::function<void(const Outcom
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0) {
     socket_ = Fd(ends[0]);
     other_end_ = Fd(ends[1]);
-    ::setsockopt(socket_.number(), SOL_SOCKET, SO_RCVTIMEO, &kLoadingPatience, sizeof kLoadingPatience);
-    ::setsockopt(socket_.number(), SOL_SOCKET, SO_SNDTIMEO, &kLoadingPatience, sizeof kLoadingPatience);
+    set_patience(socket_, kLoadingPatience);
   }
   thread_ = std::thread([this] { run(); });
 }
@@ -121,7 +129,7 @@ Successor::~Successor() {
 }
 
 void Successor::run() {
-  block_signals();
+  block_process_signals();
   auto done = start();
   if (done) done = hand_over();
   outcome_.succeeded = done.has_value();
@@ -146,6 +154,7 @@ Result<void> Successor::hand_over() {
   if (auto ready = expect(HandoverWord::kReady); !ready) return ready;
   admin_closed_ = true;
   site_.close_admin();
+  set_patience(socket_, kPatienceAtRest);
   const auto rested = rest_connections();
   if (!rested) return tl::unexpected(rested.error());
   if (auto sent = send_connections(*rested); !sent) return sent;
@@ -155,6 +164,7 @@ Result<void> Successor::hand_over() {
   if (auto holding = expect(HandoverWord::kHolding); !holding) return holding;
   if (!site_.still_wanted()) return fail(ErrorKind::kRefused, "the process is asked to end");
   if (auto sent = send(HandoverNotice{HandoverWord::kTakeOver, ""}); !sent) return sent;
+  if (auto serves = hear_that_it_serves(); !serves) return serves;
   site_.ask_workers([refused = refused_](Worker& worker) {
     const auto stay = refused.find(worker.index());
     if (stay != refused.end()) wake(worker, stay->second);
@@ -230,8 +240,15 @@ Result<void> Successor::send(const HandoverMessage& message) {
 }
 
 Result<HandoverNotice> Successor::receive() {
+  auto notice = receive_notice();
+  if (!notice && notice.error().kind != ErrorKind::kMalformed)
+    return fail(ErrorKind::kSystem, notice.error().what + ": " + how_it_ended());
+  return notice;
+}
+
+Result<HandoverNotice> Successor::receive_notice() {
   auto passed = receive_with_descriptors(socket_.number());
-  if (!passed) return fail(ErrorKind::kSystem, passed.error().what + ": " + how_it_ended());
+  if (!passed) return tl::unexpected(std::move(passed.error()));
   auto message = decode_handover(passed->bytes);
   if (!message) return tl::unexpected(std::move(message.error()));
   auto* notice = std::get_if<HandoverNotice>(&*message);
@@ -241,10 +258,20 @@ Result<HandoverNotice> Successor::receive() {
 
 Result<void> Successor::expect(HandoverWord word) {
   const auto notice = receive();
-  if (!notice) return tl::unexpected(notice.error());
-  if (notice->word == word) return {};
-  if (notice->word == HandoverWord::kFailed) return fail(ErrorKind::kInvalid, notice->detail);
-  return fail(ErrorKind::kMalformed, "the new process answers something else: " + notice->detail);
+  return notice ? judge(*notice, word) : tl::unexpected(notice.error());
+}
+
+// The connections rest here until this word, so a new process that dies before it loses none of them. When it
+// does not come in time, shutting the socket settles who serves: what was said before can still be read here,
+// and nothing can be said afterwards.
+Result<void> Successor::hear_that_it_serves() {
+  auto notice = receive_notice();
+  if (!notice) {
+    ::shutdown(socket_.number(), SHUT_RDWR);
+    notice = receive_notice();
+  }
+  if (!notice) return fail(ErrorKind::kSystem, notice.error().what + ": " + how_it_ended());
+  return judge(*notice, HandoverWord::kServing);
 }
 
 // The new process must be gone before a connection wakes here: two must never speak on one.

@@ -26,7 +26,7 @@ struct Program {
 [[nodiscard]] Program own_program();
 
 /// One upgrade as the process before sees it: starts the program on disk, gives it the listening sockets and
-/// the live connections that can move, and lets go of them once the new process holds everything.
+/// the live connections that can move, and lets go of them once the new process is at work on all of them.
 ///
 /// Works on a thread of its own, since it waits for the new process; the supervisor goes on meanwhile.
 /// Whatever fails before the last word, the new process is ended, every connection wakes, and nothing has
@@ -75,6 +75,8 @@ class Successor {
   [[nodiscard]] Result<void> send(const HandoverMessage& message);
   [[nodiscard]] Result<HandoverNotice> receive();
   [[nodiscard]] Result<void> expect(HandoverWord word);
+  [[nodiscard]] Result<void> hear_that_it_serves();
+  [[nodiscard]] Result<HandoverNotice> receive_notice();
   void undo();
   /// Waits for the end of the new process, which it brings about if need be. Says how.
   std::string how_it_ended();

@@ -1,7 +1,5 @@
 #include "supervisor/supervisor.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <csignal>
 #include <random>
@@ -10,13 +8,11 @@
 #include "base/exit_code.h"
 #include "config/show.h"
 #include "supervisor/cpu_count.h"
-#include "supervisor/inherited_counters.h"
 #include "supervisor/privileges.h"
 #include "supervisor/sandbox.h"
 #include "supervisor/snapshot_report.h"
 #include "supervisor/systemd.h"
 #include "supervisor/watched_files.h"
-#include "worker/moving_connections.h"
 
 namespace headgate {
 namespace {
@@ -122,76 +118,7 @@ std::optional<Supervisor::StartFailure> Supervisor::prepare() {
 
 Result<std::vector<systemd::ActivatedSocket>> Supervisor::inherited_sockets() {
   return predecessor_ ? predecessor_->receive_sockets() : systemd::take_activated_sockets();
-}
-
-// The connections wait in the inboxes of the workers, which have not started: nothing moves before the other
-// process has let go.
-Result<void> Supervisor::inherit() {
-  std::size_t taken = 0;
-  const auto take = [&](HandoverConnection connection, Fd client, Fd backend) -> Result<void> {
-    if (auto can = can_take_in(*snapshot_, connection); !can) return can;
-    struct Arrival {
-      HandoverConnection connection;
-      Fd client, backend;
-    };
-    auto arrival =
-        std::make_shared<Arrival>(Arrival{std::move(connection), std::move(client), std::move(backend)});
-    Worker* worker = workers_[taken++ % workers_.size()].get();
-    worker->post([worker, arrival] {
-      take_in(*worker, std::move(arrival->connection), std::move(arrival->client),
-              std::move(arrival->backend));
-    });
-    return {};
-  };
-  const auto count = [this](const std::vector<std::string>& lines) {
-    inherit_counters(lines, registry_, board_);
-  };
-  auto received = predecessor_->receive_connections(take, count);
-  if (received)
-    log_.info("took over", {{"connections", static_cast<std::int64_t>(taken)},
-                            {"pid", static_cast<std::int64_t>(::getpid())}});
-  return received;
-}
-
-void Supervisor::upgrade() {
-  if (is_draining()) return log_.warn("no upgrade: the process is draining");
-  if (successor_) return log_.warn("no upgrade: one is under way");
-  log_.info("upgrading", {{"program", settings_.program.path}});
-  Successor::Site site{
-      .sockets = sockets_.held(),
-      .ask_workers = [this](const std::function<void(Worker&)>& ask) { return ask_workers(ask); },
-      .close_admin = admin_door_.close,
-      .open_admin = admin_door_.open,
-      .counters = [this](const auto& left, std::uint64_t moved) { return counters_at_upgrade(left, moved); },
-      .still_wanted = [this] { return !is_draining(); }};
-  const auto ended = [this](const Successor::Outcome& outcome) {
-    inbox_.post([this, outcome] { upgrade_ended(outcome); });
-  };
-  successor_ = std::make_unique<Successor>(settings_.program, std::move(site), ended);
-}
-
-void Supervisor::upgrade_ended(const Successor::Outcome& outcome) {
-  successor_.reset();
-  if (!outcome.succeeded) {
-    log_.error("the upgrade failed: this process carries on with everything", {{"why", outcome.failure}});
-    systemd::notify_status("serving; the last upgrade failed");
-    return;
-  }
-  std::int64_t left = 0;
-  for (const auto& [reason, count] : outcome.left) left += static_cast<std::int64_t>(count);
-  log_.info("upgraded: the new process serves", {{"pid", static_cast<std::int64_t>(outcome.process)},
-                                                 {"moved", static_cast<std::int64_t>(outcome.moved)},
-                                                 {"left", left}});
-  systemd::notify_main_process(outcome.process);
-  drain_all();
-}
-
-std::vector<std::string> Supervisor::counters_at_upgrade(const std::map<std::string, std::uint64_t>& left,
-                                                         std::uint64_t moved) const {
-  ProcessState state = board_.copy();
-  state.handover[{"moved", ""}] += moved;
-  for (const auto& [reason, count] : left) state.handover[{"left", reason}] += count;
-  return counters_to_leave(registry_, state);
+  follow_backends();  // now, while the other process serves: a loop's first turn may bring connections
 }
 
 Result<void> Supervisor::make_workers(std::size_t count) {
@@ -258,7 +185,6 @@ void Supervisor::retire_workers_beyond(std::size_t count) {
 }
 
 void Supervisor::start() {
-  running_ = true;
   for (auto& worker : workers_) worker->start();
   follow_backends();
   publish_snapshot();
@@ -270,6 +196,11 @@ void Supervisor::start() {
 void Supervisor::log_listening(const std::set<std::string>& listeners) {
   for (const std::string& listener : listeners) {
     for (const auto& address : sockets_.addresses(listener)) {
+  publish_start();
+}
+
+void Supervisor::publish_start() {
+  running_ = true;
       log_.info("listening", {{"listener", listener}, {"address", address.text()}});
     }
   }

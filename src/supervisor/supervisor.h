@@ -70,8 +70,11 @@ class Supervisor {
   void start();
   /// Serves until the process shall end. Returns the exit code.
   [[nodiscard]] int run();
-  /// Whether this process has taken over from another, in an upgrade: it holds live connections then, and
-  /// start() may not wait.
+  /// Starts them with what the process before held, where has_predecessor(). Errors: kSystem; that process
+  /// keeps everything then, and this one must end.
+  [[nodiscard]] Result<void> take_over();
+  /// Whether this process takes over from another, in an upgrade: live connections wait, so nothing may come
+  /// before take_over().
   [[nodiscard]] bool has_predecessor() const { return predecessor_ != nullptr; }
   /// Before run().
   void set_admin_door(AdminDoor door) { admin_door_ = std::move(door); }
@@ -110,6 +113,7 @@ class Supervisor {
   [[nodiscard]] std::vector<std::string> counters_at_upgrade(const std::map<std::string, std::uint64_t>& left,
                                                              std::uint64_t moved) const;
   [[nodiscard]] Result<void> make_workers(std::size_t count);
+  void publish_start();
   [[nodiscard]] Result<void> adopt(std::shared_ptr<const Snapshot> snapshot);
   void retire_workers_beyond(std::size_t count);
   void log_listening(const std::set<std::string>& listeners);

@@ -203,7 +203,8 @@ void take_in(Worker& worker, HandoverConnection connection, Fd client, Fd backen
   if (limited && !listener.policy->tally->enter(limits, host)) {
     taken->take_place(std::make_unique<ListenerPlace>(listener.policy->tally, host));
   }
-  worker.take_in(std::move(taken));
+  taken->rest();
+  worker.add(std::move(taken));
 }
 
 }  // namespace headgate

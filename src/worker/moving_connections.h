@@ -45,7 +45,7 @@ void let_go_of_resting(Worker& worker);
 /// Whether connections like this one can be served under `snapshot`. Any thread. Errors: kNotFound, with what
 /// is missing.
 [[nodiscard]] Result<void> can_take_in(const Snapshot& snapshot, const HandoverConnection& connection);
-/// Serves a connection that can_take_in() under the worker's snapshot.
+/// Adds a connection that can_take_in() under the worker's snapshot. It rests until wake_all().
 void take_in(Worker& worker, HandoverConnection connection, Fd client, Fd backend);
 
 }  // namespace headgate

@@ -140,29 +140,9 @@ void Worker::end_all(CloseReason reason) {
   for (std::size_t i = connections_.size(); i-- > 0;) connections_[i]->end(reason);
 }
 
-void Worker::end_idle(std::size_t most) {
-  const TimePoint quiet_since = Clock::now() - kQuiet;
-  for (std::size_t i = connections_.size(); i-- > 0 && most > 0;) {
-    const auto* relay = std::get_if<Relay>(&connections_[i]->phase());
-    if (relay == nullptr || relay->last_byte > quiet_since) continue;
-    connections_[i]->end(CloseReason::kDrained);
-    --most;
-  }
-}
-
-void Worker::end_matching(const std::string& backend, const std::string& peer) {
-  for (std::size_t i = connections_.size(); i-- > 0;) {
-    const Facts& facts = connections_[i]->facts();
-    const bool of_backend = !backend.empty() && facts.backend == backend;
-    const bool of_peer = !peer.empty() && facts.peer && facts.peer->short_name() == peer;
-    if (of_backend || of_peer) connections_[i]->end(CloseReason::kDrained);
-  }
-}
-
-void Worker::take_in(std::unique_ptr<Connection> connection) {
+void Worker::add(std::unique_ptr<Connection> connection) {
   connection->slot = connections_.size();
   connections_.push_back(std::move(connection));
-  connections_.back()->resume();
 }
 
 void Worker::accepted(const std::string& listener_name, Fd client, const Address& source) {
@@ -173,8 +153,9 @@ void Worker::accepted(const std::string& listener_name, Fd client, const Address
   facts.id = next_id_++;
   facts.client = SourceAddress(source);
   facts.accepted = Clock::now();
-  take_in(std::make_unique<Connection>(services_, snapshot_, *listener,
-                                       std::make_unique<PlainStream>(std::move(client)), std::move(facts)));
+  add(std::make_unique<Connection>(services_, snapshot_, *listener,
+                                   std::make_unique<PlainStream>(std::move(client)), std::move(facts)));
+  connections_.back()->resume();
 }
 
 void Worker::out_of_descriptors(const std::string& listener_name, bool refused) {

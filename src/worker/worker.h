@@ -96,8 +96,8 @@ class Worker final : public Host, private SlowLane {
   [[nodiscard]] std::uint64_t new_connection_id() { return next_id_++; }
   /// The same word for as long as the worker lives: what another process's OpenSSL called things.
   [[nodiscard]] std::string_view keep_word(const std::string& word) { return *words_.insert(word).first; }
-  /// Adds a connection that was in relay in another process.
-  void take_in(std::unique_ptr<Connection> connection);
+  /// Adds a connection, which takes no step yet.
+  void add(std::unique_ptr<Connection> connection);
 
   // Host
   [[nodiscard]] TimePoint now() const override { return Clock::now(); }

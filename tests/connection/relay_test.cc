@@ -302,5 +302,20 @@ TEST_F(RelayTest, GivesItsServerBackWhenItEnds) {
   EXPECT_EQ(active.value(), 0);
 }
 
+// Sent by this process and by the next one, session tickets were there twice, and the client ended the
+// connection.
+TEST_F(RelayTest, SendsNothingThatIsHeldBackWhileItRests) {
+  start_relay();
+  client->holds_back = true;
+  connection->rest();
+  connection->flush_held_back();
+  EXPECT_TRUE(client->holds_back);
+  const int asked_before = host.flushes_asked;
+  connection->wake();
+  EXPECT_EQ(host.flushes_asked, asked_before + 1);
+  connection->flush_held_back();
+  EXPECT_FALSE(client->holds_back);
+}
+
 }  // namespace
 }  // namespace headgate::test

@@ -13,12 +13,13 @@ import time
 import pytest
 
 from harness.config import proxy
+from harness.crash import crash_library, needs_its_own_crash_report
 from harness.tls_client import TLS12, connect
 from harness.tools import headgate_binary
 from harness.waiting import wait_until
 
 # What the process before must receive to believe that a program has loaded everything.
-_READY = b"HGHO" + struct.pack("<HH", 1, 0) + struct.pack("<HHIB", 1, 0, 1, 1) + struct.pack("<HHI", 2, 1, 0)
+_READY = b"HGHO" + struct.pack("<HH", 2, 0) + struct.pack("<HHIB", 1, 0, 1, 1) + struct.pack("<HHI", 2, 1, 0)
 _READY_MESSAGE = struct.pack("=II", len(_READY), 0) + _READY
 
 
@@ -243,6 +244,45 @@ def test_a_program_that_fails_changes_nothing(line, backend, certificate, progra
         client.exchange(b"moved after all")
 
 
+_CRASHES = {
+    "when_it_is_ready": "say 1 1",
+    "with_the_first_connection": "say 3 1",
+    "half_way_through_the_connections": "say 3 12",
+    "when_it_holds_everything": "say 6 1",
+    "when_its_workers_start": "thread worker-",
+    "right_before_it_serves": "say 8 1",
+}
+
+
+@needs_its_own_crash_report
+@pytest.mark.parametrize("place", _CRASHES.values(), ids=_CRASHES)
+def test_a_new_process_that_crashes_half_way_through_the_taking_over_loses_nothing(
+    line, backend, certificate, tmp_path, place
+):
+    running = line(proxy(backend().address, certificate))
+    clients = [connect(running.headgate.port()) for _ in range(20)]
+    for client in clients:
+        client.exchange(b"before")
+    busy = [Busy(running.headgate.port()) for _ in range(2)]
+    real = running.program.with_name("real")
+    shutil.copy2(running.program, real)
+    library = crash_library(tmp_path)
+    text = f'#!/bin/sh\nCRASH_SIGNAL=segv CRASH_AT="{place}" LD_PRELOAD={library} exec {real} "$@"\n'
+    with Knocking(running.headgate.port()) as knocking:
+        replace(running.program, text)
+        for count in (1, 2):
+            assert "ended by signal 11" in running.fail(count)["why"]
+            still_serves(running, clients)
+        shutil.copy2(real, running.program.with_name("whole"))
+        running.program.with_name("whole").rename(running.program)
+        running.upgrade()
+    for client in clients:
+        client.exchange(b"moved after all")
+    for one in busy:
+        one.end()
+    assert knocking.failures == []
+
+
 def test_a_broken_configuration_is_told_and_changes_nothing(line, backend, certificate):
     config = proxy(backend().address, certificate)
     running = line(config)
@@ -276,3 +316,39 @@ def _child_of(pid):
         if found:
             return int(found[0])
     return None
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_thousand_idle_and_fifty_busy_connections_live_through_ten_upgrades_and_ten_that_fail(
+    line, backend, certificate
+):
+    running = line(proxy(backend().address, certificate, drain={"deadline": "5s"}))
+    port = running.headgate.port()
+    idle = [connect(port) for _ in range(1000)]
+    for client in idle:
+        client.exchange(b"before")
+    busy = [Busy(port) for _ in range(50)]
+    real = running.program.with_name("real")
+    shutil.copy2(running.program, real)
+    failing = running.program.with_name("failing")
+    failing.write_text("#!/bin/sh\nexit 1\n")
+    failing.chmod(0o755)
+    with Knocking(port) as knocking:
+        for count in range(1, 11):
+            swap_in(running.program, failing)
+            running.fail(count)
+            swap_in(running.program, real)
+            assert int(running.upgrade()["moved"]) >= 1050
+    assert knocking.failures == []
+    for client in idle:
+        client.exchange(b"after")
+        client.close()
+    for one in busy:
+        one.end()
+
+
+def swap_in(program, other):
+    fresh = program.with_name("fresh")
+    shutil.copy2(other, fresh)
+    fresh.rename(program)

@@ -150,12 +150,14 @@ TEST(HandoverMessage, NoDamagedByteIsMoreThanAnotherMessageOrARefusal) {
 }
 
 TEST(HandoverMessage, AnotherVersionIsRefusedByNumber) {
-  SecretBytes bytes = encode(HandoverNotice{});
-  bytes[4] = std::byte{2};
-  const auto decoded = decode_handover(bytes);
-  ASSERT_FALSE(decoded);
-  EXPECT_EQ(decoded.error().kind, ErrorKind::kRefused);
-  EXPECT_THAT(decoded.error().what, HasSubstr("version 2"));
+  for (const int other : {kHandoverVersion - 1, kHandoverVersion + 1}) {
+    SecretBytes bytes = encode(HandoverNotice{});
+    bytes[4] = static_cast<std::byte>(other);
+    const auto decoded = decode_handover(bytes);
+    ASSERT_FALSE(decoded);
+    EXPECT_EQ(decoded.error().kind, ErrorKind::kRefused);
+    EXPECT_THAT(decoded.error().what, HasSubstr("version " + std::to_string(other)));
+  }
 }
 
 TEST(HandoverMessage, AnUnknownKindIsRefused) {

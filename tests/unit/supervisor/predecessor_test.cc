@@ -93,6 +93,14 @@ TEST(Predecessor, AnswersForEveryConnectionAndWaitsForTheLastWord) {
   EXPECT_EQ(counted, std::vector<std::string>{"accepted 1 web"});
 }
 
+TEST(Predecessor, SaysThatItServesAndHearsWhetherItMay) {
+  Before before;
+  EXPECT_TRUE(before.predecessor->say_serving());
+  EXPECT_EQ(before.heard().word, HandoverWord::kServing);
+  ::shutdown(before.ours.number(), SHUT_RDWR);
+  EXPECT_FALSE(before.predecessor->say_serving());
+}
+
 TEST(Predecessor, LeavesEverythingToAProcessThatEndsTheConversation) {
   Before before;
   before.say(HandoverWord::kComplete);

@@ -1,0 +1,36 @@
+#include "supervisor/start_line.h"
+
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace headgate {
+namespace {
+
+using Verdict = StartLine::Verdict;
+
+TEST(StartLine, HoldsTheWorkersUntilTheVerdict) {
+  StartLine line;
+  std::vector<Verdict> heard(3, Verdict::kUndecided);
+  std::vector<std::thread> workers;
+  for (auto& one : heard) workers.emplace_back([&line, &one] { one = line.wait_for_verdict(); });
+  EXPECT_TRUE(line.wait_for_workers(3, Clock::now() + std::chrono::seconds(30)));
+  line.decide(Verdict::kGo);
+  for (auto& worker : workers) worker.join();
+  EXPECT_EQ(heard, (std::vector<Verdict>{Verdict::kGo, Verdict::kGo, Verdict::kGo}));
+}
+
+TEST(StartLine, DoesNotWaitForeverForAWorkerThatNeverComes) {
+  StartLine line;
+  EXPECT_FALSE(line.wait_for_workers(1, Clock::now() + std::chrono::milliseconds(1)));
+}
+
+TEST(StartLine, TellsAWorkerThatComesTooLateToo) {
+  StartLine line;
+  line.decide(Verdict::kGiveUp);
+  EXPECT_EQ(line.wait_for_verdict(), Verdict::kGiveUp);
+}
+
+}  // namespace
+}  // namespace headgate
