@@ -1,6 +1,7 @@
 #include "supervisor/listening_sockets.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -19,6 +20,16 @@ Fd duplicate(const Fd& fd) {
 bool client_speaks_first(const config::Listener& listener) {
   return listener.starttls == config::Starttls::kNone ||
          !server_speaks_first(starttls_protocol(listener.starttls));
+}
+
+/// Whether a second socket cannot be bound beside this one, so that all workers accept from it: a unix
+/// socket, and a TCP one that systemd made without `ReusePort=`.
+bool is_one_for_all(const Address& bind, const Fd& socket) {
+  if (bind.is_unix()) return true;
+  int reuses = 0;
+  socklen_t size = sizeof reuses;
+  ::getsockopt(socket.number(), SOL_SOCKET, SO_REUSEPORT, &reuses, &size);
+  return reuses == 0;
 }
 
 /// Whether an accepted connection has something to say before it is worth waking for. A plain listener's
@@ -41,12 +52,13 @@ Result<ListeningSockets::Plan> ListeningSockets::plan(const config::Config& conf
       auto& opened = plan.opened[key];
       opened.resize(workers);
       Address address = have > 0 ? local_address(existing->second.front().number()) : bind;
-      const Fd* shared = have > 0 && bind.is_unix() ? &existing->second.front() : nullptr;
+      const Fd* shared =
+          have > 0 && is_one_for_all(bind, existing->second.front()) ? &existing->second.front() : nullptr;
       for (std::size_t i = have; i < workers; ++i) {
         auto fd = shared != nullptr ? Result<Fd>(duplicate(*shared)) : open(bind, address, listener);
         if (!fd) return tl::unexpected(std::move(fd.error()));
         opened[i] = *std::move(fd);
-        if (bind.is_unix()) shared = &opened[i];
+        if (is_one_for_all(bind, opened[i])) shared = &opened[i];
         address = local_address(opened[i].number());  // port 0 has become a port: the same for every worker
       }
     }

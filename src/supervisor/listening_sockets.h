@@ -17,9 +17,10 @@ namespace headgate {
 /// Which listening sockets there are, and which a new configuration needs besides.
 ///
 /// Every worker has a socket of its own on every TCP address (SO_REUSEPORT), so the kernel spreads
-/// connections and no worker waits for another; a unix socket is one queue that all workers accept from. The
-/// sockets themselves belong to the workers; this keeps the account, and one duplicate of each, so that a
-/// socket outlives the worker that used it and can be handed to the next process. Supervisor only.
+/// connections and no worker waits for another; a unix socket, and one that systemd made, is one queue that
+/// all workers accept from. The sockets themselves belong to the workers; this keeps the account, and one
+/// duplicate of each, so that a socket outlives the worker that used it and can be handed to the next
+/// process. Supervisor only.
 class ListeningSockets {
  public:
   /// A bind of a listener, as configured.

@@ -1,0 +1,66 @@
+"""Sockets that systemd makes and hands over: the port outlives the process."""
+
+import contextlib
+import json
+import socket
+
+import pytest
+
+from harness.config import proxy
+from harness.tls_client import TlsClient, connect
+from harness.tools import headgate_binary
+from harness.waiting import wait_until
+
+
+@pytest.fixture
+def activated(tmp_path, monkeypatch):
+    """A listening socket as systemd makes it; Headgates that are started from here on get it."""
+    listening = socket.create_server(("127.0.0.1", 0), backlog=128)
+    script = tmp_path / "as-systemd"
+    script.write_text(
+        "#!/bin/bash\n"
+        f'LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=web exec {headgate_binary()} "$@" 3<&{listening.fileno()}\n'
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("HEADGATE_BINARY", str(script))
+    with listening:
+        yield listening
+
+
+def config(activated, backend, certificate, workers):
+    address = "127.0.0.1:%d" % activated.getsockname()[1]
+    return proxy(backend().address, certificate, listener={"bind": address}, workers=workers)
+
+
+def test_all_workers_accept_from_the_one_socket_of_systemd(start, backend, certificate, activated):
+    headgate = start(config(activated, backend, certificate, 3), pass_fds=[activated.fileno()])
+    assert headgate.port() == activated.getsockname()[1]
+    seen = set()
+    with contextlib.ExitStack() as held:
+
+        def another_worker_accepts():
+            client = held.enter_context(connect(headgate.port()))
+            client.exchange(b"hello")
+            seen.update(one["worker"] for one in json.loads(headgate.get("/connections.json?limit=1000")[1])["connections"])
+            return len(seen) == 3
+
+        wait_until(another_worker_accepts, lambda: f"only workers {seen} accept")
+
+
+def test_the_number_of_workers_may_grow_under_the_socket_of_systemd(start, backend, certificate, activated):
+    headgate = start(config(activated, backend, certificate, 1), pass_fds=[activated.fileno()])
+    headgate.write_config(config(activated, backend, certificate, 2))
+    assert headgate.post("/reload")[0] == 200
+    with connect(headgate.port()) as client:
+        client.exchange(b"hello")
+    assert len(headgate.status()["workers"]) == 2
+
+
+def test_the_socket_outlives_the_process(start, backend, certificate, activated):
+    first = start(config(activated, backend, certificate, 2), pass_fds=[activated.fileno()])
+    assert first.stop() == 0
+    with TlsClient(activated.getsockname()[1]) as waiting:  # in the kernel's queue
+        start(config(activated, backend, certificate, 2), pass_fds=[activated.fileno()])
+        waiting.handshake()
+        waiting.exchange(b"waited for it")
+
