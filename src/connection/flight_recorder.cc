@@ -63,7 +63,8 @@ bool slower(const HandshakeReport& a, const HandshakeReport& b) {
 }  // namespace
 
 void FlightRecorder::done(std::string_view listener, const Facts& facts, const HandshakeTimes& times,
-                          std::span<const std::byte> hello) {
+                          std::span<const std::byte> hello, TimePoint now) {
+  begin_window(now);
   const bool full = slowest_.size() == kKept;
   if (full && duration_cast<microseconds>(times.total) <= slowest_.front().total) return;
   if (full) {
@@ -72,6 +73,24 @@ void FlightRecorder::done(std::string_view listener, const Facts& facts, const H
   }
   slowest_.push_back(report_of(listener, facts, HandshakeResult::kOk, times, hello));
   std::push_heap(slowest_.begin(), slowest_.end(), slower);
+}
+
+std::vector<HandshakeReport> FlightRecorder::slowest(TimePoint now) {
+  begin_window(now);
+  std::vector<HandshakeReport> all = slowest_;
+  all.insert(all.end(), before_.begin(), before_.end());
+  std::ranges::sort(all, slower);
+  if (all.size() > kKept) all.resize(kKept);
+  return all;
+}
+
+// What is slow on a bad day is not to hide what is slow today.
+void FlightRecorder::begin_window(TimePoint now) {
+  if (now < window_ends_) return;
+  const bool follows = now < window_ends_ + kWindow;
+  before_ = follows ? std::move(slowest_) : std::vector<HandshakeReport>();
+  slowest_.clear();
+  window_ends_ = now + kWindow;
 }
 
 void FlightRecorder::failed(std::string_view listener, const Facts& facts, HandshakeResult result,

@@ -50,7 +50,8 @@ Step done(HandshakeTask& task, Context& context) {
   context.services.transport.finish_accept(context.sides.client, context.listener, context.facts);
   count_negotiated(task, context);
   task.times.total = context.services.host.now() - context.facts.accepted;
-  context.services.recorder.done(context.listener.policy->config.name, context.facts, task.times, task.hello);
+  context.services.recorder.done(context.listener.policy->config.name, context.facts, task.times, task.hello,
+                                 context.services.host.now());
   if (context.sides.client->holds_back()) context.services.host.flush_soon(context.connection);
   return Phase(Authorize{});
 }

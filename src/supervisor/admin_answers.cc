@@ -123,7 +123,7 @@ HandshakesReport AdminAnswers::handshakes() {
   auto slowest = std::make_shared<Gathered<HandshakeReport>>();
   supervisor_.ask_workers([failed, slowest](Worker& worker) {
     failed->add(worker.recorder().failed());
-    slowest->add(worker.recorder().slowest());
+    slowest->add(worker.recorder().slowest(Clock::now()));
   });
   HandshakesReport report{.failed = failed->take(), .slowest = slowest->take()};
   std::sort(report.failed.begin(), report.failed.end(),

@@ -87,7 +87,7 @@ class Worker final : public Host, private SlowLane {
   /// Ends the connections to `backend`, and those of `peer`; empty: of none.
   void end_matching(const std::string& backend, const std::string& peer);
   [[nodiscard]] const std::vector<std::unique_ptr<Connection>>& connections() const { return connections_; }
-  [[nodiscard]] const FlightRecorder& recorder() const { return recorder_; }
+  [[nodiscard]] FlightRecorder& recorder() { return recorder_; }
   [[nodiscard]] Services& services() { return services_; }
   [[nodiscard]] SocketTransport& transport() { return transport_; }
   /// What new connections begin with.
