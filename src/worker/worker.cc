@@ -261,7 +261,9 @@ void Worker::log_summaries() {
 
 void Worker::log_left_out(TimePoint until) {
   for (const auto& summary : limiter_.take_summaries(until)) {
-    log_.warn(summary.text(), {{"listener", summary.listener}, {"reason", summary.reason}});
+    log_.warn(summary.text(), {{"listener", summary.listener},
+                               {"reason", summary.reason},
+                               {"count", static_cast<std::int64_t>(summary.left_out)}});
   }
 }
 
