@@ -16,6 +16,9 @@ namespace headgate {
 namespace {
 
 constexpr const char* kPlainText = "text/plain; charset=utf-8";
+constexpr std::chrono::hours kLongestDrain{24};
+constexpr std::chrono::hours kLongestLogLevel{24};
+
 
 HttpResponse plain(int status, std::string body) {
   return {.status = status, .content_type = kPlainText, .body = std::move(body)};
@@ -130,15 +133,20 @@ HttpResponse post_reload(Query&, AdminSource& source) {
 HttpResponse post_drain(Query& query, AdminSource& source) {
   if (query.size() > 1)
     return fault(400, "drain takes one of listener, backend and peer, or none for the process");
-  const DrainRequest request{
-      .listener = take(query, "listener"), .backend = take(query, "backend"), .peer = take(query, "peer")};
-  if (auto unknown = unknown_parameter(query, "listener, backend or peer")) return *unknown;
+  const DrainRequest request{.listener = take(query, "listener"),
+                             .backend = take(query, "backend"),
+                             .peer = take(query, "peer"),
+                             .time = *time};
+  if (auto unknown = unknown_parameter(query, "deadline and one of listener, backend or peer"))
+    return *unknown;
   return outcome(source.drain(request));
 }
 
 std::optional<LogLevel> level_named(std::string_view text) {
   for (const LogLevel level : {LogLevel::kError, LogLevel::kWarn, LogLevel::kInfo, LogLevel::kDebug}) {
     if (text == name(level)) return level;
+  const auto time = take_duration(query, "deadline", kLongestDrain);
+  if (!time) return fault(400, time.error().what);
   }
   return std::nullopt;
 }

@@ -119,13 +119,28 @@ Json reload_json(const ReloadReport& reload) {
 }
 
 Json drain_json(const DrainReport& drain) {
-  if (!drain.active) return {{"active", false}};
-  return {{"active", true},
+  return {{"what", drain.what},
           {"started", rfc3339(drain.started)},
           {"deadline", rfc3339(drain.deadline)},
           {"at_start", drain.at_start},
           {"remaining", drain.remaining},
-          {"oldest_seconds", seconds(drain.oldest)}};
+          {"oldest_seconds", seconds(drain.oldest)},
+          {"bytes", drain.bytes}};
+}
+
+Json drains_json(const ProcessState& process) {
+  Json all = Json::array();
+  for (const DrainReport& drain : process.drains) all.push_back(drain_json(drain));
+  return all;
+}
+
+/// The process's own drain, which is there from the moment on in which it is not ready any more.
+Json process_drain_json(const ProcessState& process) {
+  Json json{{"active", process.draining}};
+  for (const DrainReport& drain : process.drains) {
+    if (process.draining && drain.what == "process") json.update(drain_json(drain));
+  }
+  return json;
 }
 
 Json connection_json(const ConnectionReport& one) {
@@ -211,7 +226,8 @@ std::string to_json(const StatusReport& report, const Health& ready, WallTime no
                {"certificates", certificates_json(report, now)},
                {"certificates_total", process.certificates->size()},
                {"reload", reload_json(process.reload)},
-               {"drain", drain_json(process.drain)}});
+               {"drain", process_drain_json(process)},
+               {"drains", drains_json(process)}});
 }
 
 std::string to_json(const ConnectionsPage& page, const ConnectionsQuery& query) {

@@ -63,7 +63,13 @@ class Connection {
   /// Keeps its place among the listener's connections until it ends.
   void take_place(std::unique_ptr<ListenerPlace> place) { place_ = std::move(place); }
 
-  std::size_t slot = 0;    ///< Its index in the worker's list of connections. The worker's alone.
+  std::size_t slot = 0;  ///< Its index in the worker's list of connections. The worker's alone.
+  /// The drain that it is about to end by. The worker's alone.
+  struct DrainMark {
+    std::uint32_t number = 0;  ///< 0: none.
+    std::uint64_t bytes_told =
+        0;  ///< Of its bytes, those that the drain has counted already or that came before.
+  } drain{};
   bool flush_due = false;  ///< In the worker's list of streams to flush. The worker's alone.
 
   /// Called by the timer; by tests when they have moved the clock.

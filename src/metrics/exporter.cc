@@ -256,6 +256,19 @@ void add_certificates(Families& out, const ProcessState& state) {
   }
 }
 
+void add_drains(Families& out, const ProcessState& state) {
+  std::uint64_t remaining = 0;
+  std::chrono::milliseconds oldest{0};
+  for (const DrainReport& drain : state.drains) {
+    remaining += drain.remaining;
+    oldest = std::max(oldest, drain.oldest);
+  }
+  out.add(Metric::kDraining, {}, std::uint64_t{state.draining});
+  out.add(Metric::kDrainConnectionsRemaining, {}, remaining);
+  out.add(Metric::kDrainOldestConnection, {}, static_cast<double>(oldest.count()) / 1e3);
+  out.add(Metric::kDrainBytes, {}, state.drained_bytes);
+}
+
 void add_reload_and_drain(Families& out, const ProcessState& state) {
   out.add(Metric::kReloads, {"ok"}, state.reload.ok);
   out.add(Metric::kReloads, {"failed"}, state.reload.failed);
@@ -265,9 +278,7 @@ void add_reload_and_drain(Families& out, const ProcessState& state) {
   for (const auto& [key, count] : state.handover) {
     out.add(Metric::kHandoverConnections, {key.first, key.second}, count);
   }
-  out.add(Metric::kDraining, {}, std::uint64_t{state.drain.active});
-  out.add(Metric::kDrainConnectionsRemaining, {}, state.drain.remaining);
-  out.add(Metric::kDrainOldestConnection, {}, static_cast<double>(state.drain.oldest.count()) / 1e3);
+  add_drains(out, state);
 }
 
 void add_state(Families& out, const ProcessState& state) {

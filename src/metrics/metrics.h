@@ -47,6 +47,7 @@ enum class Metric : std::uint8_t {
   kDraining,
   kDrainConnectionsRemaining,
   kDrainOldestConnection,
+  kDrainBytes,
   kWorkerLoopLag,
   kWorkerBusyRatio,
   kWorkerBusySeconds,

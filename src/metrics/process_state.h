@@ -32,7 +32,7 @@ struct ListenerReport {
   std::vector<std::string> bind{};  ///< As bound, with real ports.
   std::string tls{};                ///< "1.2-1.3", "plain".
   std::string backend{};            ///< The default backend; empty: none.
-  bool draining = false;
+  bool draining = false;            ///< It accepts no more, until the next reload.
   bool keylog = false;
   std::optional<WallTime>
       ticket_key_since{};  ///< When today's ticket key came into use; nothing: tickets are off.
@@ -66,10 +66,11 @@ struct ReloadReport {
 };
 
 struct DrainReport {
-  bool active = false;
+  std::string what{};  ///< "process", "listener web", "backend app", "peer spiffe://...".
   WallTime started{}, deadline{};
   std::uint64_t at_start = 0, remaining = 0;  ///< Connections.
   std::chrono::milliseconds oldest{0};        ///< Age of the oldest that remains.
+  std::uint64_t bytes = 0;                    ///< Moved since `started` by those it is about.
 };
 
 struct ProcessState {
@@ -84,7 +85,9 @@ struct ProcessState {
   std::shared_ptr<const std::vector<CertificateReport>> certificates =
       std::make_shared<const std::vector<CertificateReport>>();
   ReloadReport reload{};
-  DrainReport drain{};
+  bool draining = false;              ///< The process.
+  std::vector<DrainReport> drains{};  ///< Under way: the process's and those of parts, the oldest first.
+  std::uint64_t drained_bytes = 0;    ///< Moved by connections while they drained, in all.
   std::map<std::pair<std::string, std::string>, std::uint64_t>
       handover;  ///< By result ("moved", "left") and reason.
   std::uint64_t log_lines_dropped = 0;

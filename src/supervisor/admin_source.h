@@ -1,8 +1,10 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/units.h"
 #include "log/line.h"
 #include "metrics/reports.h"
 #include "metrics/status_report.h"

@@ -21,6 +21,7 @@ constexpr Duration kTick = std::chrono::milliseconds(500);
 /// A loop that has not answered for so long hangs.
 constexpr Duration kLoopPatience = std::chrono::seconds(10);
 constexpr Duration kNamesPatience = std::chrono::seconds(5);
+constexpr Duration kMainPatience = std::chrono::seconds(5);
 constexpr Duration kAskPatience = std::chrono::seconds(2);
 
 std::size_t worker_count(const config::Config& config) {
@@ -112,13 +113,13 @@ std::optional<Supervisor::StartFailure> Supervisor::prepare() {
     state.reload.last_success = state.started;
   });
   if (!predecessor_) return std::nullopt;
+  follow_backends();  // now, while the other process serves: a loop's first turn may bring connections
   if (auto inherits = inherit(); !inherits) return cannot_start(inherits.error());
   return std::nullopt;
 }
 
 Result<std::vector<systemd::ActivatedSocket>> Supervisor::inherited_sockets() {
   return predecessor_ ? predecessor_->receive_sockets() : systemd::take_activated_sockets();
-  follow_backends();  // now, while the other process serves: a loop's first turn may bring connections
 }
 
 Result<void> Supervisor::make_workers(std::size_t count) {
@@ -187,6 +188,11 @@ void Supervisor::retire_workers_beyond(std::size_t count) {
 void Supervisor::start() {
   for (auto& worker : workers_) worker->start();
   follow_backends();
+  publish_start();
+}
+
+void Supervisor::publish_start() {
+  running_ = true;
   publish_snapshot();
   std::set<std::string> all;
   for (const auto& listener : snapshot_->config.listeners) all.insert(listener.name);
@@ -196,11 +202,6 @@ void Supervisor::start() {
 void Supervisor::log_listening(const std::set<std::string>& listeners) {
   for (const std::string& listener : listeners) {
     for (const auto& address : sockets_.addresses(listener)) {
-  publish_start();
-}
-
-void Supervisor::publish_start() {
-  running_ = true;
       log_.info("listening", {{"listener", listener}, {"address", address.text()}});
     }
   }
@@ -321,49 +322,22 @@ void Supervisor::publish_snapshot() {
   board_.update([&](ProcessState& state) { report_snapshot(*snapshot_, sockets_, state); });
 }
 
+// Waits only so long: the main thread may be reloading.
+Outcome Supervisor::on_main_thread(std::function<Outcome()> act) {
+  auto outcome = std::make_shared<std::promise<Outcome>>();
+  auto told = outcome->get_future();
+  inbox_.post([act = std::move(act), outcome] { outcome->set_value(act()); });
+  if (told.wait_for(kMainPatience) == std::future_status::ready) return told.get();
+  return {Outcome::Verdict::kDone, "it will be done when the reload at hand is over", {}};
+}
+
 Outcome Supervisor::request_drain(const DrainRequest& request) {
-  if (!request.backend.empty() || !request.peer.empty()) {
-    ask_workers([request](Worker& worker) { worker.end_matching(request.backend, request.peer); });
-    return {Outcome::Verdict::kDone, "its connections are closed", {}};
-  }
-  if (!request.listener.empty()) {
-    const ProcessState state = board_.copy();
-    const bool known = std::any_of(state.listeners.begin(), state.listeners.end(),
-                                   [&](const auto& listener) { return listener.name == request.listener; });
-    if (!known) return {Outcome::Verdict::kNotFound, "no listener is called " + request.listener, {}};
-    ask_workers([request](Worker& worker) { worker.stop_accepting(request.listener); });
-    inbox_.post([this, request] { sockets_.close(request.listener); });
-    return {Outcome::Verdict::kDone, "the listener accepts no more connections until the next reload", {}};
-  }
-  inbox_.post([this] { begin_drain(); });
-  return {Outcome::Verdict::kDone, "draining", {}};
+  return on_main_thread([this, request] { return drain_part(request); });
 }
 
 void Supervisor::on_signal_term() {
   if (is_draining()) return cut();
-  begin_drain();
-}
-
-void Supervisor::begin_drain() {
-  if (is_draining()) return;
-  systemd::notify_stopping("draining");
-  drain_all();
-}
-
-void Supervisor::drain_all() {
-  if (draining_.exchange(true)) return;
-  drain_deadline_ = Clock::now() + snapshot_->config.drain_deadline;
-  const std::uint64_t open = connections();
-  log_.info("draining", {{"connections", static_cast<std::int64_t>(open)}});
-  board_.update([&](ProcessState& state) {
-    state.drain.active = true;
-    state.drain.started = std::chrono::system_clock::now();
-    state.drain.deadline = state.drain.started + snapshot_->config.drain_deadline;
-    state.drain.at_start = state.drain.remaining = open;
-  });
-  ask_workers([](Worker& worker) { worker.stop_accepting(""); });
-  for (const auto& listener : snapshot_->config.listeners) sockets_.close(listener.name);
-  tick();
+  begin_drain(snapshot_->config.drain_deadline);
 }
 
 void Supervisor::cut() {
@@ -388,35 +362,12 @@ void Supervisor::tick() {
     worker->stop();
     return true;
   });
-  if (is_draining()) drain_step(now);
-  ticker_.set(now + (is_draining() ? kTick / 10 : kTick));
-}
-
-// Connections without traffic go on the way, spread over the time that is left; the rest at the deadline.
-void Supervisor::drain_step(TimePoint now) {
-  const std::uint64_t remaining = connections();
-  board_.update([&](ProcessState& state) { state.drain.remaining = remaining; });
-  if (remaining == 0) return loop_.stop();
-  const bool late = now >= drain_deadline_;
-  const auto steps_left = late ? 1 : 1 + (drain_deadline_ - now) / (kTick / 10);
-  const auto share = remaining / static_cast<std::uint64_t>(steps_left);
-  ask_workers([late, share](Worker& worker) {
-    if (late) {
-      worker.end_all(CloseReason::kDrained);
-    } else {
-      worker.end_idle(share);
-    }
-  });
+  if (is_draining() || !drains_.empty()) drain_step();
+  ticker_.set(now + (is_draining() || !drains_.empty() ? kTick / 10 : kTick));
 }
 
 void Supervisor::feed_watchdog() {
   if (systemd::watchdog_interval() && loops_turn().ok) systemd::feed_watchdog();
-}
-
-std::uint64_t Supervisor::connections() const {
-  std::uint64_t sum = 0;
-  for (const auto& entry : registry_.listeners()) sum += entry.metrics->active.value();
-  return sum;
 }
 
 Health Supervisor::loops_turn() const {

@@ -23,6 +23,7 @@
 #include "net/resolver.h"
 #include "snapshot/snapshot.h"
 #include "supervisor/admin_source.h"
+#include "supervisor/drains.h"
 #include "supervisor/file_watch.h"
 #include "supervisor/health_tls.h"
 #include "supervisor/listening_sockets.h"
@@ -68,11 +69,11 @@ class Supervisor {
 
   /// Starts the workers.
   void start();
-  /// Serves until the process shall end. Returns the exit code.
-  [[nodiscard]] int run();
   /// Starts them with what the process before held, where has_predecessor(). Errors: kSystem; that process
   /// keeps everything then, and this one must end.
   [[nodiscard]] Result<void> take_over();
+  /// Serves until the process shall end. Returns the exit code.
+  [[nodiscard]] int run();
   /// Whether this process takes over from another, in an upgrade: live connections wait, so nothing may come
   /// before take_over().
   [[nodiscard]] bool has_predecessor() const { return predecessor_ != nullptr; }
@@ -109,11 +110,11 @@ class Supervisor {
   [[nodiscard]] std::optional<StartFailure> prepare();
   [[nodiscard]] Result<std::vector<systemd::ActivatedSocket>> inherited_sockets();
   [[nodiscard]] Result<void> inherit();
+  void publish_start();
   void upgrade_ended(const Successor::Outcome& outcome);
   [[nodiscard]] std::vector<std::string> counters_at_upgrade(const std::map<std::string, std::uint64_t>& left,
                                                              std::uint64_t moved) const;
   [[nodiscard]] Result<void> make_workers(std::size_t count);
-  void publish_start();
   [[nodiscard]] Result<void> adopt(std::shared_ptr<const Snapshot> snapshot);
   void retire_workers_beyond(std::size_t count);
   void log_listening(const std::set<std::string>& listeners);
@@ -124,11 +125,14 @@ class Supervisor {
   void publish_reload(const Outcome& outcome);
   void publish_snapshot();
   void on_signal_term();
-  void begin_drain();
-  void drain_all();
+  void begin_drain(Duration time);
+  void drain_all(Duration time);
   void cut();
   void tick();
-  void drain_step(TimePoint now);
+  void drain_step();
+  [[nodiscard]] Outcome drain_part(const DrainRequest& request);
+  void publish_drains();
+  [[nodiscard]] Outcome on_main_thread(std::function<Outcome()> act);
   void feed_watchdog();
   [[nodiscard]] std::uint64_t connections() const;
 
@@ -155,7 +159,7 @@ class Supervisor {
   std::shared_ptr<std::promise<Outcome>> reload_waiting_;  // guarded by reload_mutex_
   std::shared_future<Outcome> reload_outcome_;             // guarded by reload_mutex_
   std::atomic<bool> draining_{false};
-  TimePoint drain_deadline_ = TimePoint::max();
+  Drains drains_{[this](const auto& ask) { return ask_workers(ask); }};
   std::vector<std::uint64_t> busy_before_us_;
   TimePoint ticked_{};
   bool running_ = false;

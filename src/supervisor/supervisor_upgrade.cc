@@ -75,7 +75,7 @@ void Supervisor::upgrade_ended(const Successor::Outcome& outcome) {
                                                  {"moved", static_cast<std::int64_t>(outcome.moved)},
                                                  {"left", left}});
   systemd::notify_main_process(outcome.process);
-  drain_all();
+  drain_all(snapshot_->config.drain_deadline);
 }
 
 std::vector<std::string> Supervisor::counters_at_upgrade(const std::map<std::string, std::uint64_t>& left,

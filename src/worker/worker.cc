@@ -25,9 +25,6 @@ constexpr Duration kDescriptorWarningInterval = std::chrono::seconds(10);
 // decides.
 constexpr std::size_t kSlowSteps = 2;
 
-// A connection on which nothing has moved for so long is between two requests.
-constexpr Duration kQuiet = std::chrono::milliseconds(250);
-
 // Ids are unique among the workers: the index is in the upper bits.
 constexpr int kIndexShift = 48;
 

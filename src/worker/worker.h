@@ -82,10 +82,6 @@ class Worker final : public Host, private SlowLane {
   void stop_accepting(const std::string& listener);
   /// Ends every connection with `reason`.
   void end_all(CloseReason reason);
-  /// Ends up to `most` connections that carry nothing at the moment.
-  void end_idle(std::size_t most);
-  /// Ends the connections to `backend`, and those of `peer`; empty: of none.
-  void end_matching(const std::string& backend, const std::string& peer);
   [[nodiscard]] const std::vector<std::unique_ptr<Connection>>& connections() const { return connections_; }
   [[nodiscard]] FlightRecorder& recorder() { return recorder_; }
   [[nodiscard]] Services& services() { return services_; }

@@ -44,7 +44,9 @@ TEST_F(Endpoints, ShowTheStatus) {
       {"app", "round_robin", {{.address = "127.0.0.1:1", .up = false, .reason = "refused"}}});
   process.workers.push_back({.worker = 0, .busy_ratio = 0.5});
   process.reload.faults = {"a.yaml:1:2: x"};
-  process.drain.active = true;
+  process.draining = true;
+  process.drains = {{.what = "listener web", .at_start = 9, .remaining = 2, .bytes = 5},
+                    {.what = "process", .at_start = 4, .remaining = 3}};
   process.certificates = std::make_shared<const std::vector<CertificateReport>>(
       1, CertificateReport{.file = "a.pem",
                            .names = {"a.example"},
@@ -64,6 +66,9 @@ TEST_F(Endpoints, ShowTheStatus) {
   EXPECT_EQ(status["certificates"][0]["names"][0], "a.example");
   EXPECT_EQ(status["reload"]["last_result"], "failed");
   EXPECT_EQ(status["drain"]["active"], true);
+  EXPECT_EQ(status["drain"]["remaining"], 3);
+  EXPECT_EQ(status["drains"][0]["what"], "listener web");
+  EXPECT_EQ(status["drains"][0]["bytes"], 5);
 }
 
 TEST_F(Endpoints, PageThroughConnections) {
@@ -112,11 +117,25 @@ TEST_F(Endpoints, DrainTheProcessOrOneThing) {
   ASSERT_EQ(source.drains.size(), 2U);
   EXPECT_EQ(source.drains[0].backend, "");
   EXPECT_EQ(source.drains[1].backend, "app");
+  EXPECT_EQ(source.drains[1].time, std::nullopt);
   EXPECT_EQ(ask("POST", "/drain", "backend=app&listener=web").status, 400);
   source.outcome.verdict = Outcome::Verdict::kNotFound;
   EXPECT_EQ(ask("POST", "/drain", "listener=nowhere").status, 404);
   source.outcome.verdict = Outcome::Verdict::kRefused;
   EXPECT_EQ(ask("POST", "/drain").status, 409);
+}
+
+TEST_F(Endpoints, DrainWithinATimeOfItsOwn) {
+  EXPECT_EQ(ask("POST", "/drain", "listener=web&deadline=90s").status, 200);
+  ASSERT_EQ(source.drains.size(), 1U);
+  EXPECT_EQ(source.drains[0].listener, "web");
+  EXPECT_EQ(source.drains[0].time, std::chrono::seconds(90));
+  for (const std::string_view wrong : {"deadline=soon", "deadline=90", "deadline=-1s", "deadline=25h"}) {
+    const HttpResponse response = ask("POST", "/drain", wrong);
+    EXPECT_EQ(response.status, 400) << wrong;
+    EXPECT_THAT(response.body, HasSubstr("deadline: ")) << wrong;
+  }
+  EXPECT_EQ(source.drains.size(), 1U);
 }
 
 TEST_F(Endpoints, ChangeWhatIsLogged) {

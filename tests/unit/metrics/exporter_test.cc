@@ -102,7 +102,10 @@ TEST_F(ExporterTest, ShowsTheSupervisorsState) {
     state.openssl = "OpenSSL 3.5.0";
     state.reload.failed = 2;
     state.reload.config_hash = ~std::uint64_t{0};
-    state.drain = {.active = true, .at_start = 9, .remaining = 5, .oldest = milliseconds(1500)};
+    state.draining = true;
+    state.drains = {{.what = "listener web", .at_start = 3, .remaining = 1, .oldest = milliseconds(500)},
+                    {.what = "process", .at_start = 9, .remaining = 4, .oldest = milliseconds(1500)}};
+    state.drained_bytes = 1234;
     state.handover[{"left", "tls12"}] = 4;
     state.listeners.push_back({.name = "web",
                                .draining = false,
@@ -117,6 +120,7 @@ TEST_F(ExporterTest, ShowsTheSupervisorsState) {
   EXPECT_THAT(text, HasSubstr("headgate_config_hash 9007199254740991\n"));
   EXPECT_THAT(text, HasSubstr("headgate_drain_connections_remaining 5\n"));
   EXPECT_THAT(text, HasSubstr("headgate_drain_oldest_connection_seconds 1.5\n"));
+  EXPECT_THAT(text, HasSubstr("headgate_drain_bytes_total 1234\n"));
   EXPECT_THAT(text, HasSubstr("headgate_handover_connections_total{result=\"left\",reason=\"tls12\"} 4\n"));
   EXPECT_THAT(text, HasSubstr("headgate_keylog_enabled{listener=\"web\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("headgate_ticket_key_age_seconds{listener=\"web\"} "));

@@ -1,0 +1,83 @@
+#include <algorithm>
+#include <utility>
+
+#include "supervisor/supervisor.h"
+#include "supervisor/systemd.h"
+
+/// Drains as the supervisor sees them: of the process and of its parts.
+namespace headgate {
+
+Outcome Supervisor::drain_part(const DrainRequest& request) {
+  const config::Config& config = snapshot_->config;
+  const auto not_found = [](const std::string& what, const std::string& name) {
+    return Outcome{Outcome::Verdict::kNotFound, "no " + what + " is called " + name, {}};
+  };
+  const Duration time = request.time.value_or(config.drain_deadline);
+  const DrainScope scope{request.listener, request.backend, request.peer};
+  std::function<void(Worker&)> also = [](Worker&) {};
+  if (!scope.listener.empty()) {
+    if (std::ranges::find(config.listeners, scope.listener, &config::Listener::name) ==
+        config.listeners.end())
+      return not_found("listener", scope.listener);
+    also = [listener = scope.listener](Worker& worker) { worker.stop_accepting(listener); };
+    sockets_.close(scope.listener);
+  } else if (!scope.backend.empty()) {
+    if (!snapshot_->backends.contains(scope.backend)) return not_found("backend", scope.backend);
+  } else if (scope.peer.empty()) {
+    begin_drain(time);
+    return {Outcome::Verdict::kDone, "draining", {}};
+  }
+  if (is_draining())
+    return {Outcome::Verdict::kRefused, "the process is draining, with all its connections", {}};
+  const DrainReport report = drains_.begin(scope, time, also);
+  log_.info("draining", {{"what", report.what}, {"connections", static_cast<std::int64_t>(report.at_start)}});
+  publish_drains();
+  tick();
+  return {Outcome::Verdict::kDone,
+          "draining " + report.what + ", " + std::to_string(report.at_start) + " connections" +
+              (scope.listener.empty() ? "" : "; it accepts no more until the next reload"),
+          {}};
+}
+
+void Supervisor::begin_drain(Duration time) {
+  if (is_draining()) return;
+  systemd::notify_stopping("draining");
+  drain_all(time);
+}
+
+void Supervisor::drain_all(Duration time) {
+  if (draining_.exchange(true)) return;
+  const DrainReport report = drains_.begin({}, time, [](Worker& worker) { worker.stop_accepting(""); });
+  for (const auto& listener : snapshot_->config.listeners) sockets_.close(listener.name);
+  log_.info("draining", {{"what", report.what}, {"connections", static_cast<std::int64_t>(report.at_start)}});
+  publish_drains();
+  tick();
+}
+
+// The process ends with its last connection, whether that was open when the drain began or was just being
+// accepted.
+void Supervisor::drain_step() {
+  drains_.step();
+  publish_drains();
+  if (!is_draining()) return;
+  if (connections() == 0) return loop_.stop();
+  if (drains_.empty()) ask_workers([](Worker& worker) { worker.end_all(CloseReason::kDrained); });
+}
+
+void Supervisor::publish_drains() {
+  board_.update([&](ProcessState& state) {
+    state.draining = is_draining();
+    state.drains = drains_.reports();
+    state.drained_bytes = drains_.bytes();
+    for (ListenerReport& listener : state.listeners)
+      listener.draining = sockets_.addresses(listener.name).empty();
+  });
+}
+
+std::uint64_t Supervisor::connections() const {
+  std::uint64_t sum = 0;
+  for (const auto& entry : registry_.listeners()) sum += entry.metrics->active.value();
+  return sum;
+}
+
+}  // namespace headgate
