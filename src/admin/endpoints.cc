@@ -9,16 +9,17 @@
 #include "admin/json.h"
 #include "admin/query.h"
 #include "admin/status_page.h"
+#include "config/notation.h"
 #include "metrics/exporter.h"
 #include "net/address.h"
 
 namespace headgate {
 namespace {
 
-constexpr const char* kPlainText = "text/plain; charset=utf-8";
 constexpr std::chrono::hours kLongestDrain{24};
 constexpr std::chrono::hours kLongestLogLevel{24};
 
+constexpr const char* kPlainText = "text/plain; charset=utf-8";
 
 HttpResponse plain(int status, std::string body) {
   return {.status = status, .content_type = kPlainText, .body = std::move(body)};
@@ -68,6 +69,16 @@ std::optional<std::size_t> take_number(Query& query, std::string_view name, std:
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
   return number;
+}
+
+/// Takes a duration out of `query`: nothing when it is not there. Errors: kInvalid, what would be right.
+Result<std::optional<Duration>> take_duration(Query& query, std::string_view name,
+                                              std::chrono::milliseconds longest) {
+  const std::string text = take(query, name);
+  if (text.empty()) return std::nullopt;
+  const auto duration = config::parse_duration(text, std::chrono::milliseconds(0), longest);
+  if (!duration) return fail(ErrorKind::kInvalid, std::string(name) + ": " + duration.error().what);
+  return *duration;
 }
 
 /// What is left of a query after every known name was taken: a fault, naming the first.
@@ -131,6 +142,8 @@ HttpResponse post_reload(Query&, AdminSource& source) {
 }
 
 HttpResponse post_drain(Query& query, AdminSource& source) {
+  const auto time = take_duration(query, "deadline", kLongestDrain);
+  if (!time) return fault(400, time.error().what);
   if (query.size() > 1)
     return fault(400, "drain takes one of listener, backend and peer, or none for the process");
   const DrainRequest request{.listener = take(query, "listener"),
@@ -145,21 +158,23 @@ HttpResponse post_drain(Query& query, AdminSource& source) {
 std::optional<LogLevel> level_named(std::string_view text) {
   for (const LogLevel level : {LogLevel::kError, LogLevel::kWarn, LogLevel::kInfo, LogLevel::kDebug}) {
     if (text == name(level)) return level;
-  const auto time = take_duration(query, "deadline", kLongestDrain);
-  if (!time) return fault(400, time.error().what);
   }
   return std::nullopt;
 }
 
 HttpResponse post_log(Query& query, AdminSource& source) {
-  const auto level = level_named(take(query, "level"));
-  if (!level) return fault(400, "level: one of error, warn, info and debug, as in POST /log?level=debug");
+  const std::string wanted = take(query, "level");
+  const auto level = level_named(wanted);
+  if (!level && wanted != "reset")
+    return fault(400, "level: one of error, warn, info, debug and reset, as in POST /log?level=debug");
+  const auto time = take_duration(query, "for", kLongestLogLevel);
+  if (!time) return fault(400, time.error().what);
   if (query.size() > 1)
     return fault(400, "log takes, beside level, one of listener and source, or none for all lines");
   const LogLevelRequest request{
-      .level = *level, .listener = take(query, "listener"), .source = take(query, "source")};
+      .level = level, .listener = take(query, "listener"), .source = take(query, "source"), .time = *time};
   if (!is_network(request.source)) return fault(400, "source: an address or a network such as 10.0.0.0/8");
-  if (auto unknown = unknown_parameter(query, "level, listener or source")) return *unknown;
+  if (auto unknown = unknown_parameter(query, "level, for, and listener or source")) return *unknown;
   return outcome(source.set_log_level(request));
 }
 

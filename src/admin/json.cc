@@ -128,6 +128,14 @@ Json drain_json(const DrainReport& drain) {
           {"bytes", drain.bytes}};
 }
 
+Json log_json(const ProcessState& process) {
+  Json overrides = Json::array();
+  for (const LogOverrideReport& one : process.log_overrides)
+    overrides.push_back({{"of", one.of}, {"level", one.level}, {"seconds_left", seconds(one.left)}});
+  return {
+      {"level", process.log_level}, {"overrides", overrides}, {"lines_dropped", process.log_lines_dropped}};
+}
+
 Json drains_json(const ProcessState& process) {
   Json all = Json::array();
   for (const DrainReport& drain : process.drains) all.push_back(drain_json(drain));
@@ -227,7 +235,8 @@ std::string to_json(const StatusReport& report, const Health& ready, WallTime no
                {"certificates_total", process.certificates->size()},
                {"reload", reload_json(process.reload)},
                {"drain", process_drain_json(process)},
-               {"drains", drains_json(process)}});
+               {"drains", drains_json(process)},
+               {"log", log_json(process)}});
 }
 
 std::string to_json(const ConnectionsPage& page, const ConnectionsQuery& query) {

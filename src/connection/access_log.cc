@@ -2,6 +2,7 @@
 
 #include <array>
 #include <chrono>
+#include <optional>
 
 namespace headgate {
 namespace {
@@ -28,7 +29,12 @@ double milliseconds(Duration duration) {
   return std::chrono::duration<double, std::milli>(duration).count();
 }
 
-bool is_wanted(const Services& services, const Facts& facts, CloseWeight weight) {
+/// Whether a line about this end is wanted. `own` is the level of the connection where it has one of its own:
+/// it decides then, instead of the process's level and `log.access`.
+bool is_wanted(const Services& services, const Facts& facts, CloseWeight weight, LogLevel level,
+               std::optional<LogLevel> own) {
+  if (own) return level <= *own;
+  if (!services.log.enabled(level)) return false;
   if (services.access == config::AccessLog::kOff) return false;
   if (services.access == config::AccessLog::kAll) return true;
   return weight == CloseWeight::kFailure && !facts.probe;
@@ -39,11 +45,12 @@ bool is_wanted(const Services& services, const Facts& facts, CloseWeight weight)
 void write_access_line(Services& services, const ListenerState& listener, const Facts& facts,
                        std::string_view phase, CloseReason reason, TimePoint now) {
   const CloseReasonRow& how = row(reason);
-  if (!is_wanted(services, facts, how.weight)) return;
   const LogLevel level = how.weight == CloseWeight::kFailure ? LogLevel::kWarn : LogLevel::kInfo;
-  if (!services.log.enabled(level)) return;
   const std::string& name_of_listener = listener.policy->config.name;
-  if (how.weight == CloseWeight::kFailure && !services.limiter.admit(name_of_listener, how.name, now)) {
+  const auto own = services.levels.find(name_of_listener, facts.client, now);
+  if (!is_wanted(services, facts, how.weight, level, own)) return;
+  const bool limited = how.weight == CloseWeight::kFailure && own != LogLevel::kDebug;
+  if (limited && !services.limiter.admit(name_of_listener, how.name, now)) {
     listener.metrics->log_lines_dropped.add();
     return;
   }
@@ -71,6 +78,25 @@ void write_access_line(Services& services, const ListenerState& listener, const 
   fields.number("duration_ms", static_cast<std::int64_t>(milliseconds(now - facts.accepted)));
   fields.text("detail", facts.detail);
   services.log.write_always(level, "connection ended", fields.all());
+}
+
+void write_phase_line(Services& services, const ListenerState& listener, const Facts& facts,
+                      std::string_view phase, TimePoint now) {
+  const std::string& name_of_listener = listener.policy->config.name;
+  const auto own = services.levels.find(name_of_listener, facts.client, now);
+  if (own ? *own != LogLevel::kDebug : !services.log.enabled(LogLevel::kDebug)) return;
+  const std::string source = facts.client.address().text();
+  Fields fields;
+  fields.number("id", static_cast<std::int64_t>(facts.id));
+  fields.text("listener", name_of_listener);
+  fields.text("source", source);
+  fields.text("phase", phase);
+  fields.text("sni", facts.server_name);
+  fields.text("version", facts.tls.version);
+  fields.text("backend", facts.backend);
+  fields.text("server", facts.server);
+  fields.number("after_ms", static_cast<std::int64_t>(milliseconds(now - facts.accepted)));
+  services.log.write_always(LogLevel::kDebug, "connection goes on", fields.all());
 }
 
 }  // namespace headgate

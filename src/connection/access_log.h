@@ -11,5 +11,8 @@ namespace headgate {
 /// thread.
 void write_access_line(Services& services, const ListenerState& listener, const Facts& facts,
                        std::string_view phase, CloseReason reason, TimePoint now);
+/// Writes a line for a connection that enters `phase`, where the level is debug. Loop thread.
+void write_phase_line(Services& services, const ListenerState& listener, const Facts& facts,
+                      std::string_view phase, TimePoint now);
 
 }  // namespace headgate

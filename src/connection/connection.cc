@@ -122,8 +122,8 @@ void Connection::timer_fired(void* self) {
 // A deadline may have moved since the timer was set: bytes have come, or the phase has changed.
 void Connection::deadline_passed() {
   if (buried_ || resting_) return;
-  Context context{*this, sides_, facts_, services_, *snapshot_, listener_, ready_};
   const CrashTag tag = crash_tag();
+  Context context{*this, sides_, facts_, services_, *snapshot_, listener_, ready_};
   const TimePoint now = services_.host.now();
   const TimePoint due = deadline(phase_, context, entered_);
   if (due > now) return timer_.set(due);
@@ -135,8 +135,8 @@ void Connection::deadline_passed() {
 // thing a callback does: when it returns, this connection may already be buried.
 void Connection::drive() {
   if (buried_ || resting_) return;
-  for (;;) {
   const CrashTag tag = crash_tag();
+  for (;;) {
     Context context{*this, sides_, facts_, services_, *snapshot_, listener_, std::exchange(ready_, {})};
     Step next = std::visit([&context](auto& phase) { return step(phase, context); }, phase_);
     if (auto* wait = std::get_if<Wait>(&next)) return arm(*wait);
@@ -148,6 +148,7 @@ void Connection::drive() {
 void Connection::enter(Phase next) {
   phase_ = std::move(next);
   entered_ = services_.host.now();
+  write_phase_line(services_, listener_, facts_, name(phase_), entered_);
 }
 
 void Connection::arm(const Wait& wait) {

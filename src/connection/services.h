@@ -7,6 +7,7 @@
 #include "base/units.h"
 #include "connection/facts.h"
 #include "connection/flight_recorder.h"
+#include "connection/log_levels.h"
 #include "connection/turns.h"
 #include "event/loop.h"
 #include "log/failure_limiter.h"
@@ -85,6 +86,7 @@ struct Services {
   FailureLimiter& limiter;
   FlightRecorder& recorder;
   config::AccessLog access;
+  LogLevels levels{};
 };
 
 }  // namespace headgate

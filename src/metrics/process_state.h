@@ -73,6 +73,13 @@ struct DrainReport {
   std::uint64_t bytes = 0;                    ///< Moved since `started` by those it is about.
 };
 
+/// A log level that holds for a while, of a part or of all.
+struct LogOverrideReport {
+  std::string of{};  ///< "listener web", "source 192.0.2.0/24", "all lines".
+  std::string level{};
+  std::chrono::milliseconds left{0};
+};
+
 struct ProcessState {
   std::string version{};  ///< Headgate's.
   std::string openssl{};  ///< The library's, at run time.
@@ -91,6 +98,8 @@ struct ProcessState {
   std::map<std::pair<std::string, std::string>, std::uint64_t>
       handover;  ///< By result ("moved", "left") and reason.
   std::uint64_t log_lines_dropped = 0;
+  std::string log_level{};
+  std::vector<LogOverrideReport> log_overrides{};
 };
 
 /// Certificates that have series of their own and a place in /status.json: those that expire first.

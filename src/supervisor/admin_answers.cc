@@ -147,12 +147,7 @@ Outcome AdminAnswers::drain(const DrainRequest& request) {
 }
 
 Outcome AdminAnswers::set_log_level(const LogLevelRequest& request) {
-  if (!request.listener.empty() || !request.source.empty()) {
-    return {
-        Outcome::Verdict::kRefused, "not available in this version: only the level of the whole process", {}};
-  }
-  supervisor_.log().set_level(request.level);
-  return {Outcome::Verdict::kDone, "log level is " + std::string(name(request.level)), {}};
+  return supervisor_.request_log_level(request);
 }
 
 }  // namespace headgate

@@ -30,17 +30,19 @@ struct Outcome {
   std::vector<std::string> faults{};  ///< Of a reload, one a line: "file:line:column: key: ...".
 };
 
-/// What to drain. Nothing set: the process, as on SIGTERM. At most one is set.
+/// What to drain. Nothing set: the process, as on SIGTERM. At most one of the names is set.
 struct DrainRequest {
   std::string listener{}, backend{};
-  std::string peer{};  ///< An identity as the log shows it.
+  std::string peer{};              ///< An identity as the log shows it.
+  std::optional<Duration> time{};  ///< Until the rest is cut; nothing: `drain.deadline` of the configuration.
 };
 
-/// Which lines to log from now on. Nothing but `level` set: all. At most one of the others is set.
+/// Which lines to log from now on. Neither `listener` nor `source` set: all. At most one of them is set.
 struct LogLevelRequest {
-  LogLevel level = LogLevel::kInfo;
+  std::optional<LogLevel> level{};  ///< Nothing: as the configuration has it again.
   std::string listener{};
-  std::string source{};  ///< A network or address.
+  std::string source{};            ///< A network or address.
+  std::optional<Duration> time{};  ///< Until it is over by itself; nothing: LogControl says.
 };
 
 /// What the admin endpoint shows and asks for. The supervisor implements it.

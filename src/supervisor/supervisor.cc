@@ -54,6 +54,10 @@ Supervisor::Supervisor(Settings settings, Log& log)
     : settings_(std::move(settings)),
       log_(log),
       inbox_(loop_),
+      log_control_(log,
+                   [this](const auto& overrides) {
+                     ask_workers([overrides](Worker& worker) { worker.set_log_levels(overrides); });
+                   }),
       sockets_({}),
       ticker_(loop_, this, [](void* self) { static_cast<Supervisor*>(self)->tick(); }) {}
 
@@ -86,7 +90,7 @@ std::optional<Supervisor::StartFailure> Supervisor::prepare() {
   sockets_ = ListeningSockets(*std::move(inherited));
   config::Config config;
   if (auto errors = load(config); !errors.empty()) return StartFailure{kExitConfiguration, std::move(errors)};
-  log_.set_level(level_of(config.log.level));
+  log_control_.configure(level_of(config.log.level));
   if (auto raised = raise_descriptor_limit(); !raised) log_.warn(raised.error().what);
 
   Diagnostics diagnostics;
@@ -129,6 +133,9 @@ Result<void> Supervisor::make_workers(std::size_t count) {
     const std::lock_guard lock(workers_mutex_);
     workers_.push_back(*std::move(worker));
     if (running_) workers_.back()->start();
+    workers_.back()->post([worker = workers_.back().get(), overrides = log_control_.overrides()] {
+      worker->set_log_levels(overrides);
+    });
   }
   return {};
 }
@@ -298,7 +305,7 @@ Outcome Supervisor::reload() {
   if (snapshot) refuse_lost_names(*snapshot_, *snapshot, errors);
   if (!snapshot || !errors.empty()) return failed(std::move(errors));
   if (auto adopted = adopt(std::move(snapshot)); !adopted) return failed({adopted.error().what});
-  log_.set_level(level_of(config.log.level));
+  log_control_.configure(level_of(config.log.level));
   watch_files();
   follow_backends();
   publish_snapshot();
@@ -336,6 +343,19 @@ Outcome Supervisor::request_drain(const DrainRequest& request) {
 }
 
 void Supervisor::on_signal_term() {
+Outcome Supervisor::request_log_level(const LogLevelRequest& request) {
+  return on_main_thread([this, request] { return change_log_level(request); });
+}
+
+Outcome Supervisor::change_log_level(const LogLevelRequest& request) {
+  const auto& listeners = snapshot_->config.listeners;
+  const bool known =
+      request.listener.empty() ||
+      std::ranges::find(listeners, request.listener, &config::Listener::name) != listeners.end();
+  if (!known) return {Outcome::Verdict::kNotFound, "no listener is called " + request.listener, {}};
+  return log_control_.ask(request);
+}
+
   if (is_draining()) return cut();
   begin_drain(snapshot_->config.drain_deadline);
 }
@@ -357,8 +377,11 @@ void Supervisor::tick() {
     report_servers(*snapshot_, state);
   });
   feed_watchdog();
+  log_control_.step(now);
   std::erase_if(retired_, [](const auto& worker) {
     if (!worker->is_empty()) return false;
+    state.log_level = name(log_.level());
+    state.log_overrides = log_control_.reports();
     worker->stop();
     return true;
   });

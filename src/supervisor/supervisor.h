@@ -27,6 +27,7 @@
 #include "supervisor/file_watch.h"
 #include "supervisor/health_tls.h"
 #include "supervisor/listening_sockets.h"
+#include "supervisor/log_control.h"
 #include "supervisor/predecessor.h"
 #include "supervisor/successor.h"
 #include "worker/worker.h"
@@ -97,6 +98,8 @@ class Supervisor {
   [[nodiscard]] std::shared_future<Outcome> request_reload();
   /// Begins to drain: the process, or what `request` names.
   [[nodiscard]] Outcome request_drain(const DrainRequest& request);
+  /// Changes what is logged, for all or what `request` names.
+  [[nodiscard]] Outcome request_log_level(const LogLevelRequest& request);
   /// Starts the program on disk and hands everything over to it.
   void upgrade();
   /// Runs `ask` on each worker's thread and waits for all, for a bounded time.
@@ -133,6 +136,7 @@ class Supervisor {
   [[nodiscard]] Outcome drain_part(const DrainRequest& request);
   void publish_drains();
   [[nodiscard]] Outcome on_main_thread(std::function<Outcome()> act);
+  [[nodiscard]] Outcome change_log_level(const LogLevelRequest& request);
   void feed_watchdog();
   [[nodiscard]] std::uint64_t connections() const;
 
@@ -142,6 +146,7 @@ class Supervisor {
   StateBoard board_;
   Exporter exporter_{registry_, board_};
   ServerDirectory directory_;
+  LogControl log_control_;
   Loop loop_;
   Inbox inbox_;
   ListeningSockets sockets_;

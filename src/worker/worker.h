@@ -74,6 +74,8 @@ class Worker final : public Host, private SlowLane {
 
   /// Takes over a snapshot; new connections begin with it.
   void adopt(std::shared_ptr<WorkerSnapshot> snapshot, config::AccessLog access);
+  /// Which connections have a log level of their own.
+  void set_log_levels(std::vector<LogOverride> overrides) { services_.levels.set(std::move(overrides)); }
   /// Begins to accept. The listener is found in the snapshot by name.
   void listen(BoundSocket socket);
   /// Stops accepting on that bind.

@@ -45,7 +45,7 @@ void ConnectionTest::start() {
   auto snapshot = *WorkerSnapshot::prepare(std::move(shared), 0, *library_, nullptr, metrics);
   snapshot->adopt(nullptr, 1);
   services_ = std::make_unique<Services>(
-      Services{loop, buffers, transport, turns, host, *log_, limiter, recorder, config::AccessLog::kAll});
+      Services{loop, buffers, transport, turns, host, *log_, limiter, recorder, config::AccessLog::kAll, {}});
   Facts facts;
   facts.id = 1;
   facts.client = SourceAddress(*Address::parse(source));

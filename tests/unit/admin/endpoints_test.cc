@@ -47,6 +47,8 @@ TEST_F(Endpoints, ShowTheStatus) {
   process.draining = true;
   process.drains = {{.what = "listener web", .at_start = 9, .remaining = 2, .bytes = 5},
                     {.what = "process", .at_start = 4, .remaining = 3}};
+  process.log_level = "warn";
+  process.log_overrides = {{.of = "listener web", .level = "debug", .left = std::chrono::seconds(9)}};
   process.certificates = std::make_shared<const std::vector<CertificateReport>>(
       1, CertificateReport{.file = "a.pem",
                            .names = {"a.example"},
@@ -69,6 +71,9 @@ TEST_F(Endpoints, ShowTheStatus) {
   EXPECT_EQ(status["drain"]["remaining"], 3);
   EXPECT_EQ(status["drains"][0]["what"], "listener web");
   EXPECT_EQ(status["drains"][0]["bytes"], 5);
+  EXPECT_EQ(status["log"]["level"], "warn");
+  EXPECT_EQ(status["log"]["overrides"][0]["of"], "listener web");
+  EXPECT_EQ(status["log"]["overrides"][0]["seconds_left"], 9);
 }
 
 TEST_F(Endpoints, PageThroughConnections) {
@@ -138,6 +143,19 @@ TEST_F(Endpoints, DrainWithinATimeOfItsOwn) {
   EXPECT_EQ(source.drains.size(), 1U);
 }
 
+TEST_F(Endpoints, SetALogLevelForAWhileAndBack) {
+  EXPECT_EQ(ask("POST", "/log", "level=debug&listener=web&for=5m").status, 200);
+  EXPECT_EQ(ask("POST", "/log", "level=reset&listener=web").status, 200);
+  ASSERT_EQ(source.log_levels.size(), 2U);
+  EXPECT_EQ(source.log_levels[0].time, std::chrono::minutes(5));
+  EXPECT_EQ(source.log_levels[1].level, std::nullopt);
+  EXPECT_EQ(source.log_levels[1].listener, "web");
+  EXPECT_EQ(ask("POST", "/log", "level=debug&for=long").status, 400);
+  EXPECT_EQ(ask("POST", "/log", "level=loud").status, 400);
+  EXPECT_EQ(ask("POST", "/log", "for=5m").status, 400);
+  EXPECT_EQ(source.log_levels.size(), 2U);
+}
+
 TEST_F(Endpoints, ChangeWhatIsLogged) {
   EXPECT_EQ(ask("POST", "/log", "level=debug&source=10.0.0.0/8").status, 200);
   ASSERT_EQ(source.log_levels.size(), 1U);
@@ -158,7 +176,7 @@ TEST_F(Endpoints, RefuseBadParametersWithASentence) {
     EXPECT_EQ(response.status, 400) << query;
     EXPECT_THAT(response.body, HasSubstr(hint)) << query;
   }
-  EXPECT_THAT(ask("POST", "/log", "level=loud").body, HasSubstr("error, warn, info and debug"));
+  EXPECT_THAT(ask("POST", "/log", "level=loud").body, HasSubstr("error, warn, info, debug and reset"));
   EXPECT_EQ(ask("POST", "/log").status, 400);
   EXPECT_EQ(ask("POST", "/drain", "everything=1").status, 400);
 }
