@@ -11,6 +11,7 @@
 #include "supervisor/privileges.h"
 #include "supervisor/sandbox.h"
 #include "supervisor/snapshot_report.h"
+#include "supervisor/state_dump.h"
 #include "supervisor/systemd.h"
 #include "supervisor/watched_files.h"
 
@@ -53,11 +54,11 @@ tl::expected<std::unique_ptr<Supervisor>, Supervisor::StartFailure> Supervisor::
 Supervisor::Supervisor(Settings settings, Log& log)
     : settings_(std::move(settings)),
       log_(log),
-      inbox_(loop_),
       log_control_(log,
                    [this](const auto& overrides) {
                      ask_workers([overrides](Worker& worker) { worker.set_log_levels(overrides); });
                    }),
+      inbox_(loop_),
       sockets_({}),
       ticker_(loop_, this, [](void* self) { static_cast<Supervisor*>(self)->tick(); }) {}
 
@@ -132,10 +133,10 @@ Result<void> Supervisor::make_workers(std::size_t count) {
     if (!worker) return tl::unexpected(std::move(worker.error()));
     const std::lock_guard lock(workers_mutex_);
     workers_.push_back(*std::move(worker));
-    if (running_) workers_.back()->start();
     workers_.back()->post([worker = workers_.back().get(), overrides = log_control_.overrides()] {
       worker->set_log_levels(overrides);
     });
+    if (running_) workers_.back()->start();
   }
   return {};
 }
@@ -222,6 +223,10 @@ int Supervisor::run() {
   on(SIGTERM, [this] { on_signal_term(); });
   on(SIGINT, [this] { cut(); });
   on(SIGUSR2, [this] { upgrade(); });
+  on(SIGQUIT, [this] {
+    write_state(log_, status_report(registry_, board_.copy()),
+                [this](const auto& ask) { return ask_workers(ask); });
+  });
   files_ = std::make_unique<FileWatch>(loop_, [this](const std::vector<std::string>& changed) {
     log_.info("files changed: reloading",
               {{"first", changed.front()}, {"files", static_cast<std::int64_t>(changed.size())}});
@@ -338,11 +343,6 @@ Outcome Supervisor::on_main_thread(std::function<Outcome()> act) {
   return {Outcome::Verdict::kDone, "it will be done when the reload at hand is over", {}};
 }
 
-Outcome Supervisor::request_drain(const DrainRequest& request) {
-  return on_main_thread([this, request] { return drain_part(request); });
-}
-
-void Supervisor::on_signal_term() {
 Outcome Supervisor::request_log_level(const LogLevelRequest& request) {
   return on_main_thread([this, request] { return change_log_level(request); });
 }
@@ -356,6 +356,11 @@ Outcome Supervisor::change_log_level(const LogLevelRequest& request) {
   return log_control_.ask(request);
 }
 
+Outcome Supervisor::request_drain(const DrainRequest& request) {
+  return on_main_thread([this, request] { return drain_part(request); });
+}
+
+void Supervisor::on_signal_term() {
   if (is_draining()) return cut();
   begin_drain(snapshot_->config.drain_deadline);
 }
@@ -372,16 +377,16 @@ void Supervisor::tick() {
   const TimePoint now = Clock::now();
   for (auto& worker : workers_) worker->ping();
   report_busy_ratios(registry_, busy_before_us_, now - std::exchange(ticked_, now), board_);
+  log_control_.step(now);
   board_.update([&](ProcessState& state) {
     state.log_lines_dropped = log_.dropped();
+    state.log_level = name(log_.level());
+    state.log_overrides = log_control_.reports();
     report_servers(*snapshot_, state);
   });
   feed_watchdog();
-  log_control_.step(now);
   std::erase_if(retired_, [](const auto& worker) {
     if (!worker->is_empty()) return false;
-    state.log_level = name(log_.level());
-    state.log_overrides = log_control_.reports();
     worker->stop();
     return true;
   });

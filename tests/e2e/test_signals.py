@@ -96,3 +96,22 @@ def test_an_end_by_signal_is_said_in_the_log(echo_proxy):
     echo_proxy.signal(signal.SIGTERM)
     echo_proxy.wait_exit()
     assert [line for line in echo_proxy.log if "drain" in line["message"] or "SIGTERM" in line["message"]]
+
+
+def test_sigquit_writes_the_state_and_the_process_goes_on(start, backend, certificate):
+    headgate = start(proxy(backend().address, certificate, workers=2))
+    assert headgate.post("/log?level=error")[0] == 200
+    clients = [connect(headgate.port()) for _ in range(5)]
+    for client in clients:
+        client.exchange(b"x")
+    headgate.signal(signal.SIGQUIT)
+    (listener,) = headgate.wait_log(message="state of a listener")
+    assert (listener["listener"], listener["accepted"], listener["active"]) == ("web", 5, 5)
+    workers = headgate.log_with(message="state of a worker")
+    assert sum(worker["connections"] for worker in workers) == 5
+    assert any("relay" in worker["phases"] for worker in workers)
+    (process,) = headgate.log_with(message="state of the process")
+    assert process["draining"] == "false" and process["certificates"] == 1
+    for client in clients:
+        client.exchange(b"goes on")
+        client.close()
