@@ -82,13 +82,13 @@ class Connection {
   static void backend_ready(void* self, Interest ready);
   static void timer_fired(void* self);
 
+  [[nodiscard]] CrashTag crash_tag() const;
   void drive();
   void enter(Phase next);
   void arm(const Wait& wait);
   void watch_descriptors();
   void finish(CloseReason reason);
   void count_end(CloseReason reason);
-  [[nodiscard]] CrashTag crash_tag() const;
   void log_end(CloseReason reason);
 
   Services& services_;

@@ -63,4 +63,3 @@ def test_the_socket_outlives_the_process(start, backend, certificate, activated)
         start(config(activated, backend, certificate, 2), pass_fds=[activated.fileno()])
         waiting.handshake()
         waiting.exchange(b"waited for it")
-
