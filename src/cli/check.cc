@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 #include <iostream>
 
@@ -32,11 +33,10 @@ int check_command(const std::string& config) {
   ServerDirectory directory;
   auto snapshot =
       Snapshot::build(loaded.config, nullptr, directory, std::chrono::system_clock::now(), diagnostics);
-  for (const auto& diagnostic : diagnostics) {
-    std::cout << diagnostic.file << ": " << (diagnostic.severity == Severity::kWarning ? "warning: " : "")
-              << diagnostic.what << '\n';
-  }
+  for (const auto& diagnostic : diagnostics) std::cout << fault_of(diagnostic, loaded.places).text() << '\n';
   if (!snapshot || check_contexts(std::move(snapshot)) != 0) return kExitConfiguration;
+  const auto is_fault = [](const Diagnostic& one) { return one.severity != Severity::kWarning; };
+  if (std::ranges::any_of(diagnostics, is_fault)) return kExitConfiguration;  // one left out of a directory
   std::cout << config << ": ok\n";
   return kExitDone;
 }

@@ -17,12 +17,12 @@ std::string Fault::text() const {
 
 void Faults::add_at(Position position, const std::string& key, std::string what) {
   faulty_keys_.insert(key);
-  faults_.push_back({file_, position.line, position.column, key, std::move(what), false});
+  faults_.push_back({places_.file(), position.line, position.column, key, std::move(what), false});
 }
 
 void Faults::warn(const std::string& key, std::string what) {
-  const Position position = position_of(key);
-  faults_.push_back({file_, position.line, position.column, key, std::move(what), true});
+  const Position position = places_.position_of(key);
+  faults_.push_back({places_.file(), position.line, position.column, key, std::move(what), true});
 }
 
 bool Faults::concern(std::string_view key) const {
@@ -43,7 +43,7 @@ std::vector<Fault> Faults::take() {
   return std::exchange(faults_, {});
 }
 
-Position Faults::position_of(std::string_view key) const {
+Position Places::position_of(std::string_view key) const {
   for (;;) {
     if (const auto found = positions_.find(key); found != positions_.end()) return found->second;
     if (key.empty()) return {};

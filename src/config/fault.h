@@ -28,27 +28,44 @@ struct Position {
   int column = 0;
 };
 
-/// Collects the faults of one file, and knows where each key stands in it.
-class Faults {
+/// Where each key stands in one file. A value.
+class Places {
  public:
-  explicit Faults(std::string file) : file_(std::move(file)) {}
+  explicit Places(std::string file = {}) : file_(std::move(file)) {}
 
   /// Remembers that the value of `key` stands at `position`.
   void place(const std::string& key, Position position) { positions_.insert_or_assign(key, position); }
+  /// The place of `key`, or of the nearest key around it that has one.
+  [[nodiscard]] Position position_of(std::string_view key) const;
+  /// Empty for a configuration that stands in no file.
+  [[nodiscard]] const std::string& file() const { return file_; }
+
+ private:
+  std::string file_;
+  std::map<std::string, Position, std::less<>> positions_;
+};
+
+/// Collects the faults of one file.
+class Faults {
+ public:
+  explicit Faults(std::string file) : places_(std::move(file)) {}
+
+  /// Remembers that the value of `key` stands at `position`.
+  void place(const std::string& key, Position position) { places_.place(key, position); }
   /// A fault at the place of `key`, or of the nearest key around it that has one.
-  void add(const std::string& key, std::string what) { add_at(position_of(key), key, std::move(what)); }
+  void add(const std::string& key, std::string what) {
+    add_at(places_.position_of(key), key, std::move(what));
+  }
   void add_at(Position position, const std::string& key, std::string what);
   void warn(const std::string& key, std::string what);
   /// Whether `key` or something in it has a fault already, so that one mistake is not told twice.
   [[nodiscard]] bool concern(std::string_view key) const;
   /// Everything collected, in the order of the file.
   [[nodiscard]] std::vector<Fault> take();
+  [[nodiscard]] const Places& places() const { return places_; }
 
  private:
-  [[nodiscard]] Position position_of(std::string_view key) const;
-
-  std::string file_;
-  std::map<std::string, Position, std::less<>> positions_;
+  Places places_;
   std::vector<Fault> faults_;
   std::set<std::string> faulty_keys_;  // of the faults that are no warnings
 };

@@ -68,7 +68,7 @@ bool Loaded::usable() const {
 
 Loaded load_file(const std::string& path) {
   const auto text = read_whole(path);
-  if (!text) return {{}, {Fault{.file = path, .what = text.error().what}}};
+  if (!text) return {{}, {Fault{.file = path, .what = text.error().what}}, Places(path)};
   return load_text(*text, path, directory_of(path));
 }
 
@@ -83,6 +83,7 @@ Loaded load_text(std::string_view text, const std::string& file, const std::stri
     faults.add_at({1, 1}, "", "a configuration is a map of keys, at least \"listeners\" and \"backends\"");
   }
   loaded.faults = faults.take();
+  loaded.places = faults.places();
   return loaded;
 }
 

@@ -13,6 +13,7 @@ namespace headgate::config {
 struct Loaded {
   Config config;
   std::vector<Fault> faults;
+  Places places;  ///< Of every key given: what is found wrong with a file later is told with them.
 
   [[nodiscard]] bool usable() const;
 };

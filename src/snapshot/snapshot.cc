@@ -25,7 +25,7 @@ std::optional<BackendPolicy> build_backend(const config::Backend& config, Server
                                            WallTime now, Diagnostics& faults) {
   auto group = BackendGroup::build(config, directory);
   if (!group) {
-    faults.push_back({Severity::kError, "backends." + config.name, group.error().what});
+    faults.push_back({Severity::kError, "", group.error().what, "servers"});
     return std::nullopt;
   }
   BackendPolicy policy{.group = *std::move(group), .tls = nullptr};
@@ -45,14 +45,19 @@ std::shared_ptr<const Snapshot> Snapshot::build(const config::Config& config, co
   snapshot->generation = previous != nullptr ? previous->generation + 1 : 1;
   snapshot->config = config;
   bool whole = true;
-  for (const auto& listener : config.listeners) {
+  for (std::size_t i = 0; i < config.listeners.size(); ++i) {
+    const config::Listener& listener = config.listeners[i];
     const ListenerPolicy* before = previous != nullptr ? previous->find_listener(listener.name) : nullptr;
-    auto policy = build_listener(listener, before, now, faults);
+    Diagnostics found;
+    auto policy = build_listener(listener, before, now, found);
+    add_below(faults, std::move(found), "listeners[" + std::to_string(i) + "]");
     whole = whole && policy != nullptr;
     snapshot->listeners.push_back(std::move(policy));
   }
   for (const auto& [name, backend] : config.backends) {
-    auto policy = build_backend(backend, directory, now, faults);
+    Diagnostics found;
+    auto policy = build_backend(backend, directory, now, found);
+    add_below(faults, std::move(found), "backends." + name);
     whole = whole && policy.has_value();
     if (policy) snapshot->backends.emplace(name, *std::move(policy));
   }

@@ -44,7 +44,8 @@ struct Snapshot {
   std::map<std::string, BackendPolicy> backends;
 
   /// Loads everything that `config` names. What is unchanged is taken from `previous` (nullptr: none). Every
-  /// fault goes to `faults`; nullptr when one of them is an error. Reads files; supervisor only.
+  /// fault goes to `faults`, with the whole key; nullptr when one of them is an error. Reads files;
+  /// supervisor only.
   [[nodiscard]] static std::shared_ptr<const Snapshot> build(const config::Config& config,
                                                              const Snapshot* previous,
                                                              ServerDirectory& directory, WallTime now,

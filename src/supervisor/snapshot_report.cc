@@ -62,10 +62,11 @@ std::string_view word_of(config::Balance balance) {
 
 }  // namespace
 
-std::vector<std::string> log_diagnostics(const Diagnostics& diagnostics, Log& log) {
+std::vector<std::string> log_diagnostics(const Diagnostics& diagnostics, const config::Places& places,
+                                         Log& log) {
   std::vector<std::string> errors;
   for (const auto& diagnostic : diagnostics) {
-    std::string line = diagnostic.file + ": " + diagnostic.what;
+    std::string line = fault_of(diagnostic, places).text();
     if (diagnostic.severity == Severity::kError) {
       errors.push_back(std::move(line));
     } else {

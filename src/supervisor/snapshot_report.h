@@ -14,8 +14,9 @@
 /// Supervisor.
 namespace headgate {
 
-/// Logs the warnings, and returns the errors as lines.
-[[nodiscard]] std::vector<std::string> log_diagnostics(const Diagnostics& diagnostics, Log& log);
+/// Logs the warnings, and returns the errors as lines, both with their place in the configuration.
+[[nodiscard]] std::vector<std::string> log_diagnostics(const Diagnostics& diagnostics,
+                                                       const config::Places& places, Log& log);
 
 /// A line for a server that came up or went down. Any thread.
 void log_health(const HealthChange& change, Log& log);

@@ -69,7 +69,7 @@ Supervisor::~Supervisor() {
 }
 
 // The faults that forbid to go on; warnings are logged. An error leaves `config` half filled.
-std::vector<std::string> Supervisor::load(config::Config& config) {
+std::vector<std::string> Supervisor::load(config::Config& config, config::Places& places) {
   config::Loaded loaded = settings_.load();
   std::vector<std::string> errors;
   for (const auto& fault : loaded.faults) {
@@ -80,6 +80,7 @@ std::vector<std::string> Supervisor::load(config::Config& config) {
     }
   }
   config = std::move(loaded.config);
+  places = std::move(loaded.places);
   return errors;
 }
 
@@ -90,13 +91,15 @@ std::optional<Supervisor::StartFailure> Supervisor::prepare() {
   if (!inherited) return cannot_start(inherited.error());
   sockets_ = ListeningSockets(*std::move(inherited));
   config::Config config;
-  if (auto errors = load(config); !errors.empty()) return StartFailure{kExitConfiguration, std::move(errors)};
+  config::Places places;
+  if (auto errors = load(config, places); !errors.empty())
+    return StartFailure{kExitConfiguration, std::move(errors)};
   log_control_.configure(level_of(config.log.level));
   if (auto raised = raise_descriptor_limit(); !raised) log_.warn(raised.error().what);
 
   Diagnostics diagnostics;
   auto snapshot = Snapshot::build(config, nullptr, directory_, std::chrono::system_clock::now(), diagnostics);
-  std::vector<std::string> errors = log_diagnostics(diagnostics, log_);
+  std::vector<std::string> errors = log_diagnostics(diagnostics, places, log_);
   if (!snapshot) return StartFailure{kExitConfiguration, std::move(errors)};
 
   auto health_tls = HealthTls::make();
@@ -302,11 +305,12 @@ Outcome Supervisor::reload() {
   };
   if (is_draining()) return {Outcome::Verdict::kRefused, "the process is draining", {}};
   config::Config config;
-  if (auto errors = load(config); !errors.empty()) return failed(std::move(errors));
+  config::Places places;
+  if (auto errors = load(config, places); !errors.empty()) return failed(std::move(errors));
   Diagnostics diagnostics;
   auto snapshot =
       Snapshot::build(config, snapshot_.get(), directory_, std::chrono::system_clock::now(), diagnostics);
-  auto errors = log_diagnostics(diagnostics, log_);
+  auto errors = log_diagnostics(diagnostics, places, log_);
   if (snapshot) refuse_lost_names(*snapshot_, *snapshot, errors);
   if (!snapshot || !errors.empty()) return failed(std::move(errors));
   if (auto adopted = adopt(std::move(snapshot)); !adopted) return failed({adopted.error().what});

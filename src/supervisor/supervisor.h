@@ -109,7 +109,7 @@ class Supervisor {
  private:
   Supervisor(Settings settings, Log& log);
 
-  [[nodiscard]] std::vector<std::string> load(config::Config& config);
+  [[nodiscard]] std::vector<std::string> load(config::Config& config, config::Places& places);
   [[nodiscard]] std::optional<StartFailure> prepare();
   [[nodiscard]] Result<std::vector<systemd::ActivatedSocket>> inherited_sockets();
   [[nodiscard]] Result<void> inherit();

@@ -91,11 +91,15 @@ class Findings {
  public:
   Findings(const CertificateInput& input, Diagnostics& out) : input_(input), out_(out), before_(out.size()) {}
   void error(std::string what) {
-    out_.push_back({Severity::kError, input_.certificate_file, std::move(what)});
+    out_.push_back({Severity::kError, input_.certificate_file, std::move(what), "certificate"});
   }
-  void key_error(std::string what) { out_.push_back({Severity::kError, input_.key_file, std::move(what)}); }
+  void key_error(std::string what) {
+    const bool one_file = input_.key_file == input_.certificate_file;
+    out_.push_back(
+        {Severity::kError, input_.key_file, std::move(what), one_file ? "certificate" : "private_key"});
+  }
   void warn(std::string what) {
-    out_.push_back({Severity::kWarning, input_.certificate_file, std::move(what)});
+    out_.push_back({Severity::kWarning, input_.certificate_file, std::move(what), "certificate"});
   }
   [[nodiscard]] bool failed() const {
     return std::any_of(out_.begin() + static_cast<std::ptrdiff_t>(before_), out_.end(),

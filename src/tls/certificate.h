@@ -125,7 +125,8 @@ inline constexpr int kRsa4096HandshakePrice = 19;
 /// Parses and checks one certificate with its key, as CertificateStore::load does.
 ///
 /// Tolerates CRLF, a byte order mark, text between the blocks, and the key before or after the certificates.
-/// Every fault goes to `out`, warnings too; nullptr when one of them is an error. `now` decides about
+/// Every fault goes to `out` with the key "certificate" or "private_key", warnings too; nullptr when one of
+/// them is an error. `now` decides about
 /// validity and about "expires in 20 days". Any thread; `pool` by one thread at a time.
 [[nodiscard]] std::shared_ptr<const StoredCertificate> check_certificate(const CertificateInput& input,
                                                                          CertificatePurpose purpose,

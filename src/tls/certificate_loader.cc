@@ -13,6 +13,14 @@ namespace headgate {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+std::string item_key(const char* list, std::size_t index) {
+  return std::string(list) + '[' + std::to_string(index) + ']';
+}
+
+}  // namespace
+
 /// Makes a CertificateStore from files and from the store before it.
 class CertificateStore::Loader {
  public:
@@ -23,8 +31,12 @@ class CertificateStore::Loader {
   }
 
   std::vector<Entry> load(const config::Tls& tls) {
-    for (const config::Certificate& one : tls.certificates) load_listed(one);
-    for (const std::string& directory : tls.certificate_dirs) load_directory(directory);
+    for (std::size_t i = 0; i < tls.certificates.size(); ++i) {
+      load_listed(tls.certificates[i], item_key("certificates", i));
+    }
+    for (std::size_t i = 0; i < tls.certificate_dirs.size(); ++i) {
+      load_directory(tls.certificate_dirs[i], item_key("certificate_dirs", i));
+    }
     return std::move(entries_);
   }
   [[nodiscard]] std::size_t files_read() const { return files_read_; }
@@ -35,42 +47,44 @@ class CertificateStore::Loader {
     std::string certificate, key, staple;
   };
 
-  void load_listed(const config::Certificate& settings) {
+  void load_listed(const config::Certificate& settings, const std::string& config_key) {
     const Source source{settings.certificate,
                         settings.private_key.empty() ? settings.certificate : settings.private_key,
                         settings.ocsp_staple};
     Diagnostics found;
     auto entry = load_one(source, found);
     if (entry && !unchanged_) check_with_openssl(*entry, found);
-    out_.insert(out_.end(), found.begin(), found.end());
     if (entry && !has_errors(found)) entries_.push_back(std::move(*entry));
+    add_below(out_, std::move(found), config_key);
   }
 
-  void load_directory(const std::string& directory) {
+  void load_directory(const std::string& directory, const std::string& config_key) {
     std::set<std::string> names;  // in order, so that every instance chooses alike
     std::error_code failure;
     for (fs::directory_iterator at(directory, failure), end; !failure && at != end; at.increment(failure)) {
       names.insert(at->path().filename().string());
     }
     if (failure) {
-      out_.push_back({Severity::kError, directory, "reading the directory: " + failure.message()});
+      out_.push_back(
+          {Severity::kError, directory, "reading the directory: " + failure.message(), config_key});
       return;
     }
     for (const std::string& name : names) {
       if (name.starts_with('.') || !(name.ends_with(".pem") || name.ends_with(".crt"))) continue;
       const std::string file = directory + "/" + name;
       const std::string key_name = name.substr(0, name.size() - 4) + ".key";
-      load_of_directory({file, names.contains(key_name) ? directory + "/" + key_name : file, ""});
+      load_of_directory({file, names.contains(key_name) ? directory + "/" + key_name : file, ""}, config_key);
     }
   }
 
   /// One file among many: a fault in it is no reason to lose the others, or what it held before.
-  void load_of_directory(const Source& source) {
+  void load_of_directory(const Source& source, const std::string& config_key) {
     Diagnostics found;
     auto entry = load_one(source, found);
     const auto old = before_.find(source.certificate);
     const bool keep_old = !entry && old != before_.end();
     for (Diagnostic& one : found) {
+      one.key = config_key;
       if (one.severity == Severity::kError) {
         one.severity = Severity::kLeftOut;
         one.what += keep_old ? "; what the file held before stays in use" : "; the file is left out";
@@ -107,8 +121,8 @@ class CertificateStore::Loader {
 
   std::optional<Entry> read_one(const Source& source, Diagnostics& found) {
     const bool one_file = source.key == source.certificate;
-    const auto certificate = read(source.certificate, found);
-    const auto key = one_file ? std::nullopt : read(source.key, found);
+    const auto certificate = read(source.certificate, "certificate", found);
+    const auto key = one_file ? std::nullopt : read(source.key, "private_key", found);
     if (!certificate || (!one_file && !key)) return std::nullopt;
     auto checked = check_certificate({.certificate_file = source.certificate,
                                       .key_file = source.key,
@@ -119,10 +133,10 @@ class CertificateStore::Loader {
     return Entry{std::move(checked), certificate->stamp, one_file ? FileStamp{} : key->stamp, {}};
   }
 
-  std::optional<SecretFile> read(const std::string& path, Diagnostics& found) {
+  std::optional<SecretFile> read(const std::string& path, const char* config_key, Diagnostics& found) {
     auto file = read_secret_file(path);
     if (!file) {
-      found.push_back({Severity::kError, path, file.error().what});
+      found.push_back({Severity::kError, path, file.error().what, config_key});
       return std::nullopt;
     }
     ++files_read_;
@@ -138,7 +152,7 @@ class CertificateStore::Loader {
     }
     const auto stamp = stamp_file(source.staple);
     if (unchanged_ && stamp && *stamp == entry.staple_stamp) return;
-    const auto file = read(source.staple, found);
+    const auto file = read(source.staple, "ocsp_staple", found);
     if (!file) return;
     entry.certificate = with_staple(
         *entry.certificate, read_ocsp_staple(file->text(), source.staple, *entry.certificate, now_, found));
@@ -150,7 +164,8 @@ class CertificateStore::Loader {
   static void check_with_openssl(const Entry& entry, Diagnostics& found) {
     const auto material = materialise(*entry.certificate, nullptr);
     if (!material)
-      found.push_back({Severity::kError, std::string(entry.certificate->file()), material.error().what});
+      found.push_back(
+          {Severity::kError, std::string(entry.certificate->file()), material.error().what, "certificate"});
   }
 
   const CertificateStore* previous_;
@@ -164,6 +179,16 @@ class CertificateStore::Loader {
 };
 
 namespace {
+
+/// The key of `tls` that names `file`: a certificate, or the directory it is in.
+std::string key_naming(const config::Tls& tls, std::string_view file) {
+  for (std::size_t i = 0; i < tls.certificates.size(); ++i) {
+    if (tls.certificates[i].certificate == file) return item_key("certificates", i) + ".certificate";
+  }
+  const std::string_view directory = file.substr(0, file.rfind('/'));
+  const auto found = std::ranges::find(tls.certificate_dirs, directory);
+  return item_key("certificate_dirs", static_cast<std::size_t>(found - tls.certificate_dirs.begin()));
+}
 
 std::string_view last_two_labels(std::string_view name) {
   const std::size_t last = name.rfind('.');
@@ -183,7 +208,7 @@ bool related(const StoredCertificate& a, const StoredCertificate& b) {
 
 /// Whoever steals one key then speaks for all the names: worth a word when they have nothing to do with each
 /// other.
-void warn_of_shared_keys(const CertificateStore& store, Diagnostics& out) {
+void warn_of_shared_keys(const CertificateStore& store, const config::Tls& tls, Diagnostics& out) {
   std::unordered_map<std::string_view, const StoredCertificate*> by_key;
   for (std::size_t i = 0; i < store.size(); ++i) {
     const auto fields = read_certificate(store[i].leaf_der());
@@ -193,7 +218,8 @@ void warn_of_shared_keys(const CertificateStore& store, Diagnostics& out) {
     const auto [place, added] = by_key.try_emplace(key, &store[i]);
     if (added || related(*place->second, store[i])) continue;
     out.push_back({Severity::kWarning, std::string(store[i].file()),
-                   "it shares its key with the unrelated certificate " + std::string(place->second->file())});
+                   "it shares its key with the unrelated certificate " + std::string(place->second->file()),
+                   key_naming(tls, store[i].file())});
   }
 }
 
@@ -206,15 +232,16 @@ std::shared_ptr<const CertificateStore> CertificateStore::load(const config::Tls
   Loader loader(previous, now, found);
   std::vector<Entry> entries = loader.load(tls);
   if (entries.empty() && !has_errors(found)) {
-    const std::string where = tls.certificate_dirs.empty() ? "tls" : tls.certificate_dirs.front();
-    found.push_back(
-        {Severity::kError, where, "there is no usable certificate: name one under `certificates`"});
+    const bool listed = tls.certificate_dirs.empty();
+    found.push_back({Severity::kError, listed ? "" : tls.certificate_dirs.front(),
+                     "there is no usable certificate: name one under `certificates`",
+                     listed ? "" : item_key("certificate_dirs", 0)});
   }
   std::shared_ptr<CertificateStore> store;
   if (!has_errors(found)) {
     store.reset(new CertificateStore(tls, std::move(entries)));
     store->files_read_ = loader.files_read();
-    if (store->files_read_ > 0) warn_of_shared_keys(*store, found);
+    if (store->files_read_ > 0) warn_of_shared_keys(*store, tls, found);
   }
   out.insert(out.end(), found.begin(), found.end());
   return store;

@@ -19,8 +19,10 @@ std::shared_ptr<const StoredCertificate> read_client_certificate(const config::B
   const std::string& key_path = settings.private_key.empty() ? settings.certificate : settings.private_key;
   const auto certificate = read_secret_file(settings.certificate);
   const auto key = read_secret_file(key_path);
-  if (!certificate) out.push_back({Severity::kError, settings.certificate, certificate.error().what});
-  if (!key && key_path != settings.certificate) out.push_back({Severity::kError, key_path, key.error().what});
+  if (!certificate)
+    out.push_back({Severity::kError, settings.certificate, certificate.error().what, "certificate"});
+  if (!key && key_path != settings.certificate)
+    out.push_back({Severity::kError, key_path, key.error().what, "private_key"});
   if (!certificate || !key) return nullptr;
   ChainPool chains;
   auto checked = check_certificate({.certificate_file = settings.certificate,
@@ -30,7 +32,7 @@ std::shared_ptr<const StoredCertificate> read_client_certificate(const config::B
                                    CertificatePurpose::kClient, now, chains, out);
   if (checked == nullptr) return nullptr;
   if (const auto material = materialise(*checked, nullptr); !material) {
-    out.push_back({Severity::kError, settings.certificate, material.error().what});
+    out.push_back({Severity::kError, settings.certificate, material.error().what, "certificate"});
   }
   return checked;
 }
@@ -96,12 +98,8 @@ std::shared_ptr<const BackendTls> BackendTls::load(const config::Backend& backen
   if (settings.verify && settings.ca != kSystemCas)
     tls->ca_der = read_trusted_certificates(settings.ca, found);
   if (!settings.certificate.empty()) tls->certificate = read_client_certificate(settings, now, found);
-  if (!settings.verify) {
-    found.push_back({Severity::kWarning, "backends." + backend.name,
-                     "verify is off: anyone who can answer at its address can read and change the traffic"});
-  }
   const bool failed = has_errors(found);
-  out.insert(out.end(), found.begin(), found.end());
+  add_below(out, std::move(found), "tls");
   return failed ? nullptr : tls;
 }
 

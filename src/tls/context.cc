@@ -1,16 +1,11 @@
 #include "tls/context.h"
 
+#include "tls/algorithms.h"
 #include "tls/openssl_error.h"
 #include "tls/server_callbacks.h"
 
 namespace headgate {
 namespace {
-
-// Forward secrecy and AEAD alone. AES-128 comes first because 256 bits buy nothing here and cost a tenth of
-// bulk.
-constexpr const char* kDefaultTls12Ciphers =
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
-    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 
 // A client's chain is longer than this only when someone wants to keep us busy.
 constexpr int kMaxChainDepth = 8;
@@ -22,12 +17,6 @@ constexpr std::uint64_t kOptions = SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSI
 
 int version_number(config::TlsVersion version) {
   return version == config::TlsVersion::kTls13 ? TLS1_3_VERSION : TLS1_2_VERSION;
-}
-
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text.append(text.empty() ? "" : ":").append(word);
-  return text;
 }
 
 /// Each protocol with its length before it. RFC 7301, section 3.1.
@@ -78,7 +67,7 @@ Result<void> ServerContext::configure() {
   context_.reset(SSL_CTX_new_ex(library_.get(), library_.tls_properties(), TLS_server_method()));
   if (context_ == nullptr) return fail_openssl(ErrorKind::kSystem, "making a TLS context");
   if (auto set = set_versions_and_options(); !set) return set;
-  if (auto set = set_algorithms(); !set) return set;
+  if (auto set = set_algorithms(context_.get(), shared_->settings, missing_groups_); !set) return set;
   if (auto set = set_client_auth(); !set) return set;
   if (auto set = set_resumption(); !set) return set;
   set_server_callbacks(*this);
@@ -99,32 +88,6 @@ Result<void> ServerContext::set_versions_and_options() {
   if (SSL_CTX_set_min_proto_version(context, version_number(settings.min_version)) != 1 ||
       SSL_CTX_set_max_proto_version(context, version_number(settings.max_version)) != 1) {
     return fail_openssl(ErrorKind::kInvalid, "setting the versions of TLS");
-  }
-  return {};
-}
-
-Result<void> ServerContext::set_algorithms() {
-  SSL_CTX* context = context_.get();
-  const config::Tls& settings = shared_->settings;
-  std::vector<std::string> groups;
-  for (const std::string& group : settings.groups) {
-    const bool known = SSL_CTX_set1_groups_list(context, group.c_str()) == 1;
-    (known ? groups : missing_groups_).push_back(group);
-  }
-  static_cast<void>(take_openssl_error());  // what was said about the missing ones
-  if (!settings.groups.empty() && groups.empty()) {
-    return fail(ErrorKind::kInvalid, "groups: this OpenSSL has none of " + joined(settings.groups));
-  }
-  if (!groups.empty() && SSL_CTX_set1_groups_list(context, joined(groups).c_str()) != 1) {
-    return fail_openssl(ErrorKind::kInvalid, "groups: " + joined(groups));
-  }
-  const std::string suites = joined(settings.cipher_suites);
-  if (!suites.empty() && SSL_CTX_set_ciphersuites(context, suites.c_str()) != 1) {
-    return fail_openssl(ErrorKind::kInvalid, "cipher_suites: " + suites);
-  }
-  const char* ciphers = settings.ciphers.empty() ? kDefaultTls12Ciphers : settings.ciphers.c_str();
-  if (SSL_CTX_set_cipher_list(context, ciphers) != 1) {
-    return fail_openssl(ErrorKind::kInvalid, std::string("ciphers: ") + ciphers);
   }
   return {};
 }

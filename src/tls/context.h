@@ -52,7 +52,6 @@ class ServerContext {
 
   [[nodiscard]] Result<void> configure();
   [[nodiscard]] Result<void> set_versions_and_options();
-  [[nodiscard]] Result<void> set_algorithms();
   [[nodiscard]] Result<void> set_client_auth();
   [[nodiscard]] Result<void> set_resumption();
 

@@ -2,7 +2,10 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "config/fault.h"
 
 namespace headgate {
 
@@ -11,12 +14,15 @@ namespace headgate {
 /// two as faults.
 enum class Severity : std::uint8_t { kWarning, kLeftOut, kError };
 
-/// Something wrong with a file that the configuration names. `what` says what is wrong and what would be
-/// right, without the file's name.
+/// Something wrong with a file that the configuration names, or with what only OpenSSL can judge. `what` says
+/// what is wrong and what would be right, without the file's name.
 struct Diagnostic {
   Severity severity = Severity::kError;
-  std::string file;
+  std::string file;  ///< Empty: no file is to blame but the configuration.
   std::string what;
+  /// The key that names it, from where the function that found it stands: "private_key" of a certificate,
+  /// "tls.certificates[0].private_key" of a listener. A whole snapshot's keys are whole.
+  std::string key{};
   bool operator==(const Diagnostic&) const = default;
 };
 
@@ -28,5 +34,12 @@ using Diagnostics = std::vector<Diagnostic>;
   }
   return false;
 }
+
+/// Moves `found` to the end of `out`, with keys that begin at `key`: "private_key" becomes "tls.private_key".
+void add_below(Diagnostics& out, Diagnostics found, std::string_view key);
+
+/// The same in the words and with the place that a fault of the configuration has:
+/// "headgate.yaml:7:24: listeners[0].tls.certificates[0].certificate: web.crt: the certificate has expired".
+[[nodiscard]] config::Fault fault_of(const Diagnostic& diagnostic, const config::Places& places);
 
 }  // namespace headgate

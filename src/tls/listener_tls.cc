@@ -6,6 +6,7 @@
 
 #include <openssl/sha.h>
 
+#include "tls/algorithms.h"
 #include "tls/certificate_material.h"
 #include "tls/pem.h"
 #include "tls/revocation.h"
@@ -86,7 +87,7 @@ class ClientAuthLoader {
     for (const auto& der : ders) {
       auto certificate = parse_certificate(der, nullptr);
       if (!certificate) {
-        out_.push_back({Severity::kError, settings_.ca, certificate.error().what});
+        out_.push_back({Severity::kError, settings_.ca, certificate.error().what, "ca"});
         continue;
       }
       cas.anchors.push_back(anchor_key(certificate->get()));
@@ -101,7 +102,7 @@ class ClientAuthLoader {
     if (const auto file = read_secret_file(settings_.crl)) {
       list = RevocationList::parse(file->text(), settings_.crl, cas.pointers(), now_, found);
     } else {
-      found.push_back({Severity::kError, settings_.crl, file.error().what});
+      found.push_back({Severity::kError, settings_.crl, file.error().what, "crl"});
     }
     if (list == nullptr) list = keep_before(found);
     out_.insert(out_.end(), found.begin(), found.end());
@@ -133,23 +134,20 @@ void load_tickets(const ListenerTls* previous, WallTime now, ListenerTls& into, 
   if (secrets) {
     into.ticket_secrets = std::move(*secrets);
   } else {
-    out.push_back({Severity::kError, settings.secret_file, secrets.error().what});
+    out.push_back({Severity::kError, settings.secret_file, secrets.error().what, "resumption.secret_file"});
   }
 }
 
 void open_keylog(const ListenerTls* previous, ListenerTls& into, Diagnostics& out) {
   const std::string& path = into.settings.keylog_file;
   if (path.empty()) return;
-  out.push_back({Severity::kWarning, path,
-                 "the secrets of every connection of listener " + into.listener +
-                     " are written here: whoever reads it can read the traffic"});
   if (previous != nullptr && previous->keylog != nullptr && previous->settings.keylog_file == path) {
     into.keylog = previous->keylog;
     return;
   }
   Fd descriptor(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   if (!descriptor) {
-    out.push_back({Severity::kError, path, fail_errno("opening it", errno).value().what});
+    out.push_back({Severity::kError, path, fail_errno("opening it", errno).value().what, "keylog_file"});
     return;
   }
   into.keylog = std::make_shared<const Fd>(std::move(descriptor));
@@ -160,7 +158,7 @@ void open_keylog(const ListenerTls* previous, ListenerTls& into, Diagnostics& ou
 std::vector<std::vector<std::byte>> read_trusted_certificates(const std::string& file, Diagnostics& out) {
   std::vector<std::vector<std::byte>> ders;
   const auto error = [&](std::string what) {
-    out.push_back({Severity::kError, file, std::move(what)});
+    out.push_back({Severity::kError, file, std::move(what), "ca"});
     return ders;
   };
   const auto contents = read_secret_file(file);
@@ -184,12 +182,15 @@ std::shared_ptr<const ListenerTls> ListenerTls::load(const config::Listener& lis
   tls->settings = *listener.tls;
   tls->certificates = CertificateStore::load(
       tls->settings, previous == nullptr ? nullptr : previous->certificates.get(), now, found);
-  ClientAuthLoader(tls->settings.client_auth, previous, now, found).load(*tls);
+  Diagnostics of_clients;
+  ClientAuthLoader(tls->settings.client_auth, previous, now, of_clients).load(*tls);
+  add_below(found, std::move(of_clients), "client_auth");
   load_tickets(previous, now, *tls, found);
   open_keylog(previous, *tls, found);
   tls->policy = policy_of(*tls);
+  check_algorithms(tls->settings, found);
   const bool failed = has_errors(found);
-  out.insert(out.end(), found.begin(), found.end());
+  add_below(out, std::move(found), "tls");
   return failed ? nullptr : tls;
 }
 

@@ -57,7 +57,7 @@ std::shared_ptr<const OcspStaple> read_ocsp_staple(std::string_view der, const s
                                                    const StoredCertificate& certificate, WallTime now,
                                                    Diagnostics& out) {
   const auto error = [&](std::string what) {
-    out.push_back({Severity::kError, file, std::move(what)});
+    out.push_back({Severity::kError, file, std::move(what), "ocsp_staple"});
     return nullptr;
   };
   const OcspBasicPtr basic = parse_response(der);
@@ -73,7 +73,8 @@ std::shared_ptr<const OcspStaple> read_ocsp_staple(std::string_view der, const s
   if (answer->status != V_OCSP_CERTSTATUS_GOOD)
     return error("the OCSP response does not say that the certificate is good");
   if (answer->next_update <= now) {
-    out.push_back({Severity::kWarning, file, "the OCSP response has expired and is not stapled"});
+    out.push_back(
+        {Severity::kWarning, file, "the OCSP response has expired and is not stapled", "ocsp_staple"});
     return nullptr;
   }
   const auto* bytes = reinterpret_cast<const std::byte*>(der.data());

@@ -120,7 +120,7 @@ std::shared_ptr<const RevocationList> RevocationList::parse(std::string_view byt
                                                             const std::vector<X509*>& issuers, WallTime now,
                                                             Diagnostics& out) {
   const auto error = [&](std::string what) {
-    out.push_back({Severity::kError, file, std::move(what)});
+    out.push_back({Severity::kError, file, std::move(what), "crl"});
     return nullptr;
   };
   const auto lists = parse_lists(bytes);

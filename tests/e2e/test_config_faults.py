@@ -109,3 +109,49 @@ def test_paths_are_relative_to_the_file(check, tmp_path, certificate):
     (tmp_path / "here.key").write_bytes(certificate.key.read_bytes())
     told = check(GOOD.replace("CERTIFICATE", "here.crt").replace("KEY", "here.key"))
     assert told.returncode == 0, told.text
+
+
+DIRECTORY = "      certificate_dirs: [many]\n"
+CLIENT_AUTH = "      client_auth: {mode: required, ca: AUTHORITY, crl: list.pem}\n"
+
+
+@pytest.mark.parametrize(
+    "file, content, lines, place",
+    [
+        ("half.crt", "-----BEGIN CERTIFICATE-----\nMIIB\n", "", r":6:25: listeners\[0\]\.tls\.certificates\[0\]\.certificate: "),
+        ("half.key", "-----BEGIN PRIVATE KEY-----\nMIIB\n", "", r":6:\d+: listeners\[0\]\.tls\.certificates\[0\]\.private_key: "),
+        ("staple.der", "no response", "", r":6:\d+: listeners\[0\]\.tls\.certificates\[0\]\.ocsp_staple: "),
+        ("many/half.pem", "half", DIRECTORY, r":7:26: listeners\[0\]\.tls\.certificate_dirs\[0\]: "),
+        ("ca.pem", "half", "      client_auth: {mode: required, ca: ca.pem}\n", r":7:41: listeners\[0\]\.tls\.client_auth\.ca: "),
+        ("list.pem", "half", CLIENT_AUTH, r":7:\d+: listeners\[0\]\.tls\.client_auth\.crl: "),
+        ("secret", "half", "      resumption: {secret_file: secret}\n", r":7:33: listeners\[0\]\.tls\.resumption\.secret_file: "),
+    ],
+    ids=lambda value: value if "." in value and len(value) < 20 else None,
+)  # fmt: skip
+def test_a_fault_of_a_file_is_at_the_key_that_names_it(
+    check, authority, tmp_path, certificate, file, content, lines, place
+):
+    (tmp_path / "many").mkdir()
+    (tmp_path / file).write_text(content)
+    (tmp_path / file).chmod(0o600)
+    entry = {"certificate": certificate.certificate, "private_key": certificate.key}
+    for ending, key in {".crt": "certificate", ".key": "private_key", ".der": "ocsp_staple"}.items():
+        if file.endswith(ending):
+            entry[key] = file
+    written = ", ".join(f"{key}: {value}" for key, value in entry.items())
+    text = GOOD.replace("{certificate: CERTIFICATE, private_key: KEY}\n", "{" + written + "}\n" + lines)
+    told = check(text.replace("AUTHORITY", str(authority.file)))
+    assert told.returncode == 1, told.text
+    assert re.search(r"headgate\.yaml" + place + ".*" + re.escape(file) + ": ", told.text), told.text
+
+
+def test_ciphers_that_openssl_does_not_take_are_a_fault_of_their_key(check):
+    told = check(GOOD.replace("    tls:\n", "    tls:\n      ciphers: NONSENSE\n"))
+    assert told.returncode == 1
+    assert re.search(r"headgate\.yaml:5:16: listeners\[0\]\.tls\.ciphers: .*NONSENSE", told.text), told.text
+
+
+def test_a_client_certificate_for_a_backend_has_its_place_too(check):
+    told = check(GOOD + "    tls: {certificate: absent.crt}\n")
+    assert told.returncode == 1
+    assert re.search(r"headgate\.yaml:11:24: backends\.app\.tls\.certificate: .*absent\.crt: ", told.text), told.text

@@ -81,12 +81,12 @@ TEST(ServerContext, LeavesOutGroupsThatThisOpensslLacks) {
 }
 
 TEST(ServerContext, NamesAGroupListOfWhichNothingIsKnown) {
-  ListenerFixture fixture = plain_listener();
-  fixture.tls().groups = {"no-such-group"};
+  const auto shared = std::make_shared<ListenerTls>(*plain_listener().build());
+  shared->settings.groups = {"no-such-group"};
   const auto library = LibraryContext::make();
   ASSERT_TRUE(library);
   ListenerMetrics metrics;
-  const auto context = ServerContext::make(**library, fixture.build(), metrics);
+  const auto context = ServerContext::make(**library, shared, metrics);
   ASSERT_FALSE(context);
   EXPECT_THAT(context.error().what, testing::HasSubstr("no-such-group"));
 }
