@@ -13,6 +13,7 @@ Step step(Authorize&, Context& context) {
     context.sides.client->reset_on_close();
     return Close{CloseReason::kClientNotAllowed};
   }
+  if (context.facts.peer) context.services.host.peer_let_in(context.connection);
   auto& ok = context.listener.metrics->handshakes[static_cast<std::size_t>(HandshakeResult::kOk)];
   ok[context.facts.tls.resumed ? 1 : 0].add();
   return Phase(FindRoute{});

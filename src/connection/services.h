@@ -73,6 +73,8 @@ class Host {
   /// Runs a handshake step of `client` beside the loop, then gives it back by connection.step_finished(). If
   /// the connection is buried before, the stream is destroyed.
   virtual void run_beside(Connection& connection, std::unique_ptr<Stream> client) = 0;
+  /// The client's certificate let it in: the connection is ended when that is no longer so.
+  virtual void peer_let_in(Connection& connection) = 0;
 };
 
 /// All that a connection borrows from its worker, which outlives it.

@@ -127,6 +127,15 @@ class ClientAuthLoader {
   Diagnostics& out_;
 };
 
+PeerChanges changes_since(const ListenerTls* previous, const ListenerTls& now) {
+  if (previous == nullptr || previous->policy != now.policy) return {};
+  if (previous->settings.client_auth.cut_live != now.settings.client_auth.cut_live) return {};
+  PeerChanges changes{.anyone = false, .revoked = {}};
+  const RevocationList* list = now.peers->revocations();
+  if (list != nullptr) changes.revoked = list->revoked_since(previous->peers->revocations());
+  return changes;
+}
+
 void load_tickets(const ListenerTls* previous, WallTime now, ListenerTls& into, Diagnostics& out) {
   const config::Resumption& settings = into.settings.resumption;
   auto secrets =
@@ -188,6 +197,7 @@ std::shared_ptr<const ListenerTls> ListenerTls::load(const config::Listener& lis
   load_tickets(previous, now, *tls, found);
   open_keylog(previous, *tls, found);
   tls->policy = policy_of(*tls);
+  tls->changes = changes_since(previous, *tls);
   check_algorithms(tls->settings, found);
   const bool failed = has_errors(found);
   add_below(out, std::move(found), "tls");

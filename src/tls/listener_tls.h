@@ -16,6 +16,12 @@
 
 namespace headgate {
 
+/// What has changed for clients that are connected already, since the ListenerTls before.
+struct PeerChanges {
+  bool anyone = true;  ///< Other CAs, another allow list, another mode: any of them may no longer pass.
+  std::vector<IssuedKey> revoked;  ///< The certificates that were not revoked before.
+};
+
 /// Everything a listener's TLS needs that comes from files, read and checked once and shared by all workers.
 /// Immutable; part of a snapshot. A worker makes its ServerContext from it.
 struct ListenerTls {
@@ -24,6 +30,7 @@ struct ListenerTls {
   std::shared_ptr<const CertificateStore> certificates;
   std::vector<std::vector<std::byte>> client_ca_der;  ///< Empty without client authentication.
   std::shared_ptr<const PeerPolicy> peers;            ///< Never nullptr.
+  PeerChanges changes;
   std::shared_ptr<const TicketSecrets> ticket_secrets;
   std::shared_ptr<const Fd> keylog;  ///< Open for appending; nullptr without keylog_file.
   /// Sessions belong to this: a digest of listener name, client authentication, CAs and allow list.

@@ -22,8 +22,8 @@ struct Authorization {
 };
 
 /// Who may pass among those the CA vouches for: today's allow list, revocation list and anchors. Asked in the
-/// handshake, again when a session is resumed, and again for connected peers when it changes. Immutable,
-/// shared by all workers; any thread.
+/// handshake, again when a session is resumed, and again for connected peers whom a change may concern.
+/// Immutable, shared by all workers; any thread.
 class PeerPolicy {
  public:
   PeerPolicy(const config::ClientAuth& settings, std::vector<IssuedKey> anchors,

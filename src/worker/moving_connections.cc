@@ -119,6 +119,12 @@ std::size_t place_of(const BackendGroup& group, const std::string& label) {
   return static_cast<std::size_t>(found - group.servers.begin());
 }
 
+/// The rules for its peer may have changed while it rested, when nothing could end it.
+void wake(Worker& worker, Connection& connection) {
+  worker.judge_soon(connection);
+  connection.wake();
+}
+
 /// Those that rest, collected before any of them is touched.
 std::vector<Connection*> resting(Worker& worker) {
   std::vector<Connection*> all;
@@ -149,12 +155,12 @@ Resting rest_all(Worker& worker) {
 
 void wake(Worker& worker, const std::set<std::uint64_t>& ids) {
   for (Connection* connection : resting(worker)) {
-    if (ids.contains(connection->facts().id)) connection->wake();
+    if (ids.contains(connection->facts().id)) wake(worker, *connection);
   }
 }
 
 void wake_all(Worker& worker) {
-  for (Connection* connection : resting(worker)) connection->wake();
+  for (Connection* connection : resting(worker)) wake(worker, *connection);
 }
 
 void let_go_of_resting(Worker& worker) {
@@ -203,6 +209,7 @@ void take_in(Worker& worker, HandoverConnection connection, Fd client, Fd backen
   if (limited && !listener.policy->tally->enter(limits, host)) {
     taken->take_place(std::make_unique<ListenerPlace>(listener.policy->tally, host));
   }
+  worker.judge_soon(*taken);  // the rules here may be newer than those that let its peer in
   taken->rest();
   worker.add(std::move(taken));
 }

@@ -28,17 +28,6 @@ constexpr std::size_t kSlowSteps = 2;
 // Ids are unique among the workers: the index is in the upper bits.
 constexpr int kIndexShift = 48;
 
-CloseReason reason_of_refusal(HandshakeFailure why) {
-  switch (why) {
-    case HandshakeFailure::kClientCertificateRevoked:
-      return CloseReason::kClientRevoked;
-    case HandshakeFailure::kClientCertificateExpired:
-      return CloseReason::kClientExpired;
-    default:
-      return CloseReason::kClientNotAllowed;
-  }
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Worker>> Worker::make(const Options& options, Log& log, MetricsRegistry& registry) {
@@ -108,7 +97,7 @@ void Worker::adopt(std::shared_ptr<WorkerSnapshot> snapshot, config::AccessLog a
   snapshot->adopt(snapshot_.get(), std::random_device()());
   snapshot_ = std::move(snapshot);
   services_.access = access;
-  cut_unwelcome();
+  peers_.adopt(snapshot_);
 }
 
 void Worker::listen(BoundSocket socket) {
@@ -171,6 +160,7 @@ void Worker::out_of_descriptors(const std::string& listener_name, bool refused) 
 
 void Worker::bury(Connection& connection) {
   beside_.erase(connection.facts().id);
+  peers_.remove(connection);
   morgue_.push_back(&connection);
 }
 
@@ -191,6 +181,18 @@ void Worker::run_beside(Connection& connection, std::unique_ptr<Stream> client) 
   slow_thread_->run({.connection = connection.facts().id,
                      .listener = connection.listener().policy->config.name,
                      .client = std::move(client)});
+}
+
+// The handshake may have begun before the rules changed, and have been judged by the old ones.
+void Worker::peer_let_in(Connection& connection) {
+  peers_.add(connection);
+  if (&connection.snapshot() != snapshot_.get()) peers_.judge_soon(connection);
+}
+
+void Worker::judge_soon(Connection& connection) {
+  if (!connection.facts().peer) return;
+  peers_.add(connection);
+  peers_.judge_soon(connection);
 }
 
 void Worker::step_finished(SlowThread::Step step) {
@@ -222,35 +224,8 @@ void Worker::second_over(void* self) {
 
 void Worker::each_second() {
   log_summaries();
-  cut_expired();
+  peers_.look_for_expired();
   second_timer_.set(Clock::now() + kSecond);
-}
-
-// Peers are judged again when the policy they passed is replaced: the allow list, the CAs or the revocations
-// may be new.
-void Worker::cut_unwelcome() {
-  const WallTime now = std::chrono::system_clock::now();
-  for (std::size_t i = connections_.size(); i-- > 0;) {
-    Connection& connection = *connections_[i];
-    if (!connection.facts().peer || connection.is_buried()) continue;
-    const ListenerState* listener = snapshot_->find_listener(connection.listener().policy->config.name);
-    if (listener == nullptr || !listener->tls || !listener->policy->config.tls->client_auth.cut_live)
-      continue;
-    const auto verdict = listener->policy->tls->peers->authorize(connection.facts().peer.get(), now);
-    if (!verdict.allowed) connection.end(reason_of_refusal(verdict.why));
-  }
-}
-
-// A look at each connection costs some nanoseconds: 100,000 of them a thousandth of the loop's time.
-void Worker::cut_expired() {
-  const WallTime now = std::chrono::system_clock::now();
-  for (std::size_t i = connections_.size(); i-- > 0;) {
-    Connection& connection = *connections_[i];
-    const auto& peer = connection.facts().peer;
-    if (!peer || peer->not_after > now || connection.is_buried()) continue;
-    if (connection.listener().policy->config.tls->client_auth.cut_live)
-      connection.end(CloseReason::kClientExpired);
-  }
 }
 
 void Worker::log_summaries() {
@@ -270,8 +245,9 @@ void Worker::log_left_out(TimePoint until) {
 void Worker::before_wait(void* self) {
   auto* worker = static_cast<Worker*>(self);
   worker->call_those_with_work();
+  const bool peers_left = worker->peers_.work();
   const bool turns_left = worker->admission_.serve();
-  worker->turn_.stay_awake(turns_left || !worker->to_call_.empty());
+  worker->turn_.stay_awake(peers_left || turns_left || !worker->to_call_.empty());
   worker->empty_morgue();
   worker->account_for_turn(Clock::now());
 }

@@ -19,6 +19,7 @@
 #include "snapshot/worker_snapshot.h"
 #include "worker/acceptor.h"
 #include "worker/admission.h"
+#include "worker/peer_watch.h"
 #include "worker/slow_thread.h"
 #include "worker/socket_transport.h"
 
@@ -96,6 +97,8 @@ class Worker final : public Host, private SlowLane {
   [[nodiscard]] std::string_view keep_word(const std::string& word) { return *words_.insert(word).first; }
   /// Adds a connection, which takes no step yet.
   void add(std::unique_ptr<Connection> connection);
+  /// Asks the rules in force about the peer of a connection, if it has one, and ends it if they say no.
+  void judge_soon(Connection& connection);
 
   // Host
   [[nodiscard]] TimePoint now() const override { return Clock::now(); }
@@ -103,6 +106,7 @@ class Worker final : public Host, private SlowLane {
   void call_again(Connection& connection) override;
   void flush_soon(Connection& connection) override;
   void run_beside(Connection& connection, std::unique_ptr<Stream> client) override;
+  void peer_let_in(Connection& connection) override;
 
  private:
   Worker(const Options& options, std::unique_ptr<LibraryContext> library, Log& log,
@@ -120,8 +124,6 @@ class Worker final : public Host, private SlowLane {
   void flush_held_back();
   void each_second();
   void log_summaries();
-  void cut_unwelcome();
-  void cut_expired();
   void log_left_out(TimePoint until);
   void empty_morgue();
   void call_those_with_work();
@@ -148,6 +150,7 @@ class Worker final : public Host, private SlowLane {
     std::unique_ptr<Acceptor> acceptor;
   };
   std::vector<Bound> acceptors_;
+  PeerWatch peers_;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<Connection*> morgue_;                        // buried in this turn
   std::vector<Connection*> to_call_;                       // with work that no descriptor announces

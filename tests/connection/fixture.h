@@ -82,7 +82,7 @@ class FakeTransport final : public Transport {
 class FakeHost final : public Host {
  public:
   TimePoint time = Clock::now() + 24h;  ///< So far ahead that no real timer fires in a test.
-  int buried = 0, called_again = 0, flushes_asked = 0;
+  int buried = 0, called_again = 0, flushes_asked = 0, peers_let_in = 0;
   std::unique_ptr<Stream> beside;  ///< What runs beside the loop.
 
   [[nodiscard]] TimePoint now() const override { return time; }
@@ -90,6 +90,7 @@ class FakeHost final : public Host {
   void call_again(Connection&) override { ++called_again; }
   void flush_soon(Connection&) override { ++flushes_asked; }
   void run_beside(Connection&, std::unique_ptr<Stream> client) override { beside = std::move(client); }
+  void peer_let_in(Connection&) override { ++peers_let_in; }
 };
 
 /// An admission queue of at most one, served by the test.

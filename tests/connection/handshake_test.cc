@@ -310,5 +310,16 @@ TEST_F(HandshakeTest, AnIdentityThatMayNotPassIsReset) {
   EXPECT_END("client_not_allowed");
 }
 
+TEST_F(HandshakeTest, HasThePeerWatchedOnceItIsLetIn) {
+  transport.peer = std::make_unique<PeerIdentity>();
+  start_relay();
+  EXPECT_EQ(host.peers_let_in, 1);
+}
+
+TEST_F(HandshakeTest, WithoutAPeerHasNobodyWatched) {
+  start_relay();
+  EXPECT_EQ(host.peers_let_in, 0);
+}
+
 }  // namespace
 }  // namespace headgate::test

@@ -282,6 +282,30 @@ TEST(ClientCertificates, BelowARevokedIntermediateAreRefused) {
   EXPECT_EQ(policy.authorize(&identity, now).why, HandshakeFailure::kClientCertificateRevoked);
 }
 
+TEST(ClientCertificates, ThatAReloadMayConcernAreThoseThatItRevokes) {
+  const Issued revoked_before = client({.common_name = "before"}),
+               revoked_now = client({.common_name = "now"});
+  ListenerFixture fixture = mutual_listener();
+  fixture.crl_pem = test::revocation_list(client_ca(), {.revoked = {&revoked_before}});
+  const auto before = fixture.build();
+  EXPECT_TRUE(before->changes.anyone);
+  fixture.crl_pem = test::revocation_list(client_ca(), {.revoked = {&revoked_before, &revoked_now}});
+  const auto now = fixture.build(before.get());
+  EXPECT_FALSE(now->changes.anyone);
+  EXPECT_THAT(now->changes.revoked, testing::ElementsAre(issued_key(revoked_now.certificate.get())));
+}
+
+TEST(ClientCertificates, ThatAReloadMayConcernAreAllWhenTheRulesAreOthers) {
+  ListenerFixture fixture = mutual_listener();
+  const auto before = fixture.build();
+  EXPECT_FALSE(fixture.build(before.get())->changes.anyone);
+  fixture.tls().client_auth.allow.dns = {"alice.test"};
+  EXPECT_TRUE(fixture.build(before.get())->changes.anyone);
+  fixture.tls().client_auth.allow.dns.clear();
+  fixture.tls().client_auth.cut_live = false;
+  EXPECT_TRUE(fixture.build(before.get())->changes.anyone);
+}
+
 // --- resumption
 // -------------------------------------------------------------------------------------------------
 

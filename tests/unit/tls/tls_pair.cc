@@ -104,7 +104,7 @@ ListenerFixture::ListenerFixture() {
   listener.tls.emplace();
 }
 
-std::shared_ptr<const ListenerTls> ListenerFixture::build() const {
+std::shared_ptr<const ListenerTls> ListenerFixture::build(const ListenerTls* previous) const {
   const TemporaryDirectory directory;
   config::Listener wanted = listener;
   config::Tls& tls = *wanted.tls;
@@ -117,7 +117,7 @@ std::shared_ptr<const ListenerTls> ListenerFixture::build() const {
                        .ocsp_staple = "",
                        .canary = ""}};
   Diagnostics out;
-  const auto loaded = ListenerTls::load(wanted, nullptr, std::chrono::system_clock::now(), out);
+  const auto loaded = ListenerTls::load(wanted, previous, std::chrono::system_clock::now(), out);
   HG_CHECK(loaded != nullptr);
   auto mine = std::make_shared<ListenerTls>(*loaded);
   if (!certificates.empty()) mine->certificates = CertificateStore::of(tls, certificates);

@@ -22,7 +22,7 @@ struct ListenerFixture {
   ListenerFixture();
   [[nodiscard]] config::Tls& tls() { return *listener.tls; }
   /// Writes CA and CRL to files and loads the rest as a supervisor does.
-  [[nodiscard]] std::shared_ptr<const ListenerTls> build() const;
+  [[nodiscard]] std::shared_ptr<const ListenerTls> build(const ListenerTls* previous = nullptr) const;
 };
 
 /// A worker's context with the counters it writes.

@@ -1,0 +1,65 @@
+#include "worker/peer_index.h"
+
+#include <gtest/gtest.h>
+
+namespace headgate {
+namespace {
+
+using std::chrono::seconds;
+
+IssuedKey certificate(int number) {
+  IssuedKey key{};
+  key[0] = static_cast<std::byte>(number);
+  return key;
+}
+
+PeerIdentity peer(std::vector<IssuedKey> chain, WallTime not_after = WallTime::max()) {
+  PeerIdentity identity;
+  identity.chain = std::move(chain);
+  identity.not_after = not_after;
+  return identity;
+}
+
+const WallTime kNow = WallTime(seconds(1'000'000));
+
+TEST(PeerIndex, FindsEveryConnectionWithACertificateInOrderOfId) {
+  PeerIndex index;
+  index.add(7, peer({certificate(1)}));
+  index.add(3, peer({certificate(1)}));
+  index.add(5, peer({certificate(2)}));
+  EXPECT_EQ(index.find_issued(certificate(1), 0), 3U);
+  EXPECT_EQ(index.find_issued(certificate(1), 4), 7U);
+  EXPECT_EQ(index.find_issued(certificate(1), 8), std::nullopt);
+  EXPECT_EQ(index.find_issued(certificate(3), 0), std::nullopt);
+}
+
+TEST(PeerIndex, FindsAConnectionByTheIntermediatesOfItsChain) {
+  PeerIndex index;
+  index.add(3, peer({certificate(1), certificate(9)}));
+  EXPECT_EQ(index.find_issued(certificate(9), 0), 3U);
+}
+
+TEST(PeerIndex, TellsOnceWhoHasExpired) {
+  PeerIndex index;
+  index.add(1, peer({certificate(1)}, kNow + seconds(1)));
+  index.add(2, peer({certificate(2)}, kNow - seconds(1)));
+  index.add(3, peer({certificate(3)}, kNow));
+  EXPECT_EQ(index.take_expired(kNow), 2U);
+  EXPECT_EQ(index.take_expired(kNow), 3U);
+  EXPECT_EQ(index.take_expired(kNow), std::nullopt);
+  EXPECT_EQ(index.take_expired(kNow + seconds(1)), 1U);
+}
+
+TEST(PeerIndex, ForgetsAConnectionThatIsRemoved) {
+  PeerIndex index;
+  const PeerIdentity gone = peer({certificate(1), certificate(9)}, kNow), stays = peer({certificate(1)});
+  index.add(1, gone);
+  index.add(2, stays);
+  index.remove(1, gone);
+  EXPECT_EQ(index.find_issued(certificate(1), 0), 2U);
+  EXPECT_EQ(index.find_issued(certificate(9), 0), std::nullopt);
+  EXPECT_EQ(index.take_expired(kNow), std::nullopt);
+}
+
+}  // namespace
+}  // namespace headgate
