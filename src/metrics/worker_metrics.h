@@ -82,8 +82,7 @@ struct ListenerMetrics {
   std::array<std::array<DurationHistogram, 2>, kHandshakePhaseCount>
       handshake_duration;  // by HandshakePhase, resumed
   NegotiatedCounters negotiated;
-  std::array<Counter, kTicketEventCount> tickets;  // by TicketEvent
-  Counter expired_staples;                         // OCSP responses that had expired and were not served
+  std::array<Counter, kTicketEventCount> tickets;                                // by TicketEvent
   std::array<std::array<Counter, kLayerReasonCount>, kLayerCount> record_layer;  // by Layer, LayerReason
   std::array<std::array<Counter, kKtlsResultCount>, kDirectionCount> ktls;       // by Direction, KtlsResult
   Counter ocsp_staples_expired;  // handshakes that went without their staple because it had expired

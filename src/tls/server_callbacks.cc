@@ -107,7 +107,7 @@ int ServerCallbacks::status(SSL* ssl, void* arg) {
   if (notes->certificate->staple() == nullptr) return SSL_TLSEXT_ERR_NOACK;
   const OcspStaple* staple = notes->certificate->staple_at(std::chrono::system_clock::now());
   if (staple == nullptr) {
-    static_cast<ServerContext*>(arg)->metrics_.expired_staples.add();
+    static_cast<ServerContext*>(arg)->metrics_.ocsp_staples_expired.add();
     return SSL_TLSEXT_ERR_NOACK;
   }
   void* copy = OPENSSL_memdup(staple->der.data(), staple->der.size());  // OpenSSL frees it

@@ -172,7 +172,7 @@ TEST(ServerContext, StaplesAnOcspResponseUntilItExpires) {
   fixture.certificates = {with_staple(*stored(leaf), with_expiry(now - std::chrono::hours(1)))};
   Server late = serve(fixture.build());
   EXPECT_EQ(connect(*late.context, {.staple = true}).staple, "");
-  EXPECT_EQ(late.metrics->expired_staples.value(), 1U);
+  EXPECT_EQ(late.metrics->ocsp_staples_expired.value(), 1U);
 }
 
 // --- client certificates
