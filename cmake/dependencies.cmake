@@ -12,6 +12,18 @@ pkg_check_modules(CARES REQUIRED IMPORTED_TARGET libcares)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 find_library(LIBEV_LIBRARY ev REQUIRED)
+
+# Which of two files says what to do with certificate compression.
+include(CheckCXXSymbolExists)
+set(CMAKE_REQUIRED_LIBRARIES OpenSSL::SSL OpenSSL::Crypto)
+check_cxx_symbol_exists(SSL_set1_compressed_cert openssl/ssl.h HEADGATE_OPENSSL_COMPRESSES_CERTIFICATES)
+unset(CMAKE_REQUIRED_LIBRARIES)
+if(HEADGATE_OPENSSL_COMPRESSES_CERTIFICATES)
+  set(HEADGATE_TLS_WITHOUT certificate_compression_none.cc)
+else()
+  set(HEADGATE_TLS_WITHOUT certificate_compression_openssl.cc)
+endif()
+
 find_library(CIVETWEB_LIBRARY civetweb REQUIRED)
 
 foreach(name expected spdlog systemd ev cares yaml prometheus openssl seccomp civetweb json cli11)

@@ -1,10 +1,12 @@
 # Every header must compile alone: `all_verify_interface_header_sets` compiles each, and is no part of `all`.
 set(CMAKE_VERIFY_INTERFACE_HEADER_SETS ON)
 
-# headgate_layer(NAME LINK ...): the sources of src/NAME as one static library.
+# headgate_layer(NAME LINK ... WITHOUT ...): the sources of src/NAME as one static library, but those files.
 function(headgate_layer name)
-  cmake_parse_arguments(PARSE_ARGV 1 layer "" "" "LINK")
+  cmake_parse_arguments(PARSE_ARGV 1 layer "" "" "LINK;WITHOUT")
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
+  list(TRANSFORM layer_WITHOUT PREPEND ${CMAKE_SOURCE_DIR}/src/${name}/)
+  list(REMOVE_ITEM sources ${layer_WITHOUT})
   file(GLOB_RECURSE headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.h)
   if(NOT sources)
     add_library(${name} INTERFACE)

@@ -201,6 +201,8 @@ void add_sessions_and_records(Families& out, std::string_view listener, const Li
   }
   out.add(Metric::kOcspStaplesExpired, {listener},
           group.sum([](auto& m) -> auto& { return m.ocsp_staples_expired; }));
+  out.add(Metric::kCertificatesCompressed, {listener},
+          group.sum([](auto& m) -> auto& { return m.certificates_compressed; }));
   out.add(Metric::kLogLinesLimited, {listener},
           group.sum([](auto& m) -> auto& { return m.log_lines_dropped; }));
 }

@@ -32,6 +32,7 @@ enum class Metric : std::uint8_t {
   kRecordLayerConnections,
   kKtlsConnections,
   kOcspStaplesExpired,
+  kCertificatesCompressed,
   kKeylogEnabled,
   kBackendConnectionsActive,
   kBackendConnectDuration,

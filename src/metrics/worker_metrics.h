@@ -86,6 +86,7 @@ struct ListenerMetrics {
   std::array<std::array<Counter, kLayerReasonCount>, kLayerCount> record_layer;  // by Layer, LayerReason
   std::array<std::array<Counter, kKtlsResultCount>, kDirectionCount> ktls;       // by Direction, KtlsResult
   Counter ocsp_staples_expired;  // handshakes that went without their staple because it had expired
+  Counter certificates_compressed;
   Counter hello_retry_requests;
   Counter would_refuse_tls13_only;
   Counter would_refuse_pq_only;

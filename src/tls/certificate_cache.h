@@ -2,10 +2,12 @@
 
 #include <cstddef>
 #include <list>
+#include <optional>
 #include <unordered_map>
 
 #include "base/result.h"
 #include "tls/certificate.h"
+#include "tls/certificate_compression.h"
 #include "tls/certificate_material.h"
 #include "tls/library_context.h"
 #include "tls/openssl_types.h"
@@ -39,8 +41,11 @@ class CertificateCache {
   struct Entry {
     const StoredCertificate* of = nullptr;
     CertificateMaterial material;
+    bool used = false;
+    std::optional<CompressedCertificates> compressed{};  ///< Made when it is used for the second time.
   };
-  [[nodiscard]] Result<const CertificateMaterial*> material(const StoredCertificate& certificate);
+  static void offer_compressed(SSL* ssl, Entry& entry);
+  [[nodiscard]] Result<Entry*> entry(const StoredCertificate& certificate);
   [[nodiscard]] Result<STACK_OF(X509) *> chain(const CertificateChain& wanted);
 
   const LibraryContext& library_;

@@ -12,6 +12,7 @@
 #include <openssl/rand.h>
 
 #include "base/check.h"
+#include "tls/certificate_compression.h"
 #include "tls/handshake_failure.h"
 #include "tls/session_binding.h"
 #include "tls/shown_certificate.h"
@@ -31,6 +32,7 @@ struct ServerCallbacks {
   static int alpn_select(SSL* ssl, const unsigned char** out, unsigned char* out_size,
                          const unsigned char* in, unsigned in_size, void* arg);
   static int status(SSL* ssl, void* arg);
+  static void event(const SSL* ssl, int where, int value);
   static void keylog(const SSL* ssl, const char* line);
   static int cert_verify(X509_STORE_CTX* store, void* arg);
   static int ticket_key(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
@@ -115,6 +117,13 @@ int ServerCallbacks::status(SSL* ssl, void* arg) {
   SSL_set_tlsext_status_ocsp_resp(ssl, static_cast<unsigned char*>(copy),
                                   static_cast<long>(staple->der.size()));
   return SSL_TLSEXT_ERR_OK;
+}
+
+void ServerCallbacks::event(const SSL* ssl, int where, int value) {
+  note_event(ssl, where, value);
+  if (where == SSL_CB_ACCEPT_LOOP && has_sent_compressed_certificate(ssl)) {
+    context_of(ssl).metrics_.certificates_compressed.add();
+  }
 }
 
 void ServerCallbacks::keylog(const SSL* ssl, const char* line) {
@@ -235,7 +244,7 @@ void ServerCallbacks::install(ServerContext& context) {
   SSL_CTX* ctx = context.context_.get();
   const config::Tls& settings = context.shared_->settings;
   SSL_CTX_set_app_data(ctx, &context);
-  SSL_CTX_set_info_callback(ctx, note_event);
+  SSL_CTX_set_info_callback(ctx, event);
   SSL_CTX_set_tlsext_servername_callback(ctx, servername);
   SSL_CTX_set_tlsext_status_cb(ctx, status);
   SSL_CTX_set_tlsext_status_arg(ctx, &context);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tls/certificate_compression.h"
 #include "unit/tls/tls_pair.h"
 
 namespace headgate {
@@ -168,11 +169,32 @@ TEST(ServerContext, StaplesAnOcspResponseUntilItExpires) {
   Server server = serve(fixture.build());
   EXPECT_EQ(connect(*server.context, {.staple = true}).staple, response);
   EXPECT_EQ(connect(*server.context, {.staple = false}).staple, "");
+  EXPECT_EQ(server.metrics->certificates_compressed.value(),
+            0U);  // a compressed one would leave the staple out
 
   fixture.certificates = {with_staple(*stored(leaf), with_expiry(now - std::chrono::hours(1)))};
   Server late = serve(fixture.build());
   EXPECT_EQ(connect(*late.context, {.staple = true}).staple, "");
   EXPECT_EQ(late.metrics->ocsp_staples_expired.value(), 1U);
+}
+
+// Handshakes with a certificate that is not the default one, of which the second makes the compressed form.
+TEST(ServerContext, CompressesCertificatesInTls13WhereOpensslCan) {
+  const Issued other = issue({.common_name = "other.example.net"});
+  ListenerFixture fixture = plain_listener();
+  fixture.certificates.push_back(stored(other, "other.pem"));
+  Server server = serve(fixture.build());
+  if (compress_certificate(SslPtr(SSL_new(server.context->get())).get()).empty())
+    GTEST_SKIP() << "this OpenSSL compresses no certificates";
+  const auto compressed_after = [&](const ClientOptions& options) {
+    EXPECT_TRUE(connect(*server.context, options).ok);
+    return server.metrics->certificates_compressed.value();
+  };
+  EXPECT_EQ(compressed_after({}), 1U);
+  EXPECT_EQ(compressed_after({.max_version = TLS1_2_VERSION}), 1U);
+  EXPECT_EQ(compressed_after({.server_name = "other.example.net"}), 1U);
+  EXPECT_EQ(compressed_after({.server_name = "other.example.net"}), 2U);
+  EXPECT_EQ(compressed_after({.server_name = "other.example.net"}), 3U);
 }
 
 // --- client certificates
