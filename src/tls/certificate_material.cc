@@ -1,5 +1,6 @@
 #include "tls/certificate_material.h"
 
+#include "tls/ec_private_key.h"
 #include "tls/openssl_error.h"
 
 namespace headgate {
@@ -27,6 +28,15 @@ int evp_type(KeyType type) {
       return EVP_PKEY_NONE;
   }
   return EVP_PKEY_NONE;
+}
+
+/// The key of a certificate that was found to match it.
+Result<PkeyPtr> key_of(const StoredCertificate& certificate, OSSL_LIB_CTX* library) {
+  const auto number = ec_private_number(certificate.key_der());
+  if (!number) return parse_private_key(certificate.key_der(), certificate.key_type(), library);
+  const auto fields = read_certificate(certificate.leaf_der());
+  if (!fields) return tl::unexpected(fields.error());
+  return ec_key_pair(certificate.key_type(), *number, fields->public_key_bits, library);
 }
 
 }  // namespace
@@ -69,7 +79,7 @@ Result<CertificateMaterial> materialise(const StoredCertificate& certificate, ST
                                         OSSL_LIB_CTX* library) {
   auto leaf = parse_certificate(certificate.leaf_der(), library);
   if (!leaf) return tl::unexpected(leaf.error());
-  auto key = parse_private_key(certificate.key_der(), certificate.key_type(), library);
+  auto key = key_of(certificate, library);
   if (!key) return tl::unexpected(key.error());
   CertificatesPtr shared(X509_chain_up_ref(chain));
   if (shared == nullptr) return fail_openssl(ErrorKind::kSystem, "keeping a certificate chain");

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tls/certificate_material.h"
+#include "tls/ec_private_key.h"
 #include "tls/ocsp_staple.h"
 #include "tls/pem.h"
 #include "unit/tls/test_pki.h"
@@ -85,8 +86,37 @@ TEST(Certificate, OfEveryKindOfKeyIsTakenByOpensslAsWell) {
       ASSERT_NE(checked.certificate, nullptr) << kind << ": " << checked.found.front().what;
       const auto material = materialise(*checked.certificate, nullptr);
       ASSERT_TRUE(material) << kind << ": " << material.error().what;
+      const PkeyCtxPtr context(EVP_PKEY_CTX_new_from_pkey(nullptr, material->key.get(), nullptr));
+      EXPECT_EQ(EVP_PKEY_pairwise_check(context.get()), 1) << kind;
+      EXPECT_EQ(EVP_PKEY_eq(X509_get0_pubkey(material->leaf.get()), material->key.get()), 1) << kind;
     }
   }
+}
+
+TEST(EcPrivateKey, IsFoundInBothFormsAndInNoOtherKey) {
+  const auto number_in = [](const std::string& pem) {
+    const auto blocks = parse_pem(pem);
+    const auto number = ec_private_number(blocks->front().der);
+    return number ? number->size() : 0;
+  };
+  const Issued site = issue({}), other = issue({.key = "RSA-2048"});
+  EXPECT_EQ(number_in(site.key_pem()), 32U);
+  EXPECT_EQ(number_in(site.traditional_key_pem()), 32U);
+  EXPECT_EQ(number_in(other.key_pem()), 0U);
+  EXPECT_EQ(number_in(other.traditional_key_pem()), 0U);
+  EXPECT_EQ(number_in(issue({.key = "ED25519"}).key_pem()), 0U);
+}
+
+TEST(EcPrivateKey, IsNotFoundInAnyPartOfOne) {
+  const std::string pem = issue({}).key_pem();
+  const auto blocks = parse_pem(pem);
+  const std::span<const std::byte> whole = blocks->front().der;
+  for (std::size_t size = 0; size < whole.size(); ++size) EXPECT_FALSE(ec_private_number(whole.first(size)));
+}
+
+TEST(EcPrivateKey, OfAPointThatIsOnNoCurveIsRefused) {
+  const std::vector<std::byte> number(32, std::byte{1}), nowhere(65, std::byte{4});
+  EXPECT_FALSE(ec_key_pair(KeyType::kP256, number, nowhere, nullptr));
 }
 
 TEST(Certificate, AndKeyMayShareAFileInEitherOrderWithCrlfAByteOrderMarkAndComments) {
