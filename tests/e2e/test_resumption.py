@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from harness.authority import replace_file
 from harness.config import proxy
 from harness.tls_client import python_context, python_tls
 from harness.tools import headgate_binary, run
@@ -99,6 +100,57 @@ def test_a_session_survives_the_rotation_of_keys(start, backend, certificate, se
     time.sleep(1)
     resumed, _ = visit(headgate.port(), context, session)
     assert resumed
+
+
+class Fleet:
+    """Two instances with one secret, and clients that come back to either of them in turn, each with its own session."""
+
+    def __init__(self, instances, version, clients=8):
+        self.instances = instances
+        self.contexts = [python_context(version=version) for _ in range(clients)]
+        self.sessions = [None] * clients
+        self.visits = self.resumed = 0
+
+    def round(self):
+        """Every client comes once. A handshake that fails raises."""
+        for number, context in enumerate(self.contexts):
+            instance = self.instances[(self.visits + number) % len(self.instances)]
+            resumed, self.sessions[number] = visit(instance.port(), context, self.sessions[number])
+            self.resumed += resumed
+        self.visits += len(self.contexts)
+
+    def all_but_the_first_resumed(self):
+        return self.resumed == self.visits - len(self.contexts)
+
+    def failures(self):
+        return sum(instance.metric("headgate_handshakes_total", result="failed") for instance in self.instances)
+
+
+@VERSIONS
+def test_a_fleet_resumes_every_session_while_its_keys_rotate(start, backend, certificate, secret, version):
+    tls = {"resumption": {"secret_file": str(secret), "rotate_every": "2s", "lifetime": "1h"}}
+    fleet = Fleet([start(proxy(backend().address, certificate, tls=tls)) for _ in range(2)], version)
+    end = time.monotonic() + 5  # two rotations at least
+    while time.monotonic() < end:
+        fleet.round()
+    assert fleet.all_but_the_first_resumed(), f"{fleet.resumed} of {fleet.visits}"
+    assert fleet.failures() == 0
+
+
+@VERSIONS
+def test_a_fleet_resumes_every_session_while_its_secret_is_replaced(start, backend, certificate, secret, version):
+    """The new line goes behind the old one everywhere, then before it, then the old one goes."""
+    tls = {"resumption": {"secret_file": str(secret)}}
+    fleet = Fleet([start(proxy(backend().address, certificate, tls=tls)) for _ in range(2)], version)
+    old, new = secret.read_text(), run(headgate_binary(), "ticket-key", "new").stdout
+    fleet.round()
+    for lines in (old + new, new + old, new):
+        replace_file(secret, lines.encode(), mode=0o600)
+        for instance in fleet.instances:
+            assert instance.post("/reload")[0] == 200
+            fleet.round()
+    assert fleet.all_but_the_first_resumed(), f"{fleet.resumed} of {fleet.visits}"
+    assert fleet.failures() == 0
 
 
 def guarded_and_open(backend, certificate, authority, secret):
