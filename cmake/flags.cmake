@@ -15,6 +15,11 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(headgate_flags INTERFACE -Wno-deprecated-declarations)
 endif()
 
+# In a joined source g++ takes what a .cc file keeps to itself for a header's.
+if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(headgate_flags INTERFACE -Wno-subobject-linkage)
+endif()
+
 # A sanitizer intercepts the libc calls that _FORTIFY_SOURCE would replace, so it is one or the other; Debug builds do
 # not optimise, which fortifying needs.
 set(sanitizers ${HEADGATE_SANITIZE})

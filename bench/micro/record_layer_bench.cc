@@ -22,7 +22,7 @@ RecordSuite suite_of(const benchmark::State& state) {
 }
 
 DirectionState direction(RecordSuite suite) {
-  const std::vector<std::byte> secret(row(suite).secret_bytes, std::byte{7});
+  const std::vector<std::byte> secret(size_bytes(row(suite).hash), std::byte{7});
   return {.suite = suite, .secret = TrafficSecret(secret), .sequence_number = 0};
 }
 

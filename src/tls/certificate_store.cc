@@ -29,7 +29,7 @@ std::string wildcard_for(std::string_view name) {
 
 /// The best certificate so far that the client can verify, and the best one it cannot.
 struct CertificateStore::Candidates {
-  std::uint16_t version = kTls12;
+  std::uint16_t version = kTls12Number;
   Selection verifiable;
   Selection other;
 };
@@ -89,7 +89,9 @@ std::string_view CertificateStore::why_default(const ClientHello& hello) const {
 
 Selection CertificateStore::select(const ClientHello& hello) const {
   Candidates best;
-  best.version = max_version_ == config::TlsVersion::kTls13 && hello.offers_version(kTls13) ? kTls13 : kTls12;
+  best.version = max_version_ == config::TlsVersion::kTls13 && hello.offers_version(kTls13Number)
+                     ? kTls13Number
+                     : kTls12Number;
   if (!hello.server_name.empty()) {
     const std::string_view name = without_brackets(hello.server_name);
     consider_name(name, "exact name", hello, best);

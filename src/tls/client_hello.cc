@@ -288,7 +288,7 @@ bool Uint16List::contains(std::uint16_t value) const {
 }
 
 bool ClientHello::offers_version(std::uint16_t version) const {
-  if (supported_versions.empty()) return version <= legacy_version && version < kTls13;
+  if (supported_versions.empty()) return version <= legacy_version && version < kTls13Number;
   return supported_versions.contains(version);
 }
 
@@ -307,7 +307,7 @@ Result<ClientHello> parse_client_hello(std::span<const std::byte> records) {
 }
 
 bool tls13_only_would_refuse(const ClientHello& hello) {
-  return !hello.offers_version(kTls13);
+  return !hello.offers_version(kTls13Number);
 }
 
 bool pq_only_would_refuse(const ClientHello& hello) {

@@ -17,7 +17,7 @@ namespace headgate {
 inline constexpr std::size_t kMaxClientHelloBytes = 64 * 1024;
 
 /// Versions as they stand in a message.
-inline constexpr std::uint16_t kTls12 = 0x0303, kTls13 = 0x0304;
+inline constexpr std::uint16_t kTls12Number = 0x0303, kTls13Number = 0x0304;
 
 /// What the first bytes of a connection are.
 enum class FirstBytes : std::uint8_t {

@@ -18,20 +18,20 @@
 namespace headgate {
 namespace {
 
-struct Sha256 {
+struct Sha256Function {
   static constexpr std::size_t kBytes = SHA256_DIGEST_LENGTH;
   static constexpr std::size_t kBlockBytes = SHA256_CBLOCK;
   SHA256_CTX state;
-  Sha256() { SHA256_Init(&state); }
+  Sha256Function() { SHA256_Init(&state); }
   void add(const void* data, std::size_t size) { SHA256_Update(&state, data, size); }
   void finish(unsigned char* into) { SHA256_Final(into, &state); }
 };
 
-struct Sha384 {
+struct Sha384Function {
   static constexpr std::size_t kBytes = SHA384_DIGEST_LENGTH;
   static constexpr std::size_t kBlockBytes = SHA512_CBLOCK;
   SHA512_CTX state;
-  Sha384() { SHA384_Init(&state); }
+  Sha384Function() { SHA384_Init(&state); }
   void add(const void* data, std::size_t size) { SHA384_Update(&state, data, size); }
   void finish(unsigned char* into) { SHA384_Final(into, &state); }
 };
@@ -178,23 +178,25 @@ void p_hash_with(Octets secret, std::span<const Octets> seed, std::span<std::byt
 }  // namespace
 
 void extract(Hash hash, Octets salt, Octets input, std::span<std::byte> into) {
-  hash == Hash::kSha256 ? extract_with<Sha256>(salt, input, into) : extract_with<Sha384>(salt, input, into);
+  hash == Hash::kSha256 ? extract_with<Sha256Function>(salt, input, into)
+                        : extract_with<Sha384Function>(salt, input, into);
 }
 
 void expand_label(Hash hash, Octets secret, std::string_view label, Octets context,
                   std::span<std::byte> into) {
   const HkdfLabel info(label, context, into.size());
-  hash == Hash::kSha256 ? expand_with<Sha256>(secret, info.octets(), into)
-                        : expand_with<Sha384>(secret, info.octets(), into);
+  hash == Hash::kSha256 ? expand_with<Sha256Function>(secret, info.octets(), into)
+                        : expand_with<Sha384Function>(secret, info.octets(), into);
 }
 
 void next_stage(Hash hash, Octets secret, std::string_view label, Octets input, std::span<std::byte> into) {
-  hash == Hash::kSha256 ? next_stage_with<Sha256>(secret, label, input, into)
-                        : next_stage_with<Sha384>(secret, label, input, into);
+  hash == Hash::kSha256 ? next_stage_with<Sha256Function>(secret, label, input, into)
+                        : next_stage_with<Sha384Function>(secret, label, input, into);
 }
 
 void p_hash(Hash hash, Octets secret, std::span<const Octets> seed, std::span<std::byte> into) {
-  hash == Hash::kSha256 ? p_hash_with<Sha256>(secret, seed, into) : p_hash_with<Sha384>(secret, seed, into);
+  hash == Hash::kSha256 ? p_hash_with<Sha256Function>(secret, seed, into)
+                        : p_hash_with<Sha384Function>(secret, seed, into);
 }
 
 }  // namespace headgate

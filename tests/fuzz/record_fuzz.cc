@@ -23,7 +23,7 @@ AeadContexts& contexts() {
 }
 
 DirectionState direction(RecordSuite suite) {
-  const std::vector<std::byte> secret(row(suite).secret_bytes, std::byte{7});
+  const std::vector<std::byte> secret(size_bytes(row(suite).hash), std::byte{7});
   return {.suite = suite, .secret = TrafficSecret(secret), .sequence_number = 0};
 }
 

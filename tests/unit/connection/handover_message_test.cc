@@ -18,7 +18,7 @@ std::vector<std::byte> some_bytes(std::size_t size, unsigned seed) {
 }
 
 DirectionState direction(RecordSuite suite, unsigned seed) {
-  return {suite, TrafficSecret(some_bytes(row(suite).secret_bytes, seed)), 0x0102030405060708U + seed};
+  return {suite, TrafficSecret(some_bytes(size_bytes(row(suite).hash), seed)), 0x0102030405060708U + seed};
 }
 
 PeerIdentity some_peer() {

@@ -8,17 +8,16 @@
 namespace headgate {
 namespace {
 
-using Verdict = StartLine::Verdict;
-
 TEST(StartLine, HoldsTheWorkersUntilTheVerdict) {
   StartLine line;
-  std::vector<Verdict> heard(3, Verdict::kUndecided);
+  std::vector<StartLine::Verdict> heard(3, StartLine::Verdict::kUndecided);
   std::vector<std::thread> workers;
   for (auto& one : heard) workers.emplace_back([&line, &one] { one = line.wait_for_verdict(); });
   EXPECT_TRUE(line.wait_for_workers(3, Clock::now() + std::chrono::seconds(30)));
-  line.decide(Verdict::kGo);
+  line.decide(StartLine::Verdict::kGo);
   for (auto& worker : workers) worker.join();
-  EXPECT_EQ(heard, (std::vector<Verdict>{Verdict::kGo, Verdict::kGo, Verdict::kGo}));
+  EXPECT_EQ(heard, (std::vector<StartLine::Verdict>{StartLine::Verdict::kGo, StartLine::Verdict::kGo,
+                                                    StartLine::Verdict::kGo}));
 }
 
 TEST(StartLine, DoesNotWaitForeverForAWorkerThatNeverComes) {
@@ -28,8 +27,8 @@ TEST(StartLine, DoesNotWaitForeverForAWorkerThatNeverComes) {
 
 TEST(StartLine, TellsAWorkerThatComesTooLateToo) {
   StartLine line;
-  line.decide(Verdict::kGiveUp);
-  EXPECT_EQ(line.wait_for_verdict(), Verdict::kGiveUp);
+  line.decide(StartLine::Verdict::kGiveUp);
+  EXPECT_EQ(line.wait_for_verdict(), StartLine::Verdict::kGiveUp);
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ inline void append(ByteVector& bytes, std::span<const std::byte> more) {
 /// The start of a direction whose secret is `fill` repeated.
 inline DirectionState test_direction(RecordSuite suite = RecordSuite::kAes128GcmSha256,
                                      unsigned char fill = 7, std::uint64_t sequence_number = 0) {
-  const ByteVector secret(row(suite).secret_bytes, std::byte{fill});
+  const ByteVector secret(size_bytes(row(suite).hash), std::byte{fill});
   return {.suite = suite, .secret = TrafficSecret(secret), .sequence_number = sequence_number};
 }
 

@@ -106,9 +106,8 @@ TEST(RecordOpener, OpensTheRecordsOfTheTraceInRfc8448) {
 }
 
 class EverySuite : public testing::TestWithParam<RecordSuite> {};
-INSTANTIATE_TEST_SUITE_P(Suites, EverySuite, testing::ValuesIn(kAllSuites), [](const auto& suite) {
-  return std::string(row(suite.param).digest) + std::to_string(row(suite.param).number);
-});
+INSTANTIATE_TEST_SUITE_P(Suites, EverySuite, testing::ValuesIn(kAllSuites),
+                         [](const auto& suite) { return "Suite" + std::to_string(row(suite.param).number); });
 
 TEST_P(EverySuite, OpensWhatItSealedForSizesAroundEveryBoundary) {
   Ends ends(GetParam());
