@@ -171,6 +171,10 @@ void add_handshakes(Families& out, std::string_view listener, const ListenerGrou
     }
   }
   add_handshake_failures(out, listener, group);
+  for (std::size_t i = 0; i < kClientCertificateFaultCount; ++i) {
+    out.add_if_any(Metric::kClientCertificateFaults, {listener, name(static_cast<ClientCertificateFault>(i))},
+                   group.sum([i](auto& m) -> auto& { return m.client_certificate_faults[i]; }));
+  }
   add_negotiated(out, listener, group);
   out.add(Metric::kHandshakesWouldRefuse, {listener, "tls13_only"},
           group.sum([](auto& m) -> auto& { return m.would_refuse_tls13_only; }));
@@ -274,6 +278,7 @@ void add_drains(Families& out, const ProcessState& state) {
 void add_reload_and_drain(Families& out, const ProcessState& state) {
   out.add(Metric::kReloads, {"ok"}, state.reload.ok);
   out.add(Metric::kReloads, {"failed"}, state.reload.failed);
+  for (const auto& [fault, count] : state.reload.file_faults) out.add(Metric::kFileFaults, {fault}, count);
   out.add(Metric::kReloadLastSuccess, {}, unix_seconds(state.reload.last_success));
   // A sample is a double, which holds 53 bits.
   out.add(Metric::kConfigHash, {}, state.reload.config_hash & ((std::uint64_t{1} << 53) - 1));

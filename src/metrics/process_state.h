@@ -62,6 +62,7 @@ struct ReloadReport {
   WallTime last_success{};                 ///< The start counts.
   std::optional<WallTime> last_attempt{};  ///< Of a reload.
   std::vector<std::string> faults{};       ///< Of the last attempt; empty: it succeeded.
+  std::map<std::string, std::uint64_t> file_faults{};  ///< Of all reloads and the start, by their words.
   std::uint64_t config_hash = 0;
 };
 

@@ -27,6 +27,19 @@ enum class TicketEvent : std::uint8_t { kIssued, kResumed, kExpired, kUnknownKey
 enum class Layer : std::uint8_t { kHeadgate, kOpenssl, kKernel };
 /// Why a connection's records are protected where they are.
 enum class LayerReason : std::uint8_t { kDefault, kTls12, kConfigured, kBufferedInput, kUnsupportedCipher };
+/// What is wrong with a client's certificate, finer than the reason of the handshake's failure.
+enum class ClientCertificateFault : std::uint8_t {
+  kExpired,
+  kNotYetValid,
+  kSelfSigned,
+  kUnknownCa,
+  kWrongPurpose,
+  kWeak,
+  kRevoked,
+  kNoRevocationList,
+  kNotAllowed,
+  kOther,
+};
 /// What became of handing one direction's keys to the kernel: it took them, it said no, or it lacks what it
 /// needs.
 enum class KtlsResult : std::uint8_t { kOn, kRefused, kUnsupported };
@@ -38,6 +51,7 @@ inline constexpr std::size_t kTicketEventCount = 5;
 inline constexpr std::size_t kLayerCount = 3;
 inline constexpr std::size_t kLayerReasonCount = 5;
 inline constexpr std::size_t kKtlsResultCount = 3;
+inline constexpr std::size_t kClientCertificateFaultCount = 10;
 
 /// The words of labels ("from_client", "peer_wait", "unknown_key", "buffered_input"). Any thread.
 [[nodiscard]] std::string_view name(Direction direction);
@@ -47,6 +61,7 @@ inline constexpr std::size_t kKtlsResultCount = 3;
 [[nodiscard]] std::string_view name(Layer layer);
 [[nodiscard]] std::string_view name(LayerReason reason);
 [[nodiscard]] std::string_view name(KtlsResult result);
+[[nodiscard]] std::string_view name(ClientCertificateFault fault);
 
 inline constexpr std::size_t kAlertValues =
     256;  ///< RFC 8446, appendix B.2; index 255 stands for "no alert".
@@ -80,7 +95,8 @@ struct ListenerMetrics {
   std::array<std::array<Counter, kAlertValues>, kHandshakeFailureCount>
       handshake_failures;  // by reason, alert
   std::array<std::array<DurationHistogram, 2>, kHandshakePhaseCount>
-      handshake_duration;  // by HandshakePhase, resumed
+      handshake_duration;                                                       // by HandshakePhase, resumed
+  std::array<Counter, kClientCertificateFaultCount> client_certificate_faults;  // by ClientCertificateFault
   NegotiatedCounters negotiated;
   std::array<Counter, kTicketEventCount> tickets;                                // by TicketEvent
   std::array<std::array<Counter, kLayerReasonCount>, kLayerCount> record_layer;  // by Layer, LayerReason

@@ -76,6 +76,15 @@ std::vector<std::string> log_diagnostics(const Diagnostics& diagnostics, const c
   return errors;
 }
 
+void count_faults(const Diagnostics& diagnostics, StateBoard& board) {
+  board.update([&](ProcessState& state) {
+    for (const auto& diagnostic : diagnostics) {
+      if (diagnostic.severity == Severity::kWarning) continue;
+      ++state.reload.file_faults[std::string(name(diagnostic.fault))];
+    }
+  });
+}
+
 void log_health(const HealthChange& change, Log& log) {
   log.write(change.up ? LogLevel::kInfo : LogLevel::kWarn, change.up ? "server is up" : "server is down",
             {{"backend", change.server->backend()}, {"server", change.server->label()}, {"why", change.why}});

@@ -18,6 +18,9 @@ namespace headgate {
 [[nodiscard]] std::vector<std::string> log_diagnostics(const Diagnostics& diagnostics,
                                                        const config::Places& places, Log& log);
 
+/// Counts those that are no warnings.
+void count_faults(const Diagnostics& diagnostics, StateBoard& board);
+
 /// A line for a server that came up or went down. Any thread.
 void log_health(const HealthChange& change, Log& log);
 

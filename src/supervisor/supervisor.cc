@@ -100,6 +100,7 @@ std::optional<Supervisor::StartFailure> Supervisor::prepare() {
   Diagnostics diagnostics;
   auto snapshot = Snapshot::build(config, nullptr, directory_, std::chrono::system_clock::now(), diagnostics);
   std::vector<std::string> errors = log_diagnostics(diagnostics, places, log_);
+  count_faults(diagnostics, board_);
   if (!snapshot) return StartFailure{kExitConfiguration, std::move(errors)};
 
   auto health_tls = HealthTls::make();
@@ -311,6 +312,7 @@ Outcome Supervisor::reload() {
   auto snapshot =
       Snapshot::build(config, snapshot_.get(), directory_, std::chrono::system_clock::now(), diagnostics);
   auto errors = log_diagnostics(diagnostics, places, log_);
+  count_faults(diagnostics, board_);
   if (snapshot) refuse_lost_names(*snapshot_, *snapshot, errors);
   if (!snapshot || !errors.empty()) return failed(std::move(errors));
   if (auto adopted = adopt(std::move(snapshot)); !adopted) return failed({adopted.error().what});

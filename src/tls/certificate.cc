@@ -90,13 +90,13 @@ bool is_ml_dsa(KeyType type) {
 class Findings {
  public:
   Findings(const CertificateInput& input, Diagnostics& out) : input_(input), out_(out), before_(out.size()) {}
-  void error(std::string what) {
-    out_.push_back({Severity::kError, input_.certificate_file, std::move(what), "certificate"});
+  void error(std::string what, FileFault fault = FileFault::kOther) {
+    out_.push_back({Severity::kError, input_.certificate_file, std::move(what), "certificate", fault});
   }
-  void key_error(std::string what) {
+  void key_error(std::string what, FileFault fault = FileFault::kOther) {
     const bool one_file = input_.key_file == input_.certificate_file;
-    out_.push_back(
-        {Severity::kError, input_.key_file, std::move(what), one_file ? "certificate" : "private_key"});
+    out_.push_back({Severity::kError, input_.key_file, std::move(what),
+                    one_file ? "certificate" : "private_key", fault});
   }
   void warn(std::string what) {
     out_.push_back({Severity::kWarning, input_.certificate_file, std::move(what), "certificate"});
@@ -195,12 +195,14 @@ std::vector<Link> read_links(const std::vector<PemBlock>& blocks, Findings& find
     auto fields = read_certificate(block.der);
     if (!fields) {
       findings.error("certificate " + std::to_string(links.size() + 1) + ", at line " +
-                     std::to_string(block.line) + ": " + fields.error().what);
+                         std::to_string(block.line) + ": " + fields.error().what,
+                     FileFault::kDamaged);
       return {};
     }
     links.push_back({&block, std::move(*fields)});
   }
-  if (links.empty() && !findings.failed()) findings.error("there is no certificate in it");
+  if (links.empty() && !findings.failed())
+    findings.error("there is no certificate in it", FileFault::kDamaged);
   return links;
 }
 
@@ -232,18 +234,21 @@ void check_key(const std::vector<Link>& links, const PemBlock& key, Findings& fi
   for (std::size_t i = 1; i < links.size(); ++i) {
     if (compare_key(key.der, links[i].fields) != KeyMatch::kYes) continue;
     findings.error("the private key belongs to certificate " + std::to_string(i + 1) +
-                   " of the file: put that one, the leaf, first");
+                       " of the file: put that one, the leaf, first",
+                   FileFault::kKeyMismatch);
     return;
   }
-  findings.error("the private key is not the one of this certificate (\"" + links.front().fields.common_name +
-                 "\")");
+  findings.error(
+      "the private key is not the one of this certificate (\"" + links.front().fields.common_name + "\")",
+      FileFault::kKeyMismatch);
 }
 
 void check_validity(const CertificateFields& leaf, WallTime now, Findings& findings) {
   if (now > leaf.not_after) {
-    findings.error("the certificate has expired on " + date_text(leaf.not_after));
+    findings.error("the certificate has expired on " + date_text(leaf.not_after), FileFault::kExpired);
   } else if (now < leaf.not_before) {
-    findings.error("the certificate is not valid before " + date_text(leaf.not_before));
+    findings.error("the certificate is not valid before " + date_text(leaf.not_before),
+                   FileFault::kNotYetValid);
   } else if (leaf.not_after - now < kExpirySoon) {
     findings.warn("the certificate expires in " + std::to_string(days_between(now, leaf.not_after)) +
                   " days, on " + date_text(leaf.not_after));
@@ -255,7 +260,8 @@ void check_strength(const std::vector<Link>& links, Findings& findings) {
   const bool rsa = leaf.key_type == KeyType::kRsa || leaf.key_type == KeyType::kRsaPss;
   if (rsa && leaf.key_bits < kWeakRsaBits) {
     findings.error("its RSA key of " + std::to_string(leaf.key_bits) +
-                   " bits is too weak: use ECDSA P-256, or 2048 bits");
+                       " bits is too weak: use ECDSA P-256, or 2048 bits",
+                   FileFault::kWeakKey);
   } else if (rsa && leaf.key_bits > kDearRsaBits) {
     findings.warn("its RSA-" + std::to_string(leaf.key_bits) + " key makes a full handshake cost about " +
                   std::to_string(kRsa4096HandshakePrice) + " times the CPU of one with ECDSA P-256");
@@ -265,7 +271,8 @@ void check_strength(const std::vector<Link>& links, Findings& findings) {
     if (link.fields.self_issued()) {
       findings.warn("\"" + link.fields.common_name + "\" is signed with SHA-1 or MD5");
     } else {
-      findings.error("\"" + link.fields.common_name + "\" is signed with SHA-1 or MD5, which clients refuse");
+      findings.error("\"" + link.fields.common_name + "\" is signed with SHA-1 or MD5, which clients refuse",
+                     FileFault::kWeakSignature);
     }
   }
 }
@@ -273,10 +280,12 @@ void check_strength(const std::vector<Link>& links, Findings& findings) {
 void check_purpose(const std::vector<Link>& links, CertificatePurpose purpose, Findings& findings) {
   const CertificateFields& leaf = links.front().fields;
   if (purpose == CertificatePurpose::kServer && !leaf.for_servers) {
-    findings.error("its extended key usage does not include serverAuth: it is no server certificate");
+    findings.error("its extended key usage does not include serverAuth: it is no server certificate",
+                   FileFault::kWrongPurpose);
   }
   if (purpose == CertificatePurpose::kClient && !leaf.for_clients) {
-    findings.error("its extended key usage does not include clientAuth: it is no client certificate");
+    findings.error("its extended key usage does not include clientAuth: it is no client certificate",
+                   FileFault::kWrongPurpose);
   }
   if (purpose == CertificatePurpose::kClient) return;
   if (!leaf.has_san)
@@ -410,15 +419,16 @@ std::shared_ptr<const StoredCertificate> check_certificate(const CertificateInpu
                                                            CertificatePurpose purpose, WallTime now,
                                                            ChainPool& pool, Diagnostics& out) {
   Findings findings(input, out);
-  const auto blocks =
-      read_blocks(input.certificate_pem, [&](std::string what) { findings.error(std::move(what)); });
+  const auto blocks = read_blocks(
+      input.certificate_pem, [&](std::string what) { findings.error(std::move(what), FileFault::kDamaged); });
   if (!blocks) return nullptr;
   const std::vector<Link> links = read_links(*blocks, findings);
 
   const bool one_file = input.key_file == input.certificate_file;
   std::optional<std::vector<PemBlock>> key_blocks;
   if (!one_file) {
-    key_blocks = read_blocks(input.key_pem, [&](std::string what) { findings.key_error(std::move(what)); });
+    key_blocks = read_blocks(
+        input.key_pem, [&](std::string what) { findings.key_error(std::move(what), FileFault::kDamaged); });
     if (!key_blocks) return nullptr;
   }
   const PemBlock* key = find_key(one_file ? *blocks : *key_blocks, findings);

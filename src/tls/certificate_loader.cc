@@ -65,8 +65,8 @@ class CertificateStore::Loader {
       names.insert(at->path().filename().string());
     }
     if (failure) {
-      out_.push_back(
-          {Severity::kError, directory, "reading the directory: " + failure.message(), config_key});
+      out_.push_back({Severity::kError, directory, "reading the directory: " + failure.message(), config_key,
+                      FileFault::kUnreadable});
       return;
     }
     for (const std::string& name : names) {
@@ -136,7 +136,7 @@ class CertificateStore::Loader {
   std::optional<SecretFile> read(const std::string& path, const char* config_key, Diagnostics& found) {
     auto file = read_secret_file(path);
     if (!file) {
-      found.push_back({Severity::kError, path, file.error().what, config_key});
+      found.push_back({Severity::kError, path, file.error().what, config_key, FileFault::kUnreadable});
       return std::nullopt;
     }
     ++files_read_;

@@ -1,9 +1,17 @@
 #include "tls/diagnostic.h"
 
+#include <array>
 #include <iterator>
 #include <utility>
 
 namespace headgate {
+
+std::string_view name(FileFault fault) {
+  constexpr std::array<std::string_view, 9> kNames{"other",         "unreadable", "damaged",
+                                                   "key_mismatch",  "expired",    "not_yet_valid",
+                                                   "wrong_purpose", "weak_key",   "weak_signature"};
+  return kNames[static_cast<std::size_t>(fault)];
+}
 
 void add_below(Diagnostics& out, Diagnostics found, std::string_view key) {
   for (Diagnostic& one : found) one.key = std::string(key) + (one.key.empty() ? "" : ".") + one.key;

@@ -14,6 +14,20 @@ namespace headgate {
 /// two as faults.
 enum class Severity : std::uint8_t { kWarning, kLeftOut, kError };
 
+/// What is wrong with a file, for the metric; the sentence for the operator says more.
+enum class FileFault : std::uint8_t {
+  kOther,
+  kUnreadable,
+  kDamaged,
+  kKeyMismatch,
+  kExpired,
+  kNotYetValid,
+  kWrongPurpose,
+  kWeakKey,
+  kWeakSignature,
+};
+[[nodiscard]] std::string_view name(FileFault fault);
+
 /// Something wrong with a file that the configuration names, or with what only OpenSSL can judge. `what` says
 /// what is wrong and what would be right, without the file's name.
 struct Diagnostic {
@@ -23,6 +37,7 @@ struct Diagnostic {
   /// The key that names it, from where the function that found it stands: "private_key" of a certificate,
   /// "tls.certificates[0].private_key" of a listener. A whole snapshot's keys are whole.
   std::string key{};
+  FileFault fault = FileFault::kOther;
   bool operator==(const Diagnostic&) const = default;
 };
 

@@ -95,6 +95,45 @@ HandshakeFailure failure_of_verification(long verify_result) {
   }
 }
 
+ClientCertificateFault fault_of_verification(long verify_result) {
+  switch (verify_result) {
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+      return ClientCertificateFault::kExpired;
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+      return ClientCertificateFault::kNotYetValid;
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+      return ClientCertificateFault::kSelfSigned;
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_CERT_UNTRUSTED:
+    case X509_V_ERR_CERT_SIGNATURE_FAILURE:
+      return ClientCertificateFault::kUnknownCa;
+    case X509_V_ERR_INVALID_PURPOSE:
+      return ClientCertificateFault::kWrongPurpose;
+    case X509_V_ERR_EE_KEY_TOO_SMALL:
+    case X509_V_ERR_CA_KEY_TOO_SMALL:
+    case X509_V_ERR_CA_MD_TOO_WEAK:
+      return ClientCertificateFault::kWeak;
+    default:
+      return ClientCertificateFault::kOther;
+  }
+}
+
+ClientCertificateFault fault_of_refusal(HandshakeFailure why) {
+  switch (why) {
+    case HandshakeFailure::kClientCertificateExpired:
+      return ClientCertificateFault::kExpired;
+    case HandshakeFailure::kClientCertificateRevoked:
+      return ClientCertificateFault::kRevoked;
+    case HandshakeFailure::kClientCertificateUntrusted:
+      return ClientCertificateFault::kNoRevocationList;
+    default:
+      return ClientCertificateFault::kNotAllowed;
+  }
+}
+
 int received_alert_of(unsigned long openssl_error) {
   return is_received_alert(openssl_error) ? ERR_GET_REASON(openssl_error) - SSL_AD_REASON_OFFSET : -1;
 }

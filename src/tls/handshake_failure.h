@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "base/close_reason.h"
+#include "metrics/worker_metrics.h"
 #include "tls/alert.h"
 #include "tls/openssl_types.h"
 
@@ -22,6 +23,10 @@ namespace headgate {
 
 /// What a result of certificate verification (SSL_get_verify_result, X509_V_*) says. kNone for X509_V_OK.
 [[nodiscard]] HandshakeFailure failure_of_verification(long verify_result);
+/// The same, finer.
+[[nodiscard]] ClientCertificateFault fault_of_verification(long verify_result);
+/// What authorize_shown() refuses a certificate for whose chain is good.
+[[nodiscard]] ClientCertificateFault fault_of_refusal(HandshakeFailure why);
 
 /// The alert number in an error-queue entry that reports an alert received from the peer, else -1.
 [[nodiscard]] int received_alert_of(unsigned long openssl_error);

@@ -102,7 +102,7 @@ class ClientAuthLoader {
     if (const auto file = read_secret_file(settings_.crl)) {
       list = RevocationList::parse(file->text(), settings_.crl, cas.pointers(), now_, found);
     } else {
-      found.push_back({Severity::kError, settings_.crl, file.error().what, "crl"});
+      found.push_back({Severity::kError, settings_.crl, file.error().what, "crl", FileFault::kUnreadable});
     }
     if (list == nullptr) list = keep_before(found);
     out_.insert(out_.end(), found.begin(), found.end());
@@ -166,19 +166,19 @@ void open_keylog(const ListenerTls* previous, ListenerTls& into, Diagnostics& ou
 
 std::vector<std::vector<std::byte>> read_trusted_certificates(const std::string& file, Diagnostics& out) {
   std::vector<std::vector<std::byte>> ders;
-  const auto error = [&](std::string what) {
-    out.push_back({Severity::kError, file, std::move(what), "ca"});
+  const auto error = [&](std::string what, FileFault fault) {
+    out.push_back({Severity::kError, file, std::move(what), "ca", fault});
     return ders;
   };
   const auto contents = read_secret_file(file);
-  if (!contents) return error(contents.error().what);
+  if (!contents) return error(contents.error().what, FileFault::kUnreadable);
   const auto blocks = parse_pem(contents->text());
-  if (!blocks) return error(blocks.error().what);
+  if (!blocks) return error(blocks.error().what, FileFault::kDamaged);
   for (const PemBlock& block : *blocks) {
     if (block.label != "CERTIFICATE" && block.label != "X509 CERTIFICATE") continue;
     ders.emplace_back(block.der.begin(), block.der.end());
   }
-  if (ders.empty()) return error("there is no CA certificate in it");
+  if (ders.empty()) return error("there is no CA certificate in it", FileFault::kDamaged);
   return ders;
 }
 

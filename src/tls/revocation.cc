@@ -119,18 +119,18 @@ std::vector<IssuedKey> RevocationList::revoked_since(const RevocationList* befor
 std::shared_ptr<const RevocationList> RevocationList::parse(std::string_view bytes, const std::string& file,
                                                             const std::vector<X509*>& issuers, WallTime now,
                                                             Diagnostics& out) {
-  const auto error = [&](std::string what) {
-    out.push_back({Severity::kError, file, std::move(what), "crl"});
+  const auto error = [&](std::string what, FileFault fault) {
+    out.push_back({Severity::kError, file, std::move(what), "crl", fault});
     return nullptr;
   };
   const auto lists = parse_lists(bytes);
-  if (!lists) return error(lists.error().what);
+  if (!lists) return error(lists.error().what, FileFault::kDamaged);
 
   const auto made = std::make_shared<RevocationList>();
   std::size_t count = 0;
   for (const CrlPtr& list : *lists) {
     if (auto fault = fault_of(list.get(), find_issuer(list.get(), issuers), now))
-      return error(std::move(*fault));
+      return error(std::move(*fault), FileFault::kOther);
     count += static_cast<std::size_t>(std::max(0, sk_X509_REVOKED_num(X509_CRL_get_REVOKED(list.get()))));
   }
   // Half full at most, never zero, and twice because an issuer's name may be spelt in two ways.

@@ -28,6 +28,10 @@ struct ServerCallbacks {
     context_of(ssl).metrics_.tickets[static_cast<std::size_t>(event)].add();
   }
 
+  static void count(const SSL* ssl, ClientCertificateFault fault) {
+    context_of(ssl).metrics_.client_certificate_faults[static_cast<std::size_t>(fault)].add();
+  }
+
   static int servername(SSL* ssl, int* alert, void* arg);
   static int alpn_select(SSL* ssl, const unsigned char** out, unsigned char* out_size,
                          const unsigned char* in, unsigned in_size, void* arg);
@@ -144,6 +148,7 @@ int ServerCallbacks::cert_verify(X509_STORE_CTX* store, void* arg) {
   HandshakeNotes* notes = notes_of(ssl);
   if (X509_verify_cert(store) != 1) {
     const int error = X509_STORE_CTX_get_error(store);
+    count(ssl, fault_of_verification(error));
     notes->refusal = failure_of_verification(error);
     notes->refusal_detail = std::string("the client's certificate: ") + X509_verify_cert_error_string(error);
     return 0;
@@ -154,6 +159,7 @@ int ServerCallbacks::cert_verify(X509_STORE_CTX* store, void* arg) {
   Authorization answer =
       authorize_shown(policy, *peer, X509_STORE_CTX_get0_cert(store), std::chrono::system_clock::now());
   if (!answer.allowed) {
+    count(ssl, fault_of_refusal(answer.why));
     notes->refusal = answer.why;
     notes->refusal_detail = std::move(answer.detail);
     X509_STORE_CTX_set_error(store, verify_error_for(answer.why));
