@@ -102,7 +102,12 @@ Result<void> Supervisor::take_over() {
   if (line->wait_for_workers(workers_.size(), Clock::now() + kStartPatience))
     serving = predecessor_->say_serving();
   line->decide(serving ? StartLine::Verdict::kGo : StartLine::Verdict::kGiveUp);
-  if (serving) publish_start();
+  if (serving) {
+    publish_start();
+  } else {
+    predecessor_->refuse(
+        serving.error().what);  // at once: a worker that hangs holds the end of this process up
+  }
   return serving;
 }
 

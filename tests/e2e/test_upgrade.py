@@ -283,6 +283,22 @@ def test_a_new_process_that_crashes_half_way_through_the_taking_over_loses_nothi
     assert knocking.failures == []
 
 
+@needs_its_own_crash_report
+@pytest.mark.slow
+def test_a_new_process_that_hangs_while_its_workers_start_is_ended(line, backend, certificate, tmp_path):
+    running = line(proxy(backend().address, certificate))
+    clients = [connect(running.headgate.port()) for _ in range(20)]
+    real = running.program.with_name("real")
+    shutil.copy2(running.program, real)
+    library = crash_library(tmp_path)
+    replace(
+        running.program,
+        f'#!/bin/sh\nCRASH_SIGNAL=hang CRASH_AT="thread worker-" LD_PRELOAD={library} exec {real} "$@"\n',
+    )
+    assert "a worker does not get ready to serve" in running.fail()["why"]
+    still_serves(running, clients)
+
+
 def test_a_broken_configuration_is_told_and_changes_nothing(line, backend, certificate):
     config = proxy(backend().address, certificate)
     running = line(config)

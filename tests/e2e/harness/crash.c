@@ -2,7 +2,8 @@
      say W N       in place of the Nth notice with the word W to the process before it, an upgrade's other side
      thread NAME   when a thread gives itself a name that begins so
      text WORD     when it has received WORD from a socket
-   CRASH_SIGNAL is how: SIGSEGV by a store to nowhere where it is "segv", abort() otherwise. */
+   CRASH_SIGNAL is how: SIGSEGV by a store to nowhere where it is "segv", not going on where it is "hang", abort()
+   otherwise. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 enum { kHandoverSocket = 3 };
 
@@ -22,6 +24,7 @@ static const char *argument(const char *place) {
 static void crash(void) {
   const char *how = getenv("CRASH_SIGNAL");
   volatile int *nowhere = NULL;
+  while (how != NULL && strcmp(how, "hang") == 0) pause();
   if (how == NULL || strcmp(how, "segv") != 0) abort();
   *nowhere = 1;
 }
