@@ -16,7 +16,7 @@ namespace headgate {
 /// derived, which is how the records can be taken over (SecretCapture). The cryptography is still OpenSSL's.
 ///
 /// Loaded into one library context beside the providers that are there, which it neither replaces nor keeps
-/// from being loaded; only who asks with properties() gets it. Where OpenSSL is configured for FIPS nobody
+/// from being loaded; who asks with properties() gets it. Where OpenSSL is configured for FIPS nobody
 /// does: then these derivations have to be the FIPS provider's. Outlives nothing: it goes before its library
 /// context.
 class KeySchedule {

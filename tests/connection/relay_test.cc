@@ -268,17 +268,6 @@ TEST_F(RelayTest, FlushesHeldBackTicketsWhenNothingElseGoesToTheClient) {
   EXPECT_EQ(phase(), "relay");
 }
 
-// They went out here while the next process, which had a copy, sent them too: the client met a record twice.
-TEST_F(RelayTest, HeldBackTicketsWaitWhileTheConnectionRests) {
-  start_relay();
-  client->holds_back = true;
-  connection->rest();
-  connection->flush_held_back();
-  EXPECT_TRUE(client->holds_back);
-  connection->wake();
-  EXPECT_FALSE(client->holds_back);
-}
-
 TEST_F(RelayTest, ADrainEndsItOnceOnly) {
   start_relay();
   connection->end(CloseReason::kDrained);

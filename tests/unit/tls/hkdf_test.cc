@@ -90,7 +90,7 @@ TEST(Hkdf, ExpandsLabelsOfEveryLengthAsOpensslDoes) {
 
 TEST(PHash, GivesWhatOpensslsPrfGivesForSecretsOfEveryLength) {
   for (const Hash hash : kBoth) {
-    for (const std::size_t secret_size : {0, 1, 32, 48, 64, 128, 129, 512}) {
+    for (const std::size_t secret_size : {1, 32, 48, 64, 128, 129, 512}) {
       const ByteVector secret = counting(secret_size);
       const ByteVector label = counting(13);
       const ByteVector random = counting(64);

@@ -45,11 +45,12 @@ class KeyScheduleTest : public ::testing::Test {
   std::unique_ptr<LibraryContext> library = LibraryContext::make().value();
 };
 
-TEST_F(KeyScheduleTest, IsFoundByWhoAsksForItAndByNobodyElse) {
+TEST_F(KeyScheduleTest, IsFoundByWhoPrefersItAndNeverForFips) {
   EXPECT_STREQ(library->tls_properties(), "?provider=headgate");
   for (const char* name : {"TLS13-KDF", "TLS1-PRF"}) {
     EXPECT_EQ(provider_of(library->get(), name, library->tls_properties()), "headgate");
-    EXPECT_EQ(provider_of(library->get(), name, nullptr), "default");
+    EXPECT_EQ(provider_of(library->get(), name, "provider=default"), "default");
+    EXPECT_EQ(provider_of(library->get(), name, "fips=yes"), "none");
   }
   EXPECT_EQ(provider_of(library->get(), "HKDF", library->tls_properties()), "default");
 }
