@@ -1,5 +1,6 @@
 """The log: one line when a connection ends, in text or JSON, and never a flood."""
 
+import json
 import os
 import re
 import signal
