@@ -87,6 +87,10 @@ Result<std::unique_ptr<UnixDoor>> UnixDoor::open(const Address& address) {
 UnixDoor::UnixDoor(Address address, Fd listening, Fd stop)
     : address_(address), listening_(std::move(listening)), stop_(std::move(stop)) {}
 
+UnixDoor::~UnixDoor() {
+  close();
+}
+
 void UnixDoor::close() {
   if (!listening_) return;
   const std::uint64_t one = 1;

@@ -28,7 +28,7 @@ class UnixDoor {
 
   /// Listens on `address`, and lets nobody in yet. Errors: kSystem, with the path.
   [[nodiscard]] static Result<std::unique_ptr<UnixDoor>> open(const Address& address);
-  ~UnixDoor() { close(); }
+  ~UnixDoor();
   UnixDoor(const UnixDoor&) = delete;
   UnixDoor& operator=(const UnixDoor&) = delete;
 

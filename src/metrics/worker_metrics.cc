@@ -45,10 +45,10 @@ std::string_view name(LayerReason reason) {
   return kLayerReasons[static_cast<std::size_t>(reason)];
 }
 std::string_view name(ClientCertificateFault fault) {
-  constexpr std::array<std::string_view, kClientCertificateFaultCount> kNames{
+  constexpr std::array<std::string_view, kClientCertificateFaultCount> kFaults{
       "expired", "not_yet_valid", "self_signed",        "unknown_ca",  "wrong_purpose",
       "weak",    "revoked",       "no_revocation_list", "not_allowed", "other"};
-  return kNames[static_cast<std::size_t>(fault)];
+  return kFaults[static_cast<std::size_t>(fault)];
 }
 
 std::string_view name(KtlsResult result) {

@@ -50,10 +50,10 @@ std::optional<std::span<const std::byte>> ec_private_number(std::span<const std:
   const auto algorithm = reader.next(kDerSequence);  // PKCS#8, RFC 5958, section 2
   const auto inner = reader.next(kDerOctetString);
   const auto kind = algorithm ? DerReader(algorithm->content).next(kDerOid) : std::nullopt;
-  constexpr std::array<std::byte, 7> kEcPublicKey{std::byte{0x2a}, std::byte{0x86}, std::byte{0x48},
+  constexpr std::array<std::byte, 7> kOidOfEcKeys{std::byte{0x2a}, std::byte{0x86}, std::byte{0x48},
                                                   std::byte{0xce}, std::byte{0x3d}, std::byte{0x02},
                                                   std::byte{0x01}};  // 1.2.840.10045.2.1
-  if (!inner || !kind || !std::ranges::equal(kind->content, kEcPublicKey)) return std::nullopt;
+  if (!inner || !kind || !std::ranges::equal(kind->content, kOidOfEcKeys)) return std::nullopt;
   return number_in_sec1(inner->content);
 }
 

@@ -27,7 +27,7 @@ constexpr std::string_view kTls13Prefix = "tls13 ";
 // A label, two randoms, and what the extended master secret adds: OpenSSL sends at most five.
 constexpr std::size_t kMaxSeedParts = 8;
 
-thread_local SecretCapture* capturing = nullptr;
+thread_local SecretCapture* capture_of_thread = nullptr;
 
 using Params = const OSSL_PARAM*;
 
@@ -76,9 +76,9 @@ Derivation read_derivation(Params params) {
 }
 
 void capture(std::string_view label, Octets secret) {
-  if (capturing == nullptr) return;
-  if (label == "c ap traffic") capturing->client = TrafficSecret(secret);
-  if (label == "s ap traffic") capturing->server = TrafficSecret(secret);
+  if (capture_of_thread == nullptr) return;
+  if (label == "c ap traffic") capture_of_thread->client = TrafficSecret(secret);
+  if (label == "s ap traffic") capture_of_thread->server = TrafficSecret(secret);
 }
 
 int derive_tls13(void*, unsigned char* out, std::size_t size, Params params) {
@@ -178,12 +178,12 @@ Result<KeySchedule> KeySchedule::load(OSSL_LIB_CTX* library) {
 }
 
 CapturingSecrets::CapturingSecrets(SecretCapture* into) {
-  HG_CHECK(capturing == nullptr);
-  capturing = into;
+  HG_CHECK(capture_of_thread == nullptr);
+  capture_of_thread = into;
 }
 
 CapturingSecrets::~CapturingSecrets() {
-  capturing = nullptr;
+  capture_of_thread = nullptr;
 }
 
 }  // namespace headgate

@@ -32,6 +32,7 @@ StreamFailure alert_of_peer(Alert alert) {
 RecordStream::RecordStream(RecordStreamState state, Buffers& buffers, AeadContexts& contexts)
     : fd_(std::move(state.socket)),
       holds_back_(state.holds_back && !state.unsent.empty()),
+      drained_(state.drained),
       buffers_(buffers),
       protector_(contexts, std::move(state.sending)),
       opener_(contexts, state.role, std::move(state.receiving)),
@@ -42,8 +43,9 @@ ReadResult RecordStream::read(std::span<std::byte> into) {
   HG_CHECK(into.size() >= kMaxRecordContentBytes);
   if (incoming_ == Incoming::kOpen && partial_.has_record()) {
     const std::size_t size = settle(open_kept(into));
-    if (size > 0) return {IoStatus::kDone, size, false};
+    if (size > 0) return {IoStatus::kDone, size, std::exchange(drained_, false) && !has_buffered()};
   }
+  if (std::exchange(drained_, false) && !has_buffered()) return {IoStatus::kWantRead, 0, true};
   while (incoming_ == Incoming::kOpen) {
     const ReadResult result = receive(into);
     if (result.status != IoStatus::kDone || result.size_bytes > 0) return result;

@@ -27,6 +27,7 @@ struct RecordStreamState {
   std::vector<std::byte>
       unsent;               ///< Ciphertext that leaves before anything else, with the first write or flush().
   bool holds_back = false;  ///< `unsent` is session tickets, for which nobody waits.
+  bool drained = false;     ///< The socket was empty just now: the first read() need not ask it.
 };
 
 /// A stream whose TLS 1.3 records Headgate protects itself; the handshake is over.
@@ -99,6 +100,7 @@ class RecordStream final : public Stream {
   bool owes_key_update_ = false;
   bool holds_back_ = false;
   bool end_told_ = false;  // by a read(), after the bytes in front of it
+  bool drained_;           // the socket was empty before the first read()
   RecordSizing sizing_;
   Buffers& buffers_;
   RecordProtector protector_;

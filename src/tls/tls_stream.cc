@@ -134,6 +134,7 @@ RecordStreamState TlsStream::hand_over() {
   state.sending = {
       .suite = suite, .secret = std::move(secrets_->server), .sequence_number = wire_.records_written()};
   state.receiving = {.suite = suite, .secret = std::move(secrets_->client), .sequence_number = 0};
+  state.drained = wire_.drained();
   state.received = wire_.take_kept();
   state.unsent = wire_.take_unsent();
   state.holds_back = holds_back_;

@@ -90,11 +90,11 @@ TEST(Hkdf, ExpandsLabelsOfEveryLengthAsOpensslDoes) {
 
 TEST(PHash, GivesWhatOpensslsPrfGivesForSecretsOfEveryLength) {
   for (const Hash hash : kBoth) {
-    for (const std::size_t secret_size : {1, 32, 48, 64, 128, 129, 512}) {
+    for (const std::size_t secret_size : {1U, 32U, 48U, 64U, 128U, 129U, 512U}) {
       const ByteVector secret = counting(secret_size);
       const ByteVector label = counting(13);
       const ByteVector random = counting(64);
-      for (const std::size_t size : {12, 32, 48, 104, 300}) {
+      for (const std::size_t size : {12U, 32U, 48U, 104U, 300U}) {
         std::string digest = digest_name(hash);
         ByteVector ours(size);
         const Octets seed[] = {label, random};

@@ -97,6 +97,22 @@ TEST_F(RecordStreamTest, ReadsWhatIsThereAndSaysThatItWasAll) {
   EXPECT_EQ(status_of_read(), IoStatus::kWantRead);
 }
 
+TEST_F(RecordStreamTest, DoesNotAskASocketAgainThatWasEmptyWhenItBegan) {
+  SocketPair other;
+  RecordStreamState state = fresh_state(std::move(other.ours));
+  state.received = seal_data(peer_sealer, "came with the Finished");
+  state.drained = true;
+  RecordStream begun(std::move(state), worker.buffers, worker.contexts);
+  const ByteVector later = seal_data(peer_sealer, "came later");
+  ASSERT_EQ(::write(other.theirs.number(), later.data(), later.size()), static_cast<ssize_t>(later.size()));
+
+  const ReadResult first = begun.read(into);
+  EXPECT_EQ(text_of(std::span(into).first(first.size_bytes)), "came with the Finished");
+  EXPECT_TRUE(first.drained);
+  const ReadResult second = begun.read(into);
+  EXPECT_EQ(text_of(std::span(into).first(second.size_bytes)), "came later");
+}
+
 TEST_F(RecordStreamTest, WaitsForTheRestOfARecordAtEveryByte) {
   for (const std::size_t size : {1u, 700u}) {
     const std::string text(size, 't');
