@@ -101,7 +101,9 @@ std::optional<HealthChange> Check::conclude(Health::Change change, std::string w
   probe_.reset();
   due_ = next_check_;
   if (change == Health::Change::kNone) return std::nullopt;
-  server().state->set_up(health_.is_up());
+  server().state->set_condition({.up = health_.is_up(),
+                                 .why = health_.is_up() ? std::string() : why,
+                                 .since = std::chrono::system_clock::now()});
   return HealthChange{server().state, health_.is_up(), std::move(why)};
 }
 
@@ -196,7 +198,8 @@ void HealthChecker::Checks::take_wanted(TimePoint now) {
     }
   }
   for (const auto& [state, check] : checks_) {
-    if (!next.contains(state)) state->set_up(true);
+    if (next.contains(state) || state->is_up()) continue;
+    state->set_condition({.up = true, .since = std::chrono::system_clock::now()});
   }
   checks_ = std::move(next);
 }

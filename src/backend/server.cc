@@ -59,6 +59,17 @@ ServerState::ServerState(std::string backend, std::string label, ServerEndpoint 
       addresses_(std::make_shared<const Addresses>(endpoint_.literal ? Addresses{*endpoint_.literal}
                                                                      : Addresses{})) {}
 
+ServerState::Condition ServerState::condition() const {
+  const std::lock_guard lock(condition_mutex_);
+  return condition_;
+}
+
+void ServerState::set_condition(Condition condition) {
+  const std::lock_guard lock(condition_mutex_);
+  up_.store(condition.up, std::memory_order_relaxed);
+  condition_ = std::move(condition);
+}
+
 std::shared_ptr<const ServerState::Addresses> ServerState::addresses() const {
   const std::lock_guard lock(addresses_mutex_);
   return addresses_;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/units.h"
 #include "config/config.h"
 #include "net/address.h"
 
@@ -54,9 +55,17 @@ class ServerState {
   /// touched. Any thread.
   void publish(Addresses addresses);
 
-  /// What active health checks say; true where there are none. Any thread.
+  /// What active health checks say, why, and since when.
+  struct Condition {
+    bool up = true;
+    std::string why{};  ///< Empty while it is up.
+    WallTime since{};   ///< The process's start, or when the server was first configured, until it changes.
+  };
+  /// Up where there are no checks. Any thread.
   [[nodiscard]] bool is_up() const { return up_.load(std::memory_order_relaxed); }
-  void set_up(bool up) { up_.store(up, std::memory_order_relaxed); }
+  /// The same with its reason. Any thread; one short lock.
+  [[nodiscard]] Condition condition() const;
+  void set_condition(Condition condition);
 
   /// Connections of all workers to a server with max_connections. Takes one of `most` places; false if all
   /// are taken.
@@ -73,6 +82,8 @@ class ServerState {
   std::atomic<std::uint64_t> version_{0};
   mutable std::mutex addresses_mutex_;
   std::shared_ptr<const Addresses> addresses_;
+  mutable std::mutex condition_mutex_;
+  Condition condition_{.since = std::chrono::system_clock::now()};
 };
 
 /// One server of a backend as a snapshot has it: the configuration in force, and the state that outlives it.

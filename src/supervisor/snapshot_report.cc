@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "config/show.h"
+#include "tls/certificate_fields.h"
 #include "tls/negotiated_facts.h"
 
 namespace headgate {
@@ -41,6 +42,7 @@ CertificateReport report_of(const StoredCertificate& certificate, const std::str
   for (const auto name : certificate.names()) report.names.emplace_back(name);
   report.listener = listener;
   report.key_type = key_type_word(certificate);
+  report.issuer = issuer_common_name(certificate.leaf_der());
   report.not_before = certificate.not_before();
   report.not_after = certificate.not_after();
   return report;
@@ -131,7 +133,10 @@ void report_servers(const Snapshot& snapshot, ProcessState& state) {
     for (const auto& server : backend.group->servers) {
       ServerReport one;
       one.address = server.config.address;
-      one.up = server.state->is_up();
+      ServerState::Condition condition = server.state->condition();
+      one.up = condition.up;
+      one.reason = std::move(condition.why);
+      one.since = condition.since;
       one.weight = server.config.weight;
       report.servers.push_back(std::move(one));
     }

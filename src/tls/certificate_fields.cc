@@ -348,6 +348,18 @@ Result<CertificateFields> read_certificate(std::span<const std::byte> der) {
   return read_body(*body);
 }
 
+std::string issuer_common_name(std::span<const std::byte> der) {
+  const auto certificate = DerReader(der).next(kDerSequence);
+  const auto body = certificate ? DerReader(certificate->content).next(kDerSequence) : std::nullopt;
+  if (!body) return {};
+  DerReader reader(body->content);
+  static_cast<void>(reader.next(der_context(0)));  // version
+  static_cast<void>(reader.next(kDerInteger));     // serial number
+  static_cast<void>(reader.next(kDerSequence));    // signature algorithm
+  const auto issuer = reader.next(kDerSequence);
+  return issuer ? read_common_name(issuer->content) : std::string();
+}
+
 bool issued_by(const CertificateFields& certificate, const CertificateFields& issuer) {
   if (!std::ranges::equal(certificate.issuer, issuer.subject)) return false;
   const bool both_have_ids = !certificate.authority_key_id.empty() && !issuer.subject_key_id.empty();

@@ -63,6 +63,9 @@ struct CertificateFields {
 /// kInvalid (a kind of key that TLS does not have).
 [[nodiscard]] Result<CertificateFields> read_certificate(std::span<const std::byte> der);
 
+/// The common name of who issued the certificate `der`; empty for an issuer without one.
+[[nodiscard]] std::string issuer_common_name(std::span<const std::byte> der);
+
 /// Whether `issuer` is by name and key identifier the issuer of `certificate`. Signatures are not checked.
 [[nodiscard]] bool issued_by(const CertificateFields& certificate, const CertificateFields& issuer);
 

@@ -181,7 +181,7 @@ TEST(SourceHash, MovesOnlyTheSourcesOfAServerThatGoes) {
   Backend backend(three(), config::Balance::kSourceHash);
   std::vector<std::size_t> before;
   for (int i = 0; i < 300; ++i) before.push_back(backend.pick_index(source(i)));
-  backend.state(1).set_up(false);
+  backend.state(1).set_condition({.up = false});
   for (int i = 0; i < 300; ++i) {
     const auto now = backend.pick_index(source(i));
     const auto was = before[static_cast<std::size_t>(i)];
@@ -191,10 +191,10 @@ TEST(SourceHash, MovesOnlyTheSourcesOfAServerThatGoes) {
 
 TEST(GroupPicker, PassesOverServersThatAreDown) {
   Backend backend(three());
-  backend.state(0).set_up(false);
-  backend.state(2).set_up(false);
+  backend.state(0).set_condition({.up = false});
+  backend.state(2).set_condition({.up = false});
   EXPECT_THAT(backend.pick_indexes(3), ElementsAre(1, 1, 1));
-  backend.state(1).set_up(false);
+  backend.state(1).set_condition({.up = false});
   EXPECT_EQ(backend.pick().error(), NoServer::kAllDown);
 }
 

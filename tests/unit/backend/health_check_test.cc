@@ -95,6 +95,7 @@ TEST_F(HealthCheckerTest, TakesDownAServerThatRefusesAndSaysWhy) {
   EXPECT_FALSE(change->up);
   EXPECT_THAT(change->why, testing::HasSubstr("refused"));
   EXPECT_FALSE(app->servers[0].state->is_up());
+  EXPECT_EQ(app->servers[0].state->condition().why, change->why);
 }
 
 TEST_F(HealthCheckerTest, BringsUpAServerThatCanBeReachedAgain) {
@@ -108,6 +109,7 @@ TEST_F(HealthCheckerTest, BringsUpAServerThatCanBeReachedAgain) {
   app->servers[0].state->publish({local_address(server.number())});
   EXPECT_TRUE(changes_.next().value().up);
   EXPECT_TRUE(app->servers[0].state->is_up());
+  EXPECT_EQ(app->servers[0].state->condition().why, "");
 }
 
 TEST_F(HealthCheckerTest, AServerIsWellWhenAnyOfItsAddressesIs) {

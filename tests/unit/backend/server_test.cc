@@ -76,7 +76,7 @@ TEST(ServerDirectory, FindsTheStateOfTheSameBackendAndServerAgain) {
 
 TEST(ServerDirectory, ForgetsServersThatNobodyUses) {
   ServerDirectory directory;
-  directory.state("app", "app.internal:80").value()->set_up(false);
+  directory.state("app", "app.internal:80").value()->set_condition({.up = false});
   EXPECT_THAT(directory.all(), IsEmpty());
   EXPECT_THAT(directory.host_names(), IsEmpty());
   EXPECT_TRUE(directory.state("app", "app.internal:80").value()->is_up());
