@@ -10,54 +10,12 @@
 #include <string_view>
 #include <utility>
 
+#include "net/proxy_format.h"
+
 namespace headgate {
 namespace {
 
-// Section 2.2 of the specification; the TLVs are in 2.2.1 to 2.2.8.
-constexpr std::array<std::uint8_t, 12> kV2Signature{0x0D, 0x0A, 0x0D, 0x0A, 0x00, 0x0D,
-                                                    0x0A, 0x51, 0x55, 0x49, 0x54, 0x0A};
-constexpr std::size_t kV2FixedBytes = 16;
-constexpr std::uint8_t kV2Local = 0x20;
-constexpr std::uint8_t kV2Proxy = 0x21;
-constexpr std::size_t kIpv4AddressBytes = 12;
-constexpr std::size_t kIpv6AddressBytes = 36;
-constexpr std::size_t kUnixPathBytes = 108;
-constexpr std::size_t kTlvHeadBytes = 3;
-
-constexpr std::uint8_t kTlvAlpn = 0x01;
-constexpr std::uint8_t kTlvAuthority = 0x02;
-constexpr std::uint8_t kTlvCrc32c = 0x03;
-constexpr std::uint8_t kTlvSsl = 0x20;
-constexpr std::uint8_t kSslVersion = 0x21;
-constexpr std::uint8_t kSslCommonName = 0x22;
-constexpr std::uint8_t kSslCipher = 0x23;
-constexpr std::uint8_t kSslSignatureAlgorithm = 0x24;
-constexpr std::uint8_t kSslKeyAlgorithm = 0x25;
-constexpr std::uint8_t kSslClientCertificate = 0x28;
-constexpr std::uint8_t kClientSsl = 0x01;
-constexpr std::uint8_t kClientCertConnection = 0x02;
-constexpr std::uint8_t kClientCertSession = 0x04;
-constexpr std::size_t kSslFixedBytes = 5;
-
-// Section 2.1: the longest line, its CRLF included, is that of UNKNOWN with two full IPv6 addresses.
-constexpr std::size_t kMaxV1Bytes = 107;
-constexpr std::string_view kV1Word = "PROXY ";
-
-enum class V2Family : std::uint8_t {
-  kUnspecified = 0x00,
-  kTcpIpv4 = 0x11,
-  kUdpIpv4 = 0x12,
-  kTcpIpv6 = 0x21,
-  kUdpIpv6 = 0x22,
-  kUnixStream = 0x31,
-  kUnixDatagram = 0x32,
-};
-
-using Octets = std::span<const std::uint8_t>;
-
-Octets octets(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
-}
+using namespace proxy_format;
 
 std::size_t read_u16(Octets at) {
   return static_cast<std::size_t>(at[0]) << 8 | at[1];
@@ -77,30 +35,6 @@ auto malformed(std::string what) {
 auto incomplete() {
   return fail(ErrorKind::kIncomplete, "PROXY header: more bytes are needed");
 }
-
-/// CRC32C (Castagnoli), reflected, as section 2.2.4 asks for.
-constexpr std::array<std::uint32_t, 256> crc32c_table() {
-  std::array<std::uint32_t, 256> table{};
-  for (std::uint32_t i = 0; i < table.size(); ++i) {
-    std::uint32_t crc = i;
-    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (0x82F63B78U & (0U - (crc & 1U)));
-    table[i] = crc;
-  }
-  return table;
-}
-
-class Crc32c {
- public:
-  void add(std::uint8_t octet) { crc_ = kTable[(crc_ ^ octet) & 0xFF] ^ crc_ >> 8; }
-  void add(Octets values) {
-    for (const std::uint8_t octet : values) add(octet);
-  }
-  [[nodiscard]] std::uint32_t value() const { return ~crc_; }
-
- private:
-  static constexpr auto kTable = crc32c_table();
-  std::uint32_t crc_ = 0xFFFFFFFFU;
-};
 
 Address ip_address(sa_family_t family, Octets ip, Octets port) {
   sockaddr_storage storage{};
@@ -355,157 +289,6 @@ bool agrees(Octets bytes, const Word& word) {
 
 // ---- Out ----
 
-using Output = std::vector<std::byte>;
-
-void put_u8(Output& out, std::size_t value) {
-  out.push_back(static_cast<std::byte>(value & 0xFF));
-}
-void put_u16(Output& out, std::size_t value) {
-  put_u8(out, value >> 8);
-  put_u8(out, value);
-}
-void put_bytes(Output& out, const void* data, std::size_t size_bytes) {
-  const auto* first = static_cast<const std::byte*>(data);
-  out.insert(out.end(), first, first + size_bytes);
-}
-
-/// An IP address as 16 bytes, an IPv4 one as IPv4-mapped, and its port.
-struct IpEnd {
-  std::array<std::uint8_t, 16> ip{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
-  std::uint16_t port = 0;
-
-  [[nodiscard]] bool is_ipv4() const {
-    static constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
-    return std::equal(kMapped.begin(), kMapped.end(), ip.begin());
-  }
-};
-
-std::optional<IpEnd> ip_end(const std::optional<Address>& address) {
-  if (!address) return std::nullopt;
-  IpEnd end;
-  end.port = address->port();
-  if (address->family() == AF_INET) {
-    std::memcpy(end.ip.data() + 12, &reinterpret_cast<const sockaddr_in*>(address->data())->sin_addr, 4);
-    return end;
-  }
-  if (address->family() == AF_INET6) {
-    std::memcpy(end.ip.data(), &reinterpret_cast<const sockaddr_in6*>(address->data())->sin6_addr, 16);
-    return end;
-  }
-  return std::nullopt;
-}
-
-void put_unix_path(Output& out, const Address& address) {
-  sockaddr_un local{};
-  std::memcpy(&local, address.data(), std::min<std::size_t>(address.size_bytes(), sizeof local));
-  put_bytes(out, local.sun_path, kUnixPathBytes);
-}
-
-/// Appends the family byte, a length to be filled in later, and the addresses.
-void put_addresses(Output& out, const ProxyFacts& facts) {
-  const auto put_family = [&](V2Family family) {
-    put_u8(out, static_cast<std::size_t>(family));
-    put_u16(out, 0);
-  };
-  const auto source = ip_end(facts.source);
-  const auto destination = ip_end(facts.destination);
-  if (source && destination) {
-    const bool ipv4 = source->is_ipv4() && destination->is_ipv4();
-    const std::size_t skipped = ipv4 ? 12 : 0;
-    put_family(ipv4 ? V2Family::kTcpIpv4 : V2Family::kTcpIpv6);
-    put_bytes(out, source->ip.data() + skipped, source->ip.size() - skipped);
-    put_bytes(out, destination->ip.data() + skipped, destination->ip.size() - skipped);
-    put_u16(out, source->port);
-    put_u16(out, destination->port);
-  } else if (facts.source && facts.destination && facts.source->is_unix() && facts.destination->is_unix()) {
-    put_family(V2Family::kUnixStream);
-    put_unix_path(out, *facts.source);
-    put_unix_path(out, *facts.destination);
-  } else {
-    put_family(V2Family::kUnspecified);
-  }
-}
-
-/// The most that TLVs may make of a header: its checksum still has to fit.
-constexpr std::size_t kRoomForTlvs = kMaxProxyHeaderBytes - kTlvHeadBytes - 4;
-
-void put_tlv(Output& out, std::uint8_t type, std::string_view value) {
-  if (value.empty() || out.size() + kTlvHeadBytes + value.size() > kRoomForTlvs) return;
-  put_u8(out, type);
-  put_u16(out, value.size());
-  put_bytes(out, value.data(), value.size());
-}
-
-void set_u16(Output& out, std::size_t at, std::size_t value) {
-  out[at] = static_cast<std::byte>(value >> 8 & 0xFF);
-  out[at + 1] = static_cast<std::byte>(value & 0xFF);
-}
-
-void put_ssl(Output& out, const ProxyTls& tls) {
-  if (out.size() + kTlvHeadBytes + kSslFixedBytes > kRoomForTlvs) return;
-  const std::size_t start = out.size();
-  put_u8(out, kTlvSsl);
-  put_u16(out, 0);
-  put_u8(out, std::size_t{kClientSsl} | (tls.certificate_this_connection ? kClientCertConnection : 0U) |
-                  (tls.certificate_this_session ? kClientCertSession : 0U));
-  put_u16(out, 0);
-  put_u16(out, tls.verified ? 0 : 1);
-  put_tlv(out, kSslVersion, tls.version);
-  put_tlv(out, kSslCipher, tls.cipher);
-  put_tlv(out, kSslSignatureAlgorithm, tls.signature_algorithm);
-  put_tlv(out, kSslKeyAlgorithm, tls.key_algorithm);
-  put_tlv(out, kSslCommonName, tls.common_name);
-  put_tlv(out, kSslClientCertificate, tls.certificate_der);
-  set_u16(out, start + 1, out.size() - start - kTlvHeadBytes);
-}
-
-/// Fills in the length and appends the checksum, which covers everything with its own bytes as zeros.
-void finish_v2(Output& out) {
-  put_u8(out, kTlvCrc32c);
-  put_u16(out, 4);
-  const std::size_t place = out.size();
-  out.resize(place + 4);
-  set_u16(out, 14, out.size() - kV2FixedBytes);
-  Crc32c crc;
-  crc.add(octets(out));
-  set_u16(out, place, crc.value() >> 16);
-  set_u16(out, place + 2, crc.value());
-}
-
-Output build_v2(const ProxyFacts& facts) {
-  Output out;
-  put_bytes(out, kV2Signature.data(), kV2Signature.size());
-  put_u8(out, kV2Proxy);
-  put_addresses(out, facts);
-  put_tlv(out, kTlvAlpn, facts.alpn);
-  put_tlv(out, kTlvAuthority, facts.authority);
-  if (facts.tls) put_ssl(out, *facts.tls);
-  finish_v2(out);
-  return out;
-}
-
-/// The IPv6 form of an address, also of an IPv4 one: version 1 has no line for two families.
-std::string ipv6_text(const Address& address, const IpEnd& end) {
-  const std::string plain = address.host_text();
-  return end.is_ipv4() ? "::ffff:" + plain : plain;
-}
-
-Output build_v1(const ProxyFacts& facts) {
-  std::string line = "PROXY UNKNOWN\r\n";
-  const auto source = ip_end(facts.source);
-  const auto destination = ip_end(facts.destination);
-  if (source && destination) {
-    const bool ipv4 = source->is_ipv4() && destination->is_ipv4();
-    line = ipv4 ? "PROXY TCP4 " + facts.source->host_text() + ' ' + facts.destination->host_text()
-                : "PROXY TCP6 " + ipv6_text(*facts.source, *source) + ' ' +
-                      ipv6_text(*facts.destination, *destination);
-    line += ' ' + std::to_string(source->port) + ' ' + std::to_string(destination->port) + "\r\n";
-  }
-  Output out;
-  put_bytes(out, line.data(), line.size());
-  return out;
-}
-
 }  // namespace
 
 Result<ProxyHeader> parse_proxy_header(std::span<const std::byte> bytes) {
@@ -516,10 +299,6 @@ Result<ProxyHeader> parse_proxy_header(std::span<const std::byte> bytes) {
   if (!agrees(input, kV1Word)) return malformed("there is none");
   if (input.size() < kV1Word.size()) return incomplete();
   return parse_v1({reinterpret_cast<const char*>(input.data()), input.size()});
-}
-
-std::vector<std::byte> build_proxy_header(ProxyVersion version, const ProxyFacts& facts) {
-  return version == ProxyVersion::kV1 ? build_v1(facts) : build_v2(facts);
 }
 
 }  // namespace headgate
