@@ -38,6 +38,7 @@ def test_promtool_finds_nothing_wrong_after_all_kinds_of_traffic(start, backend,
 def test_the_page_has_a_type_for_every_metric_of_the_contract(echo_proxy):
     end_in_order(echo_proxy)
     handshake_alert(echo_proxy.port(), version=TLS12, ciphers="AES128-SHA")
+    echo_proxy.wait_metric("headgate_handshakes_total", result="failed")  # the client hears the alert before
     types = echo_proxy.metrics().types
     for name, kind in {
         "headgate_connections_accepted_total": "counter",
