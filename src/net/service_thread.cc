@@ -29,7 +29,7 @@ class BlockedSignals {
 
 }  // namespace
 
-Result<std::unique_ptr<ServiceThread>> ServiceThread::start(std::string name, Body body) {
+Result<std::unique_ptr<ServiceThread>> ServiceThread::start(const std::string& name, Body body) {
   Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake) return fail_errno("cannot make an eventfd", errno);
   std::unique_ptr<ServiceThread> service(new ServiceThread(std::move(wake)));

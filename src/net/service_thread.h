@@ -20,7 +20,7 @@ class ServiceThread {
 
   /// Runs `body`, which returns soon after stopping() has become true. `name` is at most 15 characters.
   /// Errors: kSystem when there is no thread or descriptor to be had.
-  [[nodiscard]] static Result<std::unique_ptr<ServiceThread>> start(std::string name, Body body);
+  [[nodiscard]] static Result<std::unique_ptr<ServiceThread>> start(const std::string& name, Body body);
   ~ServiceThread();
   ServiceThread(const ServiceThread&) = delete;
   ServiceThread& operator=(const ServiceThread&) = delete;
