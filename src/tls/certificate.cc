@@ -439,7 +439,8 @@ std::shared_ptr<const StoredCertificate> check_certificate(const CertificateInpu
   check_validity(links.front().fields, now, findings);
   check_strength(links, findings);
   check_purpose(links, purpose, findings);
-  return findings.failed() ? nullptr : store(input, links, *key, pool);
+  if (key == nullptr || findings.failed()) return nullptr;
+  return store(input, links, *key, pool);
 }
 
 std::shared_ptr<const StoredCertificate> with_staple(const StoredCertificate& certificate,
