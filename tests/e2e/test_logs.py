@@ -146,7 +146,7 @@ def test_lines_that_cannot_be_written_are_dropped_and_counted(backend, certifica
     config = proxy(backend().address, certificate, log={"level": "debug", "format": "json", "access": "all"})
     config["admin"]["bind"] = f"unix:{tmp_path}/admin"
     file = tmp_path / "headgate.yaml"
-    file.write_text(json.dumps(config))
+    file.write_text(file_text(config))
     reading, writing = os.pipe() if where == "full pipe" else (None, os.open("/dev/full", os.O_WRONLY))
     child = subprocess.Popen([headgate_binary(), "run", "--config", str(file)], stderr=writing)
     try:
