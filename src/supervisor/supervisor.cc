@@ -121,6 +121,9 @@ std::optional<Supervisor::StartFailure> Supervisor::prepare() {
     state.started = std::chrono::system_clock::now();
     state.reload.last_success = state.started;
   });
+  // Before the admin endpoint says that it is ready: from then on it is looked at, and sent signals.
+  publish_snapshot();
+  watch_signals();
   if (!predecessor_) return std::nullopt;
   follow_backends();  // now, while the other process serves: a loop's first turn may bring connections
   if (auto inherits = inherit(); !inherits) return cannot_start(inherits.error());
@@ -205,7 +208,6 @@ void Supervisor::start() {
 
 void Supervisor::publish_start() {
   running_ = true;
-  publish_snapshot();
   std::set<std::string> all;
   for (const auto& listener : snapshot_->config.listeners) all.insert(listener.name);
   log_listening(all);
@@ -219,7 +221,8 @@ void Supervisor::log_listening(const std::set<std::string>& listeners) {
   }
 }
 
-int Supervisor::run() {
+// What comes before the loop runs waits for it.
+void Supervisor::watch_signals() {
   const auto on = [this](int signal, std::function<void()> act) {
     signals_.push_back(std::make_unique<SignalWatcher>(loop_, signal, std::move(act)));
   };
@@ -231,6 +234,9 @@ int Supervisor::run() {
     write_state(log_, status_report(registry_, board_.copy()),
                 [this](const auto& ask) { return ask_workers(ask); });
   });
+}
+
+int Supervisor::run() {
   files_ = std::make_unique<FileWatch>(loop_, [this](const std::vector<std::string>& changed) {
     log_.info("files changed: reloading",
               {{"first", changed.front()}, {"files", static_cast<std::int64_t>(changed.size())}});

@@ -122,6 +122,7 @@ class Supervisor {
   void retire_workers_beyond(std::size_t count);
   void log_listening(const std::set<std::string>& listeners);
   void follow_backends();
+  void watch_signals();
   void watch_files();
   void reload_now();
   [[nodiscard]] Outcome reload();
