@@ -58,11 +58,15 @@ def test_a_draining_process_accepts_nobody(start, backend, certificate):
         client.exchange(b"x")
         headgate.signal(signal.SIGTERM)
         wait_not_ready(headgate)
-        try:
-            raw_socket(headgate.port()).close()
-            raise AssertionError("a new connection was made")
-        except ConnectionRefusedError:
-            pass
+
+        def refused():
+            try:
+                raw_socket(headgate.port()).close()
+            except ConnectionRefusedError:
+                return True
+            return False
+
+        wait_until(refused, "a new connection is refused")  # the sockets close once it has said that it is not ready
 
 
 def test_the_drain_deadline_cuts_what_is_left(start, backend, certificate):
