@@ -35,7 +35,7 @@ class Admission final : public Turns {
   /// short.
   static constexpr Duration kSlice = std::chrono::microseconds(500);
   /// A queue whose head waits longer than this is served from its other end.
-  static constexpr Duration kPatience = std::chrono::milliseconds(100);
+  static constexpr Duration kPatience = std::chrono::milliseconds(500);
   /// Nobody who waits this long is still there: clients' own connect timeouts are a few seconds.
   static constexpr Duration kStale = std::chrono::milliseconds(1500);
 
