@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import re
 import socket
 
@@ -101,7 +102,9 @@ def test_a_port_without_permission_exits_3(tmp_path_factory):
     pair.key.chmod(0o644)
     path = directory / "locked" / "x.sock"
     path.parent.mkdir(mode=0o700)
-    one = Headgate(directory, proxy("127.0.0.1:9", pair, listener={"bind": f"unix:{path}"}), user="nobody")
+    program = shutil.copy(headgate_binary(), directory / "headgate")  # the checkout may be where nobody else may look
+    config = proxy("127.0.0.1:9", pair, listener={"bind": f"unix:{path}"})
+    one = Headgate(directory, config, user="nobody", executable=program)
     assert one.wait_exit() == 3
     assert str(path) in one.output
 
