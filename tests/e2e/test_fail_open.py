@@ -7,19 +7,11 @@ from OpenSSL import SSL
 
 from harness.authority import Authority
 from harness.config import proxy
-from harness.tls_client import TLS12, TLS13, connect, python_context, python_tls, raw_socket
+from harness.tls_client import TLS12, TLS13, connect, python_context, raw_socket, visit
 
 VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["tls12", "tls13"])
 MODES = pytest.mark.parametrize("mode", ["optional", "required"])
 INJECTED = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\ninjected"
-
-
-def visit(port, context, session=None, sni="app.test"):
-    """(whether it resumed, the session to come back with)."""
-    with python_tls(port, context=context, session=session, sni=sni) as client:
-        client.sendall(b"x")
-        assert client.recv(1) == b"x"
-        return client.session_reused, client.session
 
 
 # The class of CVE-2025-23419: a session of a place that asks for nothing opens one that asks for a certificate.

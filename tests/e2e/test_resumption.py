@@ -8,18 +8,10 @@ import pytest
 
 from harness.authority import replace_file
 from harness.config import proxy
-from harness.tls_client import python_context, python_tls
+from harness.tls_client import python_context, visit
 from harness.tools import headgate_binary, run
 
 VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["tls12", "tls13"])
-
-
-def visit(port, context, session=None, sni="app.test"):
-    """(whether it resumed, the session to come back with)."""
-    with python_tls(port, context=context, session=session, sni=sni) as client:
-        client.sendall(b"x")
-        assert client.recv(1) == b"x"
-        return client.session_reused, client.session
 
 
 @VERSIONS

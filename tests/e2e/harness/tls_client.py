@@ -293,3 +293,11 @@ def python_context(ca=None, version=None, certificate=None):
     if certificate:
         context.load_cert_chain(str(certificate.certificate), str(certificate.key))
     return context
+
+
+def visit(port, context, session=None, sni="app.test"):
+    """(whether it resumed, the session to come back with)."""
+    with python_tls(port, context=context, session=session, sni=sni) as client:
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"
+        return client.session_reused, client.session
