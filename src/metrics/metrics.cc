@@ -159,4 +159,10 @@ const MetricRow& row(Metric metric) {
   return kRows[static_cast<std::size_t>(metric)];
 }
 
+std::optional<Metric> find_metric(std::string_view name) {
+  const auto found = std::ranges::find(kRows, name, &MetricRow::name);
+  if (found == kRows.end()) return std::nullopt;
+  return static_cast<Metric>(found - kRows.begin());
+}
+
 }  // namespace headgate

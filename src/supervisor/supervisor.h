@@ -87,7 +87,7 @@ class Supervisor {
   }
 
   // Any thread, for the admin endpoint:
-  [[nodiscard]] std::string metrics_text() const { return exporter_.text(); }
+  [[nodiscard]] std::string metrics_text(const MetricSet& wanted) const { return exporter_.text(wanted); }
   [[nodiscard]] const StateBoard& board() const { return board_; }
   [[nodiscard]] const MetricsRegistry& registry() const { return registry_; }
   [[nodiscard]] Log& log() { return log_; }
