@@ -123,7 +123,7 @@ constexpr std::array<MetricRow, kMetricCount> kRows{{
      {}},
     {"headgate_worker_loop_lag_seconds",
      kHistogram,
-     "How much later than asked a worker's loop came round.",
+     "How long what was ready had to wait for a worker's loop.",
      {"worker"}},
     {"headgate_worker_busy_ratio", kGauge, "Share of the last second in which a worker worked.", {"worker"}},
     {"headgate_worker_busy_seconds_total", kCounter, "Time a worker worked.", {"worker"}},
