@@ -16,6 +16,8 @@ _FLAGS = [
     "--disable-extensions", "--disable-sync", "--remote-debugging-pipe",
 ]  # fmt: skip
 
+_PATIENCE_SECONDS = 3 * DEADLINE_SECONDS  # a browser is the first to starve on a loaded machine
+
 
 class Browser:
     """One browser with one page. Use it in a `with`: leaving ends it.
@@ -101,7 +103,7 @@ class Browser:
             if self._session:
                 message["sessionId"] = self._session
             os.write(self._commands, json.dumps(message).encode() + b"\0")
-            self._changed.wait_for(lambda: self._answers is None or number in self._answers, DEADLINE_SECONDS)
+            self._changed.wait_for(lambda: self._answers is None or number in self._answers, _PATIENCE_SECONDS)
             assert self._answers is not None, "the browser ended"
             assert number in self._answers, f"no answer to {method}"
             answer = self._answers.pop(number)
