@@ -2,6 +2,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -88,22 +90,43 @@ class Served final : public Pollable {
   std::string unsent_;
 };
 
+int open_socket(int family) {
+  return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+template <class SystemAddress>
+void listen_on(int fd, const SystemAddress& address, const std::string& name) {
+  if (bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 || listen(fd, 4096) != 0) {
+    give_up("backend: cannot listen on " + name + ": " + std::strerror(errno));
+  }
+}
+
+int listening_port(std::uint16_t port) {
+  const int fd = open_socket(AF_INET);
+  const int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // inherited by what is accepted
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  listen_on(fd, address, "port " + std::to_string(port));
+  return fd;
+}
+
+int listening_unix_socket(const std::string& path) {
+  const int fd = open_socket(AF_UNIX);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  listen_on(fd, address, path);
+  return fd;
+}
+
 class Acceptor final : public Pollable {
  public:
-  Acceptor(Poller& poller, std::uint16_t port) : poller_(poller) {
-    fd_ = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    const int on = 1;
-    setsockopt(fd_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // inherited by what is accepted
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || listen(fd_, 4096) != 0) {
-      give_up("backend: cannot listen on port " + std::to_string(port) + ": " + std::strerror(errno));
-    }
-    poller.add(fd_, *this);
-  }
+  /// Owns `fd`, which listens.
+  Acceptor(Poller& poller, int fd) : poller_(poller), fd_(fd) { poller.add(fd_, *this); }
   ~Acceptor() override { close(fd_); }
 
   void on_ready() override {
@@ -125,7 +148,9 @@ class Acceptor final : public Pollable {
 
 void run_backend(const Options& options) {
   Poller poller;
-  Acceptor acceptor(poller, options.port);
+  Acceptor acceptor(poller, listening_port(options.port));
+  std::optional<Acceptor> beside;
+  if (!options.socket.empty()) beside.emplace(poller, listening_unix_socket(options.socket));
   for (;;) poller.turn(TimePoint::max());
 }
 

@@ -31,6 +31,7 @@ Options parse_options(int count, char** words) {
   using Reader = std::function<void(const std::string&)>;
   const std::map<std::string, Reader> readers{
       {"--port", [&](const auto& value) { options.port = static_cast<std::uint16_t>(std::stoi(value)); }},
+      {"--socket", [&](const auto& value) { options.socket = value; }},
       {"--pids", [&](const auto& value) { options.pids = numbers(value); }},
       {"--count", [&](const auto& value) { options.count = std::stol(value); }},
       {"--warm", [&](const auto& value) { options.warm = std::stol(value); }},

@@ -11,6 +11,7 @@ namespace headgate::bench {
 struct Options {
   std::string mode;
   std::uint16_t port = 0;
+  std::string socket;                     ///< Of the backend: a unix socket on which it serves too.
   std::vector<int> pids;                  ///< --pids 1,2: the proxy's processes, whose CPU time is measured.
   long count = 1000;                      ///< Operations to measure.
   long warm = 0;                          ///< Operations before that.

@@ -5,12 +5,14 @@
 #include <charconv>
 #include <chrono>
 #include <optional>
+#include <ranges>
 
 #include "admin/json.h"
 #include "admin/query.h"
 #include "admin/status_page.h"
 #include "config/notation.h"
 #include "metrics/exporter.h"
+#include "metrics/metrics.h"
 #include "net/address.h"
 
 namespace headgate {
@@ -100,8 +102,23 @@ HttpResponse get_status_page(Query&, AdminSource&) {
           .content_security_policy = std::move(page.content_security_policy)};
 }
 
-HttpResponse get_metrics(Query&, AdminSource& source) {
-  return {.content_type = Exporter::kContentType, .body = source.metrics_text()};
+/// The metrics whose names, with commas between them, are in `names`; all when it is empty. Errors: kInvalid.
+Result<MetricSet> metrics_named(std::string_view names) {
+  MetricSet wanted;
+  if (names.empty()) return wanted.set();
+  for (const auto part : std::views::split(names, ',')) {
+    const std::string_view name(part.begin(), part.end());
+    const auto metric = find_metric(name);
+    if (!metric) return fail(ErrorKind::kInvalid, "name: there is no metric \"" + std::string(name) + "\"");
+    wanted.set(static_cast<std::size_t>(*metric));
+  }
+  return wanted;
+}
+
+HttpResponse get_metrics(Query& query, AdminSource& source) {
+  const auto wanted = metrics_named(take(query, "name"));
+  if (!wanted) return fault(400, wanted.error().what);
+  return {.content_type = Exporter::kContentType, .body = source.metrics_text(*wanted)};
 }
 
 HttpResponse get_health(Query&, AdminSource& source) {
@@ -111,8 +128,13 @@ HttpResponse get_ready(Query&, AdminSource& source) {
   return health(source.readyz());
 }
 
-HttpResponse get_status(Query&, AdminSource& source) {
-  return json(to_json(source.status(), source.readyz(), std::chrono::system_clock::now()));
+HttpResponse get_status(Query& query, AdminSource& source) {
+  const auto certificates = take_number(query, "certificates", kShownCertificates);
+  if (!certificates || *certificates > kShownCertificates) {
+    return fault(400, "certificates: how many to show, from 0 to " + std::to_string(kShownCertificates));
+  }
+  if (auto unknown = unknown_parameter(query, "certificates")) return *unknown;
+  return json(to_json(source.status(), source.readyz(), std::chrono::system_clock::now(), *certificates));
 }
 
 HttpResponse get_connections(Query& query, AdminSource& source) {
@@ -194,7 +216,7 @@ constexpr std::array kEndpoints{
     Endpoint{"/metrics", Method::kGet, Parameters::kSome, get_metrics},
     Endpoint{"/healthz", Method::kGet, Parameters::kSome, get_health},
     Endpoint{"/readyz", Method::kGet, Parameters::kSome, get_ready},
-    Endpoint{"/status.json", Method::kGet, Parameters::kNone, get_status},
+    Endpoint{"/status.json", Method::kGet, Parameters::kSome, get_status},
     Endpoint{"/connections.json", Method::kGet, Parameters::kSome, get_connections},
     Endpoint{"/handshakes.json", Method::kGet, Parameters::kNone, get_handshakes},
     Endpoint{"/drain", Method::kPost, Parameters::kSome, post_drain},

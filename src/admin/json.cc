@@ -49,9 +49,9 @@ Json listeners_json(const StatusReport& report) {
   return all;
 }
 
-Json certificates_json(const StatusReport& report, WallTime now) {
+Json certificates_json(const StatusReport& report, WallTime now, std::size_t limit) {
   Json all = Json::array();
-  for (const CertificateReport* one : soonest_expiring(report.process)) {
+  for (const CertificateReport* one : soonest_expiring(report.process, limit)) {
     const double left_seconds = seconds(one->not_after - now);
     all.push_back({{"file", one->file},
                    {"names", one->names},
@@ -218,7 +218,7 @@ std::string_view name(Outcome::Verdict verdict) {
 
 }  // namespace
 
-std::string to_json(const StatusReport& report, const Health& ready, WallTime now) {
+std::string to_json(const StatusReport& report, const Health& ready, WallTime now, std::size_t certificates) {
   const ProcessState& process = report.process;
   return text({{"version", process.version},
                {"openssl", process.openssl},
@@ -231,7 +231,7 @@ std::string to_json(const StatusReport& report, const Health& ready, WallTime no
                {"listeners", listeners_json(report)},
                {"backends", backends_json(report)},
                {"workers", workers_json(report)},
-               {"certificates", certificates_json(report, now)},
+               {"certificates", certificates_json(report, now, certificates)},
                {"certificates_total", process.certificates->size()},
                {"reload", reload_json(process.reload)},
                {"drain", process_drain_json(process)},

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -9,7 +10,9 @@
 /// of a client that are no UTF-8 become U+FFFD. docs/admin.md says what each field is.
 namespace headgate {
 
-[[nodiscard]] std::string to_json(const StatusReport& report, const Health& ready, WallTime now);
+/// `certificates`: at most so many, those that expire first.
+[[nodiscard]] std::string to_json(const StatusReport& report, const Health& ready, WallTime now,
+                                  std::size_t certificates);
 [[nodiscard]] std::string to_json(const ConnectionsPage& page, const ConnectionsQuery& query);
 [[nodiscard]] std::string to_json(const HandshakesReport& report);
 [[nodiscard]] std::string to_json(const Outcome& outcome);

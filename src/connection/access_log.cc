@@ -31,13 +31,12 @@ double milliseconds(Duration duration) {
 
 /// Whether a line about this end is wanted. `own` is the level of the connection where it has one of its own:
 /// it decides then, instead of the process's level and `log.access`.
-bool is_wanted(const Services& services, const Facts& facts, CloseWeight weight, LogLevel level,
-               std::optional<LogLevel> own) {
+bool is_wanted(const Services& services, LogLevel level, std::optional<LogLevel> own) {
   if (own) return level <= *own;
   if (!services.log.enabled(level)) return false;
   if (services.access == config::AccessLog::kOff) return false;
   if (services.access == config::AccessLog::kAll) return true;
-  return weight == CloseWeight::kFailure && !facts.probe;
+  return level == LogLevel::kWarn;
 }
 
 }  // namespace
@@ -45,10 +44,11 @@ bool is_wanted(const Services& services, const Facts& facts, CloseWeight weight,
 void write_access_line(Services& services, const ListenerState& listener, const Facts& facts,
                        std::string_view phase, CloseReason reason, TimePoint now) {
   const CloseReasonRow& how = row(reason);
-  const LogLevel level = how.weight == CloseWeight::kFailure ? LogLevel::kWarn : LogLevel::kInfo;
+  const bool failure = how.weight == CloseWeight::kFailure && !facts.probe;
+  const LogLevel level = failure ? LogLevel::kWarn : LogLevel::kInfo;
   const std::string& name_of_listener = listener.policy->config.name;
   const auto own = services.levels.find(name_of_listener, facts.client, now);
-  if (!is_wanted(services, facts, how.weight, level, own)) return;
+  if (!is_wanted(services, level, own)) return;
   const bool limited = how.weight == CloseWeight::kFailure && own != LogLevel::kDebug;
   if (limited && !services.limiter.admit(name_of_listener, how.name, now)) {
     listener.metrics->log_lines_dropped.add();

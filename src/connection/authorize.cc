@@ -14,8 +14,9 @@ Step step(Authorize&, Context& context) {
     return Close{CloseReason::kClientNotAllowed};
   }
   if (context.facts.peer) context.services.host.peer_let_in(context.connection);
-  auto& ok = context.listener.metrics->handshakes[static_cast<std::size_t>(HandshakeResult::kOk)];
-  ok[context.facts.tls.resumed ? 1 : 0].add();
+  const auto result = context.facts.probe ? HandshakeResult::kProbe : HandshakeResult::kOk;
+  auto& counted = context.listener.metrics->handshakes[static_cast<std::size_t>(result)];
+  counted[context.facts.tls.resumed ? 1 : 0].add();
   return Phase(FindRoute{});
 }
 

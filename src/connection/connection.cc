@@ -187,7 +187,11 @@ void Connection::count_end(CloseReason reason) {
   metrics.connection_duration.observe(services_.host.now() - facts_.accepted);
   // A peer that is cut while it is relayed has had its handshake counted.
   const bool relayed = std::holds_alternative<Relay>(phase_);
-  if (listener_.tls && !relayed) count_handshake_end(metrics, facts_, reason);
+  if (!listener_.tls || relayed) return;
+  if (const auto result = count_handshake_end(metrics, facts_, reason)) {
+    record_handshake_end(services_.recorder, listener_.policy->config.name, facts_, *result, phase_,
+                         services_.host.now());
+  }
 }
 
 void Connection::log_end(CloseReason reason) {

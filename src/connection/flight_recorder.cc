@@ -64,6 +64,7 @@ bool slower(const HandshakeReport& a, const HandshakeReport& b) {
 
 void FlightRecorder::done(std::string_view listener, const Facts& facts, const HandshakeTimes& times,
                           std::span<const std::byte> hello, TimePoint now) {
+  if (facts.probe) return;
   begin_window(now);
   const bool full = slowest_.size() == kKept;
   if (full && duration_cast<microseconds>(times.total) <= slowest_.front().total) return;
@@ -95,6 +96,7 @@ void FlightRecorder::begin_window(TimePoint now) {
 
 void FlightRecorder::failed(std::string_view listener, const Facts& facts, HandshakeResult result,
                             const HandshakeTimes& times, std::span<const std::byte> hello) {
+  if (facts.probe) return;
   HandshakeReport report = report_of(listener, facts, result, times, hello);
   if (failed_.size() < kKept) {
     failed_.push_back(std::move(report));

@@ -12,8 +12,8 @@
 
 namespace headgate {
 
-/// The last failed handshakes of one worker and the slowest of the last minutes, for /handshakes.json.
-/// Bounded. Loop thread only.
+/// The last failed handshakes of one worker and the slowest of the last minutes, for /handshakes.json; those
+/// of listed probes are passed over. Bounded. Loop thread only.
 class FlightRecorder {
  public:
   static constexpr std::size_t kKept = 64;

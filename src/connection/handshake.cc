@@ -62,10 +62,12 @@ Step failed(HandshakeTask& task, Context& context) {
   const FailureKind kind = context.sides.client->failure().kind;
   const bool left =
       kind == FailureKind::kReset || kind == FailureKind::kTruncated || kind == FailureKind::kTimedOut;
-  if (left) context.facts.failure = HandshakeFailure::kClientLeft;
+  if (left) {
+    context.facts.failure = HandshakeFailure::kClientLeft;
+    return Close{CloseReason::kClientLeftInHandshake};
+  }
   context.services.recorder.failed(context.listener.policy->config.name, context.facts,
                                    HandshakeResult::kFailed, task.times, task.hello);
-  if (left) return Close{CloseReason::kClientLeftInHandshake};
   return Phase(Shutdown{CloseReason::kHandshakeFailed});
 }
 

@@ -20,9 +20,13 @@ constexpr std::string_view kHttpAnswer =
     "\r\n"
     "This port speaks TLS: use https:// in place of http:// here";
 
-Step refuse(Context& context, CloseReason reason, HandshakeFailure failure, std::string detail) {
+Step refuse(const Hello& phase, Context& context, CloseReason reason, HandshakeFailure failure,
+            std::string detail) {
   context.facts.failure = failure;
   context.facts.detail = std::move(detail);
+  context.services.recorder.failed(
+      context.listener.policy->config.name, context.facts, HandshakeResult::kFailed,
+      {.total = context.services.host.now() - context.facts.accepted}, phase.received);
   return Phase(Shutdown{reason});
 }
 
@@ -30,15 +34,12 @@ Step refuse_with_alert(const Hello& phase, Context& context, CloseReason reason,
                        Alert alert, std::string detail) {
   context.sides.client->write(fatal_alert_record(alert));
   context.facts.alert = static_cast<std::int16_t>(alert);
-  Step end = refuse(context, reason, failure, std::move(detail));
-  context.services.recorder.failed(context.listener.policy->config.name, context.facts,
-                                   HandshakeResult::kFailed, {}, phase.received);
-  return end;
+  return refuse(phase, context, reason, failure, std::move(detail));
 }
 
-Step refuse_http(Context& context) {
+Step refuse_http(const Hello& phase, Context& context) {
   context.sides.client->write(std::as_bytes(std::span(kHttpAnswer)));
-  return refuse(context, CloseReason::kPlaintextHttp, HandshakeFailure::kPlaintextHttp,
+  return refuse(phase, context, CloseReason::kPlaintextHttp, HandshakeFailure::kPlaintextHttp,
                 "plain HTTP on a TLS port");
 }
 
@@ -110,7 +111,7 @@ Step step(Hello& phase, Context& context) {
     case FirstBytes::kTls:
       break;
     case FirstBytes::kPlainHttp:
-      return refuse_http(context);
+      return refuse_http(phase, context);
     case FirstBytes::kOther:
       return refuse_with_alert(phase, context, CloseReason::kNotTls, HandshakeFailure::kNotTls,
                                Alert::kUnexpectedMessage, "the first bytes are no TLS");

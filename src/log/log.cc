@@ -164,6 +164,7 @@ Result<std::unique_ptr<Log>> Log::open(const LogOptions& options) {
 
 Log::Log(const LogOptions& options, std::unique_ptr<Queue> queue)
     : level_(options.level),
+      file_(options.fd),
       append_line_(options.format == LogFormat::kJson ? append_json : append_text),
       queue_(std::move(queue)) {}
 

@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "log/line.h"
+#include "log/log_file.h"
 
 namespace headgate {
 
@@ -68,6 +69,12 @@ class Log {
     write(LogLevel::kDebug, message, fields);
   }
 
+  /// Goes on in the file that now has the log's name, after a rotation; does nothing where the log is no
+  /// file. One thread at a time. Errors: kSystem; lines go on to the old file then.
+  [[nodiscard]] Result<void> reopen() { return file_.reopen(); }
+  /// The path of the log's file; empty: it is none.
+  [[nodiscard]] const std::string& file() const { return file_.path(); }
+
   /// Lines lost so far because the queue was full or the reader did not read.
   [[nodiscard]] std::uint64_t dropped() const;
 
@@ -76,6 +83,7 @@ class Log {
   Log(const LogOptions& options, std::unique_ptr<Queue> queue);
 
   std::atomic<LogLevel> level_;
+  LogFile file_;
   void (*append_line_)(std::string&, const LogLine&);
   std::unique_ptr<Queue> queue_;
 };

@@ -45,7 +45,10 @@ prometheus::MetricType type_of(MetricKind kind) {
 /// The families of one scrape, in the table's order.
 class Families {
  public:
+  explicit Families(const MetricSet& wanted) : wanted_(wanted) {}
+
   void add(Metric metric, LabelValues labels, double value) {
+    if (!wants(metric)) return;
     prometheus::ClientMetric& sample = add_sample(metric, labels);
     sample.counter.value = value;
     sample.gauge.value = value;
@@ -61,6 +64,7 @@ class Families {
   /// The sum of several workers' histograms of one kind.
   template <class HistogramType>
   void add_histogram(Metric metric, LabelValues labels, const std::vector<const HistogramType*>& parts) {
+    if (!wants(metric)) return;
     prometheus::ClientMetric::Histogram& sum = add_sample(metric, labels).histogram;
     const auto bounds_us = HistogramType::bounds_us();
     for (std::size_t i = 0; i < HistogramType::bucket_count(); ++i) {
@@ -83,6 +87,7 @@ class Families {
   }
 
  private:
+  [[nodiscard]] bool wants(Metric metric) const { return wanted_.test(static_cast<std::size_t>(metric)); }
   prometheus::ClientMetric& add_sample(Metric metric, LabelValues values) {
     const MetricRow& about = row(metric);
     HG_CHECK(values.size() == about.label_count());
@@ -94,6 +99,7 @@ class Families {
     return sample;
   }
 
+  MetricSet wanted_;
   std::array<std::vector<prometheus::ClientMetric>, kMetricCount> samples_;
 };
 
@@ -320,8 +326,8 @@ void add_process(Families& out, const ProcessStats::Numbers& process) {
 
 }  // namespace
 
-std::string Exporter::text() const {
-  Families families;
+std::string Exporter::text(const MetricSet& wanted) const {
+  Families families(wanted);
   add_listeners(families, registry_);
   add_servers(families, registry_);
   add_loops(families, registry_);

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "metrics/metrics.h"
 #include "metrics/process_state.h"
 #include "metrics/process_stats.h"
 #include "metrics/worker_metrics.h"
@@ -19,8 +20,8 @@ class Exporter {
  public:
   Exporter(const MetricsRegistry& registry, const StateBoard& board) : registry_(registry), board_(board) {}
 
-  /// The text format, version 0.0.4 (kContentType).
-  [[nodiscard]] std::string text() const;
+  /// The text format, version 0.0.4 (kContentType), of all metrics or of those `wanted`.
+  [[nodiscard]] std::string text(const MetricSet& wanted = MetricSet().set()) const;
   static constexpr const char* kContentType = "text/plain; version=0.0.4; charset=utf-8";
 
  private:

@@ -123,7 +123,7 @@ constexpr std::array<MetricRow, kMetricCount> kRows{{
      {}},
     {"headgate_worker_loop_lag_seconds",
      kHistogram,
-     "How much later than asked a worker's loop came round.",
+     "How long what was ready had to wait for a worker's loop.",
      {"worker"}},
     {"headgate_worker_busy_ratio", kGauge, "Share of the last second in which a worker worked.", {"worker"}},
     {"headgate_worker_busy_seconds_total", kCounter, "Time a worker worked.", {"worker"}},
@@ -157,6 +157,12 @@ std::size_t MetricRow::label_count() const {
 
 const MetricRow& row(Metric metric) {
   return kRows[static_cast<std::size_t>(metric)];
+}
+
+std::optional<Metric> find_metric(std::string_view name) {
+  const auto found = std::ranges::find(kRows, name, &MetricRow::name);
+  if (found == kRows.end()) return std::nullopt;
+  return static_cast<Metric>(found - kRows.begin());
 }
 
 }  // namespace headgate

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 /// Every metric Headgate has: its name, kind, help and labels in one table, which the exporter, its tests and
@@ -80,5 +82,10 @@ struct MetricRow {
 
 /// The row of `metric`. Any thread.
 [[nodiscard]] const MetricRow& row(Metric metric);
+/// The metric of that name; nothing when there is none. Any thread.
+[[nodiscard]] std::optional<Metric> find_metric(std::string_view name);
+
+/// Some of the metrics, each a bit at the enumeration's place.
+using MetricSet = std::bitset<kMetricCount>;
 
 }  // namespace headgate

@@ -105,9 +105,9 @@ struct ProcessState {
 
 /// Certificates that have series of their own and a place in /status.json: those that expire first.
 inline constexpr std::size_t kShownCertificates = 1000;
-/// At most kShownCertificates of `state`, the one that expires first in front. Points into
-/// `state.certificates`.
-[[nodiscard]] std::vector<const CertificateReport*> soonest_expiring(const ProcessState& state);
+/// At most `limit` of `state`, the one that expires first in front. Points into `state.certificates`.
+[[nodiscard]] std::vector<const CertificateReport*> soonest_expiring(const ProcessState& state,
+                                                                     std::size_t limit = kShownCertificates);
 
 /// The state as the supervisor keeps it and admin threads copy it. Any thread; the lock is held for a copy's
 /// time.

@@ -77,8 +77,8 @@ class ConnectionsFilter {
 
 }  // namespace
 
-std::string AdminAnswers::metrics_text() {
-  return supervisor_.metrics_text();
+std::string AdminAnswers::metrics_text(const MetricSet& wanted) {
+  return supervisor_.metrics_text(wanted);
 }
 
 Health AdminAnswers::healthz() {

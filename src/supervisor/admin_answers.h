@@ -11,7 +11,7 @@ class AdminAnswers final : public AdminSource {
   /// `supervisor` outlives it.
   explicit AdminAnswers(Supervisor& supervisor) : supervisor_(supervisor) {}
 
-  [[nodiscard]] std::string metrics_text() override;
+  [[nodiscard]] std::string metrics_text(const MetricSet& wanted) override;
   [[nodiscard]] Health healthz() override;
   [[nodiscard]] Health readyz() override;
   [[nodiscard]] StatusReport status() override;

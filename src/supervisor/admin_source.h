@@ -6,6 +6,7 @@
 
 #include "base/units.h"
 #include "log/line.h"
+#include "metrics/metrics.h"
 #include "metrics/reports.h"
 #include "metrics/status_report.h"
 
@@ -52,7 +53,8 @@ struct LogLevelRequest {
 class AdminSource {
  public:
   virtual ~AdminSource() = default;
-  [[nodiscard]] virtual std::string metrics_text() = 0;
+  /// Prometheus text of the metrics `wanted`.
+  [[nodiscard]] virtual std::string metrics_text(const MetricSet& wanted) = 0;
   /// Alive: the loops of all workers turn.
   [[nodiscard]] virtual Health healthz() = 0;
   /// Listening and not draining.

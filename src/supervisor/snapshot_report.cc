@@ -164,7 +164,7 @@ std::string openssl_version() {
   return LibraryContext::version();
 }
 
-std::vector<std::string> writable_directories(const config::Config& config) {
+std::vector<std::string> writable_directories(const config::Config& config, const std::string& log_file) {
   std::vector<std::string> directories;
   const auto add_directory_of = [&](const std::string& file) {
     directories.push_back(std::filesystem::path(file).parent_path().string());
@@ -173,6 +173,7 @@ std::vector<std::string> writable_directories(const config::Config& config) {
     const std::string text = address.text();
     if (address.is_unix()) add_directory_of(text.substr(text.find(':') + 1));
   };
+  if (!log_file.empty()) add_directory_of(log_file);
   if (config.admin) add_directory_of_socket(*config.admin);
   for (const auto& listener : config.listeners) {
     std::ranges::for_each(listener.bind, add_directory_of_socket);

@@ -39,7 +39,8 @@ void report_busy_ratios(const MetricsRegistry& registry, std::vector<std::uint64
 /// The version of the OpenSSL that runs: "OpenSSL 3.0.17 1 Jul 2025".
 [[nodiscard]] std::string openssl_version();
 
-/// The directories that the process writes to: those of key logs.
-[[nodiscard]] std::vector<std::string> writable_directories(const config::Config& config);
+/// The directories that the process writes to: those of sockets, of key logs and of `log_file` (empty: none).
+[[nodiscard]] std::vector<std::string> writable_directories(const config::Config& config,
+                                                            const std::string& log_file);
 
 }  // namespace headgate

@@ -112,7 +112,8 @@ std::optional<Supervisor::StartFailure> Supervisor::prepare() {
   if (auto dropped = drop_privileges(config.user, config.group); !dropped)
     return cannot_start(dropped.error());
   if (config.sandbox) {
-    for (const auto& failure : enter_sandbox(writable_directories(config)).failures) log_.warn(failure);
+    const auto writable = writable_directories(config, log_.file());
+    for (const auto& failure : enter_sandbox(writable).failures) log_.warn(failure);
   }
   board_.update([&](ProcessState& state) {
     state.version = HEADGATE_VERSION;
@@ -226,7 +227,10 @@ void Supervisor::watch_signals() {
   const auto on = [this](int signal, std::function<void()> act) {
     signals_.push_back(std::make_unique<SignalWatcher>(loop_, signal, std::move(act)));
   };
-  on(SIGHUP, [this] { static_cast<void>(request_reload()); });
+  on(SIGHUP, [this] {
+    if (auto reopened = log_.reopen(); !reopened) log_.warn(reopened.error().what);
+    static_cast<void>(request_reload());
+  });
   on(SIGTERM, [this] { on_signal_term(); });
   on(SIGINT, [this] { cut(); });
   on(SIGUSR2, [this] { upgrade(); });
@@ -390,6 +394,7 @@ void Supervisor::tick() {
   for (auto& worker : workers_) worker->ping();
   report_busy_ratios(registry_, busy_before_us_, now - std::exchange(ticked_, now), board_);
   log_control_.step(now);
+  memory_.step(connections());
   board_.update([&](ProcessState& state) {
     state.log_lines_dropped = log_.dropped();
     state.log_level = name(log_.level());

@@ -28,6 +28,7 @@
 #include "supervisor/health_tls.h"
 #include "supervisor/listening_sockets.h"
 #include "supervisor/log_control.h"
+#include "supervisor/memory_return.h"
 #include "supervisor/predecessor.h"
 #include "supervisor/successor.h"
 #include "worker/worker.h"
@@ -87,7 +88,7 @@ class Supervisor {
   }
 
   // Any thread, for the admin endpoint:
-  [[nodiscard]] std::string metrics_text() const { return exporter_.text(); }
+  [[nodiscard]] std::string metrics_text(const MetricSet& wanted) const { return exporter_.text(wanted); }
   [[nodiscard]] const StateBoard& board() const { return board_; }
   [[nodiscard]] const MetricsRegistry& registry() const { return registry_; }
   [[nodiscard]] Log& log() { return log_; }
@@ -167,6 +168,7 @@ class Supervisor {
   std::atomic<bool> draining_{false};
   Drains drains_{[this](const auto& ask) { return ask_workers(ask); }};
   std::vector<std::uint64_t> busy_before_us_;
+  MemoryReturn memory_;
   TimePoint ticked_{};
   bool running_ = false;
   AdminDoor admin_door_;

@@ -100,6 +100,10 @@ std::size_t RecordProtector::seal(ContentType type, std::span<const std::byte> c
   return kRecordHeaderBytes + inner + kTagBytes;
 }
 
+bool RecordProtector::key_is_worn() const {
+  return direction_.sequence_number() >= kRecordsPerKey;
+}
+
 std::size_t RecordProtector::seal_alert(Alert alert, std::span<std::byte> into) {
   constexpr std::byte kWarning{1};
   constexpr std::byte kFatal{2};
@@ -199,7 +203,7 @@ RecordOpener::Verdict RecordOpener::accept(const Inner& inner) {
     case ContentType::kApplicationData:
       if (!between_messages()) return refuse(Alert::kUnexpectedMessage, "data inside a handshake message");
       if (inner.content.empty()) return accept_dataless();
-      dataless_records_ = 0;
+      dataless_allowed_ = std::max(dataless_allowed_, kMaxDatalessRecords);
       return {};
     case ContentType::kHandshake:
       return accept_handshake(inner.content);
@@ -212,8 +216,9 @@ RecordOpener::Verdict RecordOpener::accept(const Inner& inner) {
 }
 
 RecordOpener::Verdict RecordOpener::accept_dataless() {
-  if (++dataless_records_ <= kMaxDatalessRecords) return {};
-  return refuse(Alert::kUnexpectedMessage, "too many records without data");
+  if (dataless_allowed_ == 0) return refuse(Alert::kUnexpectedMessage, "too many records without data");
+  --dataless_allowed_;
+  return {};
 }
 
 // Messages may share a record and may be spread over several, but no fragment is empty. RFC 8446,

@@ -62,19 +62,20 @@ bool RecordStream::has_buffered() const {
 IoStatus RecordStream::write(std::span<const std::byte> bytes) {
   if (outgoing_ != Outgoing::kOpen) return IoStatus::kFailed;
   HG_CHECK(bytes.size() <= kMaxWriteBytes);
-  opener_.expect_dataless_records();
   std::span<std::byte> room(buffers_.sending);
   if (owes_key_update_ || protector_.key_is_worn()) {
     owes_key_update_ = false;
     room = room.subspan(protector_.seal_key_update(KeyUpdateRequest::kNotRequested, room));
   }
   sizing_.begin_write(coarse_now());
-  while (!bytes.empty()) {
+  std::size_t records = 0;
+  for (; !bytes.empty(); ++records) {
     const auto content = bytes.first(std::min(bytes.size(), sizing_.next_record_bytes()));
     room = room.subspan(protector_.seal(ContentType::kApplicationData, content, room));
     sizing_.sent(content.size());
     bytes = bytes.subspan(content.size());
   }
+  opener_.expect_dataless_records(records);
   return send_sealed(buffers_.sending.size() - room.size());
 }
 

@@ -119,6 +119,11 @@ LayerReason TlsStream::can_hand_over(const AeadContexts& contexts) const {
   if (SSL_version(ssl_.get()) != TLS1_3_VERSION) return LayerReason::kTls12;
   const auto suite = find_record_suite(SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl_.get())));
   if (!suite || !contexts.supports(*suite)) return LayerReason::kUnsupportedCipher;
+  // Granted to a client with little memory (RFC 6066, section 4): OpenSSL keeps to it.
+  if (SSL_SESSION_get_max_fragment_length(SSL_get0_session(ssl_.get())) !=
+      TLSEXT_max_fragment_length_DISABLED) {
+    return LayerReason::kMaxFragmentLength;
+  }
   if (!secrets_->complete()) return LayerReason::kConfigured;  // OpenSSL's own key schedule is in use: FIPS
   // Bytes inside OpenSSL cannot be had back: those behind the Finished must still be in the wire.
   return SSL_has_pending(ssl_.get()) == 0 ? LayerReason::kDefault : LayerReason::kBufferedInput;

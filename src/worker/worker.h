@@ -143,6 +143,7 @@ class Worker final : public Host, private SlowLane {
   Services services_;
   TurnWatcher turn_;
   Timer flush_timer_, second_timer_;
+  TimePoint second_due_{};
   std::unique_ptr<SlowThread> slow_thread_;
   std::shared_ptr<WorkerSnapshot> snapshot_;
   struct Bound {

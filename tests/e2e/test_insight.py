@@ -1,12 +1,21 @@
 """What an operator sees of live connections and past handshakes, and can change while it runs."""
 
+import contextlib
 import http.client
 import json
+import re
+import socket
+import ssl
+import time
 
 import pytest
+from OpenSSL import SSL
 
 from harness.config import proxy
-from harness.tls_client import TLS12, connect, handshake_alert, raw_socket, read_to_end
+from harness.tls_client import (
+    TLS12, TlsClient, connect, handshake_alert, python_tls, raw_socket, read_to_end,
+)  # fmt: skip
+from harness.tools import run, tool
 from harness.waiting import wait_until
 
 
@@ -44,6 +53,34 @@ def test_connections_come_in_pages(echo_proxy):
             client.close()
 
 
+def test_a_page_is_capped_whoever_asks_for_how_much(echo_proxy):
+    clients = [connect(echo_proxy.port()) for _ in range(103)]
+    try:
+        page = connections(echo_proxy)
+        assert (page["total"], len(page["connections"])) == (103, 100)
+        assert echo_proxy.get("/connections.json?limit=1001")[0] == 400
+        assert len(connections(echo_proxy, "?limit=1000")["connections"]) == 103
+    finally:
+        for client in clients:
+            client.close()
+
+
+def test_connections_are_found_by_listener_backend_and_source(start, backend, certificate):
+    config = proxy(backend().address, certificate)
+    config["listeners"].append({**config["listeners"][0], "name": "other", "backend": "second"})
+    config["backends"]["second"] = {"servers": [backend().address]}
+    headgate = start(config)
+    elsewhere = socket.create_connection(("127.0.0.1", headgate.port("other")), source_address=("127.0.0.3", 0))
+    with connect(headgate.port()) as first, connect(headgate.port("other"), connected=elsewhere) as second:
+        first.exchange(b"x")
+        second.exchange(b"x")
+        for query in ("?listener=other", "?backend=second", "?source=127.0.0.3", "?source=127.0.0.2/31"):
+            (one,) = connections(headgate, query)["connections"]
+            assert (one["listener"], one["backend"]) == ("other", "second"), query
+        assert connections(headgate, "?source=127.0.0.0/8")["total"] == 2
+        assert connections(headgate, "?listener=web&backend=second")["total"] == 0
+
+
 @pytest.mark.parametrize("query", ["?limit=0", "?limit=x", "?offset=-1", "?nonsense=1", "?source=nowhere"])
 def test_a_wrong_query_is_a_400_with_a_sentence(echo_proxy, query):
     status, text = echo_proxy.get("/connections.json" + query)
@@ -57,6 +94,90 @@ def test_a_failed_handshake_is_kept_with_what_the_client_offered(echo_proxy):
     assert failed["source"].startswith("127.0.0.1")
     assert failed["offered"]["ciphers"] and failed["offered"]["alpn"] == ["h2"]
     assert failed["ja4"].startswith("t12d")
+
+
+def recorded(headgate, **fields):
+    """The one failed handshake in the recorder with these fields."""
+
+    def found():
+        return [one for one in handshakes(headgate)["failed"] if fields.items() <= one.items()]
+
+    (one,) = wait_until(found, lambda: json.dumps(handshakes(headgate)["failed"], indent=1))
+    return one
+
+
+def test_a_failed_handshake_is_kept_with_all_that_was_offered_and_the_alert(echo_proxy):
+    client = run(
+        tool("openssl"), "s_client", "-connect", echo_proxy.address(), "-servername", "app.test", "-tls1_2",
+        "-groups", "P-521:P-384", "-sigalgs", "ECDSA+SHA384:RSA+SHA256", "-alpn", "h2,spdy/1",
+        "-cipher", "ECDHE-RSA-AES128-SHA:AES256-SHA",
+    )  # fmt: skip
+    assert "handshake failure" in client.stderr, client
+    failed = recorded(echo_proxy, reason="no_shared_cipher", sni="app.test")
+    assert (failed["result"], failed["alert"], failed["listener"]) == ("failed", "handshake_failure", "web")
+    offered = failed["offered"]
+    assert offered["versions"] == []  # TLS 1.2 and before say theirs in another place
+    assert offered["groups"] == ["0x0019", "0x0018"]
+    assert offered["signature_algorithms"] == ["0x0503", "0x0401"]
+    assert offered["ciphers"][:2] == ["0xc013", "0x0035"]
+    assert offered["alpn"] == ["h2", "spdy/1"]
+    assert re.fullmatch(r"t12d03\d\dh2_[0-9a-f]{12}_[0-9a-f]{12}", failed["ja4"])
+    assert failed["at"] and failed["total_seconds"] > 0
+
+
+def test_a_clients_own_alert_is_kept_by_name_with_what_was_agreed(echo_proxy, authority):
+    with pytest.raises(ssl.SSLError):
+        python_tls(echo_proxy.port(), ca=authority.file, sni="not-covered.test")
+    failed = recorded(echo_proxy, reason="peer_alert", sni="not-covered.test")
+    assert failed["alert"] == "bad_certificate"
+    assert failed["offered"]["versions"][:2] == ["0x0304", "0x0303"]
+    assert failed["ja4"].startswith("t13d")
+
+
+def test_handshakes_are_kept_however_they_failed(start, backend, certificate, authority):
+    """A client that leaves half-way, one that says no more, one that may not pass, plain HTTP, no TLS at all."""
+    client_auth = {"mode": "required", "ca": str(authority.file), "allow": {"dns": ["nobody.test"]}}
+    listener = {"timeouts": {"handshake": "1s"}}
+    headgate = start(proxy(backend().address, certificate, tls={"client_auth": client_auth}, listener=listener))
+    port = headgate.port()
+    with TlsClient(port, sni="leaves.test") as client:
+        client.socket.sendall(client.client_hello())
+        client.receive()
+    with TlsClient(port, sni="waits.test") as client:
+        client.socket.sendall(client.client_hello())
+        client.receive()
+        client.wait_transport_end()
+    with contextlib.suppress(SSL.Error, OSError), connect(port, sni="other.test", certificate=authority.issue(client=True)) as one:
+        one.recv()
+    for garbage in (b"GET / HTTP/1.0\r\n\r\n", b"\xff" * 100):
+        with raw_socket(port) as plain:
+            plain.sendall(garbage)
+            read_to_end(plain)
+    left = recorded(headgate, reason="client_left", sni="leaves.test")
+    assert left["ja4"] and left["offered"]["groups"]
+    waited = recorded(headgate, result="timeout", sni="waits.test")
+    assert waited["peer_wait_seconds"] >= 0.9 and waited["ja4"]
+    recorded(headgate, reason="client_certificate_not_allowed", sni="other.test")
+    recorded(headgate, reason="plaintext_http")
+    recorded(headgate, reason="not_tls")
+    assert len(handshakes(headgate)["failed"]) == 5
+
+
+def test_the_times_of_a_handshake_say_who_was_slow(echo_proxy):
+    with TlsClient(echo_proxy.port(), sni="slow.test") as client:
+        client.socket.sendall(client.client_hello())
+        client.receive()
+        time.sleep(0.3)  # the client's own time
+        client.handshake()
+        client.exchange(b"x")
+    with connect(echo_proxy.port(), sni="quick.test") as client:
+        client.exchange(b"x")
+    slowest = wait_until(lambda: len(handshakes(echo_proxy)["slowest"]) == 2 and handshakes(echo_proxy)["slowest"], "both are kept")
+    assert [one["sni"] for one in slowest] == ["slow.test", "quick.test"]
+    slow = slowest[0]
+    assert slow["peer_wait_seconds"] >= 0.29 and 0 < slow["cpu_seconds"] < slow["peer_wait_seconds"]
+    parts = slow["queue_seconds"] + slow["cpu_seconds"] + slow["peer_wait_seconds"]
+    assert parts <= slow["total_seconds"] <= parts + 0.2
 
 
 def test_the_slowest_handshakes_are_kept_with_their_phases(echo_proxy):

@@ -1,5 +1,7 @@
 """Another log level for one listener or one source, for a while."""
 
+import socket
+
 import pytest
 
 from harness.config import proxy
@@ -40,6 +42,17 @@ def test_the_other_listener_keeps_the_level_of_the_process(start, backend, certi
     visit(headgate, "web")
     headgate.wait_log(message="connection ended", listener="web")
     assert not headgate.log_with(message="connection ended", listener="other")
+
+
+def test_another_source_keeps_the_level_of_the_process(start, backend, certificate):
+    headgate = quiet_headgate(start, backend, certificate)
+    assert headgate.post("/log?level=debug&source=127.0.0.2")[0] == 200
+    visit(headgate, "web")
+    elsewhere = socket.create_connection(("127.0.0.1", headgate.port()), source_address=("127.0.0.2", 0))
+    with connect(headgate.port(), connected=elsewhere) as client:
+        client.exchange(b"x")
+    (end,) = headgate.wait_log(message="connection ended")
+    assert end["source"].startswith("127.0.0.2:")
 
 
 def test_it_ends_by_itself_and_is_said(start, backend, certificate):

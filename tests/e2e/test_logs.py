@@ -75,6 +75,24 @@ def test_a_storm_of_failures_is_a_few_lines_and_a_count(start, backend, certific
     assert sum(line["count"] for line in lines if "count" in line) == 200 - len(ends)
 
 
+def test_failures_are_grouped_by_reason_each_with_its_count(start, backend, certificate):
+    headgate = start(proxy(backend().address, certificate, workers=1, **with_log()))
+    garbage(headgate, 60)
+    for _ in range(40):
+        with raw_socket(headgate.port()) as client:
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            read_to_end(client)
+    headgate.wait_metric("headgate_handshake_failures_total", 100)
+    headgate.stop()
+    for reason, count in (("not_tls", 60), ("plaintext_http", 40)):
+        lines = headgate.log_with(reason=reason)
+        ends = [line for line in lines if line["message"] == "connection ended"]
+        summaries = [line for line in lines if "count" in line]
+        assert len(ends) >= 10 and summaries, reason
+        assert len(ends) + sum(line["count"] for line in summaries) == count
+        assert all(re.match(rf"and {line['count']} more like this in \d+ s", line["message"]) for line in summaries)
+
+
 def test_text_lines_have_time_level_and_fields(start, backend, certificate, tmp_path):
     config = proxy(backend().address, certificate, log={"format": "text", "access": "all"})
     headgate = Headgate(tmp_path, config)
@@ -165,5 +183,33 @@ def test_lines_that_cannot_be_written_are_dropped_and_counted(backend, certifica
         for fd in (reading, writing):
             if fd is not None:
                 os.close(fd)
+        child.kill()
+        child.wait()
+
+
+def test_a_file_is_opened_again_on_sighup_after_it_was_rotated(backend, certificate, tmp_path):
+    """In the sandbox, which has to let it make the new file."""
+    log, rotated = tmp_path / "headgate.log", tmp_path / "headgate.log.1"
+    config = proxy(backend().address, certificate, log={"level": "info", "format": "json"})
+    config["admin"]["bind"] = f"unix:{tmp_path}/admin"
+    file = tmp_path / "headgate.yaml"
+    file.write_text(file_text(config))
+    with log.open("ab") as stderr:
+        child = subprocess.Popen([headgate_binary(), "run", "--config", str(file)], stderr=stderr)
+    try:
+        wait_until((tmp_path / "admin").is_socket, "the admin endpoint is there")
+        log.rename(rotated)
+        child.send_signal(signal.SIGHUP)
+        wait_until(lambda: log.exists() and "reloaded" in log.read_text(), "the new file is written to")
+        before = rotated.read_text()
+        assert "reloaded" not in before and "admin listening" in before
+        with raw_socket(port_of(tmp_path / "admin")) as client:
+            client.sendall(b"\xff" * 100)
+            read_to_end(client)
+        wait_until(lambda: "not_tls" in log.read_text(), "a failure is in the new file")
+        child.send_signal(signal.SIGINT)
+        assert child.wait(30) == 0
+        assert rotated.read_text() == before
+    finally:
         child.kill()
         child.wait()

@@ -1,5 +1,6 @@
 """Each metric of the contract moves as it should, and the page is what Prometheus reads."""
 
+import signal
 import socket
 import time
 
@@ -240,6 +241,40 @@ def test_the_loop_lag_of_every_worker_is_shown(start, backend, certificate):
     end_in_order(headgate)
     workers = {s.labels["worker"] for s in headgate.metrics().matching("headgate_worker_loop_lag_seconds_count")}
     assert len(workers) == 2
+
+
+def test_a_loop_that_was_held_up_says_by_how_much(start, backend, certificate):
+    """Stopped by a signal, as by a machine that gives it no CPU."""
+    headgate = start(proxy(backend().address, certificate, workers=1))
+    before = headgate.metrics()
+    late = "headgate_worker_loop_lag_seconds_bucket"
+    headgate.signal(signal.SIGSTOP)
+    time.sleep(1.5)
+    headgate.signal(signal.SIGCONT)
+
+    def many_late():
+        now = headgate.metrics()
+        grown = now.value("headgate_worker_loop_lag_seconds_sum") - before.value("headgate_worker_loop_lag_seconds_sum")
+        over = now.value("headgate_worker_loop_lag_seconds_count") - now.value(late, le="0.1")
+        return grown > 0.4 and over > 0
+
+    wait_until(many_late, lambda: headgate.metrics().text)
+
+
+def test_a_busy_worker_shows_it_and_an_idle_one_does_not(start, backend, certificate):
+    headgate = start(proxy(backend().address, certificate, workers=1))
+    wait_until(lambda: headgate.metric("headgate_worker_busy_ratio", worker="0") < 0.05, "idle")
+    before = headgate.metric("headgate_worker_busy_seconds_total", worker="0")
+
+    def works():
+        for _ in range(50):
+            connect(headgate.port()).close()
+        return headgate.metric("headgate_worker_busy_ratio", worker="0") > 0.01
+
+    wait_until(works, "the ratio rises")
+    assert headgate.metric("headgate_worker_busy_ratio", worker="0") <= 1
+    assert headgate.status()["workers"][0]["busy_ratio"] <= 1
+    assert headgate.metric("headgate_worker_busy_seconds_total", worker="0") - before > 0.01
 
 
 def test_the_counters_never_fall_while_connections_come_and_go(echo_proxy):

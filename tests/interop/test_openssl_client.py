@@ -119,6 +119,19 @@ def test_records_padded_by_the_client_are_read(start, backend, certificate, reco
         exchange(client)
 
 
+@pytest.mark.parametrize("length", [512, 4096])
+def test_a_client_that_takes_short_records_alone_gets_no_longer_ones(start, backend, certificate, record_layer, length):
+    """RFC 6066's max_fragment_length, which clients with little memory ask for; s_client ends at a longer record."""
+    content = b"z" * 100_000 + b"all of it\n"
+    headgate = start(proxy(backend(saying(content)).address, certificate, tls={"record_layer": record_layer}))
+    with s_client(headgate, "-tls1_3", "-maxfraglen", length, "-msg") as client:
+        client.expect("all of it")
+        assert client.expect_end() == 0
+        assert client.heard.count("<<< TLS 1.3, InnerContent") > 100_000 // length
+    if record_layer == "auto":
+        assert headgate.metric("headgate_record_layer_connections_total", reason="max_fragment_length") == 1
+
+
 def test_s_client_sees_a_clean_end(start, backend, certificate, record_layer):
     headgate = start(proxy(backend(saying(b"all of it\n")).address, certificate, tls={"record_layer": record_layer}))
     with s_client(headgate, "-tls1_3") as client:

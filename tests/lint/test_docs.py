@@ -72,3 +72,27 @@ def test_the_commands_that_documents_name_exist():
                 if command not in commands:
                     unknown.append(f"{shown(document)}: headgate {command}")
     assert not unknown, "\n".join(unknown)
+
+
+def metrics_of_the_program():
+    """{name: its labels}, out of the table of metrics."""
+    table = (ROOT / "src/metrics/metrics.cc").read_text(encoding="utf-8")
+    rows = re.findall(r'\{\s*"((?:headgate|process)_\w+)",\s*k\w+,\s*"(?:[^"\\]|\\.)*",\s*\{([^}]*)\}\s*\}', table)
+    return {name: re.findall(r'"(\w+)"', labels) for name, labels in rows}
+
+
+def test_metrics_are_described_with_their_labels_and_no_others():
+    page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `((?:headgate|process)_\w+)` \|([^|]*)\|", page, re.M)
+    described = {name: re.findall(r"\w+", re.sub(r"\([^)]*\)", "", labels)) for name, labels in rows}
+    assert described == metrics_of_the_program()
+
+
+def test_the_fields_of_the_line_about_a_connections_end_are_described():
+    source = (ROOT / "src/connection/access_log.cc").read_text(encoding="utf-8")
+    line = source[source.index("void write_access_line") : source.index("void write_phase_line")]
+    written = set(re.findall(r'fields\.(?:text|number)\("(\w+)"', line))
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    table = page[page.index("| field | is |") :].partition("\n\n")[0]
+    described = {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert described == written

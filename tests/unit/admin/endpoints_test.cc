@@ -26,6 +26,40 @@ TEST_F(Endpoints, GiveTheMetricsAsPrometheusText) {
   EXPECT_THAT(response.body, HasSubstr("up 1\n"));
 }
 
+TEST_F(Endpoints, GiveOnlyTheMetricsThatAreNamed) {
+  EXPECT_EQ(ask("GET", "/metrics").status, 200);
+  EXPECT_TRUE(source.metrics_wanted.all());
+  EXPECT_EQ(ask("GET", "/metrics", "name=headgate_bytes_total,process_threads").status, 200);
+  EXPECT_EQ(source.metrics_wanted.count(), 2U);
+  EXPECT_TRUE(source.metrics_wanted.test(static_cast<std::size_t>(Metric::kBytes)));
+  EXPECT_TRUE(source.metrics_wanted.test(static_cast<std::size_t>(Metric::kProcessThreads)));
+  for (const std::string_view wrong : {"name=up", "name=headgate_bytes_total,", "name=,"}) {
+    const HttpResponse response = ask("GET", "/metrics", wrong);
+    EXPECT_EQ(response.status, 400) << wrong;
+    EXPECT_THAT(response.body, HasSubstr("there is no metric")) << wrong;
+  }
+}
+
+TEST_F(Endpoints, ShowAsManyCertificatesAsAreAskedFor) {
+  const auto day = std::chrono::hours(24);
+  const auto now = std::chrono::system_clock::now();
+  source.report.process.certificates = std::make_shared<const std::vector<CertificateReport>>(
+      std::vector<CertificateReport>{{.file = "late.pem", .not_after = now + 90 * day},
+                                     {.file = "soon.pem", .not_after = now + 3 * day}});
+  const Json all = Json::parse(ask("GET", "/status.json").body);
+  EXPECT_EQ(all["certificates"].size(), 2U);
+  const Json one = Json::parse(ask("GET", "/status.json", "certificates=1").body);
+  ASSERT_EQ(one["certificates"].size(), 1U);
+  EXPECT_EQ(one["certificates"][0]["file"], "soon.pem");
+  const Json none = Json::parse(ask("GET", "/status.json", "certificates=0").body);
+  EXPECT_TRUE(none["certificates"].empty());
+  EXPECT_EQ(none["certificates_total"], 2);
+  for (const std::string_view wrong :
+       {"certificates=1001", "certificates=-1", "certificates=x", "listener=web"}) {
+    EXPECT_EQ(ask("GET", "/status.json", wrong).status, 400) << wrong;
+  }
+}
+
 TEST_F(Endpoints, SayHealthAndReadinessWithTheReason) {
   EXPECT_EQ(ask("GET", "/healthz").status, 200);
   EXPECT_EQ(ask("GET", "/readyz").body, "ok\n");
@@ -170,7 +204,8 @@ TEST_F(Endpoints, RefuseBadParametersWithASentence) {
                                                     {"/connections.json", "offset=-1", "a number"},
                                                     {"/connections.json", "source=nonsense", "10.0.0.0/8"},
                                                     {"/connections.json", "sni=a", "unknown parameter"},
-                                                    {"/status.json", "a=1", "takes none"},
+                                                    {"/status.json", "a=1", "takes certificates"},
+                                                    {"/", "a=1", "takes none"},
                                                     {"/handshakes.json", "a", "name=value"}}) {
     const HttpResponse response = ask("GET", path, query);
     EXPECT_EQ(response.status, 400) << query;

@@ -10,7 +10,10 @@ namespace headgate {
 /// Answers as told and remembers what it was asked.
 class FakeSource : public AdminSource {
  public:
-  std::string metrics_text() override { return "# TYPE up gauge\nup 1\n"; }
+  std::string metrics_text(const MetricSet& wanted) override {
+    metrics_wanted = wanted;
+    return "# TYPE up gauge\nup 1\n";
+  }
   Health healthz() override { return health; }
   Health readyz() override { return ready; }
   StatusReport status() override { return report; }
@@ -32,6 +35,7 @@ class FakeSource : public AdminSource {
     return outcome;
   }
 
+  MetricSet metrics_wanted;
   Health health, ready;
   StatusReport report;
   ConnectionsPage page;

@@ -35,6 +35,17 @@ TEST_F(ExporterTest, SumsTheWorkersOfAListener) {
   EXPECT_THAT(text, HasSubstr("headgate_connections_active{listener=\"mail\"} 2\n"));
 }
 
+TEST_F(ExporterTest, LeavesOutWhatIsNotWanted) {
+  registry.listener(0, "web").accepted.add(3);
+  MetricSet wanted;
+  wanted.set(static_cast<std::size_t>(*find_metric("headgate_handshake_duration_seconds")));
+  const std::string text = exporter.text(wanted);
+  EXPECT_THAT(text, HasSubstr("headgate_handshake_duration_seconds_count"));
+  EXPECT_THAT(text, Not(HasSubstr("accepted")));
+  EXPECT_THAT(text, Not(HasSubstr("process_")));
+  EXPECT_EQ(exporter.text(MetricSet()), "");
+}
+
 TEST_F(ExporterTest, ShowsHistogramsInSecondsWithCumulativeBuckets) {
   auto& histogram = registry.listener(0, "web").handshake_duration[0][1];
   histogram.observe(milliseconds(1));

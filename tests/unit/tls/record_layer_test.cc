@@ -301,8 +301,21 @@ TEST(RecordOpener, AllowsKeyUpdatesForEverWhileTheOtherDirectionIsAlive) {
     ByteVector update(64);
     update.resize(ends.sealer.seal_key_update(KeyUpdateRequest::kNotRequested, update));
     EXPECT_EQ(ends.open_data(update), "");
-    ends.opener.expect_dataless_records();
+    ends.opener.expect_dataless_records(1);
   }
+}
+
+TEST(RecordOpener, AllowsAKeyUpdateForEachRecordThatThePeerHasYetToRead) {
+  constexpr std::size_t kUnread = 500;
+  Ends ends;
+  ends.opener.expect_dataless_records(kUnread);
+  ByteVector update(64);
+  for (std::size_t i = 0; i < kUnread + RecordOpener::kMaxDatalessRecords; ++i) {
+    update.resize(64);
+    update.resize(ends.sealer.seal_key_update(KeyUpdateRequest::kRequested, update));
+    ASSERT_EQ(ends.open_data(update), "") << i;
+  }
+  ends.expect_refused(seal_data(ends.sealer, ""), Alert::kUnexpectedMessage);
 }
 
 TEST(RecordOpener, SaysOnceThatAKeyUpdateIsAskedFor) {
