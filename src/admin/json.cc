@@ -162,6 +162,7 @@ Json connection_json(const ConnectionReport& one) {
           {"version", one.version},
           {"group", one.group},
           {"cipher", one.cipher},
+  if (process.accepting_until) json["accepting_until"] = rfc3339(*process.accepting_until);
           {"resumed", one.resumed},
           {"peer", one.peer},
           {"backend", one.backend},

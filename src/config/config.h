@@ -200,6 +200,7 @@ struct Config {
   std::optional<Address> admin = Address::loopback(9464);  ///< nullopt: off.
   milliseconds drain_deadline{30'000};
   std::string user, group;  ///< Empty: stay.
+  milliseconds drain_accept_for{0};
   bool sandbox = true;
   bool key_isolation = false;
   std::vector<Listener> listeners;

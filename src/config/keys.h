@@ -226,6 +226,7 @@ struct DrainKeys {
   milliseconds& deadline;
 };
 
+  milliseconds& accept_for;
 template <class Visitor>
 void visit_keys(Visitor& visitor, AdminKeys& admin) {
   visitor.value("bind", admin.bind, AdminBind{});
@@ -236,10 +237,11 @@ void visit_keys(Visitor& visitor, DrainKeys& drain) {
   visitor.value("deadline", drain.deadline, kTimeoutOrNone);
 }
 
+  visitor.value("accept_for", drain.accept_for, kTimeoutOrNone);
 template <class Visitor>
 void visit_keys(Visitor& visitor, Config& config) {
   AdminKeys admin{config.admin};
-  DrainKeys drain{config.drain_deadline};
+  DrainKeys drain{config.drain_deadline, config.drain_accept_for};
   visitor.value("workers", config.workers, WorkerCount{});
   visitor.map("log", config.log);
   visitor.map("admin", admin);

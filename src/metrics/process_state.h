@@ -93,7 +93,8 @@ struct ProcessState {
   std::shared_ptr<const std::vector<CertificateReport>> certificates =
       std::make_shared<const std::vector<CertificateReport>>();
   ReloadReport reload{};
-  bool draining = false;              ///< The process.
+  bool draining = false;                      ///< The process.
+  std::optional<WallTime> accepting_until{};  ///< When that began before it stopped to accept.
   std::vector<DrainReport> drains{};  ///< Under way: the process's and those of parts, the oldest first.
   std::uint64_t drained_bytes = 0;    ///< Moved by connections while they drained, in all.
   std::map<std::pair<std::string, std::string>, std::uint64_t>

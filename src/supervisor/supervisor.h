@@ -6,6 +6,7 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -166,6 +167,13 @@ class Supervisor {
   std::shared_future<Outcome> reload_outcome_;             // guarded by reload_mutex_
   std::atomic<bool> draining_{false};
   Drains drains_{[this](const auto& ask) { return ask_workers(ask); }};
+  /// The first part of a drain of the process.
+  struct StillAccepting {
+    TimePoint until{};
+    Duration then_drain_for{};
+  };
+  std::optional<StillAccepting> still_accepting_;
+  bool accepting_stopped_ = false;
   std::vector<std::uint64_t> busy_before_us_;
   TimePoint ticked_{};
   bool running_ = false;
