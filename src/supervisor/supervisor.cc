@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/exit_code.h"
+#include "base/thread_signals.h"
 #include "config/show.h"
 #include "supervisor/cpu_count.h"
 #include "supervisor/privileges.h"
@@ -246,6 +247,7 @@ int Supervisor::run() {
   tick();
   systemd::notify_ready("serving");
   loop_.run();
+  block_process_signals();  // whatever they ask for now is under way
   successor_.reset();
   log_.info("ended");
   return 0;
