@@ -327,6 +327,7 @@ Outcome Supervisor::reload() {
   log_control_.configure(level_of(config.log.level));
   watch_files();
   follow_backends();
+  canaries_.follow(*snapshot_);
   publish_snapshot();
   return {Outcome::Verdict::kDone, "reloaded", {}};
 }
@@ -398,6 +399,7 @@ void Supervisor::tick() {
     state.log_overrides = log_control_.reports();
     report_servers(*snapshot_, state);
   });
+  if (canaries_.step(now, std::chrono::system_clock::now())) publish_snapshot();
   feed_watchdog();
   std::erase_if(retired_, [](const auto& worker) {
     if (!worker->is_empty()) return false;

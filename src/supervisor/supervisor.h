@@ -24,6 +24,7 @@
 #include "net/resolver.h"
 #include "snapshot/snapshot.h"
 #include "supervisor/admin_source.h"
+#include "supervisor/canaries.h"
 #include "supervisor/drains.h"
 #include "supervisor/file_watch.h"
 #include "supervisor/health_tls.h"
@@ -166,7 +167,6 @@ class Supervisor {
   std::shared_ptr<std::promise<Outcome>> reload_waiting_;  // guarded by reload_mutex_
   std::shared_future<Outcome> reload_outcome_;             // guarded by reload_mutex_
   std::atomic<bool> draining_{false};
-  Drains drains_{[this](const auto& ask) { return ask_workers(ask); }};
   /// The first part of a drain of the process.
   struct StillAccepting {
     TimePoint until{};
@@ -174,6 +174,8 @@ class Supervisor {
   };
   std::optional<StillAccepting> still_accepting_;
   bool accepting_stopped_ = false;
+  Drains drains_{[this](const auto& ask) { return ask_workers(ask); }};
+  Canaries canaries_{log_, board_};
   std::vector<std::uint64_t> busy_before_us_;
   TimePoint ticked_{};
   bool running_ = false;
