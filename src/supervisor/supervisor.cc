@@ -169,21 +169,20 @@ Result<void> Supervisor::adopt(std::shared_ptr<const Snapshot> snapshot) {
     if (!one) return tl::unexpected(std::move(one.error()));
     prepared.push_back(*std::move(one));
   }
-  const auto closed = plan->closed;
   std::set<std::string> fresh;
   for (const auto& [key, sockets] : plan->opened) {
     if (!sockets.empty() && sockets.front()) fresh.insert(key.first);
   }
-  auto to_add = sockets_.commit(*std::move(plan), count);
+  ListeningSockets::Changes changes = sockets_.commit(*std::move(plan), count);
   for (std::size_t i = 0; i < count; ++i) {
     Worker* worker = workers_[i].get();
-    auto sockets = std::make_shared<std::vector<BoundSocket>>(std::move(to_add[i]));
-    worker->post(
-        [worker, snapshot = prepared[i], access = snapshot->config.log.access, sockets, closed]() mutable {
-          worker->adopt(std::move(snapshot), access);
-          for (const auto& [listener, bind] : closed) worker->close_socket(listener, bind);
-          for (auto& socket : *sockets) worker->listen(std::move(socket));
-        });
+    auto sockets = std::make_shared<std::vector<BoundSocket>>(std::move(changes.listen[i]));
+    worker->post([worker, snapshot = prepared[i], access = snapshot->config.log.access, sockets,
+                  close = changes.close]() mutable {
+      worker->adopt(std::move(snapshot), access);
+      for (const auto& [listener, bind] : close) worker->close_socket(listener, bind);
+      for (auto& socket : *sockets) worker->listen(std::move(socket));
+    });
   }
   retire_workers_beyond(count);
   snapshot_ = std::move(snapshot);
