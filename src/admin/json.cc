@@ -66,6 +66,23 @@ Json certificates_json(const StatusReport& report, WallTime now, std::size_t lim
   return all;
 }
 
+Json canaries_json(const ProcessState& process) {
+  const auto group = [](const CanaryReport::Group& counts) {
+    return Json{{"ok", counts.ok}, {"failed", counts.failed}};
+  };
+  Json all = Json::array();
+  for (const CanaryReport& one : process.canaries) {
+    all.push_back({{"listener", one.listener},
+                   {"file", one.file},
+                   {"state", one.went_back ? "held_back" : "comparing"},
+                   {"percent", one.percent},
+                   {"started", rfc3339(one.started)},
+                   {"handshakes_with_new", group(one.with_new)},
+                   {"handshakes_with_old", group(one.with_old)}});
+  }
+  return all;
+}
+
 Json servers_json(const StatusReport& report, const BackendReport& backend) {
   Json all = Json::array();
   for (const ServerReport& server : backend.servers) {
@@ -145,6 +162,7 @@ Json drains_json(const ProcessState& process) {
 /// The process's own drain, which is there from the moment on in which it is not ready any more.
 Json process_drain_json(const ProcessState& process) {
   Json json{{"active", process.draining}};
+  if (process.accepting_until) json["accepting_until"] = rfc3339(*process.accepting_until);
   for (const DrainReport& drain : process.drains) {
     if (process.draining && drain.what == "process") json.update(drain_json(drain));
   }
@@ -232,6 +250,7 @@ std::string to_json(const StatusReport& report, const Health& ready, WallTime no
                {"backends", backends_json(report)},
                {"workers", workers_json(report)},
                {"certificates", certificates_json(report, now, certificates)},
+               {"canaries", canaries_json(report.process)},
                {"certificates_total", process.certificates->size()},
                {"reload", reload_json(process.reload)},
                {"drain", process_drain_json(process)},

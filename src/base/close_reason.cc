@@ -40,7 +40,6 @@ constexpr std::array<CloseReasonRow, kCloseReasonCount> kRows{{
     {"idle_timeout", Side::kNone, kQuiet},
     {"half_close_timeout", Side::kNone, kQuiet},
     {"lifetime", Side::kNone, kQuiet},
-    {"shutdown_timeout", Side::kClient, kQuiet},
     {"drained", Side::kNone, kQuiet},
     {"cut", Side::kNone, kQuiet},
     {"moved", Side::kNone, kQuiet},

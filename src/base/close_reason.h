@@ -42,7 +42,6 @@ enum class CloseReason : std::uint8_t {
   kIdleTimeout,             ///< timeouts.idle.
   kHalfCloseTimeout,        ///< timeouts.half_close.
   kLifetime,                ///< timeouts.lifetime.
-  kShutdownTimeout,         ///< The client did not take its last bytes within timeouts.shutdown.
   kDrained,                 ///< Ended by a drain.
   kCut,                     ///< The process ends now.
   kMoved,                   ///< Handed over to the next process.

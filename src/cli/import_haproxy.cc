@@ -380,7 +380,7 @@ class HaproxyImport {
     if (path.ends_with('/') || std::filesystem::is_directory(path, unknown)) {
       tls.certificate_dirs.push_back(path);
     } else {
-      tls.certificates.push_back({.certificate = path, .private_key = {}, .ocsp_staple = {}, .canary = {}});
+      tls.certificates.push_back({.certificate = path, .private_key = {}, .ocsp_staple = {}});
     }
   }
 

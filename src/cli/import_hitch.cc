@@ -230,8 +230,7 @@ class HitchImport {
     if (entry.key == "pem-file") {
       tls.certificates.push_back({.certificate = entry.block.empty() ? entry.value : entry.find("cert"),
                                   .private_key = entry.find("private-key"),
-                                  .ocsp_staple = entry.find("ocsp-resp-file"),
-                                  .canary = {}});
+                                  .ocsp_staple = entry.find("ocsp-resp-file")});
     } else if (entry.key == "pem-dir") {
       tls.certificate_dirs.push_back(entry.value);
     } else {

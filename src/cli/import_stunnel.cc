@@ -225,8 +225,7 @@ class StunnelImport {
     const bool there = std::ranges::find(tls.certificates, file, &config::Certificate::certificate) !=
                        tls.certificates.end();
     if (file.empty() || there) return;
-    tls.certificates.push_back(
-        {.certificate = file, .private_key = service.value("key"), .ocsp_staple = {}, .canary = {}});
+    tls.certificates.push_back({.certificate = file, .private_key = service.value("key"), .ocsp_staple = {}});
   }
 
   void terminate(const StunnelService& service, config::Listener& listener, config::Backend& backend) {

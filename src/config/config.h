@@ -41,10 +41,11 @@ enum class HealthCheckType { kTcp, kTls };
 
 /// One certificate of a listener.
 struct Certificate {
-  std::string certificate;  ///< PEM file, leaf first.
-  std::string private_key;  ///< PEM file; empty: in the certificate's file.
-  std::string ocsp_staple;  ///< DER file; empty: none.
-  std::string canary;       ///< "5%"; empty: none.
+  std::string certificate;          ///< PEM file, leaf first.
+  std::string private_key;          ///< PEM file; empty: in the certificate's file.
+  std::string ocsp_staple;          ///< DER file; empty: none.
+  std::uint8_t canary_percent = 0;  ///< Of the handshakes, which a changed certificate gets first; 0: all.
+  milliseconds canary_for{10 * 60'000};
   bool operator==(const Certificate&) const = default;
 };
 
@@ -199,6 +200,7 @@ struct Config {
   Log log;
   std::optional<Address> admin = Address::loopback(9464);  ///< nullopt: off.
   milliseconds drain_deadline{30'000};
+  milliseconds drain_accept_for{0};
   std::string user, group;  ///< Empty: stay.
   bool sandbox = true;
   bool key_isolation = false;

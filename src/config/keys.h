@@ -72,7 +72,9 @@ void visit_keys(Visitor& visitor, Certificate& certificate) {
   visitor.value("certificate", certificate.certificate, Path{});
   visitor.value("private_key", certificate.private_key, Path{});
   visitor.value("ocsp_staple", certificate.ocsp_staple, Path{});
-  visitor.value("canary", certificate.canary, kShare);
+  visitor.value("canary", certificate.canary_percent, SharePercent{});
+  visitor.value("canary_for", certificate.canary_for,
+                DurationText<milliseconds>{seconds(1), std::chrono::hours(24)});
 }
 
 template <class Visitor>
@@ -221,9 +223,10 @@ void visit_keys(Visitor& visitor, Backend& backend) {
 struct AdminKeys {
   std::optional<Address>& bind;
 };
-/// So does `drain`.
+/// So does `drain`, with two.
 struct DrainKeys {
   milliseconds& deadline;
+  milliseconds& accept_for;
 };
 
 template <class Visitor>
@@ -234,12 +237,13 @@ void visit_keys(Visitor& visitor, AdminKeys& admin) {
 template <class Visitor>
 void visit_keys(Visitor& visitor, DrainKeys& drain) {
   visitor.value("deadline", drain.deadline, kTimeoutOrNone);
+  visitor.value("accept_for", drain.accept_for, kTimeoutOrNone);
 }
 
 template <class Visitor>
 void visit_keys(Visitor& visitor, Config& config) {
   AdminKeys admin{config.admin};
-  DrainKeys drain{config.drain_deadline};
+  DrainKeys drain{config.drain_deadline, config.drain_accept_for};
   visitor.value("workers", config.workers, WorkerCount{});
   visitor.map("log", config.log);
   visitor.map("admin", admin);

@@ -185,10 +185,13 @@ Result<std::string> check_ciphers(std::string_view text) {
   return std::string(text);
 }
 
-Result<std::string> check_share(std::string_view text) {
-  if (text.empty()) return std::string{};
-  if (text.ends_with('%') && parse_integer(text.substr(0, text.size() - 1), 1, 100)) return std::string(text);
-  return invalid(text, R"( is no share; write "1%" to "100%")");
+Result<std::uint8_t> SharePercent::parse(std::string_view text, const std::string&) const {
+  if (text.empty()) return std::uint8_t{0};
+  if (text.ends_with('%')) {
+    const auto percent = parse_integer(text.substr(0, text.size() - 1), 1, 99);
+    if (percent) return static_cast<std::uint8_t>(*percent);
+  }
+  return fail(ErrorKind::kInvalid, quote(text) + R"( is no share; write "1%" to "99%")");
 }
 
 const std::vector<std::string>& known_groups() {

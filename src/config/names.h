@@ -63,6 +63,15 @@ struct WorkerCount {
   [[nodiscard]] Form form() const { return {.kind = "workers", .quoted = false}; }
 };
 
+/// "5%", from 1% to 99%; empty for none, which is 0.
+struct SharePercent {
+  [[nodiscard]] Result<std::uint8_t> parse(std::string_view text, const std::string&) const;
+  [[nodiscard]] std::string text(std::uint8_t value) const {
+    return value == 0 ? "" : std::to_string(value) + "%";
+  }
+  [[nodiscard]] Form form() const { return {.kind = "share"}; }
+};
+
 /// A word of `words`, kept as text.
 struct OneWordOf {
   std::string_view first;
@@ -87,7 +96,6 @@ struct OneWordOf {
 [[nodiscard]] Result<std::string> check_group(std::string_view text);
 [[nodiscard]] Result<std::string> check_cipher_suite(std::string_view text);
 [[nodiscard]] Result<std::string> check_ciphers(std::string_view text);
-[[nodiscard]] Result<std::string> check_share(std::string_view text);
 
 /// What metrics and logs show: letters, digits and "._-:/@[]".
 inline constexpr CheckedText kLabel{"label", check_label};
@@ -111,8 +119,6 @@ inline constexpr CheckedText kGroup{"group", check_group};
 inline constexpr CheckedText kCipherSuite{"cipher_suite", check_cipher_suite};
 /// OpenSSL's list of TLS 1.2 ciphers.
 inline constexpr CheckedText kCiphers{"ciphers", check_ciphers};
-/// "5%", from 1 to 100.
-inline constexpr CheckedText kShare{"share", check_share};
 
 /// The key agreement groups OpenSSL is known to have had; a provider may bring others.
 [[nodiscard]] const std::vector<std::string>& known_groups();

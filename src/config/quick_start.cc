@@ -32,7 +32,7 @@ Loaded quick_start(const QuickStart& options) {
     loaded.faults.push_back(option_fault("--certificate", "a PEM file is needed, leaf first"));
   }
   listener.tls.emplace().certificates = {
-      {.certificate = options.certificate, .private_key = options.key, .ocsp_staple = {}, .canary = {}}};
+      {.certificate = options.certificate, .private_key = options.key, .ocsp_staple = {}}};
   loaded.config.listeners.push_back(std::move(listener));
   loaded.config.backends.emplace(backend.name, std::move(backend));
   return loaded;

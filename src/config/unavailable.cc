@@ -22,7 +22,6 @@ constexpr Unavailable kUnavailable[] = {
     {"key_isolation", Refused::kThisValue, "process"},
     {"listeners[].starttls", Refused::kThisValue, "mysql"},
     {"listeners[].tls.ktls", Refused::kThisValue, "on"},
-    {"listeners[].tls.certificates[].canary", Refused::kAnyOtherValue, ""},
     {"backends.*.tls.starttls", Refused::kAnyOtherValue, "none"},
 };
 

@@ -10,6 +10,16 @@ namespace headgate {
 // What an idle connection costs, beside its streams: a bound to be raised on purpose only.
 static_assert(sizeof(Connection) <= 768);
 
+namespace {
+
+/// A client that was shown a certificate and went, or said nothing more, may have done so because of it.
+void count_for_canary(HandshakeTask& task, CloseReason reason) {
+  const bool went = reason == CloseReason::kClientLeftInHandshake || reason == CloseReason::kHandshakeTimeout;
+  if (went && !task.first_step && task.group != nullptr) task.group->count_failed();
+}
+
+}  // namespace
+
 Connection::Connection(Services& services, std::shared_ptr<WorkerSnapshot> snapshot, ListenerState& listener,
                        std::unique_ptr<Stream> client, Facts facts)
     : Connection(services, std::move(snapshot), listener,
@@ -187,6 +197,7 @@ void Connection::count_end(CloseReason reason) {
   metrics.connection_duration.observe(services_.host.now() - facts_.accepted);
   // A peer that is cut while it is relayed has had its handshake counted.
   const bool relayed = std::holds_alternative<Relay>(phase_);
+  if (const auto* handshake = std::get_if<Handshake>(&phase_)) count_for_canary(*handshake->task, reason);
   if (!listener_.tls || relayed) return;
   if (const auto result = count_handshake_end(metrics, facts_, reason)) {
     record_handshake_end(services_.recorder, listener_.policy->config.name, facts_, *result, phase_,

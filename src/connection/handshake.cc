@@ -46,7 +46,22 @@ void count_negotiated(const HandshakeTask& task, Context& context) {
   observe(HandshakePhase::kPeerWait, times.peer_wait);
 }
 
+/// Whether a handshake may have failed because of the certificate that was shown: the client says so by an
+/// alert or by going, or cannot use the key.
+bool may_be_the_certificates_fault(HandshakeFailure failure) {
+  switch (failure) {
+    case HandshakeFailure::kPeerAlert:
+    case HandshakeFailure::kNoSharedCipher:
+    case HandshakeFailure::kClientLeft:
+    case HandshakeFailure::kInternal:
+      return true;
+    default:
+      return false;
+  }
+}
+
 Step done(HandshakeTask& task, Context& context) {
+  if (task.group != nullptr) task.group->count_ok();
   context.services.transport.finish_accept(context.sides.client, context.listener, context.facts);
   count_negotiated(task, context);
   task.times.total = context.services.host.now() - context.facts.accepted;
@@ -68,6 +83,7 @@ Step failed(HandshakeTask& task, Context& context) {
   }
   context.services.recorder.failed(context.listener.policy->config.name, context.facts,
                                    HandshakeResult::kFailed, task.times, task.hello);
+  if (task.group != nullptr && may_be_the_certificates_fault(context.facts.failure)) task.group->count_failed();
   return Phase(Shutdown{CloseReason::kHandshakeFailed});
 }
 

@@ -81,6 +81,7 @@ Step begin_handshake(Hello& phase, const ClientHello& hello, Context& context) {
       std::make_unique<HandshakeTask>(context.services.turns, context.connection, limits.max_handshakes);
   task->place.turn.work = hello.offers_session ? Work::kResumed : Work::kFull;
   task->place.turn.beside_the_loop = beside;
+  task->group = selection.group;
   task->hello.assign(phase.received.begin(),
                      phase.received.begin() + static_cast<std::ptrdiff_t>(hello.wire_bytes));
   auto client =

@@ -14,6 +14,7 @@
 #include "event/loop.h"
 #include "net/starttls/dialogue.h"
 #include "snapshot/worker_snapshot.h"
+#include "tls/certificate_canary.h"
 
 /// A connection's way, phase by phase, forwards only:
 ///
@@ -77,6 +78,8 @@ struct HandshakeTask {
   bool beside_finished = false;
   TimePoint waiting_since{};
   HandshakeTimes times;
+  CanaryGroup* group =
+      nullptr;  ///< Where the certificate is compared with another one. The snapshot holds it.
   std::vector<std::byte> hello;  ///< The ClientHello as it came, for the flight recorder.
 };
 

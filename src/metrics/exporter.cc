@@ -268,6 +268,22 @@ void add_certificates(Families& out, const ProcessState& state) {
   }
 }
 
+void add_canaries(Families& out, const ProcessState& state) {
+  for (const CanaryReport& one : state.canaries) {
+    const auto handshakes = [&](std::string_view group, const CanaryReport::Group& counts) {
+      out.add(Metric::kCertificateCanaryHandshakes, {one.listener, one.file, group, "ok"}, counts.ok);
+      out.add(Metric::kCertificateCanaryHandshakes, {one.listener, one.file, group, "failed"}, counts.failed);
+    };
+    out.add(Metric::kCertificateCanary, {one.listener, one.file, "comparing"}, std::uint64_t{!one.went_back});
+    out.add(Metric::kCertificateCanary, {one.listener, one.file, "held_back"}, std::uint64_t{one.went_back});
+    handshakes("new", one.with_new);
+    handshakes("old", one.with_old);
+  }
+  for (const auto& [end, count] : state.canary_ends) {
+    out.add(Metric::kCertificateCanaries, {end.listener, end.file, end.result}, count);
+  }
+}
+
 void add_drains(Families& out, const ProcessState& state) {
   std::uint64_t remaining = 0;
   std::chrono::milliseconds oldest{0};
@@ -311,6 +327,7 @@ void add_state(Families& out, const ProcessState& state) {
   out.add(Metric::kLogLinesDropped, {}, state.log_lines_dropped);
   out.add(Metric::kBuildInfo, {state.version, state.openssl}, std::uint64_t{1});
   add_certificates(out, state);
+  add_canaries(out, state);
   add_reload_and_drain(out, state);
 }
 

@@ -27,6 +27,25 @@ struct CertificateReport {
   std::string fault{};  ///< Why a newer file of it is refused; empty: none is.
 };
 
+/// A changed certificate beside the one before it, while some handshakes get it, and when it was found worse.
+struct CanaryReport {
+  struct Group {
+    std::uint64_t ok = 0, failed = 0;  ///< Handshakes.
+  };
+  std::string listener{};
+  std::string file{};
+  bool went_back = false;  ///< Otherwise it is compared now.
+  int percent = 0;         ///< Of handshakes that get the new one.
+  WallTime started{};
+  Group with_new{}, with_old{};
+};
+/// What became of a listener's file.
+struct CanaryEnd {
+  std::string listener, file;
+  std::string result;  ///< "started", "went_on", "went_back", "superseded".
+  auto operator<=>(const CanaryEnd&) const = default;
+};
+
 struct ListenerReport {
   std::string name{};
   std::vector<std::string> bind{};  ///< As bound, with real ports.
@@ -92,8 +111,11 @@ struct ProcessState {
   /// Shared, so that copying the state stays cheap with 100,000 of them. Never null.
   std::shared_ptr<const std::vector<CertificateReport>> certificates =
       std::make_shared<const std::vector<CertificateReport>>();
+  std::vector<CanaryReport> canaries{};
+  std::map<CanaryEnd, std::uint64_t> canary_ends{};  ///< How often, since the start.
   ReloadReport reload{};
-  bool draining = false;              ///< The process.
+  bool draining = false;                      ///< The process.
+  std::optional<WallTime> accepting_until{};  ///< When that began before it stopped to accept.
   std::vector<DrainReport> drains{};  ///< Under way: the process's and those of parts, the oldest first.
   std::uint64_t drained_bytes = 0;    ///< Moved by connections while they drained, in all.
   std::map<std::pair<std::string, std::string>, std::uint64_t>

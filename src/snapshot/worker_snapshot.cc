@@ -9,7 +9,7 @@ bool needs_thread_beside(const ListenerPolicy& policy) {
   if (!policy.tls) return false;
   const CertificateStore& certificates = *policy.tls->certificates;
   for (std::size_t i = 0; i < certificates.size(); ++i) {
-    if (signs_slowly(certificates[i])) return true;
+    if (signs_slowly(certificates.in_file(i)) || signs_slowly(certificates[i])) return true;
   }
   return false;
 }

@@ -121,6 +121,7 @@ void FileWatch::suspect(FileIndex index) {
   File& file = files_[index];
   const TimePoint now = Clock::now();
   file.moved_at = now;
+  file.seen = identity(file.path);  // so that the next look does not take it for a later change
   if (file.suspect) return;
   file.suspect = true;
   if (suspects_.empty()) {

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <set>
+#include <utility>
 
 #include "connection/starttls_protocol.h"
 #include "net/socket.h"
@@ -38,51 +38,75 @@ bool may_defer(const config::Listener& listener) {
   return (listener.tls.has_value() || listener.proxy_protocol.has_value()) && client_speaks_first(listener);
 }
 
+template <class Fits>
+Fd take_first(std::vector<systemd::ActivatedSocket>& sockets, const Fits& fits) {
+  const auto found = std::ranges::find_if(sockets, fits);
+  if (found == sockets.end()) return Fd();
+  Fd fd = std::move(found->fd);
+  sockets.erase(found);
+  return fd;
+}
+
 }  // namespace
 
 Result<ListeningSockets::Plan> ListeningSockets::plan(const config::Config& config, std::size_t workers) {
   Plan plan;
-  std::set<Key> wanted;
   for (const auto& listener : config.listeners) {
     for (const auto& bind : listener.bind) {
-      const Key key{listener.name, bind.text()};
-      wanted.insert(key);
-      const auto existing = sockets_.find(key);
-      const std::size_t have = existing != sockets_.end() ? existing->second.size() : 0;
-      auto& opened = plan.opened[key];
-      opened.resize(workers);
-      Address address = have > 0 ? local_address(existing->second.front().number()) : bind;
-      const Fd* shared =
-          have > 0 && is_one_for_all(bind, existing->second.front()) ? &existing->second.front() : nullptr;
-      for (std::size_t i = have; i < workers; ++i) {
-        auto fd = shared != nullptr ? Result<Fd>(duplicate(*shared)) : open(bind, address, listener);
-        if (!fd) return tl::unexpected(std::move(fd.error()));
-        opened[i] = *std::move(fd);
-        if (is_one_for_all(bind, opened[i])) shared = &opened[i];
-        address = local_address(opened[i].number());  // port 0 has become a port: the same for every worker
-      }
+      auto opened = open_missing(bind, listener, workers);
+      if (!opened) return tl::unexpected(std::move(opened.error()));
+      plan.opened[{listener.name, bind.text()}] = *std::move(opened);
     }
   }
   for (const auto& [key, fds] : sockets_) {
-    if (!wanted.contains(key)) plan.closed.push_back(key);
+    if (!plan.opened.contains(key)) plan.closed.push_back(key);
   }
   return plan;
 }
 
-std::vector<std::vector<BoundSocket>> ListeningSockets::commit(Plan plan, std::size_t workers) {
-  std::vector<std::vector<BoundSocket>> to_add(workers);
-  for (const auto& key : plan.closed) sockets_.erase(key);
+Result<std::vector<Fd>> ListeningSockets::open_missing(const Address& bind, const config::Listener& listener,
+                                                       std::size_t workers) {
+  const auto existing = sockets_.find({listener.name, bind.text()});
+  const std::size_t have = existing != sockets_.end() ? existing->second.size() : 0;
+  std::vector<Fd> opened(workers);
+  Address address = have > 0 ? local_address(existing->second.front().number()) : bind;
+  const Fd* shared =
+      have > 0 && is_one_for_all(bind, existing->second.front()) ? &existing->second.front() : nullptr;
+  for (std::size_t i = have; i < workers; ++i) {
+    auto fd = shared != nullptr ? Result<Fd>(duplicate(*shared)) : open(bind, address, listener);
+    if (!fd) return tl::unexpected(std::move(fd.error()));
+    opened[i] = *std::move(fd);
+    if (is_one_for_all(bind, opened[i])) shared = &opened[i];
+    address = local_address(opened[i].number());  // port 0 has become a port: the same for every worker
+  }
+  if (have > 0 || shared != nullptr) return opened;
+  // The process before had more workers.
+  while (Fd fd = take_inherited(bind, listener.name)) opened.push_back(std::move(fd));
+  return opened;
+}
+
+// A worker's duplicates may be closed at any time: the account's keep the sockets themselves open.
+ListeningSockets::Changes ListeningSockets::commit(Plan plan, std::size_t workers) {
+  const bool others_accept = std::exchange(workers_, workers) != workers;
+  Changes changes{.close = std::move(plan.closed), .listen = std::vector<std::vector<BoundSocket>>(workers)};
+  for (const Key& key : changes.close) sockets_.erase(key);
   for (auto& [key, opened] : plan.opened) {
     auto& fds = sockets_[key];
-    fds.resize(workers);
-    for (std::size_t i = 0; i < workers; ++i) {
+    if (others_accept && !fds.empty()) changes.close.push_back(key);
+    std::vector<bool> is_new(std::max(fds.size(), opened.size()), others_accept);
+    fds.resize(is_new.size());
+    for (std::size_t i = 0; i < opened.size(); ++i) {
       if (!opened[i]) continue;
       fds[i] = std::move(opened[i]);
-      to_add[i].push_back({key.first, key.second, duplicate(fds[i])});
+      is_new[i] = true;
+    }
+    if (is_one_for_all(local_address(fds.front().number()), fds.front())) fds.resize(workers);
+    for (std::size_t i = 0; i < fds.size(); ++i) {
+      if (is_new[i]) changes.listen[i % workers].push_back({key.first, key.second, duplicate(fds[i])});
     }
   }
   activated_.clear();
-  return to_add;
+  return changes;
 }
 
 std::vector<Address> ListeningSockets::addresses(const std::string& listener) const {
@@ -113,15 +137,14 @@ Result<Fd> ListeningSockets::open(const Address& bind, const Address& address,
 
 // By name and address first: port 0, which the process before has had bound, may be there more than once.
 Fd ListeningSockets::take_activated(const Address& bind, const std::string& listener) {
-  const auto take = [&](const auto& fits) {
-    const auto found = std::ranges::find_if(activated_, fits);
-    if (found == activated_.end()) return Fd();
-    Fd fd = std::move(found->fd);
-    activated_.erase(found);
-    return fd;
-  };
-  if (Fd fd = take([&](const auto& one) { return one.address == bind && one.name == listener; })) return fd;
-  return take([&](const auto& one) { return one.address == bind && (bind.is_unix() || bind.port() != 0); });
+  if (Fd fd = take_inherited(bind, listener)) return fd;
+  return take_first(activated_, [&](const auto& one) {
+    return one.address == bind && (bind.is_unix() || bind.port() != 0);
+  });
+}
+
+Fd ListeningSockets::take_inherited(const Address& bind, const std::string& listener) {
+  return take_first(activated_, [&](const auto& one) { return one.address == bind && one.name == listener; });
 }
 
 }  // namespace headgate

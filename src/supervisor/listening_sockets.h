@@ -18,9 +18,10 @@ namespace headgate {
 ///
 /// Every worker has a socket of its own on every TCP address (SO_REUSEPORT), so the kernel spreads
 /// connections and no worker waits for another; a unix socket, and one that systemd made, is one queue that
-/// all workers accept from. The sockets themselves belong to the workers; this keeps the account, and one
-/// duplicate of each, so that a socket outlives the worker that used it and can be handed to the next
-/// process. Supervisor only.
+/// all workers accept from. Where there are fewer workers than before, they share the sockets out among them,
+/// because what waits in a socket that is closed would be reset. The sockets themselves belong to the
+/// workers; this keeps the account, and one duplicate of each, so that a socket outlives the worker that used
+/// it and can be handed to the next process. Supervisor only.
 class ListeningSockets {
  public:
   /// A bind of a listener, as configured.
@@ -31,20 +32,25 @@ class ListeningSockets {
   explicit ListeningSockets(std::vector<systemd::ActivatedSocket> activated)
       : activated_(std::move(activated)) {}
 
-  /// For each worker (by position) the sockets it has to add for `config`. What is opened here is accounted
-  /// for only by commit(). Errors: kSystem, with the address; nothing has changed then.
+  /// The sockets that `config` needs. What is opened here is accounted for only by commit(). Errors: kSystem,
+  /// with the address; nothing has changed then.
   struct Plan {
-    std::map<Key, std::vector<Fd>>
-        opened;               ///< By worker position; empty slots where there is a socket already.
-    std::vector<Key> closed;  ///< Binds that `config` no longer has.
+    std::map<Key, std::vector<Fd>> opened;  ///< By place; empty where there is a socket already.
+    std::vector<Key> closed;                ///< Binds that `config` no longer has.
   };
   [[nodiscard]] Result<Plan> plan(const config::Config& config, std::size_t workers);
-  /// Accounts for the plan, and returns what each worker has to listen on besides what it has.
-  [[nodiscard]] std::vector<std::vector<BoundSocket>> commit(Plan plan, std::size_t workers);
+  /// What workers have to do, by position: first to close their sockets of some binds, then to listen on
+  /// these.
+  struct Changes {
+    std::vector<Key> close;
+    std::vector<std::vector<BoundSocket>> listen;
+  };
+  /// Accounts for the plan.
+  [[nodiscard]] Changes commit(Plan plan, std::size_t workers);
 
   /// The addresses a listener is bound to, real ports included.
   [[nodiscard]] std::vector<Address> addresses(const std::string& listener) const;
-  /// One descriptor per worker of each bind, for handing over: a duplicate.
+  /// All of each bind, for handing over: duplicates.
   struct Held {
     std::string listener;
     std::string bind;  ///< As configured.
@@ -58,10 +64,14 @@ class ListeningSockets {
  private:
   [[nodiscard]] Result<Fd> open(const Address& bind, const Address& address,
                                 const config::Listener& listener);
+  [[nodiscard]] Result<std::vector<Fd>> open_missing(const Address& bind, const config::Listener& listener,
+                                                     std::size_t workers);
   [[nodiscard]] Fd take_activated(const Address& bind, const std::string& listener);
+  [[nodiscard]] Fd take_inherited(const Address& bind, const std::string& listener);
 
   std::vector<systemd::ActivatedSocket> activated_;
-  std::map<Key, std::vector<Fd>> sockets_;  // by worker position
+  std::map<Key, std::vector<Fd>> sockets_;  // the one at place p is worker p's, modulo their number
+  std::size_t workers_ = 0;
 };
 
 }  // namespace headgate

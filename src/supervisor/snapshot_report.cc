@@ -115,7 +115,9 @@ void report_snapshot(const Snapshot& snapshot, const ListeningSockets& sockets, 
     if (!listener->tls) continue;
     const CertificateStore& store = *listener->tls->certificates;
     for (std::size_t i = 0; i < store.size(); ++i) {
-      certificates->push_back(report_of(store[i], listener->config.name));
+      CertificateReport& report = certificates->emplace_back(report_of(store[i], listener->config.name));
+      const bool held_back = store.canary(i) && store.canary(i)->state() == CanaryState::kWentBack;
+      if (held_back) report.fault = "more handshakes failed with the newer certificate that the file holds";
     }
   }
   state.certificates = std::move(certificates);

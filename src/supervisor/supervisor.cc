@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/exit_code.h"
+#include "base/thread_signals.h"
 #include "config/show.h"
 #include "supervisor/cpu_count.h"
 #include "supervisor/privileges.h"
@@ -169,21 +170,20 @@ Result<void> Supervisor::adopt(std::shared_ptr<const Snapshot> snapshot) {
     if (!one) return tl::unexpected(std::move(one.error()));
     prepared.push_back(*std::move(one));
   }
-  const auto closed = plan->closed;
   std::set<std::string> fresh;
   for (const auto& [key, sockets] : plan->opened) {
     if (!sockets.empty() && sockets.front()) fresh.insert(key.first);
   }
-  auto to_add = sockets_.commit(*std::move(plan), count);
+  ListeningSockets::Changes changes = sockets_.commit(*std::move(plan), count);
   for (std::size_t i = 0; i < count; ++i) {
     Worker* worker = workers_[i].get();
-    auto sockets = std::make_shared<std::vector<BoundSocket>>(std::move(to_add[i]));
-    worker->post(
-        [worker, snapshot = prepared[i], access = snapshot->config.log.access, sockets, closed]() mutable {
-          worker->adopt(std::move(snapshot), access);
-          for (const auto& [listener, bind] : closed) worker->close_socket(listener, bind);
-          for (auto& socket : *sockets) worker->listen(std::move(socket));
-        });
+    auto sockets = std::make_shared<std::vector<BoundSocket>>(std::move(changes.listen[i]));
+    worker->post([worker, snapshot = prepared[i], access = snapshot->config.log.access, sockets,
+                  close = changes.close]() mutable {
+      worker->adopt(std::move(snapshot), access);
+      for (const auto& [listener, bind] : close) worker->close_socket(listener, bind);
+      for (auto& socket : *sockets) worker->listen(std::move(socket));
+    });
   }
   retire_workers_beyond(count);
   snapshot_ = std::move(snapshot);
@@ -250,6 +250,7 @@ int Supervisor::run() {
   tick();
   systemd::notify_ready("serving");
   loop_.run();
+  block_process_signals();  // whatever they ask for now is under way
   successor_.reset();
   log_.info("ended");
   return 0;
@@ -329,6 +330,7 @@ Outcome Supervisor::reload() {
   log_control_.configure(level_of(config.log.level));
   watch_files();
   follow_backends();
+  canaries_.follow(*snapshot_);
   publish_snapshot();
   return {Outcome::Verdict::kDone, "reloaded", {}};
 }
@@ -401,6 +403,7 @@ void Supervisor::tick() {
     state.log_overrides = log_control_.reports();
     report_servers(*snapshot_, state);
   });
+  if (canaries_.step(now, std::chrono::system_clock::now())) publish_snapshot();
   feed_watchdog();
   std::erase_if(retired_, [](const auto& worker) {
     if (!worker->is_empty()) return false;

@@ -6,6 +6,7 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -23,6 +24,7 @@
 #include "net/resolver.h"
 #include "snapshot/snapshot.h"
 #include "supervisor/admin_source.h"
+#include "supervisor/canaries.h"
 #include "supervisor/drains.h"
 #include "supervisor/file_watch.h"
 #include "supervisor/health_tls.h"
@@ -166,7 +168,15 @@ class Supervisor {
   std::shared_ptr<std::promise<Outcome>> reload_waiting_;  // guarded by reload_mutex_
   std::shared_future<Outcome> reload_outcome_;             // guarded by reload_mutex_
   std::atomic<bool> draining_{false};
+  /// The first part of a drain of the process.
+  struct StillAccepting {
+    TimePoint until{};
+    Duration then_drain_for{};
+  };
+  std::optional<StillAccepting> still_accepting_;
+  bool accepting_stopped_ = false;
   Drains drains_{[this](const auto& ask) { return ask_workers(ask); }};
+  Canaries canaries_{log_, board_};
   std::vector<std::uint64_t> busy_before_us_;
   MemoryReturn memory_;
   TimePoint ticked_{};

@@ -39,14 +39,24 @@ Outcome Supervisor::drain_part(const DrainRequest& request) {
           {}};
 }
 
+// Not ready first; whoever looks at that gets the time to notice before anybody meets a closed port.
 void Supervisor::begin_drain(Duration time) {
-  if (is_draining()) return;
+  if (draining_.exchange(true)) return;
   systemd::notify_stopping("draining");
-  drain_all(time);
+  const auto accept_for = snapshot_->config.drain_accept_for;
+  if (accept_for.count() == 0) return drain_all(time);
+  still_accepting_ = StillAccepting{.until = Clock::now() + accept_for, .then_drain_for = time};
+  log_.info("not ready any more, and draining soon: still accepting", {{"for_ms", accept_for.count()}});
+  board_.update(
+      [&](ProcessState& state) { state.accepting_until = std::chrono::system_clock::now() + accept_for; });
+  publish_drains();
+  tick();
 }
 
 void Supervisor::drain_all(Duration time) {
-  if (draining_.exchange(true)) return;
+  if (std::exchange(accepting_stopped_, true)) return;
+  draining_ = true;
+  still_accepting_.reset();
   const DrainReport report = drains_.begin({}, time, [](Worker& worker) { worker.stop_accepting(""); });
   for (const auto& listener : snapshot_->config.listeners) sockets_.close(listener.name);
   log_.info("draining", {{"what", report.what}, {"connections", static_cast<std::int64_t>(report.at_start)}});
@@ -60,6 +70,10 @@ void Supervisor::drain_step() {
   drains_.step();
   publish_drains();
   if (!is_draining()) return;
+  if (still_accepting_) {
+    if (Clock::now() < still_accepting_->until) return;
+    return drain_all(still_accepting_->then_drain_for);
+  }
   if (connections() == 0) return loop_.stop();
   if (drains_.empty()) ask_workers([](Worker& worker) { worker.end_all(CloseReason::kDrained); });
 }

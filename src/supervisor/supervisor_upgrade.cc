@@ -48,6 +48,11 @@ Result<void> Supervisor::inherit() {
 void Supervisor::upgrade() {
   if (is_draining()) return log_.warn("no upgrade: the process is draining");
   if (successor_) return log_.warn("no upgrade: one is under way");
+  if (const std::string file = canaries_.unsettled(); !file.empty()) {
+    return log_.warn(
+        "no upgrade: the new process would give the file's certificate to all, and it is not settled",
+        {{"certificate", std::string_view(file)}});
+  }
   log_.info("upgrading", {{"program", settings_.program.path}});
   Successor::Site site{
       .sockets = sockets_.held(),

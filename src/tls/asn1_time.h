@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include <openssl/asn1.h>
 
 #include "base/units.h"
@@ -10,5 +12,8 @@ namespace headgate {
 /// one that cannot be read WallTime::min(), and one beyond what the clock can say, such as the year 9999, the
 /// clock's last second. Any thread.
 [[nodiscard]] WallTime wall_time(const ASN1_TIME* time);
+
+/// "2026-11-26", in UTC.
+[[nodiscard]] std::string date_text(WallTime time);
 
 }  // namespace headgate

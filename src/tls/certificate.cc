@@ -1,7 +1,6 @@
 #include "tls/certificate.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 #include <optional>
 
@@ -9,6 +8,7 @@
 #include <openssl/sha.h>
 
 #include "base/check.h"
+#include "tls/asn1_time.h"
 #include "tls/certificate_material.h"
 #include "tls/pem.h"
 
@@ -111,15 +111,6 @@ class Findings {
   Diagnostics& out_;
   std::size_t before_;
 };
-
-std::string date_text(WallTime time) {
-  const auto day = std::chrono::floor<std::chrono::days>(time);
-  const std::chrono::year_month_day date(day);
-  std::array<char, 16> text{};
-  std::snprintf(text.data(), text.size(), "%04d-%02u-%02u", static_cast<int>(date.year()),
-                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
-  return text.data();
-}
 
 long long days_between(WallTime from, WallTime to) {
   return std::chrono::duration_cast<std::chrono::hours>(to - from).count() / 24;

@@ -5,6 +5,7 @@
 #include <system_error>
 #include <unordered_map>
 
+#include "tls/asn1_time.h"
 #include "tls/certificate_material.h"
 #include "tls/certificate_store.h"
 #include "tls/ocsp_staple.h"
@@ -37,11 +38,18 @@ class CertificateStore::Loader {
     for (std::size_t i = 0; i < tls.certificate_dirs.size(); ++i) {
       load_directory(tls.certificate_dirs[i], item_key("certificate_dirs", i));
     }
+    keep_names_of_directories();
     return std::move(entries_);
   }
   [[nodiscard]] std::size_t files_read() const { return files_read_; }
 
  private:
+  /// A file of a directory that holds something else than before.
+  struct Changed {
+    std::size_t entry;
+    const Entry* before;
+    std::string config_key;
+  };
   /// Where one certificate is. `key` equals `certificate` when it is in the same file.
   struct Source {
     std::string certificate, key, staple;
@@ -54,7 +62,10 @@ class CertificateStore::Loader {
     Diagnostics found;
     auto entry = load_one(source, found);
     if (entry && !unchanged_) check_with_openssl(*entry, found);
-    if (entry && !has_errors(found)) entries_.push_back(std::move(*entry));
+    if (entry && !has_errors(found)) {
+      entry->canary = canary_for(settings, *entry);
+      entries_.push_back(std::move(*entry));
+    }
     add_below(out_, std::move(found), config_key);
   }
 
@@ -77,6 +88,47 @@ class CertificateStore::Loader {
     }
   }
 
+  /// The comparison that the certificate of `entry` is in from now on; nullptr: all get it.
+  std::shared_ptr<CertificateCanary> canary_for(const config::Certificate& settings,
+                                                const Entry& entry) const {
+    const Entry* before = find_before(settings.certificate);
+    if (before == nullptr || settings.canary_percent == 0) return nullptr;
+    const StoredCertificate& fresh = *entry.certificate;
+    auto old = in_use(*before);
+    if (fresh.fingerprint() == old->fingerprint()) return nullptr;
+    const bool goes_on =
+        before->canary != nullptr && before->certificate->fingerprint() == fresh.fingerprint();
+    if (old->not_after() - now_ <= kCanaryEndsBeforeExpiry) return nullptr;
+    if (goes_on) return before->canary;
+    return std::make_shared<CertificateCanary>(std::move(old), settings.canary_percent, settings.canary_for,
+                                               now_);
+  }
+
+  const Entry* find_before(const std::string& file) const {
+    const auto found = before_.find(file);
+    return found == before_.end() ? nullptr : found->second;
+  }
+
+  /// What most clients get from a file.
+  static std::shared_ptr<const StoredCertificate> in_use(const Entry& entry) {
+    const bool held = entry.canary != nullptr && entry.canary->state() != CanaryState::kWentOn;
+    return held ? entry.canary->old() : entry.certificate;
+  }
+
+  /// An old copy that comes back, from a backup or another machine, must not replace the renewed one.
+  void check_not_older(const Source& source, const StoredCertificate& fresh, Diagnostics& found) const {
+    const Entry* before = find_before(source.certificate);
+    if (before == nullptr) return;
+    const auto live = in_use(*before);
+    const bool older = fresh.not_before() < live->not_before() && fresh.not_after() <= live->not_after();
+    if (!older || live->not_after() <= now_) return;
+    found.push_back({Severity::kError, source.certificate,
+                     "it is older than the one in use: that one is valid from " +
+                         date_text(live->not_before()) + ", this one from " + date_text(fresh.not_before()) +
+                         "; name it by another path if that is meant",
+                     "certificate", FileFault::kOlder});
+  }
+
   /// One file among many: a fault in it is no reason to lose the others, or what it held before.
   void load_of_directory(const Source& source, const std::string& config_key) {
     Diagnostics found;
@@ -92,7 +144,31 @@ class CertificateStore::Loader {
       out_.push_back(std::move(one));
     }
     if (keep_old) entry = *old->second;
-    if (entry) entries_.push_back(std::move(*entry));
+    if (!entry) return;
+    entry->canary = nullptr;
+    if (old != before_.end() && !unchanged_) changed_.push_back({entries_.size(), old->second, config_key});
+    entries_.push_back(std::move(*entry));
+  }
+
+  /// A changed file of a directory that would take a name away keeps what it held before. One that is taken
+  /// out of the directory is meant to be gone.
+  void keep_names_of_directories() {
+    for (const Changed& one : changed_) {
+      const auto old_names = one.before->certificate->names();
+      const auto lost =
+          std::ranges::find_if(old_names, [&](std::string_view name) { return !is_held(name, one); });
+      if (lost == old_names.end()) continue;
+      out_.push_back({Severity::kLeftOut, std::string(one.before->certificate->file()),
+                      "it no longer covers " + std::string(*lost) +
+                          ", which is served now; what the file held before stays in use",
+                      one.config_key});
+      entries_[one.entry] = *one.before;
+    }
+  }
+
+  [[nodiscard]] bool is_held(std::string_view name, const Changed& first) const {
+    if (entries_[first.entry].certificate->holds_name(name)) return true;
+    return std::ranges::any_of(entries_, [&](const Entry& one) { return one.certificate->holds_name(name); });
   }
 
   std::optional<Entry> load_one(const Source& source, Diagnostics& found) {
@@ -130,7 +206,10 @@ class CertificateStore::Loader {
                                       .key_pem = one_file ? certificate->text() : key->text()},
                                      CertificatePurpose::kServer, now_, chains_, found);
     if (checked == nullptr) return std::nullopt;
-    return Entry{std::move(checked), certificate->stamp, one_file ? FileStamp{} : key->stamp, {}};
+    const std::size_t faults = found.size();
+    check_not_older(source, *checked, found);
+    if (found.size() > faults) return std::nullopt;
+    return Entry{std::move(checked), certificate->stamp, one_file ? FileStamp{} : key->stamp, {}, nullptr};
   }
 
   std::optional<SecretFile> read(const std::string& path, const char* config_key, Diagnostics& found) {
@@ -174,6 +253,7 @@ class CertificateStore::Loader {
   std::unordered_map<std::string_view, const Entry*> before_;  // by certificate file
   ChainPool chains_;
   std::vector<Entry> entries_;
+  std::vector<Changed> changed_;
   std::size_t files_read_ = 0;
   bool unchanged_ = false;  // whether the certificate at hand was taken from the store before
 };

@@ -50,6 +50,8 @@ ServerContext::ServerContext(const LibraryContext& library, std::shared_ptr<cons
       metrics_(metrics),
       certificates_(library),
       ticket_keys_(library, shared_->ticket_secrets),
+      presented_by_default_(&shared_->certificates->default_certificate()),
+      draws_(std::random_device()()),
       alpn_wire_(alpn_wire_format(shared_->settings.alpn)) {}
 
 Result<std::unique_ptr<ServerContext>> ServerContext::make(const LibraryContext& library,
@@ -71,7 +73,7 @@ Result<void> ServerContext::configure() {
   if (auto set = set_client_auth(); !set) return set;
   if (auto set = set_resumption(); !set) return set;
   set_server_callbacks(*this);
-  return certificates_.apply(context_.get(), shared_->certificates->default_certificate());
+  return certificates_.apply(context_.get(), *presented_by_default_);
 }
 
 Result<void> ServerContext::set_versions_and_options() {
@@ -131,10 +133,16 @@ Result<void> ServerContext::set_resumption() {
   return {};
 }
 
+Selection ServerContext::select(const ClientHello& hello) {
+  CanaryDraw draw;
+  if (shared_->certificates->has_canaries()) draw.number = static_cast<std::uint8_t>(draws_() % 100);
+  return shared_->certificates->select(hello, draw);
+}
+
 Result<SslPtr> ServerContext::new_ssl(const StoredCertificate& certificate, HandshakeNotes& notes) {
   SslPtr ssl(SSL_new(context_.get()));
   if (ssl == nullptr) return fail_openssl(ErrorKind::kSystem, "making a TLS connection");
-  if (&certificate != &shared_->certificates->default_certificate()) {
+  if (&certificate != presented_by_default_) {
     if (auto applied = certificates_.apply(ssl.get(), certificate); !applied)
       return tl::unexpected(applied.error());
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -32,12 +33,11 @@ class ServerContext {
   ServerContext& operator=(const ServerContext&) = delete;
 
   /// The certificate for this client; the listener's CertificateStore answers.
-  [[nodiscard]] Selection select(const ClientHello& hello) const {
-    return shared_->certificates->select(hello);
-  }
+  [[nodiscard]] Selection select(const ClientHello& hello);
 
   /// An SSL in accept state that presents `certificate`, one of the listener's store, and writes to `notes`,
-  /// which outlive it. It has no BIO yet. Cheapest for the default certificate. Errors: kSystem.
+  /// which outlive it. It has no BIO yet. Cheapest for what was the default certificate when the context was
+  /// made. Errors: kSystem.
   [[nodiscard]] Result<SslPtr> new_ssl(const StoredCertificate& certificate, HandshakeNotes& notes);
 
   [[nodiscard]] const ListenerTls& shared() const { return *shared_; }
@@ -60,6 +60,8 @@ class ServerContext {
   ListenerMetrics& metrics_;
   CertificateCache certificates_;
   TicketKeys ticket_keys_;
+  const StoredCertificate* presented_by_default_ = nullptr;  // by each SSL that nothing else is applied to
+  std::minstd_rand draws_;                                   // for canaries
   std::vector<std::string> missing_groups_;
   std::string alpn_wire_;  // the listener's protocols, each with its length before it
   SslCtxPtr context_;      // last: its callbacks use what is above

@@ -7,9 +7,9 @@
 namespace headgate {
 
 std::string_view name(FileFault fault) {
-  constexpr std::array<std::string_view, 9> kNames{"other",         "unreadable", "damaged",
-                                                   "key_mismatch",  "expired",    "not_yet_valid",
-                                                   "wrong_purpose", "weak_key",   "weak_signature"};
+  constexpr std::array<std::string_view, 10> kNames{
+      "other",         "unreadable",    "damaged",  "key_mismatch",   "expired",
+      "not_yet_valid", "wrong_purpose", "weak_key", "weak_signature", "older"};
   return kNames[static_cast<std::size_t>(fault)];
 }
 

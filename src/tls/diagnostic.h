@@ -25,6 +25,7 @@ enum class FileFault : std::uint8_t {
   kWrongPurpose,
   kWeakKey,
   kWeakSignature,
+  kOlder,
 };
 [[nodiscard]] std::string_view name(FileFault fault);
 

@@ -284,7 +284,7 @@ void Worker::empty_morgue() {
     connections_[slot]->slot = slot;
     connections_.pop_back();
   }
-  empty_.store(connections_.empty(), std::memory_order_relaxed);
+  empty_.store(connections_.empty() && acceptors_.empty(), std::memory_order_relaxed);
   if (connections_.empty() && connections_.capacity() > 4096) connections_.shrink_to_fit();
 }
 

@@ -62,7 +62,7 @@ class Worker final : public Host, private SlowLane {
     return TimePoint(Duration(answered_.load(std::memory_order_relaxed)));
   }
   void ping();
-  /// Whether it has no connection. As of its last turn; any thread.
+  /// Whether it has no connection and accepts none. As of its last turn; any thread.
   [[nodiscard]] bool is_empty() const { return empty_.load(std::memory_order_relaxed); }
 
   /// The library contexts that a WorkerSnapshot is prepared with. The second is made when first asked for.
@@ -162,7 +162,7 @@ class Worker final : public Host, private SlowLane {
   TimePoint turn_began_{};
   TimePoint last_descriptor_warning_{};
   std::atomic<Duration::rep> answered_{Clock::now().time_since_epoch().count()};
-  std::atomic<bool> empty_{true};
+  std::atomic<bool> empty_{false};
   std::thread thread_;
 };
 

@@ -112,6 +112,8 @@ def spoil(fault, own, authority, directory):
         authority.issue("app.test", not_before=-10 * DAY, not_after=-DAY, file=stem)
     elif fault == "not_yet_valid":
         authority.issue("app.test", not_before=DAY, file=stem)
+    elif fault == "older":
+        authority.issue("app.test", not_before=-5 * DAY, not_after=80 * DAY, file=stem)
     elif fault == "wrong_purpose":
         authority.issue("app.test", client=True, file=stem)
     else:
@@ -121,7 +123,8 @@ def spoil(fault, own, authority, directory):
 
 
 @pytest.mark.parametrize(
-    "fault", ["unreadable", "damaged", "key_mismatch", "expired", "not_yet_valid", "wrong_purpose", "weak_key"]
+    "fault",
+    ["unreadable", "damaged", "key_mismatch", "expired", "not_yet_valid", "older", "wrong_purpose", "weak_key"],
 )
 def test_the_metric_says_what_is_wrong_with_a_new_certificate_and_the_old_one_serves(
     start, backend, authority, tmp_path, fault

@@ -1,6 +1,7 @@
 """Signals: how it is told to end."""
 
 import signal
+import time
 
 from harness.config import proxy
 from harness.tls_client import connect, raw_socket
@@ -37,6 +38,14 @@ def test_sigterm_lets_connections_go_on_and_exits_when_they_have_ended(start, ba
     assert headgate.wait_exit() == 0
 
 
+def refuses(port):
+    try:
+        raw_socket(port).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def wait_not_ready(headgate):
     wait_until(lambda: headgate.get("/readyz")[0] == 503, "/readyz turns 503")
 
@@ -59,14 +68,8 @@ def test_a_draining_process_accepts_nobody(start, backend, certificate):
         headgate.signal(signal.SIGTERM)
         wait_not_ready(headgate)
 
-        def refused():
-            try:
-                raw_socket(headgate.port()).close()
-            except ConnectionRefusedError:
-                return True
-            return False
-
-        wait_until(refused, "a new connection is refused")  # the sockets close once it has said that it is not ready
+        # The sockets close once it has said that it is not ready.
+        wait_until(lambda: refuses(headgate.port()), "a new connection is refused")
 
 
 def test_the_drain_deadline_cuts_what_is_left(start, backend, certificate):
@@ -76,6 +79,47 @@ def test_the_drain_deadline_cuts_what_is_left(start, backend, certificate):
         headgate.signal(signal.SIGTERM)
         client.wait_transport_end()
     assert headgate.wait_exit() == 0
+
+
+def test_in_kubernetes_order_readiness_falls_first_and_accepting_stops_later(start, backend, certificate):
+    headgate = start(proxy(backend().address, certificate, drain={"deadline": "300s", "accept_for": "5s"}))
+    with connect(headgate.port()) as early:
+        early.exchange(b"before")
+        began = time.monotonic()
+        headgate.signal(signal.SIGTERM)
+        wait_not_ready(headgate)
+        with connect(headgate.port()) as late:
+            late.exchange(b"accepted although not ready")
+            assert time.monotonic() - began < 5, "too slow a machine to see the order"
+            drain = headgate.status()["drain"]
+            assert drain["active"] and drain["accepting_until"] and "remaining" not in drain, drain
+            assert headgate.metric("headgate_draining") == 1
+            wait_until(lambda: refuses(headgate.port()), "a new connection is refused")
+            assert time.monotonic() - began >= 5
+            wait_until(lambda: headgate.status()["drain"].get("at_start") == 2, lambda: headgate.status()["drain"])
+            for client in (early, late):
+                client.exchange(b"while draining")
+    assert headgate.wait_exit() == 0
+
+
+def test_accepting_a_while_longer_holds_for_a_drain_by_http_and_a_signal_then_cuts(start, backend, certificate):
+    headgate = start(proxy(backend().address, certificate, drain={"deadline": "300s", "accept_for": "300s"}))
+    assert headgate.post("/drain")[0] == 200
+    assert headgate.get("/readyz")[0] == 503
+    assert headgate.post("/reload")[0] == 409
+    with connect(headgate.port()) as client:
+        client.exchange(b"accepted although not ready")
+        headgate.signal(signal.SIGTERM)
+        client.wait_transport_end()
+    assert headgate.wait_exit() == 0
+
+
+def test_an_idle_process_ends_once_it_has_accepted_long_enough(start, backend, certificate):
+    headgate = start(proxy(backend().address, certificate, drain={"deadline": "300s", "accept_for": "1s"}))
+    began = time.monotonic()
+    headgate.signal(signal.SIGTERM)
+    assert headgate.wait_exit() == 0
+    assert time.monotonic() - began >= 1
 
 
 def test_a_second_sigterm_cuts(start, backend, certificate):

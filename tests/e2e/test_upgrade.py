@@ -1,6 +1,7 @@
 """Upgrade by SIGUSR2: a new process takes over, and nobody is cut."""
 
 import hashlib
+import hmac
 import os
 import random
 import shutil
@@ -14,8 +15,10 @@ import pytest
 
 from harness.config import proxy
 from harness.crash import crash_library, needs_its_own_crash_report
+from harness.dialogue import Dialogue
+from harness.knocking import Knocking
 from harness.tls_client import TLS12, connect
-from harness.tools import headgate_binary
+from harness.tools import headgate_binary, tool
 from harness.waiting import wait_until
 
 # What the process before must receive to believe that a program has loaded everything.
@@ -89,32 +92,6 @@ def replace(program, text):
     fresh.rename(program)
 
 
-class Knocking:
-    """A client that connects, says a word and leaves, over and over; `failures` is what went wrong."""
-
-    def __init__(self, port):
-        self.port, self.count, self.failures = port, 0, []
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def _run(self):
-        while not self._over.is_set():
-            try:
-                with connect(self.port) as client:
-                    client.exchange(b"knock")
-                self.count += 1
-            except Exception as failure:  # noqa: BLE001  every kind is a connection lost
-                self.failures.append(repr(failure))
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._over.set()
-        self._thread.join(30)
-
-
 class Busy:
     """A connection that sends and receives without a pause and holds both ways to one digest."""
 
@@ -175,6 +152,18 @@ def test_idle_and_busy_connections_live_through_upgrades_in_a_row(line, backend,
     assert running.headgate.metric("headgate_connections_accepted_total", listener="web") >= 64
     for client in idle:
         client.close()
+
+
+def test_the_number_of_workers_may_change_over_an_upgrade(line, backend, certificate):
+    config = proxy(backend().address, certificate, workers=4, drain={"deadline": "5s"})
+    running = line(config)
+    with Knocking(running.headgate.port()) as knocking:
+        for workers in (1, 3, 2):
+            running.headgate.write_config({**config, "workers": workers})
+            before = knocking.count
+            running.upgrade()
+            wait_until(lambda: knocking.count > before + 20 or knocking.failures, "the client goes on")
+    assert knocking.failures == []
 
 
 def test_a_moved_connection_ends_as_any_other(line, backend, certificate):
@@ -362,6 +351,97 @@ def test_a_thousand_idle_and_fifty_busy_connections_live_through_ten_upgrades_an
         client.close()
     for one in busy:
         one.end()
+
+
+def crashing_half_way(running, directory):
+    real = running.program.with_name("real")
+    shutil.copy2(running.program, real)
+    library = crash_library(directory)
+    text = f'#!/bin/sh\nCRASH_SIGNAL=segv CRASH_AT="say 3 12" LD_PRELOAD={library} exec {real} "$@"\n'
+    replace(running.program, text)
+
+
+_FAILURES = {
+    "binary_missing": lambda running, _: running.program.unlink(),
+    "configuration_broken": lambda running, _: running.headgate.write_config("listeners: 7\n"),
+    "crashes_at_start": lambda running, _: replace(running.program, "#!/bin/sh\nkill -SEGV $$\n"),
+    "crashes_half_way": crashing_half_way,
+}
+
+
+@needs_its_own_crash_report
+@pytest.mark.slow
+@pytest.mark.parametrize("spoil", _FAILURES.values(), ids=_FAILURES)
+def test_a_client_that_connects_in_a_loop_sees_none_of_ten_failed_and_ten_good_upgrades(
+    line, backend, certificate, tmp_path, spoil
+):
+    config = proxy(backend().address, certificate, drain={"deadline": "5s"})
+    running = line(config)
+    whole = running.program.with_name("whole")
+    shutil.copy2(running.program, whole)
+    held = [connect(running.headgate.port()) for _ in range(20)]
+    with Knocking(running.headgate.port()) as knocking:
+        spoil(running, tmp_path)
+        for count in range(1, 11):
+            running.fail(count)
+        swap_in(running.program, whole)
+        running.headgate.write_config(config)
+        for _ in range(10):
+            before = knocking.count
+            running.upgrade()
+            wait_until(lambda before=before: knocking.count > before + 3 or knocking.failures, "the client goes on")
+    assert knocking.failures == []
+    for client in held:
+        client.exchange(b"moved ten times")
+        client.close()
+
+
+def memory_holds(pid, wanted):
+    """Whether the bytes stand anywhere in the memory that a process may write to."""
+    with open(f"/proc/{pid}/maps", encoding="ascii") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in maps:
+            span, rights, *_ = line.split()
+            if not rights.startswith("rw"):
+                continue
+            begin, end = (int(number, 16) for number in span.split("-"))
+            memory.seek(begin)
+            if wanted in memory.read(end - begin):
+                return True
+    return False
+
+
+def next_secret(secret):
+    """The traffic secret after a KeyUpdate. RFC 8446, section 7.2."""
+    digest = hashlib.sha384 if len(secret) == 48 else hashlib.sha256
+    label = b"tls13 traffic upd"
+    info = struct.pack(">HB", len(secret), len(label)) + label + b"\x00"
+    return hmac.digest(secret, info + b"\x01", digest)
+
+
+@pytest.mark.memory
+def test_the_keys_of_a_connection_are_gone_from_the_process_that_gave_it_away(line, backend, certificate, tmp_path):
+    keys = tmp_path / "keys.log"
+    running = line(proxy(backend().address, certificate, tls={"keylog_file": str(keys)}, drain={"deadline": "300s"}))
+    before = running.pid
+    staying = connect(running.headgate.port(), version=TLS12)  # keeps the process there
+    staying.exchange(b"before")
+    with Dialogue(tool("openssl"), "s_client", "-connect", running.headgate.address(), "-tls1_3", "-crlf") as moving:
+        moving.expect("Verify return code")
+        moving.say("K\n")  # what comes after a KeyUpdate was never OpenSSL's
+        moving.expect("KEYUPDATE")
+        moving.say("before\n")
+        moving.expect("before")
+        logged = [text.split() for text in keys.read_text(encoding="ascii").splitlines()]
+        secrets = [next_secret(bytes.fromhex(text[2])) for text in logged if text[0].endswith("_TRAFFIC_SECRET_0")]
+        assert len(secrets) == 2
+        assert all(memory_holds(before, secret) for secret in secrets)
+        running.upgrade()
+        moving.say("after\n")
+        moving.expect("after")
+        assert not any(memory_holds(before, secret) for secret in secrets)
+        assert all(memory_holds(running.pid, secret) for secret in secrets)
+    staying.exchange(b"still there")
+    staying.close()
 
 
 def swap_in(program, other):

@@ -93,11 +93,17 @@ TEST(Faults, RefuseWhatThisVersionCannotDo) {
             "t.yaml:1:16: key_isolation: \"process\" is not available in this version\n");
   EXPECT_EQ(faults_of(small_tls("      ktls: yes\n")),
             "t.yaml:6:13: listeners[0].tls.ktls: \"on\" is not available in this version\n");
-  EXPECT_EQ(
-      faults_of(small("    tls: {certificates: [{certificate: a.pem, canary: 5%}]}\n")),
-      "t.yaml:4:55: listeners[0].tls.certificates[0].canary: \"5%\" is not available in this version\n");
   EXPECT_EQ(faults_of(small("", "    tls: {starttls: smtp}\n")),
             "t.yaml:7:21: backends.app.tls.starttls: \"smtp\" is not available in this version\n");
+}
+
+TEST(Faults, RefuseSharesThatAreNone) {
+  for (const std::string share : {"0%", "100%", "200%", "5", "-5%", "5.5%", "%", "5 %"}) {
+    EXPECT_EQ(
+        faults_of(small("    tls: {certificates: [{certificate: a.pem, canary: \"" + share + "\"}]}\n")),
+        "t.yaml:4:55: listeners[0].tls.certificates[0].canary: \"" + share +
+            "\" is no share; write \"1%\" to \"99%\"\n");
+  }
 }
 
 TEST(Faults, RefuseNamesThatCannotBe) {

@@ -20,6 +20,7 @@ admin:
   bind: "127.0.0.1:9464"
 drain:
   deadline: 30s
+  accept_for: 0s
 user: ""
 group: ""
 sandbox: on

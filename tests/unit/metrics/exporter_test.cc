@@ -154,6 +154,25 @@ TEST_F(ExporterTest, HasSeriesForTheCertificatesThatExpireFirstAndCountsAll) {
   EXPECT_THAT(text, Not(HasSubstr("certificate=\"c10.pem\"")));
 }
 
+TEST_F(ExporterTest, ShowsACanaryWhileItsCertificateIsNotServedToAll) {
+  board.update([&](ProcessState& state) {
+    state.canaries.push_back({.listener = "web",
+                              .file = "a.pem",
+                              .went_back = true,
+                              .percent = 5,
+                              .with_new = {.ok = 1, .failed = 4},
+                              .with_old = {.ok = 90, .failed = 2}});
+    state.canary_ends[{"web", "a.pem", "went_back"}] = 1;
+  });
+  const std::string text = exporter.text();
+  const std::string labels = "{listener=\"web\",certificate=\"a.pem\",";
+  EXPECT_THAT(text, HasSubstr("headgate_certificate_canary" + labels + "state=\"held_back\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("headgate_certificate_canary" + labels + "state=\"comparing\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("canary_handshakes" + labels + "group=\"new\",result=\"failed\"} 4\n"));
+  EXPECT_THAT(text, HasSubstr("canary_handshakes" + labels + "group=\"old\",result=\"ok\"} 90\n"));
+  EXPECT_THAT(text, HasSubstr("canary_total" + labels + "result=\"went_back\"} 1\n"));
+}
+
 TEST_F(ExporterTest, NeverShowsASeriesOrAHeaderTwice) {
   registry.listener(0, "web").closed[0].add();
   static_cast<void>(registry.server(0, "app", "a\"b\\c\n"));

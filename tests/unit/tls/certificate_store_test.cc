@@ -206,12 +206,26 @@ TEST_F(Loading, ReadsOnlyWhatChanged) {
   const auto first = load();
   ASSERT_NE(first, nullptr);
   EXPECT_EQ(first->files_read(), 20U);
-  directory_.write("n7.pem", issue({.common_name = "renewed.example"}).pem());
+  directory_.write("n7.pem", issue({.dns = {"n7", "renewed.example"}}).pem());
   const auto second = load(first.get());
   ASSERT_NE(second, nullptr);
   EXPECT_EQ(second->files_read(), 1U);
   EXPECT_EQ(&(*second)[0], &(*first)[0]);
-  EXPECT_THAT(second->names_lost_since(*first), testing::ElementsAre("n7"));
+  EXPECT_THAT(second->names_lost_since(*first), testing::IsEmpty());
+  EXPECT_THAT(first->names_lost_since(*second), testing::ElementsAre("renewed.example"));
+}
+
+TEST_F(Loading, KeepsWhatAFileOfADirectoryHeldWhenTheNewOneWouldTakeANameAway) {
+  directory_.write("site.pem", issue({.dns = {"a.example", "b.example"}}).pem());
+  tls_.certificate_dirs = {directory_.path()};
+  const auto first = load();
+  directory_.write("site.pem", issue({.dns = {"a.example"}}).pem());
+  const auto second = load(first.get());
+  ASSERT_NE(second, nullptr);
+  EXPECT_TRUE((*second)[0].holds_name("b.example"));
+  EXPECT_THAT(out_, finding(Severity::kLeftOut, "it no longer covers b.example, which is served now"));
+  directory_.write("other.pem", issue({.dns = {"b.example"}}).pem());  // now another file has the name
+  EXPECT_FALSE((*load(second.get()))[1].holds_name("b.example"));
 }
 
 TEST_F(Loading, KeepsWhatAHalfWrittenFileOfADirectoryHeldBefore) {

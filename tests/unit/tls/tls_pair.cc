@@ -114,8 +114,7 @@ std::shared_ptr<const ListenerTls> ListenerFixture::build(const ListenerTls* pre
   static const Issued placeholder = issue({});
   tls.certificates = {{.certificate = directory.write("placeholder.pem", placeholder.pem()),
                        .private_key = "",
-                       .ocsp_staple = "",
-                       .canary = ""}};
+                       .ocsp_staple = ""}};
   Diagnostics out;
   const auto loaded = ListenerTls::load(wanted, previous, std::chrono::system_clock::now(), out);
   HG_CHECK(loaded != nullptr);

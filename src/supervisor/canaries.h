@@ -1,0 +1,46 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/units.h"
+#include "log/log.h"
+#include "metrics/process_state.h"
+#include "snapshot/snapshot.h"
+
+namespace headgate {
+
+/// The comparisons of changed certificates with the ones before them: judges them, and says what comes of it
+/// in log, metrics and state. Supervisor's thread.
+class Canaries {
+ public:
+  /// Both outlive it.
+  Canaries(Log& log, StateBoard& board) : log_(log), board_(board) {}
+
+  /// Takes up what `snapshot`, now in force, compares; what it no longer does is over.
+  void follow(const Snapshot& snapshot);
+  /// Judges them all. Whether a verdict fell, so that something else is served from now on.
+  [[nodiscard]] bool step(TimePoint now, WallTime wall_now);
+  /// A file whose certificate is not the one that all clients get; empty: there is none.
+  [[nodiscard]] std::string unsettled() const;
+
+ private:
+  struct One {
+    std::string listener, file;
+    std::shared_ptr<CertificateCanary> canary;
+    bool operator==(const One&) const = default;
+  };
+  [[nodiscard]] static std::vector<One> all_of(const Snapshot& snapshot);
+  [[nodiscard]] bool settle(const One& one, TimePoint now, WallTime wall_now);
+  void say(const One& one, std::string_view result, LogLevel level, std::string_view message,
+           std::string_view why);
+  void publish();
+
+  Log& log_;
+  StateBoard& board_;
+  std::vector<One> all_;
+};
+
+}  // namespace headgate

@@ -1,0 +1,120 @@
+#include "supervisor/listening_sockets.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "net/socket.h"
+
+namespace headgate {
+namespace {
+
+/// One listener `web` on a port of the kernel's choice, and what its workers listen on.
+class Sockets : public testing::Test {
+ protected:
+  Sockets() {
+    config_.listeners.emplace_back();
+    config_.listeners.front().name = "web";
+    config_.listeners.front().bind = {Address::loopback(0)};
+  }
+  /// As the supervisor does it for a configuration of so many workers.
+  void adopt(std::size_t workers) {
+    auto plan = sockets_.plan(config_, workers);
+    ASSERT_TRUE(plan.has_value());
+    auto changes = sockets_.commit(*std::move(plan), workers);
+    if (!changes.close.empty()) listening_.clear();
+    listening_.resize(workers);
+    for (std::size_t i = 0; i < workers; ++i) {
+      for (auto& socket : changes.listen[i]) listening_[i].push_back(std::move(socket.socket));
+    }
+  }
+  [[nodiscard]] std::vector<std::size_t> counts() const {
+    std::vector<std::size_t> all;
+    for (const auto& one : listening_) all.push_back(one.size());
+    return all;
+  }
+  /// Clients that the kernel has taken in and nobody has accepted.
+  void connect(int count) {
+    const Address address = sockets_.addresses("web").front();
+    for (int i = 0; i < count; ++i) {
+      clients_.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      ASSERT_EQ(::connect(clients_.back().number(), address.data(), address.size_bytes()), 0);
+    }
+  }
+  /// How many of them are accepted by whoever listens now.
+  [[nodiscard]] int accepted() const {
+    int count = 0;
+    for (const auto& one : listening_) {
+      for (const Fd& socket : one) {
+        while (const Fd client = Fd(::accept4(socket.number(), nullptr, nullptr, SOCK_NONBLOCK))) ++count;
+      }
+    }
+    return count;
+  }
+
+  config::Config config_;
+  ListeningSockets sockets_{{}};
+  std::vector<std::vector<Fd>> listening_;  // by worker
+  std::vector<Fd> clients_;
+};
+
+TEST_F(Sockets, AreOneForEachWorkerOnOnePort) {
+  adopt(4);
+  EXPECT_EQ(counts(), (std::vector<std::size_t>{1, 1, 1, 1}));
+  EXPECT_EQ(sockets_.addresses("web").size(), 1U);
+}
+
+TEST_F(Sockets, AreSharedOutAmongFewerWorkersWithAllWhoWaitInThem) {
+  adopt(4);
+  connect(40);
+  adopt(1);
+  EXPECT_EQ(counts(), (std::vector<std::size_t>{4}));
+  EXPECT_EQ(accepted(), 40);
+}
+
+TEST_F(Sockets, GoBackToTheirWorkersWhenThereAreMoreAgain) {
+  adopt(4);
+  adopt(2);
+  EXPECT_EQ(counts(), (std::vector<std::size_t>{2, 2}));
+  adopt(3);
+  EXPECT_EQ(counts(), (std::vector<std::size_t>{2, 1, 1}));
+  adopt(5);
+  connect(40);
+  EXPECT_EQ(counts(), (std::vector<std::size_t>{1, 1, 1, 1, 1}));
+  EXPECT_EQ(accepted(), 40);
+}
+
+TEST_F(Sockets, StayWithTheirWorkersWhereNothingChanges) {
+  adopt(2);
+  const int before = listening_[0].front().number();
+  adopt(2);
+  EXPECT_EQ(counts(), (std::vector<std::size_t>{1, 1}));
+  EXPECT_EQ(listening_[0].front().number(), before);
+}
+
+TEST_F(Sockets, OfAProcessWithMoreWorkersAreAllTakenOver) {
+  adopt(4);
+  connect(40);
+  std::vector<systemd::ActivatedSocket> handed_over;
+  for (auto& held : sockets_.held())
+    handed_over.push_back({std::move(held.descriptor), *Address::parse(held.bind), held.listener});
+  listening_.clear();
+  sockets_ = ListeningSockets(std::move(handed_over));
+  adopt(1);
+  EXPECT_EQ(counts(), (std::vector<std::size_t>{4}));
+  EXPECT_EQ(accepted(), 40);
+}
+
+TEST_F(Sockets, OfAListenerThatIsTakenOutAreClosed) {
+  adopt(2);
+  config_.listeners.clear();
+  adopt(2);
+  EXPECT_TRUE(listening_[0].empty());
+  EXPECT_TRUE(sockets_.addresses("web").empty());
+}
+
+}  // namespace
+}  // namespace headgate
