@@ -11,7 +11,7 @@ constexpr std::array<std::string_view, kTicketEventCount> kTicketEvents{"issued"
                                                                         "unknown_key", "refused_policy"};
 constexpr std::array<std::string_view, kLayerCount> kLayers{"headgate", "openssl", "kernel"};
 constexpr std::array<std::string_view, kLayerReasonCount> kLayerReasons{
-    "default", "tls12", "configured", "buffered_input", "unsupported_cipher"};
+    "default", "tls12", "configured", "buffered_input", "unsupported_cipher", "max_fragment_length"};
 constexpr std::array<std::string_view, kKtlsResultCount> kKtlsResults{"on", "refused", "unsupported"};
 constexpr std::array<std::string_view, kConnectFailureCount> kConnectFailures{
     "refused", "timeout", "unreachable", "tls", "resolve", "other"};

@@ -26,7 +26,14 @@ enum class HandshakePhase : std::uint8_t { kTotal, kQueue, kCpu, kPeerWait };
 enum class TicketEvent : std::uint8_t { kIssued, kResumed, kExpired, kUnknownKey, kRefusedPolicy };
 enum class Layer : std::uint8_t { kHeadgate, kOpenssl, kKernel };
 /// Why a connection's records are protected where they are.
-enum class LayerReason : std::uint8_t { kDefault, kTls12, kConfigured, kBufferedInput, kUnsupportedCipher };
+enum class LayerReason : std::uint8_t {
+  kDefault,
+  kTls12,
+  kConfigured,
+  kBufferedInput,
+  kUnsupportedCipher,
+  kMaxFragmentLength
+};
 /// What is wrong with a client's certificate, finer than the reason of the handshake's failure.
 enum class ClientCertificateFault : std::uint8_t {
   kExpired,
@@ -49,7 +56,7 @@ inline constexpr std::size_t kHandshakeResultCount = 5;
 inline constexpr std::size_t kHandshakePhaseCount = 4;
 inline constexpr std::size_t kTicketEventCount = 5;
 inline constexpr std::size_t kLayerCount = 3;
-inline constexpr std::size_t kLayerReasonCount = 5;
+inline constexpr std::size_t kLayerReasonCount = 6;
 inline constexpr std::size_t kKtlsResultCount = 3;
 inline constexpr std::size_t kClientCertificateFaultCount = 10;
 

@@ -6,6 +6,15 @@
 #include <openssl/ssl.h>
 
 namespace headgate {
+namespace {
+
+/// Whether the client negotiated a bound for what a record carries. RFC 6066, section 4.
+bool wants_short_records(const SSL* ssl) {
+  const unsigned length = SSL_SESSION_get_max_fragment_length(SSL_get0_session(ssl));
+  return length >= TLSEXT_max_fragment_length_512 && length <= TLSEXT_max_fragment_length_4096;
+}
+
+}  // namespace
 
 TlsStream::TlsStream(SslPtr ssl, std::unique_ptr<HandshakeNotes> notes, Fd fd, Buffers& buffers,
                      TakeOver take_over, std::vector<std::byte> received)
@@ -120,8 +129,19 @@ LayerReason TlsStream::can_hand_over(const AeadContexts& contexts) const {
   const auto suite = find_record_suite(SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl_.get())));
   if (!suite || !contexts.supports(*suite)) return LayerReason::kUnsupportedCipher;
   if (!secrets_->complete()) return LayerReason::kConfigured;  // OpenSSL's own key schedule is in use: FIPS
+  if (wants_short_records(ssl_.get())) return LayerReason::kMaxFragmentLength;
   // Bytes inside OpenSSL cannot be had back: those behind the Finished must still be in the wire.
   return SSL_has_pending(ssl_.get()) == 0 ? LayerReason::kDefault : LayerReason::kBufferedInput;
+}
+
+void TlsStream::send_tickets(std::size_t count) {
+  forget_earlier_errors();
+  wire_.open();
+  for (std::size_t i = 0; i < count; ++i) SSL_new_session_ticket(ssl_.get());
+  SSL_do_handshake(ssl_.get());
+  forget_earlier_errors();
+  wire_.settle_holding_output();
+  holds_back_ = wire_.unsent_bytes() > 0;
 }
 
 RecordStreamState TlsStream::hand_over() {
@@ -130,7 +150,7 @@ RecordStreamState TlsStream::hand_over() {
   RecordStreamState state;
   state.socket = wire_.release();
   state.role = TlsRole::kServer;
-  // What the last call wrote are session tickets, and they were records under the application keys.
+  // If the last call wrote session tickets, they were records under the application keys.
   state.sending = {
       .suite = suite, .secret = std::move(secrets_->server), .sequence_number = wire_.records_written()};
   state.receiving = {.suite = suite, .secret = std::move(secrets_->client), .sequence_number = 0};

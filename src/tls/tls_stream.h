@@ -64,6 +64,11 @@ class TlsStream final : public Stream {
   /// Gives everything to a stream that protects the records itself. Only after can_hand_over() said kDefault;
   /// this stream is dead then. For the server's side of a handshake.
   [[nodiscard]] RecordStreamState hand_over();
+  /// resumption_master_secret, once can_hand_over() said kDefault. Until the stream dies.
+  [[nodiscard]] Octets resumption_secret() const { return secrets_->resumption.bytes(); }
+  /// Has OpenSSL write `count` session tickets, which it was kept from until now: for a TLS 1.3 connection
+  /// that is not handed over. As with those of a handshake, nobody waits for them.
+  void send_tickets(std::size_t count);
 
  private:
   int do_handshake();
