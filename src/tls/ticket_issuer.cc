@@ -16,6 +16,8 @@ namespace {
 constexpr std::uint8_t kNewSessionTicket = 4;
 constexpr std::size_t kNameBytes = 16;
 constexpr std::size_t kInitialVectorBytes = 16;
+constexpr std::size_t kAgeAddBytes = 4;
+constexpr std::size_t kRandomBytes = kAgeAddBytes + kInitialVectorBytes;  // of a ticket
 constexpr std::size_t kCipherBlockBytes = 16;
 constexpr std::size_t kMacBytes = 32;
 constexpr std::size_t kMaxTicketBytes = std::numeric_limits<std::uint16_t>::max();
@@ -108,8 +110,11 @@ std::vector<std::byte> TicketIssuer::issue(const TicketOrder& order, WallTime no
   const std::size_t ticket_size = ticket_bytes(session.octets().size());
   if (key_in_session.empty() || ticket_size > kMaxTicketBytes) return {};
 
+  std::vector<std::byte> random(order.count * kRandomBytes);
+  if (RAND_bytes_ex(library_.get(), as_octets(random.data()), random.size(), 0) != 1) return {};
+
   // RFC 8446, section 4.6.1: lifetime, age_add, nonce, ticket, extensions.
-  const std::size_t body_size = 4 + 4 + (1 + 1) + (2 + ticket_size) + 2;
+  const std::size_t body_size = 4 + kAgeAddBytes + (1 + 1) + (2 + ticket_size) + 2;
   std::vector<std::byte> messages(order.count * (4 + body_size));
   MessageWriter writer(messages);
   for (std::size_t nonce = 0; nonce < order.count; ++nonce) {
@@ -118,27 +123,24 @@ std::vector<std::byte> TicketIssuer::issue(const TicketOrder& order, WallTime no
     writer.put(kNewSessionTicket, 1);
     writer.put(body_size, 3);
     writer.put(static_cast<std::uint64_t>(std::min(order.lifetime, kMaxLifetime).count()), 4);
-    const bool hides_age = fill_random(writer.next(4));
+    const Octets its_random = std::span(random).subspan(nonce * kRandomBytes, kRandomBytes);
+    std::ranges::copy(its_random.first(kAgeAddBytes), writer.next(kAgeAddBytes).begin());
     writer.put(1, 1);
     writer.put(nonce, 1);
     writer.put(ticket_size, 2);
-    if (!hides_age || !protect(session.octets(), *key, writer.next(ticket_size))) return {};
+    const Octets iv = its_random.last(kInitialVectorBytes);
+    if (!protect(session.octets(), *key, iv, writer.next(ticket_size))) return {};
     writer.put(0, 2);
   }
   return messages;
 }
 
-bool TicketIssuer::fill_random(std::span<std::byte> into) {
-  return RAND_bytes_ex(library_.get(), as_octets(into.data()), into.size(), 0) == 1;
-}
-
-bool TicketIssuer::protect(Octets session, const TicketKey& key, std::span<std::byte> ticket) {
+bool TicketIssuer::protect(Octets session, const TicketKey& key, Octets iv, std::span<std::byte> ticket) {
   if (cipher_ == nullptr) cipher_.reset(EVP_CIPHER_CTX_new());
-  const auto iv = ticket.subspan(kNameBytes, kInitialVectorBytes);
+  if (cipher_ == nullptr) return false;
   const auto mac = ticket.last(kMacBytes);
   const auto authenticated = ticket.first(ticket.size() - kMacBytes);
-  std::ranges::copy(std::as_bytes(std::span(key.name)), ticket.begin());
-  if (cipher_ == nullptr || !fill_random(iv)) return false;
+  std::ranges::copy(iv, std::ranges::copy(std::as_bytes(std::span(key.name)), ticket.begin()).out);
 
   unsigned char* into = as_octets(authenticated.subspan(kNameBytes + kInitialVectorBytes).data());
   int size = 0;

@@ -37,8 +37,7 @@ class TicketIssuer {
   [[nodiscard]] std::vector<std::byte> issue(const TicketOrder& order, WallTime now);
 
  private:
-  [[nodiscard]] bool fill_random(std::span<std::byte> into);
-  [[nodiscard]] bool protect(Octets session, const TicketKey& key, std::span<std::byte> ticket);
+  [[nodiscard]] bool protect(Octets session, const TicketKey& key, Octets iv, std::span<std::byte> ticket);
 
   const LibraryContext& library_;
   TicketKeys& keys_;

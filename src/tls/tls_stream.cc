@@ -85,15 +85,19 @@ IoStatus TlsStream::flush() {
 }
 
 IoStatus TlsStream::end_writing() {
+  const IoStatus status = send_close_notify();
+  if (status == IoStatus::kDone) send_end(wire_.descriptor());
+  return status;
+}
+
+IoStatus TlsStream::send_close_notify() {
+  wire_.open();
   if (!std::exchange(ended_writing_, true) && handshake_done_) {
     forget_earlier_errors();
-    wire_.open();
     SSL_shutdown(ssl_.get());
     forget_earlier_errors();
   }
-  const IoStatus status = flush();
-  if (status == IoStatus::kDone) send_end(wire_.descriptor());
-  return status;
+  return settled(IoStatus::kDone, Then::kEnd);
 }
 
 void TlsStream::reset_on_close() {
@@ -112,9 +116,9 @@ IoStatus TlsStream::answer(int returned) {
 
 // Sends what the call wrote, alerts included; a socket that fails here matters only if the call itself did
 // not fail.
-IoStatus TlsStream::settled(IoStatus status) {
+IoStatus TlsStream::settled(IoStatus status, Then then) {
   holds_back_ = false;
-  const IoStatus sent = wire_.settle();
+  const IoStatus sent = wire_.settle(then);
   if (sent == IoStatus::kFailed && status != IoStatus::kFailed && status != IoStatus::kEnded) {
     failure_ = failure_of_errno("send", wire_.io_error());
     return IoStatus::kFailed;

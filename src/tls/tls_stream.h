@@ -42,6 +42,7 @@ class TlsStream final : public Stream {
   [[nodiscard]] std::size_t unsent_bytes() const override { return holds_back_ ? 0 : wire_.unsent_bytes(); }
   [[nodiscard]] bool holds_back() const override { return holds_back_; }
   IoStatus end_writing() override;
+  IoStatus end_before_close() override { return send_close_notify(); }
   void reset_on_close() override;
   [[nodiscard]] const StreamFailure& failure() const override { return failure_; }
   [[nodiscard]] bool ended_without_notice() const override { return truncated_; }
@@ -73,7 +74,8 @@ class TlsStream final : public Stream {
  private:
   int do_handshake();
   IoStatus answer(int returned);
-  IoStatus settled(IoStatus status);
+  IoStatus settled(IoStatus status, Then then = Then::kMore);
+  IoStatus send_close_notify();
 
   Wire wire_;  // before ssl_: the SSL uses both while it lives
   std::unique_ptr<HandshakeNotes> notes_;
