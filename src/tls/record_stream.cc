@@ -127,8 +127,7 @@ void RecordStream::reset_on_close() {
 }
 
 const StreamFailure& RecordStream::failure() const {
-  static const StreamFailure kNoFailure;
-  return failure_ ? *failure_ : kNoFailure;
+  return failure_ ? *failure_ : no_failure();
 }
 
 bool RecordStream::is_movable() const {
