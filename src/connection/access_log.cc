@@ -76,7 +76,7 @@ void write_access_line(Services& services, const ListenerState& listener, const 
   fields.number("bytes_from_client", static_cast<std::int64_t>(facts.bytes_from_client));
   fields.number("bytes_to_client", static_cast<std::int64_t>(facts.bytes_to_client));
   fields.number("duration_ms", static_cast<std::int64_t>(milliseconds(now - facts.accepted)));
-  fields.text("detail", facts.detail);
+  fields.text("detail", facts.detail.view());
   services.log.write_always(level, "connection ended", fields.all());
 }
 

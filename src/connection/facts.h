@@ -6,18 +6,32 @@
 #include <string_view>
 
 #include "base/close_reason.h"
+#include "base/seldom_text.h"
 #include "base/units.h"
 #include "net/source_address.h"
 #include "tls/peer_identity.h"
 
 namespace headgate {
 
-/// What TLS settled on. The views point to constants.
+/// A word that outlives every connection: a constant, or one that the worker keeps. It ends with a NUL, so
+/// that a pointer is all there is to remember.
+class Word {
+ public:
+  constexpr Word() = default;
+  constexpr Word(std::string_view word) : text_(word.empty() ? "" : word.data()) {}
+  constexpr operator std::string_view() const { return text_; }
+  [[nodiscard]] constexpr bool empty() const { return *text_ == 0; }
+
+ private:
+  const char* text_ = "";
+};
+
+/// What TLS settled on.
 struct TlsFacts {
-  std::string_view version;   ///< "TLSv1.3"; empty: no TLS.
-  std::string_view group;     ///< "x25519"; empty where no key was exchanged.
-  std::string_view cipher;    ///< IANA name.
-  std::string_view key_type;  ///< Of our certificate: "EC-P-256", "RSA-2048".
+  Word version;   ///< "TLSv1.3"; empty: no TLS.
+  Word group;     ///< "x25519"; empty where no key was exchanged.
+  Word cipher;    ///< IANA name.
+  Word key_type;  ///< Of our certificate: "EC-P-256", "RSA-2048".
   bool resumed = false;
 };
 
@@ -59,7 +73,7 @@ struct Facts {
   HandshakeFailure failure = HandshakeFailure::kNone;
   std::int16_t alert = -1;  ///< Sent or received in a handshake that failed.
   bool probe = false;       ///< Comes from a source that is listed as a probe.
-  std::string detail;       ///< The sentence for the operator when something failed.
+  SeldomText detail;        ///< The sentence for the operator when something failed.
 };
 
 }  // namespace headgate

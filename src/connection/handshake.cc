@@ -83,7 +83,8 @@ Step failed(HandshakeTask& task, Context& context) {
   }
   context.services.recorder.failed(context.listener.policy->config.name, context.facts,
                                    HandshakeResult::kFailed, task.times, task.hello);
-  if (task.group != nullptr && may_be_the_certificates_fault(context.facts.failure)) task.group->count_failed();
+  if (task.group != nullptr && may_be_the_certificates_fault(context.facts.failure))
+    task.group->count_failed();
   return Phase(Shutdown{CloseReason::kHandshakeFailed});
 }
 

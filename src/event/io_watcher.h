@@ -27,13 +27,12 @@ class IoWatcher {
   void watch(Interest wanted);
 
  private:
+  [[nodiscard]] Interest wanted() const;
   static void dispatch(struct ev_loop* loop, ev_io* io, int events);
 
   struct ev_loop* loop_;
-  void* owner_;
   Callback callback_;
-  Interest wanted_ = Interest::kNone;
-  ev_io io_;
+  ev_io io_;  // its data is the owner
 };
 
 }  // namespace headgate

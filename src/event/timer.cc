@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 
 namespace headgate {
 
-Timer::Timer(Loop& loop, void* owner, Callback callback)
-    : loop_(loop.raw()), owner_(owner), callback_(callback) {
+Timer::Timer(Loop& loop, void* owner, Callback callback) : loop_(loop.raw()), callback_(callback) {
   ev_timer_init(&timer_, &Timer::dispatch, 0., 0.);
-  timer_.data = this;
+  timer_.data = owner;
 }
 
 Timer::~Timer() {
@@ -36,11 +36,12 @@ void Timer::sleep_until(TimePoint wake) {
 }
 
 void Timer::dispatch(struct ev_loop*, ev_timer* timer, int) {
-  auto* self = static_cast<Timer*>(timer->data);
+  // What libev holds is a member of its watcher.
+  auto* self = reinterpret_cast<Timer*>(reinterpret_cast<char*>(timer) - offsetof(Timer, timer_));
   self->wake_ = TimePoint::max();
   if (self->deadline_ > Clock::now()) return self->sleep_until(self->deadline_);
   self->deadline_ = TimePoint::max();
-  self->callback_(self->owner_);
+  self->callback_(timer->data);
 }
 
 }  // namespace headgate

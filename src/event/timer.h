@@ -28,11 +28,10 @@ class Timer {
   void sleep_until(TimePoint wake);
 
   struct ev_loop* loop_;
-  void* owner_;
   Callback callback_;
   TimePoint deadline_ = TimePoint::max();
   TimePoint wake_ = TimePoint::max();  // when libev fires; never later than deadline_
-  ev_timer timer_;
+  ev_timer timer_;                     // its data is the owner
 };
 
 }  // namespace headgate

@@ -21,7 +21,7 @@ IoStatus PlainStream::handshake() {
   const bool failed = (writable.revents & (POLLERR | POLLHUP)) != 0;
   const int error = failed ? connect_outcome(fd_.number()) : 0;
   if (error == 0) return IoStatus::kDone;
-  failure_ = failure_of_errno("connect", error);
+  failure_ = std::make_unique<StreamFailure>(failure_of_errno("connect", error));
   return IoStatus::kFailed;
 }
 
@@ -56,7 +56,8 @@ void PlainStream::reset_on_close() {
 }
 
 IoStatus PlainStream::outcome(const SocketIo& io, const char* doing) {
-  if (io.status == IoStatus::kFailed) failure_ = failure_of_errno(doing, io.error);
+  if (io.status == IoStatus::kFailed)
+    failure_ = std::make_unique<StreamFailure>(failure_of_errno(doing, io.error));
   return io.status;
 }
 

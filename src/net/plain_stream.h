@@ -27,7 +27,7 @@ class PlainStream final : public Stream {
   IoStatus end_writing() override;
   IoStatus end_before_close() override { return flush(); }
   void reset_on_close() override;
-  [[nodiscard]] const StreamFailure& failure() const override { return failure_; }
+  [[nodiscard]] const StreamFailure& failure() const override { return failure_ ? *failure_ : no_failure(); }
 
   /// Bytes that were received and not read, and those that were written and not sent.
   [[nodiscard]] std::span<const std::byte> received() const { return received_; }
@@ -39,7 +39,7 @@ class PlainStream final : public Stream {
   Fd fd_;
   std::vector<std::byte> received_;
   Unsent unsent_;
-  StreamFailure failure_;
+  std::unique_ptr<StreamFailure> failure_;
   bool connecting_ = false;
   bool ended_writing_ = false;
 };

@@ -38,6 +38,11 @@ struct StreamFailure {
   std::string what;
   int error = 0;
 };
+/// What failure() gives while nothing has failed.
+[[nodiscard]] inline const StreamFailure& no_failure() {
+  static const StreamFailure none;
+  return none;
+}
 
 /// What one read brought. `size_bytes` is more than zero only with kDone. `drained`: the socket gave less
 /// than there was room for, so another read at once would only hear EAGAIN; wait until readable instead.

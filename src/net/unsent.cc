@@ -2,18 +2,23 @@
 
 namespace headgate {
 
+Unsent::Unsent(std::vector<std::byte> bytes) {
+  if (!bytes.empty()) kept_ = std::make_unique<Kept>(Kept{.bytes = std::move(bytes)});
+}
+
 void Unsent::keep(std::span<const std::byte> bytes) {
-  bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+  if (bytes.empty()) return;
+  if (!kept_) kept_ = std::make_unique<Kept>();
+  kept_->bytes.insert(kept_->bytes.end(), bytes.begin(), bytes.end());
 }
 
 SocketIo Unsent::send(int fd, Then then) {
   while (!empty()) {
     const SocketIo sent = send_some(fd, bytes(), then);
     if (sent.status != IoStatus::kDone) return sent;
-    sent_bytes_ += sent.size_bytes;
+    kept_->sent_bytes += sent.size_bytes;
   }
-  bytes_ = {};  // gives the memory back as well
-  sent_bytes_ = 0;
+  kept_.reset();  // gives the memory back as well
   return {IoStatus::kDone};
 }
 

@@ -50,6 +50,7 @@ ServerContext::ServerContext(const LibraryContext& library, std::shared_ptr<cons
       metrics_(metrics),
       certificates_(library),
       ticket_keys_(library, shared_->ticket_secrets),
+      ticket_issuer_(library, ticket_keys_),
       presented_by_default_(&shared_->certificates->default_certificate()),
       draws_(std::random_device()()),
       alpn_wire_(alpn_wire_format(shared_->settings.alpn)) {}
@@ -139,12 +140,16 @@ Selection ServerContext::select(const ClientHello& hello) {
   return shared_->certificates->select(hello, draw);
 }
 
-Result<SslPtr> ServerContext::new_ssl(const StoredCertificate& certificate, HandshakeNotes& notes) {
+Result<SslPtr> ServerContext::new_ssl(const StoredCertificate& certificate, HandshakeNotes& notes,
+                                      TicketsBy tickets_by) {
   SslPtr ssl(SSL_new(context_.get()));
   if (ssl == nullptr) return fail_openssl(ErrorKind::kSystem, "making a TLS connection");
   if (&certificate != presented_by_default_) {
     if (auto applied = certificates_.apply(ssl.get(), certificate); !applied)
       return tl::unexpected(applied.error());
+  }
+  if (tickets_by == TicketsBy::kHeadgate && SSL_set_num_tickets(ssl.get(), 0) != 1) {
+    return fail_openssl(ErrorKind::kSystem, "setting the number of tickets");
   }
   notes.certificate = &certificate;
   attach_notes(ssl.get(), &notes);

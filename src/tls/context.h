@@ -14,8 +14,13 @@
 #include "tls/listener_tls.h"
 #include "tls/openssl_types.h"
 #include "tls/session_tickets.h"
+#include "tls/ticket_issuer.h"
 
 namespace headgate {
+
+/// Who sends the session tickets of a TLS 1.3 connection: OpenSSL in the call that ends the handshake, or
+/// Headgate when it has taken the records over.
+enum class TicketsBy : std::uint8_t { kOpenssl, kHeadgate };
 
 /// One worker's side of one listener's TLS policy: an SSL_CTX, the certificates in use, the ticket keys.
 ///
@@ -38,7 +43,15 @@ class ServerContext {
   /// An SSL in accept state that presents `certificate`, one of the listener's store, and writes to `notes`,
   /// which outlive it. It has no BIO yet. Cheapest for what was the default certificate when the context was
   /// made. Errors: kSystem.
-  [[nodiscard]] Result<SslPtr> new_ssl(const StoredCertificate& certificate, HandshakeNotes& notes);
+  [[nodiscard]] Result<SslPtr> new_ssl(const StoredCertificate& certificate, HandshakeNotes& notes,
+                                       TicketsBy tickets_by);
+
+  /// How many session tickets the client of `ssl`, whose handshake is done, still has to get: those that were
+  /// left to Headgate.
+  [[nodiscard]] std::size_t tickets_due(const SSL* ssl) const;
+  /// The NewSessionTicket messages with tickets_due(); `resumption_secret` is what was captured of the
+  /// handshake. Changes the session, so `ssl` may not go on. Empty when none are due, or OpenSSL fails.
+  [[nodiscard]] std::vector<std::byte> issue_tickets(SSL* ssl, Octets resumption_secret);
 
   [[nodiscard]] const ListenerTls& shared() const { return *shared_; }
   [[nodiscard]] const std::vector<std::string>& missing_groups() const { return missing_groups_; }
@@ -60,6 +73,7 @@ class ServerContext {
   ListenerMetrics& metrics_;
   CertificateCache certificates_;
   TicketKeys ticket_keys_;
+  TicketIssuer ticket_issuer_;
   const StoredCertificate* presented_by_default_ = nullptr;  // by each SSL that nothing else is applied to
   std::minstd_rand draws_;                                   // for canaries
   std::vector<std::string> missing_groups_;

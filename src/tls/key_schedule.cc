@@ -79,6 +79,7 @@ void capture(std::string_view label, Octets secret) {
   if (capture_of_thread == nullptr) return;
   if (label == "c ap traffic") capture_of_thread->client = TrafficSecret(secret);
   if (label == "s ap traffic") capture_of_thread->server = TrafficSecret(secret);
+  if (label == "res master") capture_of_thread->resumption = TrafficSecret(secret);
 }
 
 int derive_tls13(void*, unsigned char* out, std::size_t size, Params params) {

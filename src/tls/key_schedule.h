@@ -35,18 +35,19 @@ class KeySchedule {
   const char* properties_;
 };
 
-/// The two application traffic secrets of a handshake, as far as they have been derived.
+/// The secrets that a handshake leaves behind, as far as they have been derived.
 ///
 /// Held by whoever drives the handshake, from before it begins until the records are taken over; moved from
 /// then on.
 struct SecretCapture {
-  TrafficSecret client;  ///< Protects what the client sends.
-  TrafficSecret server;  ///< Protects what the server sends.
+  TrafficSecret client;      ///< Protects what the client sends.
+  TrafficSecret server;      ///< Protects what the server sends.
+  TrafficSecret resumption;  ///< resumption_master_secret: from it follow the keys of resumed sessions.
 
-  [[nodiscard]] bool complete() const { return !client.empty() && !server.empty(); }
+  [[nodiscard]] bool complete() const { return !client.empty() && !server.empty() && !resumption.empty(); }
 };
 
-/// While it lives, the traffic secrets that a KeySchedule derives on this thread are copied into one capture;
+/// While it lives, those secrets that a KeySchedule derives on this thread are copied into one capture;
 /// nullptr for none. So it stands around the one call that drives one handshake. Not nested.
 class CapturingSecrets {
  public:

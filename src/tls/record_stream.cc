@@ -87,6 +87,16 @@ IoStatus RecordStream::flush() {
   return status == IoStatus::kDone && owes_key_update_ ? answer_key_update() : status;
 }
 
+void RecordStream::hold_back(std::span<const std::byte> messages) {
+  while (!messages.empty()) {
+    const auto content = messages.first(std::min(messages.size(), kMaxRecordContentBytes));
+    const std::size_t size = protector_.seal(ContentType::kHandshake, content, buffers_.sending);
+    unsent_.keep(std::span<const std::byte>(buffers_.sending).first(size));
+    messages = messages.subspan(content.size());
+    holds_back_ = true;
+  }
+}
+
 IoStatus RecordStream::end_writing() {
   if (outgoing_ == Outgoing::kEnded) return IoStatus::kDone;
   const IoStatus status = send_close_notify();
@@ -118,8 +128,7 @@ void RecordStream::reset_on_close() {
 }
 
 const StreamFailure& RecordStream::failure() const {
-  static const StreamFailure kNoFailure;
-  return failure_ ? *failure_ : kNoFailure;
+  return failure_ ? *failure_ : no_failure();
 }
 
 bool RecordStream::is_movable() const {

@@ -60,6 +60,9 @@ class RecordStream final : public Stream {
   IoStatus flush() override;
   [[nodiscard]] std::size_t unsent_bytes() const override { return holds_back_ ? 0 : unsent_.size_bytes(); }
   [[nodiscard]] bool holds_back() const override { return holds_back_; }
+  /// Seals post-handshake messages (RFC 8446, section 4.6) to travel with the first answer, or with flush().
+  /// For a stream that has sent nothing yet.
+  void hold_back(std::span<const std::byte> messages);
   IoStatus end_writing() override;
   IoStatus end_before_close() override;
   void reset_on_close() override;

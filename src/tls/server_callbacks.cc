@@ -41,6 +41,7 @@ struct ServerCallbacks {
   static int cert_verify(X509_STORE_CTX* store, void* arg);
   static int ticket_key(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
                         EVP_MAC_CTX* mac, int encrypt);
+  static SessionBinding binding_for(const SSL* ssl, const ListenerTls& shared, WallTime now);
   static int generate_ticket(SSL* ssl, void* arg);
   static SSL_TICKET_RETURN decrypt_ticket(SSL* ssl, SSL_SESSION* session, const unsigned char* name,
                                           std::size_t size, SSL_TICKET_STATUS status, void* arg);
@@ -55,6 +56,11 @@ std::optional<SessionBinding> binding_of(SSL_SESSION* session) {
   std::size_t size = 0;
   if (session == nullptr || SSL_SESSION_get0_ticket_appdata(session, &data, &size) != 1) return std::nullopt;
   return SessionBinding::decode({static_cast<const std::byte*>(data), size});
+}
+
+bool bind(SSL_SESSION* session, const SessionBinding& binding) {
+  const std::vector<std::byte> bytes = binding.encode();
+  return SSL_SESSION_set1_ticket_appdata(session, bytes.data(), bytes.size()) == 1;
 }
 
 void copy_start(std::span<const std::byte> from, std::array<std::byte, SessionBinding::kPolicyBytes>& to) {
@@ -192,24 +198,26 @@ int ServerCallbacks::ticket_key(SSL* ssl, unsigned char* name, unsigned char* iv
   return EVP_CipherInit_ex(cipher, aes, nullptr, key->aes.data(), iv, encrypt) == 1 ? 1 : -1;
 }
 
-/// Binds a session that is about to become a ticket.
-int ServerCallbacks::generate_ticket(SSL* ssl, void* arg) {
-  const HandshakeNotes* notes = notes_of(ssl);
-  SSL_SESSION* session = SSL_get_session(ssl);
-  SessionBinding binding;
-  if (auto before = SSL_session_reused(ssl) == 1 ? binding_of(session) : std::nullopt) {
-    binding = std::move(*before);  // resuming does not make a session younger
-  } else {
-    copy_start(static_cast<ServerContext*>(arg)->shared_->policy, binding.policy);
-    copy_start(notes->certificate->fingerprint(), binding.certificate);
-    binding.authenticated_at = epoch_seconds(std::chrono::system_clock::now());
-    if (notes->verified_peer != nullptr) {
-      binding.anchor = notes->verified_peer->anchor;
-      binding.chain = notes->verified_peer->chain;
-    }
+/// What a session that is about to become a ticket is bound to.
+SessionBinding ServerCallbacks::binding_for(const SSL* ssl, const ListenerTls& shared, WallTime now) {
+  if (auto before = SSL_session_reused(ssl) == 1 ? binding_of(SSL_get_session(ssl)) : std::nullopt) {
+    return std::move(*before);  // resuming does not make a session younger
   }
-  const std::vector<std::byte> bytes = binding.encode();
-  if (SSL_SESSION_set1_ticket_appdata(session, bytes.data(), bytes.size()) != 1) return 0;
+  const HandshakeNotes* notes = notes_of(ssl);
+  SessionBinding binding;
+  copy_start(shared.policy, binding.policy);
+  copy_start(notes->certificate->fingerprint(), binding.certificate);
+  binding.authenticated_at = epoch_seconds(now);
+  if (notes->verified_peer != nullptr) {
+    binding.anchor = notes->verified_peer->anchor;
+    binding.chain = notes->verified_peer->chain;
+  }
+  return binding;
+}
+
+int ServerCallbacks::generate_ticket(SSL* ssl, void* arg) {
+  const ListenerTls& shared = *static_cast<ServerContext*>(arg)->shared_;
+  if (!bind(SSL_get_session(ssl), binding_for(ssl, shared, std::chrono::system_clock::now()))) return 0;
   count(ssl, TicketEvent::kIssued);
   return 1;
 }
@@ -267,6 +275,32 @@ void ServerCallbacks::install(ServerContext& context) {
 
 void set_server_callbacks(ServerContext& context) {
   ServerCallbacks::install(context);
+}
+
+std::size_t ServerContext::tickets_due(const SSL* ssl) const {
+  const config::Resumption& resumption = shared_->settings.resumption;
+  const bool left_to_us = SSL_version(ssl) == TLS1_3_VERSION && SSL_get_num_tickets(ssl) == 0;
+  if (!resumption.tickets || !left_to_us) return 0;
+  const auto wanted = static_cast<std::size_t>(resumption.per_connection);
+  // Who resumed has used one ticket up.
+  return SSL_session_reused(ssl) == 1 ? std::min<std::size_t>(wanted, 1) : wanted;
+}
+
+std::vector<std::byte> ServerContext::issue_tickets(SSL* ssl, Octets resumption_secret) {
+  const std::size_t count = tickets_due(ssl);
+  if (count == 0) return {};
+  const WallTime now = std::chrono::system_clock::now();
+  const SessionBinding binding = ServerCallbacks::binding_for(ssl, *shared_, now);
+  SSL_SESSION* session = SSL_get_session(ssl);
+  if (!bind(session, binding)) return {};
+  const std::chrono::seconds age(epoch_seconds(now) - binding.authenticated_at);
+  auto messages = ticket_issuer_.issue({.session = session,
+                                        .resumption_secret = resumption_secret,
+                                        .count = count,
+                                        .lifetime = shared_->settings.resumption.lifetime - age},
+                                       now);
+  if (!messages.empty()) metrics_.tickets[static_cast<std::size_t>(TicketEvent::kIssued)].add(count);
+  return messages;
 }
 
 std::unique_ptr<PeerIdentity> peer_identity(SSL* ssl, HandshakeNotes& notes) {

@@ -6,6 +6,15 @@
 #include <openssl/ssl.h>
 
 namespace headgate {
+namespace {
+
+/// Whether the client negotiated a bound for what a record carries. RFC 6066, section 4.
+bool wants_short_records(const SSL* ssl) {
+  const unsigned length = SSL_SESSION_get_max_fragment_length(SSL_get0_session(ssl));
+  return length >= TLSEXT_max_fragment_length_512 && length <= TLSEXT_max_fragment_length_4096;
+}
+
+}  // namespace
 
 TlsStream::TlsStream(SslPtr ssl, std::unique_ptr<HandshakeNotes> notes, Fd fd, Buffers& buffers,
                      TakeOver take_over, std::vector<std::byte> received)
@@ -76,15 +85,19 @@ IoStatus TlsStream::flush() {
 }
 
 IoStatus TlsStream::end_writing() {
+  const IoStatus status = send_close_notify();
+  if (status == IoStatus::kDone) send_end(wire_.descriptor());
+  return status;
+}
+
+IoStatus TlsStream::send_close_notify() {
+  wire_.open();
   if (!std::exchange(ended_writing_, true) && handshake_done_) {
     forget_earlier_errors();
-    wire_.open();
     SSL_shutdown(ssl_.get());
     forget_earlier_errors();
   }
-  const IoStatus status = flush();
-  if (status == IoStatus::kDone) send_end(wire_.descriptor());
-  return status;
+  return settled(IoStatus::kDone, Then::kEnd);
 }
 
 void TlsStream::reset_on_close() {
@@ -103,9 +116,9 @@ IoStatus TlsStream::answer(int returned) {
 
 // Sends what the call wrote, alerts included; a socket that fails here matters only if the call itself did
 // not fail.
-IoStatus TlsStream::settled(IoStatus status) {
+IoStatus TlsStream::settled(IoStatus status, Then then) {
   holds_back_ = false;
-  const IoStatus sent = wire_.settle();
+  const IoStatus sent = wire_.settle(then);
   if (sent == IoStatus::kFailed && status != IoStatus::kFailed && status != IoStatus::kEnded) {
     failure_ = failure_of_errno("send", wire_.io_error());
     return IoStatus::kFailed;
@@ -119,14 +132,20 @@ LayerReason TlsStream::can_hand_over(const AeadContexts& contexts) const {
   if (SSL_version(ssl_.get()) != TLS1_3_VERSION) return LayerReason::kTls12;
   const auto suite = find_record_suite(SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl_.get())));
   if (!suite || !contexts.supports(*suite)) return LayerReason::kUnsupportedCipher;
-  // Granted to a client with little memory (RFC 6066, section 4): OpenSSL keeps to it.
-  if (SSL_SESSION_get_max_fragment_length(SSL_get0_session(ssl_.get())) !=
-      TLSEXT_max_fragment_length_DISABLED) {
-    return LayerReason::kMaxFragmentLength;
-  }
   if (!secrets_->complete()) return LayerReason::kConfigured;  // OpenSSL's own key schedule is in use: FIPS
+  if (wants_short_records(ssl_.get())) return LayerReason::kMaxFragmentLength;
   // Bytes inside OpenSSL cannot be had back: those behind the Finished must still be in the wire.
   return SSL_has_pending(ssl_.get()) == 0 ? LayerReason::kDefault : LayerReason::kBufferedInput;
+}
+
+void TlsStream::send_tickets(std::size_t count) {
+  forget_earlier_errors();
+  wire_.open();
+  for (std::size_t i = 0; i < count; ++i) SSL_new_session_ticket(ssl_.get());
+  SSL_do_handshake(ssl_.get());
+  forget_earlier_errors();
+  wire_.settle_holding_output();
+  holds_back_ = wire_.unsent_bytes() > 0;
 }
 
 RecordStreamState TlsStream::hand_over() {
@@ -135,7 +154,7 @@ RecordStreamState TlsStream::hand_over() {
   RecordStreamState state;
   state.socket = wire_.release();
   state.role = TlsRole::kServer;
-  // What the last call wrote are session tickets, and they were records under the application keys.
+  // If the last call wrote session tickets, they were records under the application keys.
   state.sending = {
       .suite = suite, .secret = std::move(secrets_->server), .sequence_number = wire_.records_written()};
   state.receiving = {.suite = suite, .secret = std::move(secrets_->client), .sequence_number = 0};

@@ -42,6 +42,7 @@ class TlsStream final : public Stream {
   [[nodiscard]] std::size_t unsent_bytes() const override { return holds_back_ ? 0 : wire_.unsent_bytes(); }
   [[nodiscard]] bool holds_back() const override { return holds_back_; }
   IoStatus end_writing() override;
+  IoStatus end_before_close() override { return send_close_notify(); }
   void reset_on_close() override;
   [[nodiscard]] const StreamFailure& failure() const override { return failure_; }
   [[nodiscard]] bool ended_without_notice() const override { return truncated_; }
@@ -64,11 +65,17 @@ class TlsStream final : public Stream {
   /// Gives everything to a stream that protects the records itself. Only after can_hand_over() said kDefault;
   /// this stream is dead then. For the server's side of a handshake.
   [[nodiscard]] RecordStreamState hand_over();
+  /// resumption_master_secret, once can_hand_over() said kDefault. Until the stream dies.
+  [[nodiscard]] Octets resumption_secret() const { return secrets_->resumption.bytes(); }
+  /// Has OpenSSL write `count` session tickets, which it was kept from until now: for a TLS 1.3 connection
+  /// that is not handed over. As with those of a handshake, nobody waits for them.
+  void send_tickets(std::size_t count);
 
  private:
   int do_handshake();
   IoStatus answer(int returned);
-  IoStatus settled(IoStatus status);
+  IoStatus settled(IoStatus status, Then then = Then::kMore);
+  IoStatus send_close_notify();
 
   Wire wire_;  // before ssl_: the SSL uses both while it lives
   std::unique_ptr<HandshakeNotes> notes_;

@@ -63,15 +63,15 @@ void Wire::open() {
   drained_ = std::exchange(just_received_, false);
 }
 
-IoStatus Wire::settle() {
+IoStatus Wire::settle(Then then) {
   keep_unread();
   if (detached_) return IoStatus::kDone;
   const auto gathered = std::span<const std::byte>(buffers_.sending).first(std::exchange(gathered_bytes_, 0));
   if (!unsent_.empty()) {
     unsent_.keep(gathered);
-    return flush();
+    return flush(then);
   }
-  const SocketIo sent = send_or_keep(fd_.number(), gathered, unsent_);
+  const SocketIo sent = send_or_keep(fd_.number(), gathered, unsent_, then);
   if (sent.status == IoStatus::kFailed) io_error_ = sent.error;
   return sent.status;
 }
@@ -81,8 +81,8 @@ void Wire::settle_holding_output() {
   unsent_.keep(std::span<const std::byte>(buffers_.sending).first(std::exchange(gathered_bytes_, 0)));
 }
 
-IoStatus Wire::flush() {
-  const SocketIo sent = unsent_.send(fd_.number());
+IoStatus Wire::flush(Then then) {
+  const SocketIo sent = unsent_.send(fd_.number(), then);
   if (sent.status == IoStatus::kFailed) io_error_ = sent.error;
   return sent.status;
 }

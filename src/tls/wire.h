@@ -36,10 +36,10 @@ class Wire {
   void open();
   /// Keeps what the SSL left unread, sends what it wrote. kDone, kWantWrite (the rest is kept) or kFailed
   /// (io_error()).
-  IoStatus settle();
+  IoStatus settle(Then then = Then::kMore);
   /// As settle(), but what the SSL wrote waits: it leaves together with the next write, or with flush().
   void settle_holding_output();
-  IoStatus flush();
+  IoStatus flush(Then then = Then::kMore);
 
   /// Receives what the SSL may need first, unless something is kept already.
   void detach();

@@ -32,9 +32,11 @@ Result<std::unique_ptr<Stream>> SocketTransport::accept_tls(std::unique_ptr<Stre
                                                             Drive drive) {
   auto notes = std::make_unique<HandshakeNotes>();
   ServerContext& context = drive == Drive::kBesideLoop ? *listener.tls_beside : *listener.tls;
-  auto ssl = context.new_ssl(certificate, *notes);
-  if (!ssl) return tl::unexpected(std::move(ssl.error()));
   const bool ours = listener.policy->config.tls->record_layer == config::RecordLayer::kAuto;
+  // Beside the loop OpenSSL makes the tickets too: that thread has the time, and keys of its own.
+  const bool our_tickets = ours && drive == Drive::kOnLoop;
+  auto ssl = context.new_ssl(certificate, *notes, our_tickets ? TicketsBy::kHeadgate : TicketsBy::kOpenssl);
+  if (!ssl) return tl::unexpected(std::move(ssl.error()));
   return std::make_unique<TlsStream>(*std::move(ssl), std::move(notes), plain->release_descriptor(), buffers_,
                                      ours ? TakeOver::kWhenPossible : TakeOver::kNo, std::move(received));
 }
@@ -49,13 +51,23 @@ void SocketTransport::finish_accept(std::unique_ptr<Stream>& client, ListenerSta
                                                               : std::string_view(),
                .resumed = negotiated.resumed};
   facts.alpn = negotiated.alpn;
-  facts.peer = peer_identity(tls.ssl(), tls.notes());
   if (tls.notes().server_hellos > 1) listener.metrics->hello_retry_requests.add();
   const LayerReason reason = tls.can_hand_over(aead_);
   const Layer layer = reason == LayerReason::kDefault ? Layer::kHeadgate : Layer::kOpenssl;
   listener.metrics->record_layer[static_cast<std::size_t>(layer)][static_cast<std::size_t>(reason)].add();
   facts.layer = layer == Layer::kHeadgate ? RecordsBy::kHeadgate : RecordsBy::kOpenssl;
-  if (layer == Layer::kHeadgate) client = std::make_unique<RecordStream>(tls.hand_over(), buffers_, aead_);
+  // Tickets first: they are bound to the peer that was verified.
+  const std::size_t due = listener.tls->tickets_due(tls.ssl());
+  if (layer != Layer::kHeadgate && due > 0) tls.send_tickets(due);
+  if (layer != Layer::kHeadgate) {
+    facts.peer = peer_identity(tls.ssl(), tls.notes());
+    return;
+  }
+  const std::vector<std::byte> tickets = listener.tls->issue_tickets(tls.ssl(), tls.resumption_secret());
+  facts.peer = peer_identity(tls.ssl(), tls.notes());
+  auto records = std::make_unique<RecordStream>(tls.hand_over(), buffers_, aead_);
+  records->hold_back(tickets);
+  client = std::move(records);
 }
 
 void SocketTransport::explain_failure(const Stream& client, Facts& facts) {

@@ -132,6 +132,30 @@ def test_a_client_that_takes_short_records_alone_gets_no_longer_ones(start, back
         assert headgate.metric("headgate_record_layer_connections_total", reason="max_fragment_length") == 1
 
 
+@pytest.mark.parametrize("count", [0, 1, 2, 10])
+def test_as_many_tickets_come_as_configured(start, backend, certificate, record_layer, count):
+    tls = {"record_layer": record_layer, "resumption": {"per_connection": count}}
+    headgate = start(proxy(backend(saying(b"the answer\n")).address, certificate, tls=tls))
+    with s_client(headgate, "-tls1_3") as client:
+        client.expect("the answer")  # they come in front of it
+        assert client.expect_end() == 0
+        assert client.heard.count("New Session Ticket arrived") == count
+    assert headgate.metric("headgate_sessions_tickets_total", event="issued") == count
+
+
+def test_a_session_of_a_suite_that_stays_with_openssl_is_resumed(start, backend, certificate, tmp_path):
+    suite = "TLS_AES_128_CCM_SHA256"
+    headgate = start(proxy(backend().address, certificate, tls={"cipher_suites": [suite]}))
+    session = tmp_path / "session"
+    with s_client(headgate, "-tls1_3", "-ciphersuites", suite, "-sess_out", session) as client:
+        exchange(client)
+    with s_client(headgate, "-tls1_3", "-ciphersuites", suite, "-sess_in", session) as client:
+        exchange(client)
+        assert "Reused, TLSv1.3" in client.heard
+    metric = "headgate_record_layer_connections_total"
+    assert headgate.metric(metric, layer="openssl", reason="unsupported_cipher") == 2
+
+
 def test_s_client_sees_a_clean_end(start, backend, certificate, record_layer):
     headgate = start(proxy(backend(saying(b"all of it\n")).address, certificate, tls={"record_layer": record_layer}))
     with s_client(headgate, "-tls1_3") as client:

@@ -55,10 +55,11 @@ TEST_F(KeyScheduleTest, IsFoundByWhoPrefersItAndNeverForFips) {
   EXPECT_EQ(provider_of(library->get(), "HKDF", library->tls_properties()), "default");
 }
 
-TEST_F(KeyScheduleTest, CapturesTheTrafficSecretsOnThisThreadWhileAsked) {
+TEST_F(KeyScheduleTest, CapturesTheSecretsThatRemainOnThisThreadWhileAsked) {
   SecretCapture capture;
   ByteVector client;
   ByteVector server;
+  ByteVector resumption;
   {
     const CapturingSecrets capturing(&capture);
     ASSERT_EQ(Asked{.label = "c hs traffic"}.derive(library->get(), client), 1);
@@ -66,6 +67,8 @@ TEST_F(KeyScheduleTest, CapturesTheTrafficSecretsOnThisThreadWhileAsked) {
     ASSERT_EQ(Asked{}.derive(library->get(), client), 1);
     EXPECT_FALSE(capture.complete());
     ASSERT_EQ(Asked{.label = "s ap traffic"}.derive(library->get(), server), 1);
+    EXPECT_FALSE(capture.complete());
+    ASSERT_EQ(Asked{.label = "res master"}.derive(library->get(), resumption), 1);
     EXPECT_TRUE(capture.complete());
   }
   ByteVector later;
@@ -73,6 +76,7 @@ TEST_F(KeyScheduleTest, CapturesTheTrafficSecretsOnThisThreadWhileAsked) {
   EXPECT_NE(client, later);
   EXPECT_EQ(ByteVector(capture.client.bytes().begin(), capture.client.bytes().end()), client);
   EXPECT_EQ(ByteVector(capture.server.bytes().begin(), capture.server.bytes().end()), server);
+  EXPECT_EQ(ByteVector(capture.resumption.bytes().begin(), capture.resumption.bytes().end()), resumption);
 }
 
 TEST_F(KeyScheduleTest, RefusesWhatNoHandshakeOfTls13AsksFor) {

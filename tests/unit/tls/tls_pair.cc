@@ -155,7 +155,7 @@ Outcome connect(ServerContext& server, const ClientOptions& options) {
   if (!outcome.selected) return outcome;
 
   HandshakeNotes notes;
-  auto made = server.new_ssl(*selection.certificate, notes);
+  auto made = server.new_ssl(*selection.certificate, notes, TicketsBy::kOpenssl);
   HG_CHECK(made.has_value());
   SSL* const ssl = made->get();
   give_memory_bios(ssl);
