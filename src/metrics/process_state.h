@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -25,6 +26,24 @@ struct CertificateReport {
   std::string issuer{};
   WallTime not_before{}, not_after{};
   std::string fault{};  ///< Why a newer file of it is refused; empty: none is.
+};
+
+/// The certificates in force. Immutable; any thread.
+class CertificateList {
+ public:
+  /// One of them. Both views hold as long as the list.
+  struct Item {
+    WallTime not_after{};
+    std::string_view file{};
+    const void* what = nullptr;  ///< The list's own business.
+    std::size_t listener = 0;    ///< The same.
+  };
+
+  virtual ~CertificateList() = default;
+  [[nodiscard]] virtual std::size_t size() const = 0;
+  /// In no particular order.
+  [[nodiscard]] virtual std::vector<Item> items() const = 0;
+  [[nodiscard]] virtual CertificateReport report(const Item& item) const = 0;
 };
 
 struct ListenerReport {
@@ -89,9 +108,8 @@ struct ProcessState {
   std::vector<ListenerReport> listeners{};
   std::vector<BackendReport> backends{};
   std::vector<WorkerReport> workers{};
-  /// Shared, so that copying the state stays cheap with 100,000 of them. Never null.
-  std::shared_ptr<const std::vector<CertificateReport>> certificates =
-      std::make_shared<const std::vector<CertificateReport>>();
+  /// Reported of when somebody asks, so that 100,000 of them cost a reload nothing. nullptr: there is none.
+  std::shared_ptr<const CertificateList> certificates{};
   ReloadReport reload{};
   bool draining = false;              ///< The process.
   std::vector<DrainReport> drains{};  ///< Under way: the process's and those of parts, the oldest first.
@@ -105,9 +123,10 @@ struct ProcessState {
 
 /// Certificates that have series of their own and a place in /status.json: those that expire first.
 inline constexpr std::size_t kShownCertificates = 1000;
-/// At most kShownCertificates of `state`, the one that expires first in front. Points into
-/// `state.certificates`.
-[[nodiscard]] std::vector<const CertificateReport*> soonest_expiring(const ProcessState& state);
+/// At most kShownCertificates of `state`, the one that expires first in front.
+[[nodiscard]] std::vector<CertificateReport> soonest_expiring(const ProcessState& state);
+/// How many there are in all.
+[[nodiscard]] std::size_t certificates_held(const ProcessState& state);
 
 /// The state as the supervisor keeps it and admin threads copy it. Any thread; the lock is held for a copy's
 /// time.

@@ -415,6 +415,10 @@ std::shared_ptr<const CertificateChain> ChainPool::intern(CertificateChain chain
   return slot;
 }
 
+void ChainPool::drop_unused() {
+  std::erase_if(chains_, [](const auto& one) { return one.second.use_count() == 1; });
+}
+
 std::shared_ptr<const StoredCertificate> check_certificate(const CertificateInput& input,
                                                            CertificatePurpose purpose, WallTime now,
                                                            ChainPool& pool, Diagnostics& out) {

@@ -1,16 +1,11 @@
 #include "tls/certificate_store.h"
 
 #include <algorithm>
-#include <functional>
 
 #include "base/check.h"
 
 namespace headgate {
 namespace {
-
-std::uint64_t hash_of(std::string_view name) {
-  return std::hash<std::string_view>{}(name);
-}
 
 /// "[2001:db8::1]" without its brackets: some clients send an address as a name, in a URL's form.
 std::string_view without_brackets(std::string_view name) {
@@ -34,52 +29,89 @@ struct CertificateStore::Candidates {
   Selection other;
 };
 
-CertificateStore::CertificateStore(const config::Tls& tls, std::vector<Entry> entries)
-    : unknown_name_(tls.unknown_name), max_version_(tls.max_version), entries_(std::move(entries)) {
-  HG_CHECK(!entries_.empty());
+CertificateStore::CertificateStore(const config::Tls& tls, Contents contents)
+    : unknown_name_(tls.unknown_name),
+      max_version_(tls.max_version),
+      listed_(std::move(contents.listed)),
+      directories_(std::move(contents.directories)),
+      chains_(std::move(contents.chains)) {
   build_index();
+  find_defaults();
 }
 
 void CertificateStore::build_index() {
-  const StoredCertificate& first = default_certificate();
-  for (std::uint32_t i = 0; i < entries_.size(); ++i) {
-    bool answers_for_default = i == 0;
-    for (const std::string_view name : entries_[i].certificate->names()) {
-      index_.push_back({hash_of(name), i});
-      answers_for_default = answers_for_default || first.holds_name(name);
+  for (std::uint32_t i = 0; i < listed_.size(); ++i) {
+    for (const std::string_view name : listed_[i].held.certificate->names()) {
+      index_.push_back({hash_of_name(name), i});
     }
-    if (answers_for_default) defaults_.push_back(i);
   }
   // Entries of one name stay in the order in which they were configured.
   std::ranges::sort(index_, [](const NameSlot& a, const NameSlot& b) {
-    return a.hash != b.hash ? a.hash < b.hash : a.entry < b.entry;
+    return a.hash != b.hash ? a.hash < b.hash : a.listed < b.listed;
   });
   index_.shrink_to_fit();
 }
 
-std::shared_ptr<const CertificateStore> CertificateStore::of(
-    const config::Tls& tls, std::vector<std::shared_ptr<const StoredCertificate>> certificates) {
-  std::vector<Entry> entries;
-  for (auto& one : certificates) entries.push_back({std::move(one), {}, {}, {}});
-  return std::shared_ptr<const CertificateStore>(new CertificateStore(tls, std::move(entries)));
+void CertificateStore::find_defaults() {
+  if (!listed_.empty()) default_ = listed_.front().held.certificate.get();
+  for (auto at = directories_.begin(); default_ == nullptr && at != directories_.end(); ++at) {
+    if ((*at)->first() != nullptr) default_ = (*at)->first()->certificate.get();
+  }
+  HG_CHECK(default_ != nullptr);
+  defaults_.push_back(default_);
+  for (const std::string_view name : default_->names()) {
+    for_each_with_name(name, [this](const StoredCertificate& one) {
+      if (std::ranges::find(defaults_, &one) == defaults_.end()) defaults_.push_back(&one);
+    });
+  }
 }
 
-void CertificateStore::consider(std::uint32_t entry, std::string_view why, const ClientHello& hello,
-                                Candidates& best) const {
-  const StoredCertificate* certificate = entries_[entry].certificate.get();
-  Selection& place = certificate->verifiable_by(hello, best.version) ? best.verifiable : best.other;
+std::size_t CertificateStore::size() const {
+  std::size_t size = listed_.size();
+  for (const auto& directory : directories_) size += directory->size();
+  return size;
+}
+
+bool CertificateStore::holds_rsa() const {
+  const auto is_rsa = [](const Listed& one) {
+    const KeyType type = one.held.certificate->key_type();
+    return type == KeyType::kRsa || type == KeyType::kRsaPss;
+  };
+  return std::ranges::any_of(listed_, is_rsa) ||
+         std::ranges::any_of(directories_, [](const auto& one) { return one->rsa_keys() > 0; });
+}
+
+std::shared_ptr<const CertificateStore> CertificateStore::of(
+    const config::Tls& tls, std::vector<std::shared_ptr<const StoredCertificate>> certificates) {
+  Contents contents{.listed = {}, .directories = {}, .chains = std::make_shared<ChainPool>()};
+  for (auto& one : certificates)
+    contents.listed.push_back({.held = {.certificate = std::move(one), .certificate_stamp = {}}});
+  return std::shared_ptr<const CertificateStore>(new CertificateStore(tls, std::move(contents)));
+}
+
+/// In the order in which they were configured, those of a directory in order of file name.
+template <class See>
+void CertificateStore::for_each_with_name(std::string_view name, See&& see) const {
+  const std::uint64_t hash = hash_of_name(name);
+  auto slot = std::ranges::lower_bound(index_, hash, {}, &NameSlot::hash);
+  for (; slot != index_.end() && slot->hash == hash; ++slot) {
+    const StoredCertificate& one = *listed_[slot->listed].held.certificate;
+    if (one.holds_name(name)) see(one);
+  }
+  for (const auto& directory : directories_) directory->for_each_with_name(name, hash, see);
+}
+
+void CertificateStore::consider(const StoredCertificate& certificate, std::string_view why,
+                                const ClientHello& hello, Candidates& best) {
+  Selection& place = certificate.verifiable_by(hello, best.version) ? best.verifiable : best.other;
   const bool better = place.certificate == nullptr ||
-                      (place.why == why && certificate->key_type() < place.certificate->key_type());
-  if (better) place = {certificate, why};
+                      (place.why == why && certificate.key_type() < place.certificate->key_type());
+  if (better) place = {&certificate, why};
 }
 
 void CertificateStore::consider_name(std::string_view name, std::string_view why, const ClientHello& hello,
                                      Candidates& best) const {
-  const std::uint64_t hash = hash_of(name);
-  auto slot = std::ranges::lower_bound(index_, hash, {}, &NameSlot::hash);
-  for (; slot != index_.end() && slot->hash == hash; ++slot) {
-    if (entries_[slot->entry].certificate->holds_name(name)) consider(slot->entry, why, hello, best);
-  }
+  for_each_with_name(name, [&](const StoredCertificate& one) { consider(one, why, hello, best); });
 }
 
 std::string_view CertificateStore::why_default(const ClientHello& hello) const {
@@ -102,26 +134,23 @@ Selection CertificateStore::select(const ClientHello& hello) const {
     if (unknown_name_ == config::UnknownName::kReject)
       return {nullptr, "refused: no certificate has this name"};
   }
-  for (const std::uint32_t entry : defaults_) consider(entry, why_default(hello), hello, best);
+  for (const StoredCertificate* one : defaults_) consider(*one, why_default(hello), hello, best);
   return best.verifiable.certificate != nullptr ? best.verifiable : best.other;
 }
 
 bool CertificateStore::holds_name(std::string_view name) const {
-  const std::uint64_t hash = hash_of(name);
-  auto slot = std::ranges::lower_bound(index_, hash, {}, &NameSlot::hash);
-  for (; slot != index_.end() && slot->hash == hash; ++slot) {
-    if (entries_[slot->entry].certificate->holds_name(name)) return true;
-  }
-  return false;
+  bool found = false;
+  for_each_with_name(name, [&](const StoredCertificate&) { found = true; });
+  return found;
 }
 
 std::vector<std::string> CertificateStore::names_lost_since(const CertificateStore& before) const {
   std::vector<std::string> lost;
-  for (const Entry& entry : before.entries_) {
-    for (const std::string_view name : entry.certificate->names()) {
+  before.for_each([&](const StoredCertificate& one) {
+    for (const std::string_view name : one.names()) {
       if (!holds_name(name)) lost.emplace_back(name);
     }
-  }
+  });
   std::ranges::sort(lost);
   lost.erase(std::unique(lost.begin(), lost.end()), lost.end());
   return lost;

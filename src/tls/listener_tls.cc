@@ -183,14 +183,15 @@ std::vector<std::vector<std::byte>> read_trusted_certificates(const std::string&
 }
 
 std::shared_ptr<const ListenerTls> ListenerTls::load(const config::Listener& listener,
-                                                     const ListenerTls* previous, WallTime now,
+                                                     const ListenerTls* previous,
+                                                     const ChangedFiles* changed, WallTime now,
                                                      Diagnostics& out) {
   Diagnostics found;
   auto tls = std::make_shared<ListenerTls>();
   tls->listener = listener.name;
   tls->settings = *listener.tls;
   tls->certificates = CertificateStore::load(
-      tls->settings, previous == nullptr ? nullptr : previous->certificates.get(), now, found);
+      tls->settings, previous == nullptr ? nullptr : previous->certificates.get(), changed, now, found);
   Diagnostics of_clients;
   ClientAuthLoader(tls->settings.client_auth, previous, now, of_clients).load(*tls);
   add_below(found, std::move(of_clients), "client_auth");

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "unit/admin/fake_source.h"
+#include "unit/metrics/certificate_list.h"
 
 namespace headgate {
 namespace {
@@ -49,10 +50,10 @@ TEST_F(Endpoints, ShowTheStatus) {
                     {.what = "process", .at_start = 4, .remaining = 3}};
   process.log_level = "warn";
   process.log_overrides = {{.of = "listener web", .level = "debug", .left = std::chrono::seconds(9)}};
-  process.certificates = std::make_shared<const std::vector<CertificateReport>>(
-      1, CertificateReport{.file = "a.pem",
-                           .names = {"a.example"},
-                           .not_after = std::chrono::system_clock::now() + std::chrono::hours(36)});
+  process.certificates = std::make_shared<const test::ListedCertificates>(std::vector<CertificateReport>{
+      {.file = "a.pem",
+       .names = {"a.example"},
+       .not_after = std::chrono::system_clock::now() + std::chrono::hours(36)}});
   source.report.listeners["web"].active = 3;
   source.report.servers[{"app", "127.0.0.1:1"}].connect_failures = 7;
   source.report.workers.push_back({.worker = 0, .handshakes_queued = 2});
