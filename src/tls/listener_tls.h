@@ -18,8 +18,8 @@ namespace headgate {
 
 /// What has changed for clients that are connected already, since the ListenerTls before.
 struct PeerChanges {
-  bool anyone = true;  ///< Other CAs, another allow list, another mode: any of them may no longer pass.
-  std::vector<IssuedKey> revoked;  ///< The certificates that were not revoked before.
+  bool anyone = true;  ///< Another mode, or revocation lists where there were none: any may no longer pass.
+  std::vector<IssuedKey> concerned{};  ///< PeerPolicy::stricter_since() the one before.
 };
 
 /// Everything a listener's TLS needs that comes from files, read and checked once and shared by all workers.
