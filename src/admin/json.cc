@@ -51,17 +51,17 @@ Json listeners_json(const StatusReport& report) {
 
 Json certificates_json(const StatusReport& report, WallTime now, std::size_t limit) {
   Json all = Json::array();
-  for (const CertificateReport* one : soonest_expiring(report.process, limit)) {
-    const double left_seconds = seconds(one->not_after - now);
-    all.push_back({{"file", one->file},
-                   {"names", one->names},
-                   {"listener", one->listener},
-                   {"key_type", one->key_type},
-                   {"issuer", one->issuer},
-                   {"not_before", rfc3339(one->not_before)},
-                   {"not_after", rfc3339(one->not_after)},
+  for (const CertificateReport& one : soonest_expiring(report.process, limit)) {
+    const double left_seconds = seconds(one.not_after - now);
+    all.push_back({{"file", one.file},
+                   {"names", one.names},
+                   {"listener", one.listener},
+                   {"key_type", one.key_type},
+                   {"issuer", one.issuer},
+                   {"not_before", rfc3339(one.not_before)},
+                   {"not_after", rfc3339(one.not_after)},
                    {"days_left", std::floor(left_seconds / 86'400)},
-                   {"fault", one->fault}});
+                   {"fault", one.fault}});
   }
   return all;
 }
@@ -251,7 +251,7 @@ std::string to_json(const StatusReport& report, const Health& ready, WallTime no
                {"workers", workers_json(report)},
                {"certificates", certificates_json(report, now, certificates)},
                {"canaries", canaries_json(report.process)},
-               {"certificates_total", process.certificates->size()},
+               {"certificates_total", certificates_held(process)},
                {"reload", reload_json(process.reload)},
                {"drain", process_drain_json(process)},
                {"drains", drains_json(process)},

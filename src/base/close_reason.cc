@@ -26,6 +26,7 @@ constexpr std::array<CloseReasonRow, kCloseReasonCount> kRows{{
     {"client_not_allowed", Side::kClient, kFailure},
     {"client_revoked", Side::kClient, kFailure},
     {"client_expired", Side::kClient, kFailure},
+    {"client_untrusted", Side::kClient, kFailure},
     {"no_route", Side::kNone, kFailure},
     {"no_backend", Side::kBackend, kFailure},
     {"backend_connect_failed", Side::kBackend, kFailure},

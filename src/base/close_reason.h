@@ -28,6 +28,7 @@ enum class CloseReason : std::uint8_t {
   kClientNotAllowed,        ///< The peer's identity may not pass (any more).
   kClientRevoked,           ///< The peer's certificate was revoked while connected.
   kClientExpired,           ///< The peer's certificate expired while connected.
+  kClientUntrusted,         ///< The peer's CA, or its issuer's revocation list, went while connected.
   kNoRoute,                 ///< No route matches and the listener has no default backend.
   kNoBackend,               ///< No server of the backend may be tried: all down, ejected or full.
   kBackendConnectFailed,    ///< Every attempt to connect was refused or failed.

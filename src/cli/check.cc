@@ -31,8 +31,8 @@ int check_command(const std::string& config) {
   if (!loaded.usable()) return kExitConfiguration;
   Diagnostics diagnostics;
   ServerDirectory directory;
-  auto snapshot =
-      Snapshot::build(loaded.config, nullptr, directory, std::chrono::system_clock::now(), diagnostics);
+  auto snapshot = Snapshot::build(loaded.config, nullptr, nullptr, directory,
+                                  std::chrono::system_clock::now(), diagnostics);
   for (const auto& diagnostic : diagnostics) std::cout << fault_of(diagnostic, loaded.places).text() << '\n';
   if (!snapshot || check_contexts(std::move(snapshot)) != 0) return kExitConfiguration;
   const auto is_fault = [](const Diagnostic& one) { return one.severity != Severity::kWarning; };

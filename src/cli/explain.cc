@@ -230,8 +230,8 @@ std::shared_ptr<const Snapshot> load_snapshot(const std::string& file) {
   if (!loaded.usable()) return nullptr;
   Diagnostics diagnostics;
   ServerDirectory directory;
-  auto snapshot =
-      Snapshot::build(loaded.config, nullptr, directory, std::chrono::system_clock::now(), diagnostics);
+  auto snapshot = Snapshot::build(loaded.config, nullptr, nullptr, directory,
+                                  std::chrono::system_clock::now(), diagnostics);
   for (const auto& diagnostic : diagnostics) std::cerr << fault_of(diagnostic, loaded.places).text() << '\n';
   return snapshot;
 }

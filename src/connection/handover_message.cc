@@ -55,7 +55,8 @@ void list_fields(Codec& codec, Of& peer) {
   codec.field(9, not_after);
   if constexpr (!std::is_const_v<Of>) peer.not_after = WallTime(not_after);
   codec.field(10, peer.chain);
-  codec.field(11, peer.anchor);
+  codec.field(12, peer.trust);
+  codec.field(13, peer.issued_by);
 }
 
 template <class Codec, Either<HandoverSide> Of>

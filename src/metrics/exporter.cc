@@ -258,13 +258,14 @@ void add_loops(Families& out, const MetricsRegistry& registry) {
 /// One file may be held by several listeners, and two files may differ in nothing but their place: a series
 /// only once.
 void add_certificates(Families& out, const ProcessState& state) {
-  out.add(Metric::kCertificates, {}, static_cast<std::uint64_t>(state.certificates->size()));
+  out.add(Metric::kCertificates, {}, static_cast<std::uint64_t>(certificates_held(state)));
+  const std::vector<CertificateReport> shown = soonest_expiring(state);
   std::set<std::pair<std::string_view, std::string_view>> seen;
-  for (const CertificateReport* one : soonest_expiring(state)) {
-    const std::string_view first_name = one->names.empty() ? std::string_view() : one->names.front();
-    if (!seen.emplace(one->file, first_name).second) continue;
-    out.add(Metric::kCertificateNotBefore, {one->file, first_name}, unix_seconds(one->not_before));
-    out.add(Metric::kCertificateNotAfter, {one->file, first_name}, unix_seconds(one->not_after));
+  for (const CertificateReport& one : shown) {
+    const std::string_view first_name = one.names.empty() ? std::string_view() : one.names.front();
+    if (!seen.emplace(one.file, first_name).second) continue;
+    out.add(Metric::kCertificateNotBefore, {one.file, first_name}, unix_seconds(one.not_before));
+    out.add(Metric::kCertificateNotAfter, {one.file, first_name}, unix_seconds(one.not_after));
   }
 }
 

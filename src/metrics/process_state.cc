@@ -2,19 +2,25 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <span>
 #include <tuple>
 
 namespace headgate {
 
-std::vector<const CertificateReport*> soonest_expiring(const ProcessState& state, std::size_t limit) {
-  std::vector<const CertificateReport*> all;
-  all.reserve(state.certificates->size());
-  for (const CertificateReport& certificate : *state.certificates) all.push_back(&certificate);
-  const auto expiry = [](const CertificateReport* one) { return std::tie(one->not_after, one->file); };
+std::size_t certificates_held(const ProcessState& state) {
+  return state.certificates == nullptr ? 0 : state.certificates->size();
+}
+
+std::vector<CertificateReport> soonest_expiring(const ProcessState& state, std::size_t limit) {
+  if (state.certificates == nullptr) return {};
+  std::vector<CertificateList::Item> all = state.certificates->items();
+  const auto expiry = [](const CertificateList::Item& one) { return std::tie(one.not_after, one.file); };
   const auto shown = static_cast<std::ptrdiff_t>(std::min(all.size(), limit));
   std::ranges::partial_sort(all, all.begin() + shown, {}, expiry);
-  all.resize(static_cast<std::size_t>(shown));
-  return all;
+  std::vector<CertificateReport> reports;
+  for (const auto& one : std::span(all).first(static_cast<std::size_t>(shown)))
+    reports.push_back(state.certificates->report(one));
+  return reports;
 }
 
 }  // namespace headgate

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -44,6 +45,23 @@ struct CanaryEnd {
   std::string listener, file;
   std::string result;  ///< "started", "went_on", "went_back", "superseded".
   auto operator<=>(const CanaryEnd&) const = default;
+};
+/// The certificates in force. Immutable; any thread.
+class CertificateList {
+ public:
+  /// One of them. Both views hold as long as the list.
+  struct Item {
+    WallTime not_after{};
+    std::string_view file{};
+    const void* what = nullptr;  ///< The list's own business.
+    std::size_t listener = 0;    ///< The same.
+  };
+
+  virtual ~CertificateList() = default;
+  [[nodiscard]] virtual std::size_t size() const = 0;
+  /// In no particular order.
+  [[nodiscard]] virtual std::vector<Item> items() const = 0;
+  [[nodiscard]] virtual CertificateReport report(const Item& item) const = 0;
 };
 
 struct ListenerReport {
@@ -108,9 +126,8 @@ struct ProcessState {
   std::vector<ListenerReport> listeners{};
   std::vector<BackendReport> backends{};
   std::vector<WorkerReport> workers{};
-  /// Shared, so that copying the state stays cheap with 100,000 of them. Never null.
-  std::shared_ptr<const std::vector<CertificateReport>> certificates =
-      std::make_shared<const std::vector<CertificateReport>>();
+  /// Reported of when somebody asks, so that 100,000 of them cost a reload nothing. nullptr: there is none.
+  std::shared_ptr<const CertificateList> certificates{};
   std::vector<CanaryReport> canaries{};
   std::map<CanaryEnd, std::uint64_t> canary_ends{};  ///< How often, since the start.
   ReloadReport reload{};
@@ -127,9 +144,11 @@ struct ProcessState {
 
 /// Certificates that have series of their own and a place in /status.json: those that expire first.
 inline constexpr std::size_t kShownCertificates = 1000;
-/// At most `limit` of `state`, the one that expires first in front. Points into `state.certificates`.
-[[nodiscard]] std::vector<const CertificateReport*> soonest_expiring(const ProcessState& state,
-                                                                     std::size_t limit = kShownCertificates);
+/// At most `limit` of `state`, the one that expires first in front.
+[[nodiscard]] std::vector<CertificateReport> soonest_expiring(const ProcessState& state,
+                                                              std::size_t limit = kShownCertificates);
+/// How many there are in all.
+[[nodiscard]] std::size_t certificates_held(const ProcessState& state);
 
 /// The state as the supervisor keeps it and admin threads copy it. Any thread; the lock is held for a copy's
 /// time.

@@ -43,11 +43,13 @@ struct Snapshot {
   std::vector<std::shared_ptr<const ListenerPolicy>> listeners;
   std::map<std::string, BackendPolicy> backends;
 
-  /// Loads everything that `config` names. What is unchanged is taken from `previous` (nullptr: none). Every
+  /// Loads everything that `config` names. What is unchanged is taken from `previous` (nullptr: none);
+  /// `changed`, where it is known, are all files that may differ from what `previous` was made of. Every
   /// fault goes to `faults`, with the whole key; nullptr when one of them is an error. Reads files;
   /// supervisor only.
   [[nodiscard]] static std::shared_ptr<const Snapshot> build(const config::Config& config,
                                                              const Snapshot* previous,
+                                                             const ChangedFiles* changed,
                                                              ServerDirectory& directory, WallTime now,
                                                              Diagnostics& faults);
 

@@ -6,12 +6,7 @@ namespace headgate {
 namespace {
 
 bool needs_thread_beside(const ListenerPolicy& policy) {
-  if (!policy.tls) return false;
-  const CertificateStore& certificates = *policy.tls->certificates;
-  for (std::size_t i = 0; i < certificates.size(); ++i) {
-    if (signs_slowly(certificates.in_file(i)) || signs_slowly(certificates[i])) return true;
-  }
-  return false;
+  return policy.tls && policy.tls->certificates->holds_rsa();
 }
 
 // Counters of the thread beside worker n: they add up with the others of the listener.

@@ -18,7 +18,7 @@ std::vector<Canaries::One> Canaries::all_of(const Snapshot& snapshot) {
   for (const auto& listener : snapshot.listeners) {
     if (!listener->tls) continue;
     const CertificateStore& store = *listener->tls->certificates;
-    for (std::size_t i = 0; i < store.size(); ++i) {
+    for (std::size_t i = 0; i < store.listed_size(); ++i) {
       const auto& canary = store.canary(i);
       if (canary == nullptr || canary->state() == CanaryState::kWentOn) continue;
       all.push_back({listener->config.name, std::string(store.in_file(i).file()), canary});

@@ -3,8 +3,10 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -17,6 +19,7 @@
 namespace headgate {
 
 class PathTrails;
+struct DirectoryEntry;
 
 /// Says when files change, however they are changed: written in place, replaced by renaming, deleted and made
 /// again, or led elsewhere by a symbolic link anywhere on their path (which is how Kubernetes replaces
@@ -25,8 +28,8 @@ class PathTrails;
 /// Watches the directories on the way, never the files: 100,000 files of one directory are one inotify watch.
 /// A file counts as changed once it has been as it is now for `settle`, so one that is being written is
 /// waited out, and changes that come together are told together. A file that is gone is no change until it is
-/// back. A path may be a directory: it changes when an entry comes, goes or is replaced. Where the kernel
-/// tells nothing (a network mount, no watches left) the slow poll finds the change.
+/// back, unless it is an entry of a directory that is watched as such. Where the kernel tells nothing (a
+/// network mount, no watches left) the slow poll finds the change.
 ///
 /// Belongs to the loop's thread, with its callback. Example:
 ///
@@ -34,7 +37,8 @@ class PathTrails;
 ///     watch.watch({"/etc/headgate/headgate.yaml", "/etc/headgate/tls.crt"});
 class FileWatch {
  public:
-  /// Gets the paths that changed, as they were given to watch(). May call watch().
+  /// Gets the paths that changed, as they were given to watch(), and those of entries: the directory's, a
+  /// slash and the name. May call watch().
   using OnChange = std::function<void(std::vector<std::string> changed)>;
 
   struct Pace {
@@ -46,62 +50,92 @@ class FileWatch {
     std::chrono::milliseconds poll{3000};
   };
 
+  /// The entries of a directory whose names are `wanted`, those there are and those to come.
+  struct Entries {
+    std::string directory;
+    bool (*wanted)(std::string_view name);
+    bool operator==(const Entries&) const = default;
+  };
+
   FileWatch(Loop& loop, OnChange on_change);
   FileWatch(Loop& loop, OnChange on_change, Pace pace);
   FileWatch(const FileWatch&) = delete;
   FileWatch& operator=(const FileWatch&) = delete;
 
-  /// Watches `paths` from now on and nothing else. What is told about is any change after this call, and for
-  /// a path watched before, any change that was not told yet. So call it before reading the files, or read
-  /// them again.
-  void watch(const std::vector<std::string>& paths);
+  /// Watches `files` and `entries` from now on and nothing else. What is told about is any change after this
+  /// call, and for a path watched before, any change that was not told yet. So call it before reading the
+  /// files, or read them again. A call with the same set does nothing.
+  void watch(const std::vector<std::string>& files, const std::vector<Entries>& entries = {});
 
   /// Directories under inotify just now; 0 means that all depends on the slow poll.
   [[nodiscard]] std::size_t watched_directories() const { return directories_.size(); }
 
  private:
-  /// What stat() says of a file, in so far as it differs when the file does. All zero: not there.
-  struct Identity {
-    std::uint64_t device = 0, inode = 0;
-    std::int64_t size_bytes = 0, modified_ns = 0, changed_ns = 0;
-    bool operator==(const Identity&) const = default;
-  };
+  /// A digest of what stat() says of a file, in so far as it differs when the file does. 0: it is not there.
+  using Identity = std::uint64_t;
+  using FileIndex = std::uint32_t;
+  static constexpr FileIndex kNone = UINT32_MAX;
   struct File {
-    std::string path;
-    Identity told{};  // as it was when last told, or when the watch began
-    Identity seen{};  // as it was at the last look
+    std::string path;             // of an entry, its name alone
+    FileIndex directory = kNone;  // whose entry it is
+    Identity told = 0;            // as it was when last told, or when the watch began
+    Identity seen = 0;            // as it was at the last look
     TimePoint moved_at = TimePoint::min();
     bool suspect = false;
   };
-  using FileIndex = std::uint32_t;
-  /// A directory under inotify: which files depend on which of its entries, and on any of them.
+  /// A directory whose entries are watched. Its own File, which says whether it leads to the same directory
+  /// as before, is never told of.
+  struct Listing {
+    bool (*wanted)(std::string_view name);
+    std::unordered_map<std::string, FileIndex> entries{};
+    Identity listed = 0;    // the directory, with its time, as it was when its entries were known
+    bool heard_of = false;  // events have told of entries since
+  };
+  /// A directory under inotify: which files depend on which of its entries, and whose entries they are.
   struct Directory {
     std::unordered_map<std::string, std::vector<FileIndex>> entries;  // each sorted
-    std::vector<FileIndex> any_entry;
+    std::vector<FileIndex> listings;
   };
+  using Known = std::unordered_map<std::string, Identity>;
 
-  static Identity identity(const std::string& path);
+  [[nodiscard]] std::string path_of(const File& file) const;
+  [[nodiscard]] bool is_listing(FileIndex index) const { return listings_.contains(index); }
   void begin_events();
+  void begin_file(const std::string& path, const Known& told, PathTrails& trails);
+  void begin_listing(const Entries& entries, const Known& told, PathTrails& trails);
+  void list(FileIndex directory);
+  FileIndex entry(FileIndex directory, const std::string& name);
+  void forget_entry(FileIndex index);
   void follow(FileIndex index, PathTrails& trails);
   Directory* watched(const std::string& path);
+  void depend(FileIndex index, const DirectoryEntry& on);
   void read_events();
   void handle_event(int watch_number, const char* name, std::uint32_t mask);
+  void hear_of_entry(FileIndex directory, const char* name);
   void suspect(FileIndex index);
   void suspect(const std::vector<FileIndex>& files);
   void suspect_all();
   void look();
+  void look_at_listing(FileIndex index);
+  [[nodiscard]] Identity look_at(FileIndex index) const;
   void tell(const std::vector<FileIndex>& settled);
+  [[nodiscard]] bool is_to_be_told(FileIndex index) const;
   void poll();
 
   OnChange on_change_;
   Pace pace_;
   Loop& loop_;
+  std::vector<std::string> watched_files_;
+  std::vector<Entries> watched_entries_;
   std::vector<File> files_;
+  std::vector<FileIndex> free_;            // places in files_ without a file
+  std::map<FileIndex, Listing> listings_;  // by the directory's place in files_
   std::vector<FileIndex> suspects_;
   TimePoint first_sign_{};  // of what is suspected now
   TimePoint looked_at_{};
   FileIndex poll_next_ = 0;
-  std::unordered_map<int, Directory> directories_;  // by inotify's watch number
+  std::unordered_map<int, Directory> directories_;      // by inotify's watch number
+  std::unordered_map<std::string, int> watch_numbers_;  // by path, as long as one set of trails lives
   Fd inotify_;
   std::unique_ptr<IoWatcher> readable_;
   Timer look_timer_;

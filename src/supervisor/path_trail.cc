@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <filesystem>
+#include <iterator>
 #include <system_error>
 
 namespace headgate {
@@ -74,9 +75,16 @@ const PathTrails::Directory& PathTrails::directory(const std::string& path) {
 }
 
 std::vector<DirectoryEntry> PathTrails::follow(const std::string& path) {
+  std::vector<DirectoryEntry> trail = directory(fs::path(path).parent_path()).trail;
+  std::vector<DirectoryEntry> last = follow_last(path);
+  trail.insert(trail.end(), std::make_move_iterator(last.begin()), std::make_move_iterator(last.end()));
+  return trail;
+}
+
+std::vector<DirectoryEntry> PathTrails::follow_last(const std::string& path) {
   const fs::path whole(path);
   const Directory& parent = directory(whole.parent_path());
-  std::vector<DirectoryEntry> trail = parent.trail;
+  std::vector<DirectoryEntry> trail;
   if (!parent.real.empty()) walk(parent.real, whole.filename(), trail);
   return trail;
 }

@@ -27,6 +27,8 @@ class PathTrails {
  public:
   /// The trail of `path`; a relative one starts at the working directory.
   [[nodiscard]] std::vector<DirectoryEntry> follow(const std::string& path);
+  /// The part of it that begins with the last step.
+  [[nodiscard]] std::vector<DirectoryEntry> follow_last(const std::string& path);
 
  private:
   struct Directory {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <utility>
 
 #include "config/show.h"
 #include "tls/certificate_fields.h"
@@ -47,6 +48,49 @@ CertificateReport report_of(const StoredCertificate& certificate, const std::str
   report.not_after = certificate.not_after();
   return report;
 }
+
+/// Keeps the stores it tells of, and nothing else of their snapshot.
+class HeldCertificates : public CertificateList {
+ public:
+  explicit HeldCertificates(const Snapshot& snapshot) {
+    for (const auto& listener : snapshot.listeners) {
+      if (listener->tls) stores_.emplace_back(listener->config.name, listener->tls->certificates);
+    }
+  }
+
+  [[nodiscard]] std::size_t size() const override {
+    std::size_t size = 0;
+    for (const auto& [listener, store] : stores_) size += store->size();
+    return size;
+  }
+
+  [[nodiscard]] std::vector<Item> items() const override {
+    std::vector<Item> all;
+    all.reserve(size());
+    for (std::size_t i = 0; i < stores_.size(); ++i) {
+      stores_[i].second->for_each([&](const StoredCertificate& one) {
+        all.push_back({.not_after = one.not_after(), .file = one.file(), .what = &one, .listener = i});
+      });
+    }
+    return all;
+  }
+
+  [[nodiscard]] CertificateReport report(const Item& item) const override {
+    const auto& [listener, store] = stores_[item.listener];
+    CertificateReport report = report_of(*static_cast<const StoredCertificate*>(item.what), listener);
+    for (std::size_t i = 0; i < store->listed_size(); ++i) {
+      const auto& canary = store->canary(i);
+      const bool held_back = canary != nullptr && canary->state() == CanaryState::kWentBack;
+      if (held_back && canary->old().get() == item.what) {
+        report.fault = "more handshakes failed with the newer certificate that the file holds";
+      }
+    }
+    return report;
+  }
+
+ private:
+  std::vector<std::pair<std::string, std::shared_ptr<const CertificateStore>>> stores_;
+};
 
 std::string_view word_of(config::Balance balance) {
   switch (balance) {
@@ -108,19 +152,9 @@ void refuse_lost_names(const Snapshot& now, const Snapshot& next, std::vector<st
 }
 
 void report_snapshot(const Snapshot& snapshot, const ListeningSockets& sockets, ProcessState& state) {
-  auto certificates = std::make_shared<std::vector<CertificateReport>>();
   state.listeners.clear();
-  for (const auto& listener : snapshot.listeners) {
-    state.listeners.push_back(report_of(*listener, sockets));
-    if (!listener->tls) continue;
-    const CertificateStore& store = *listener->tls->certificates;
-    for (std::size_t i = 0; i < store.size(); ++i) {
-      CertificateReport& report = certificates->emplace_back(report_of(store[i], listener->config.name));
-      const bool held_back = store.canary(i) && store.canary(i)->state() == CanaryState::kWentBack;
-      if (held_back) report.fault = "more handshakes failed with the newer certificate that the file holds";
-    }
-  }
-  state.certificates = std::move(certificates);
+  for (const auto& listener : snapshot.listeners) state.listeners.push_back(report_of(*listener, sockets));
+  state.certificates = std::make_shared<const HeldCertificates>(snapshot);
   state.reload.config_hash =
       std::hash<std::string>{}(config::show(snapshot.config)) >> 11U;  // exact as a double
   report_servers(snapshot, state);

@@ -39,7 +39,7 @@ void write_process(Log& log, const ProcessState& process) {
          {"draining", std::string_view(process.draining ? "true" : "false")},
          {"reloads_ok", number(process.reload.ok)},
          {"reloads_failed", number(process.reload.failed)},
-         {"certificates", number(process.certificates->size())},
+         {"certificates", number(certificates_held(process))},
          {"log_lines_dropped", number(process.log_lines_dropped)}});
 }
 

@@ -99,7 +99,8 @@ std::optional<Supervisor::StartFailure> Supervisor::prepare() {
   if (auto raised = raise_descriptor_limit(); !raised) log_.warn(raised.error().what);
 
   Diagnostics diagnostics;
-  auto snapshot = Snapshot::build(config, nullptr, directory_, std::chrono::system_clock::now(), diagnostics);
+  auto snapshot =
+      Snapshot::build(config, nullptr, nullptr, directory_, std::chrono::system_clock::now(), diagnostics);
   std::vector<std::string> errors = log_diagnostics(diagnostics, places, log_);
   count_faults(diagnostics, board_);
   if (!snapshot) return StartFailure{kExitConfiguration, std::move(errors)};
@@ -241,11 +242,8 @@ void Supervisor::watch_signals() {
 }
 
 int Supervisor::run() {
-  files_ = std::make_unique<FileWatch>(loop_, [this](const std::vector<std::string>& changed) {
-    log_.info("files changed: reloading",
-              {{"first", changed.front()}, {"files", static_cast<std::int64_t>(changed.size())}});
-    static_cast<void>(request_reload());
-  });
+  files_ = std::make_unique<FileWatch>(
+      loop_, [this](const std::vector<std::string>& changed) { files_changed(changed); });
   watch_files();
   tick();
   systemd::notify_ready("serving");
@@ -257,7 +255,9 @@ int Supervisor::run() {
 }
 
 void Supervisor::watch_files() {
-  if (files_) files_->watch(watched_files(snapshot_->config, settings_.config_file));
+  if (!files_) return;
+  const auto watched = watched_files(snapshot_->config, settings_.config_file);
+  files_->watch(watched.files, watched.entries);
 }
 
 void Supervisor::follow_backends() {
@@ -288,6 +288,20 @@ void Supervisor::follow_backends() {
 
 std::shared_future<Outcome> Supervisor::request_reload() {
   const std::lock_guard lock(reload_mutex_);
+  all_may_differ_ = true;
+  return reload_soon();
+}
+
+void Supervisor::files_changed(const std::vector<std::string>& paths) {
+  log_.info("files changed: reloading",
+            {{"first", paths.front()}, {"files", static_cast<std::int64_t>(paths.size())}});
+  const std::lock_guard lock(reload_mutex_);
+  changed_.insert(paths.begin(), paths.end());
+  static_cast<void>(reload_soon());
+}
+
+// Under reload_mutex_.
+std::shared_future<Outcome> Supervisor::reload_soon() {
   if (!reload_waiting_) {
     reload_waiting_ = std::make_shared<std::promise<Outcome>>();
     reload_outcome_ = reload_waiting_->get_future().share();
@@ -298,20 +312,28 @@ std::shared_future<Outcome> Supervisor::request_reload() {
 
 void Supervisor::reload_now() {
   std::shared_ptr<std::promise<Outcome>> waiting;
+  ChangedFiles changed;
+  bool all = false;
   {
     const std::lock_guard lock(reload_mutex_);
     waiting = std::exchange(reload_waiting_, nullptr);
+    changed = std::exchange(changed_, {});
+    all = std::exchange(all_may_differ_, false);
   }
   if (!waiting) return;
   systemd::notify_reloading();
-  const Outcome outcome = reload();
+  const Outcome outcome = reload(all ? nullptr : &changed);
   publish_reload(outcome);
-  systemd::notify_ready(outcome.verdict == Outcome::Verdict::kDone ? "serving"
-                                                                   : "serving; the last reload failed");
+  const bool done = outcome.verdict == Outcome::Verdict::kDone;
+  if (!done) {  // what has not been loaded is to be looked for again
+    const std::lock_guard lock(reload_mutex_);
+    all_may_differ_ = true;
+  }
+  systemd::notify_ready(done ? "serving" : "serving; the last reload failed");
   waiting->set_value(outcome);
 }
 
-Outcome Supervisor::reload() {
+Outcome Supervisor::reload(const ChangedFiles* changed) {
   const auto failed = [](std::vector<std::string> faults) {
     return Outcome{Outcome::Verdict::kFailed, "nothing was changed", std::move(faults)};
   };
@@ -320,8 +342,8 @@ Outcome Supervisor::reload() {
   config::Places places;
   if (auto errors = load(config, places); !errors.empty()) return failed(std::move(errors));
   Diagnostics diagnostics;
-  auto snapshot =
-      Snapshot::build(config, snapshot_.get(), directory_, std::chrono::system_clock::now(), diagnostics);
+  auto snapshot = Snapshot::build(config, snapshot_.get(), changed, directory_,
+                                  std::chrono::system_clock::now(), diagnostics);
   auto errors = log_diagnostics(diagnostics, places, log_);
   count_faults(diagnostics, board_);
   if (snapshot) refuse_lost_names(*snapshot_, *snapshot, errors);

@@ -97,7 +97,8 @@ class Supervisor {
   /// Whether every loop has answered lately; if not, which one has not.
   [[nodiscard]] Health loops_turn() const;
   [[nodiscard]] bool is_draining() const { return draining_.load(std::memory_order_relaxed); }
-  /// Reloads, and tells the outcome when it is known. Requests that come while one is waiting share it.
+  /// Reloads, looking at every file, and tells the outcome when it is known. Requests that come while one is
+  /// waiting share it.
   [[nodiscard]] std::shared_future<Outcome> request_reload();
   /// Begins to drain: the process, or what `request` names.
   [[nodiscard]] Outcome request_drain(const DrainRequest& request);
@@ -127,8 +128,10 @@ class Supervisor {
   void follow_backends();
   void watch_signals();
   void watch_files();
+  void files_changed(const std::vector<std::string>& paths);
+  [[nodiscard]] std::shared_future<Outcome> reload_soon();
   void reload_now();
-  [[nodiscard]] Outcome reload();
+  [[nodiscard]] Outcome reload(const ChangedFiles* changed);
   void publish_reload(const Outcome& outcome);
   void publish_snapshot();
   void on_signal_term();
@@ -167,6 +170,8 @@ class Supervisor {
   std::mutex reload_mutex_;
   std::shared_ptr<std::promise<Outcome>> reload_waiting_;  // guarded by reload_mutex_
   std::shared_future<Outcome> reload_outcome_;             // guarded by reload_mutex_
+  ChangedFiles changed_;                                   // guarded by reload_mutex_: not loaded yet
+  bool all_may_differ_ = false;                            // guarded by reload_mutex_: more than changed_
   std::atomic<bool> draining_{false};
   /// The first part of a drain of the process.
   struct StillAccepting {

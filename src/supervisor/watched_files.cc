@@ -1,7 +1,8 @@
 #include "supervisor/watched_files.h"
 
-#include <filesystem>
 #include <set>
+
+#include "tls/certificate_directory.h"
 
 namespace headgate {
 namespace {
@@ -12,14 +13,16 @@ class Paths {
     if (!path.empty()) paths_.insert(path);
   }
   void add_directory(const std::string& path) {
-    add(path);
-    std::error_code ignored;
-    for (const auto& entry : std::filesystem::directory_iterator(path, ignored)) add(entry.path().string());
+    if (!path.empty()) directories_.insert(path);
   }
-  [[nodiscard]] std::vector<std::string> all() const { return {paths_.begin(), paths_.end()}; }
+  [[nodiscard]] WatchedFiles all() const {
+    WatchedFiles watched{.files = {paths_.begin(), paths_.end()}, .entries = {}};
+    for (const std::string& path : directories_) watched.entries.push_back({path, &belongs_in_directory});
+    return watched;
+  }
 
  private:
-  std::set<std::string> paths_;
+  std::set<std::string> paths_, directories_;
 };
 
 void add_tls(const config::Tls& tls, Paths& paths) {
@@ -36,7 +39,7 @@ void add_tls(const config::Tls& tls, Paths& paths) {
 
 }  // namespace
 
-std::vector<std::string> watched_files(const config::Config& config, const std::string& config_file) {
+WatchedFiles watched_files(const config::Config& config, const std::string& config_file) {
   Paths paths;
   paths.add(config_file);
   for (const auto& listener : config.listeners) {

@@ -103,12 +103,14 @@ struct CertificateInput {
   std::string_view key_pem;  ///< May be the same text as certificate_pem.
 };
 
-/// Chains already seen, so that certificates below the same intermediate share one in memory. One per load of
-/// a store; one thread at a time.
+/// Chains already seen, so that certificates below the same intermediate share one in memory. One for the
+/// successive stores of a listener; one thread at a time.
 class ChainPool {
  public:
   /// The chain of these certificates, leaf excluded: the one seen before if there is one.
   [[nodiscard]] std::shared_ptr<const CertificateChain> intern(CertificateChain chain);
+  /// Forgets those that no certificate has any more.
+  void drop_unused();
 
  private:
   std::map<std::vector<std::vector<std::byte>>, std::shared_ptr<const CertificateChain>> chains_;

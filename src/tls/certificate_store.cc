@@ -1,16 +1,11 @@
 #include "tls/certificate_store.h"
 
 #include <algorithm>
-#include <functional>
 
 #include "base/check.h"
 
 namespace headgate {
 namespace {
-
-std::uint64_t hash_of(std::string_view name) {
-  return std::hash<std::string_view>{}(name);
-}
 
 /// "[2001:db8::1]" without its brackets: some clients send an address as a name, in a URL's form.
 std::string_view without_brackets(std::string_view name) {
@@ -25,6 +20,10 @@ std::string wildcard_for(std::string_view name) {
   return "*" + std::string(name.substr(dot));
 }
 
+bool has_rsa_key(const StoredCertificate& certificate) {
+  return certificate.key_type() == KeyType::kRsa || certificate.key_type() == KeyType::kRsaPss;
+}
+
 }  // namespace
 
 /// The best certificate so far that the client can verify, and the best one it cannot.
@@ -36,49 +35,98 @@ struct CertificateStore::Candidates {
   Selection other;
 };
 
-CertificateStore::CertificateStore(const config::Tls& tls, std::vector<Entry> entries)
-    : unknown_name_(tls.unknown_name), max_version_(tls.max_version), entries_(std::move(entries)) {
-  HG_CHECK(!entries_.empty());
+CertificateStore::CertificateStore(const config::Tls& tls, Contents contents)
+    : unknown_name_(tls.unknown_name),
+      max_version_(tls.max_version),
+      listed_(std::move(contents.listed)),
+      directories_(std::move(contents.directories)),
+      chains_(std::move(contents.chains)) {
   build_index();
+  find_defaults();
 }
 
 void CertificateStore::build_index() {
-  const StoredCertificate& first = in_file(0);
-  for (std::uint32_t i = 0; i < entries_.size(); ++i) {
-    bool answers_for_default = i == 0;
-    for (const std::string_view name : in_file(i).names()) {
-      index_.push_back({hash_of(name), i});
-      answers_for_default = answers_for_default || first.holds_name(name);
-    }
-    if (answers_for_default) defaults_.push_back(i);
-    if (entries_[i].canary == nullptr) continue;
+  for (std::uint32_t i = 0; i < listed_.size(); ++i) {
+    for (const std::string_view name : in_file(i).names()) index_.push_back({hash_of_name(name), i});
+    if (canary(i) == nullptr) continue;
     has_canaries_ = true;
-    for (const std::string_view name : entries_[i].canary->old()->names()) {
-      if (!in_file(i).holds_name(name)) index_.push_back({hash_of(name), i});
+    for (const std::string_view name : canary(i)->old()->names()) {
+      if (!in_file(i).holds_name(name)) index_.push_back({hash_of_name(name), i});
     }
   }
   // Entries of one name stay in the order in which they were configured.
   std::ranges::sort(index_, [](const NameSlot& a, const NameSlot& b) {
-    return a.hash != b.hash ? a.hash < b.hash : a.entry < b.entry;
+    return a.hash != b.hash ? a.hash < b.hash : a.listed < b.listed;
   });
   index_.shrink_to_fit();
 }
 
+void CertificateStore::find_defaults() {
+  defaults_.clear();
+  if (!listed_.empty()) defaults_.push_back({.listed = &listed_.front()});
+  for (auto at = directories_.begin(); defaults_.empty() && at != directories_.end(); ++at) {
+    if ((*at)->first() != nullptr) defaults_.push_back({.held = (*at)->first()->certificate.get()});
+  }
+  HG_CHECK(!defaults_.empty());
+  const StoredCertificate& first = listed_.empty() ? *defaults_.front().held : in_file(0);
+  const auto add = [this](Answer answer) {
+    const auto same = [&](const Answer& one) {
+      return one.listed == answer.listed && one.held == answer.held;
+    };
+    if (std::ranges::none_of(defaults_, same)) defaults_.push_back(answer);
+  };
+  for (const std::string_view name : first.names()) {
+    for_each_with_name(name, [&](const Listed* listed, const StoredCertificate& one) {
+      add(listed != nullptr ? Answer{.listed = listed} : Answer{.held = &one});
+    });
+  }
+}
+
+const StoredCertificate& CertificateStore::default_certificate() const {
+  return listed_.empty() ? *defaults_.front().held : listed(0);
+}
+
+std::size_t CertificateStore::size() const {
+  std::size_t size = listed_.size();
+  for (const auto& directory : directories_) size += directory->size();
+  return size;
+}
+
+bool CertificateStore::holds_rsa() const {
+  const auto is_rsa = [](const Listed& one) {
+    return has_rsa_key(*one.held.certificate) || (one.canary != nullptr && has_rsa_key(*one.canary->old()));
+  };
+  return std::ranges::any_of(listed_, is_rsa) ||
+         std::ranges::any_of(directories_, [](const auto& one) { return one->rsa_keys() > 0; });
+}
+
 std::shared_ptr<const CertificateStore> CertificateStore::of(
     const config::Tls& tls, std::vector<std::shared_ptr<const StoredCertificate>> certificates) {
-  std::vector<Entry> entries;
-  for (auto& one : certificates) entries.push_back({std::move(one), {}, {}, {}, nullptr});
-  return std::shared_ptr<const CertificateStore>(new CertificateStore(tls, std::move(entries)));
+  Contents contents{.listed = {}, .directories = {}, .chains = std::make_shared<ChainPool>()};
+  for (auto& one : certificates)
+    contents.listed.push_back({.held = {.certificate = std::move(one), .certificate_stamp = {}}});
+  return std::shared_ptr<const CertificateStore>(new CertificateStore(tls, std::move(contents)));
 }
 
-const StoredCertificate& CertificateStore::operator[](std::size_t i) const {
-  return *shown(entries_[i], {}).certificate;
+/// What the files hold, in the order in which they were configured, those of a directory in order of file
+/// name: `see(const Listed*, const StoredCertificate&)`, without the former for those of directories.
+template <class See>
+void CertificateStore::for_each_with_name(std::string_view name, See&& see) const {
+  const std::uint64_t hash = hash_of_name(name);
+  auto slot = std::ranges::lower_bound(index_, hash, {}, &NameSlot::hash);
+  for (; slot != index_.end() && slot->hash == hash; ++slot) {
+    const StoredCertificate& one = in_file(slot->listed);
+    if (one.holds_name(name)) see(&listed_[slot->listed], one);
+  }
+  for (const auto& directory : directories_) {
+    directory->for_each_with_name(name, hash, [&](const StoredCertificate& one) { see(nullptr, one); });
+  }
 }
 
-Selection CertificateStore::shown(const Entry& entry, CanaryDraw draw) {
-  const StoredCertificate* in_file = entry.certificate.get();
-  if (entry.canary == nullptr) return {.certificate = in_file};
-  CertificateCanary& canary = *entry.canary;
+Selection CertificateStore::shown(const Listed& one, CanaryDraw draw) {
+  const StoredCertificate* in_file = one.held.certificate.get();
+  if (one.canary == nullptr) return {.certificate = in_file};
+  CertificateCanary& canary = *one.canary;
   const StoredCertificate* old = canary.old().get();
   switch (canary.state()) {
     case CanaryState::kWentOn:
@@ -93,12 +141,12 @@ Selection CertificateStore::shown(const Entry& entry, CanaryDraw draw) {
 }
 
 // A name that only one of two compared certificates has says nothing about either: its client gets that one.
-Selection CertificateStore::shown(const Entry& entry, CanaryDraw draw, std::string_view name) {
-  const Selection drawn = shown(entry, draw);
+Selection CertificateStore::shown(const Listed& one, CanaryDraw draw, std::string_view name) {
+  const Selection drawn = shown(one, draw);
   if (drawn.certificate->holds_name(name)) return drawn;
   if (drawn.group == nullptr) return {};
-  const StoredCertificate* in_file = entry.certificate.get();
-  const StoredCertificate* other = drawn.certificate == in_file ? entry.canary->old().get() : in_file;
+  const StoredCertificate* in_file = one.held.certificate.get();
+  const StoredCertificate* other = drawn.certificate == in_file ? one.canary->old().get() : in_file;
   return {.certificate = other->holds_name(name) ? other : nullptr};
 }
 
@@ -112,11 +160,15 @@ void CertificateStore::consider(Selection shown, std::string_view why, Candidate
 }
 
 void CertificateStore::consider_name(std::string_view name, std::string_view why, Candidates& best) const {
-  const std::uint64_t hash = hash_of(name);
+  const std::uint64_t hash = hash_of_name(name);
   auto slot = std::ranges::lower_bound(index_, hash, {}, &NameSlot::hash);
   for (; slot != index_.end() && slot->hash == hash; ++slot) {
-    const Selection one = shown(entries_[slot->entry], best.draw, name);
+    const Selection one = shown(listed_[slot->listed], best.draw, name);
     if (one.certificate != nullptr) consider(one, why, best);
+  }
+  for (const auto& directory : directories_) {
+    directory->for_each_with_name(
+        name, hash, [&](const StoredCertificate& one) { consider({.certificate = &one}, why, best); });
   }
 }
 
@@ -140,27 +192,27 @@ Selection CertificateStore::select(const ClientHello& hello, CanaryDraw draw) co
     if (unknown_name_ == config::UnknownName::kReject)
       return {.certificate = nullptr, .why = "refused: no certificate has this name"};
   }
-  for (const std::uint32_t entry : defaults_)
-    consider(shown(entries_[entry], draw), why_default(hello), best);
+  for (const Answer& one : defaults_) {
+    const Selection answer =
+        one.listed != nullptr ? shown(*one.listed, draw) : Selection{.certificate = one.held};
+    consider(answer, why_default(hello), best);
+  }
   return best.verifiable.certificate != nullptr ? best.verifiable : best.other;
 }
 
 bool CertificateStore::holds_name(std::string_view name) const {
-  const std::uint64_t hash = hash_of(name);
-  auto slot = std::ranges::lower_bound(index_, hash, {}, &NameSlot::hash);
-  for (; slot != index_.end() && slot->hash == hash; ++slot) {
-    if (entries_[slot->entry].certificate->holds_name(name)) return true;
-  }
-  return false;
+  bool found = false;
+  for_each_with_name(name, [&](const Listed*, const StoredCertificate&) { found = true; });
+  return found;
 }
 
 std::vector<std::string> CertificateStore::names_lost_since(const CertificateStore& before) const {
   std::vector<std::string> lost;
-  for (std::size_t i = 0; i < before.size(); ++i) {
-    for (const std::string_view name : before[i].names()) {
+  before.for_each([&](const StoredCertificate& one) {
+    for (const std::string_view name : one.names()) {
       if (!holds_name(name)) lost.emplace_back(name);
     }
-  }
+  });
   std::ranges::sort(lost);
   lost.erase(std::unique(lost.begin(), lost.end()), lost.end());
   return lost;

@@ -78,13 +78,28 @@ bool peer_still_valid(const SSL_SESSION* session) {
 
 /// What OpenSSL calls.
 struct ClientCallbacks {
-  /// Takes over the reference to a session that may be resumed. In TLS 1.3 that is once per ticket.
+  static ClientContext& context_of(const SSL* ssl) {
+    return *static_cast<ClientContext*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
+  }
+
+  /// Keeps a session that may be resumed. In TLS 1.3 that is once per ticket.
+  ///
+  /// A copy, since OpenSSL spoils the session of a connection that ends without close_notify from either
+  /// side. That many servers end so is no reason not to resume: RFC 5246, section 7.2.1.
   static int new_session(SSL* ssl, SSL_SESSION* session) {
-    auto* context = static_cast<ClientContext*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
     const HandshakeNotes* notes = notes_of(ssl);
     if (notes == nullptr || notes->session_key.empty()) return 0;
-    context->keep_session(notes->session_key, SessionPtr(session));
-    return 1;
+    if (SessionPtr copy{SSL_SESSION_dup(session)})
+      context_of(ssl).keep_session(notes->session_key, std::move(copy));
+    return 0;  // the reference stays OpenSSL's
+  }
+
+  /// A fatal alert ends what could be resumed as well. RFC 5246, section 7.2.2; RFC 8446, section 6.2.
+  static void event(const SSL* ssl, int where, int value) {
+    note_event(ssl, where, value);
+    const HandshakeNotes* notes = notes_of(ssl);
+    if ((where & SSL_CB_ALERT) == 0 || value >> 8 != SSL3_AL_FATAL || notes == nullptr) return;
+    context_of(ssl).forget_session(notes->session_key);
   }
 };
 
@@ -127,7 +142,7 @@ Result<void> ClientContext::configure() {
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
   SSL_CTX_set_read_ahead(context, 0);
   SSL_CTX_set_app_data(context, this);
-  SSL_CTX_set_info_callback(context, note_event);
+  SSL_CTX_set_info_callback(context, ClientCallbacks::event);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(context, ClientCallbacks::new_session);
   if (auto set = set_trust(); !set) return set;
@@ -196,16 +211,20 @@ Result<SslPtr> ClientContext::new_ssl(const ServerRequest& request, HandshakeNot
 
 void ClientContext::keep_session(const std::string& key, SessionPtr session) {
   if (SSL_SESSION_is_resumable(session.get()) != 1) return;
-  if (const auto old = by_key_.find(key); old != by_key_.end()) {
-    sessions_.erase(old->second);
-    by_key_.erase(old);
-  }
+  forget_session(key);
   if (sessions_.size() == kBackendSessions) {
     by_key_.erase(sessions_.back().key);
     sessions_.pop_back();
   }
   sessions_.push_front({key, std::move(session)});
   by_key_[key] = sessions_.begin();
+}
+
+void ClientContext::forget_session(const std::string& key) {
+  const auto found = by_key_.find(key);
+  if (found == by_key_.end()) return;
+  sessions_.erase(found->second);
+  by_key_.erase(found);
 }
 
 SessionPtr ClientContext::take_session(const std::string& key) {
@@ -216,8 +235,7 @@ SessionPtr ClientContext::take_session(const std::string& key) {
   // (RFC 8446, appendix C.4).
   const bool valid = peer_still_valid(session);
   if (valid && SSL_SESSION_get_protocol_version(session) < TLS1_3_VERSION) {
-    SSL_SESSION_up_ref(session);
-    return SessionPtr(session);
+    return SessionPtr(SSL_SESSION_dup(session));
   }
   SessionPtr taken = std::move(found->second->session);
   sessions_.erase(found->second);

@@ -73,6 +73,7 @@ class ClientContext {
   [[nodiscard]] Result<void> configure();
   [[nodiscard]] Result<void> set_trust();
   [[nodiscard]] Result<void> set_name(SSL* ssl, const std::string& server_name) const;
+  void forget_session(const std::string& key);
   void keep_session(const std::string& key, SessionPtr session);
   [[nodiscard]] SessionPtr take_session(const std::string& key);
 

@@ -25,7 +25,7 @@ namespace headgate {
 [[nodiscard]] HandshakeFailure failure_of_verification(long verify_result);
 /// The same, finer.
 [[nodiscard]] ClientCertificateFault fault_of_verification(long verify_result);
-/// What authorize_shown() refuses a certificate for whose chain is good.
+/// What PeerPolicy::authorize() refuses a certificate for whose chain is good.
 [[nodiscard]] ClientCertificateFault fault_of_refusal(HandshakeFailure why);
 
 /// The alert number in an error-queue entry that reports an alert received from the peer, else -1.

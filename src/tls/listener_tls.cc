@@ -54,7 +54,7 @@ std::array<std::byte, 32> policy_of(const ListenerTls& tls) {
 /// The CAs of a listener, as OpenSSL objects for as long as the revocation lists are checked against them.
 struct ClientCas {
   std::vector<X509Ptr> certificates;
-  std::vector<IssuedKey> anchors;
+  std::vector<IssuedKey> trusted;
   [[nodiscard]] std::vector<X509*> pointers() const {
     std::vector<X509*> all;
     for (const X509Ptr& one : certificates) all.push_back(one.get());
@@ -78,7 +78,7 @@ class ClientAuthLoader {
       if (!settings_.crl.empty()) revocations = read_revocations(cas);
     }
     into.peers =
-        std::make_shared<const PeerPolicy>(settings_, std::move(cas.anchors), std::move(revocations));
+        std::make_shared<const PeerPolicy>(settings_, std::move(cas.trusted), std::move(revocations));
   }
 
  private:
@@ -90,7 +90,7 @@ class ClientAuthLoader {
         out_.push_back({Severity::kError, settings_.ca, certificate.error().what, "ca"});
         continue;
       }
-      cas.anchors.push_back(anchor_key(certificate->get()));
+      cas.trusted.push_back(trust_key(certificate->get()));
       cas.certificates.push_back(std::move(*certificate));
     }
     return cas;
@@ -128,12 +128,11 @@ class ClientAuthLoader {
 };
 
 PeerChanges changes_since(const ListenerTls* previous, const ListenerTls& now) {
-  if (previous == nullptr || previous->policy != now.policy) return {};
-  if (previous->settings.client_auth.cut_live != now.settings.client_auth.cut_live) return {};
-  PeerChanges changes{.anyone = false, .revoked = {}};
-  const RevocationList* list = now.peers->revocations();
-  if (list != nullptr) changes.revoked = list->revoked_since(previous->peers->revocations());
-  return changes;
+  if (previous == nullptr) return {};
+  const config::ClientAuth &was = previous->settings.client_auth, &is = now.settings.client_auth;
+  const bool lists_are_new = previous->peers->revocations() == nullptr && now.peers->revocations() != nullptr;
+  if (was.mode != is.mode || was.cut_live != is.cut_live || lists_are_new) return {};
+  return {.anyone = false, .concerned = now.peers->stricter_since(*previous->peers)};
 }
 
 void load_tickets(const ListenerTls* previous, WallTime now, ListenerTls& into, Diagnostics& out) {
@@ -183,14 +182,14 @@ std::vector<std::vector<std::byte>> read_trusted_certificates(const std::string&
 }
 
 std::shared_ptr<const ListenerTls> ListenerTls::load(const config::Listener& listener,
-                                                     const ListenerTls* previous, WallTime now,
-                                                     Diagnostics& out) {
+                                                     const ListenerTls* previous, const ChangedFiles* changed,
+                                                     WallTime now, Diagnostics& out) {
   Diagnostics found;
   auto tls = std::make_shared<ListenerTls>();
   tls->listener = listener.name;
   tls->settings = *listener.tls;
   tls->certificates = CertificateStore::load(
-      tls->settings, previous == nullptr ? nullptr : previous->certificates.get(), now, found);
+      tls->settings, previous == nullptr ? nullptr : previous->certificates.get(), changed, now, found);
   Diagnostics of_clients;
   ClientAuthLoader(tls->settings.client_auth, previous, now, of_clients).load(*tls);
   add_below(found, std::move(of_clients), "client_auth");

@@ -18,8 +18,8 @@ namespace headgate {
 
 /// What has changed for clients that are connected already, since the ListenerTls before.
 struct PeerChanges {
-  bool anyone = true;  ///< Other CAs, another allow list, another mode: any of them may no longer pass.
-  std::vector<IssuedKey> revoked;  ///< The certificates that were not revoked before.
+  bool anyone = true;  ///< Another mode, or revocation lists where there were none: any may no longer pass.
+  std::vector<IssuedKey> concerned{};  ///< PeerPolicy::stricter_since() the one before.
 };
 
 /// Everything a listener's TLS needs that comes from files, read and checked once and shared by all workers.
@@ -37,10 +37,12 @@ struct ListenerTls {
   std::array<std::byte, 32> policy{};
 
   /// Reads all files that `listener.tls` names. What is unchanged is taken from `previous`, the same
-  /// listener's before a reload (nullptr: none). Faults go to `out`; nullptr when one of them is an error.
-  /// Supervisor only.
+  /// listener's before a reload (nullptr: none). `changed`, where it is known, are all files that may differ
+  /// from what `previous` holds: CertificateStore::load() has the use. Faults go to `out`; nullptr when one
+  /// of them is an error. Supervisor only.
   [[nodiscard]] static std::shared_ptr<const ListenerTls> load(const config::Listener& listener,
-                                                               const ListenerTls* previous, WallTime now,
+                                                               const ListenerTls* previous,
+                                                               const ChangedFiles* changed, WallTime now,
                                                                Diagnostics& out);
 };
 

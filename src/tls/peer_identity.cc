@@ -106,6 +106,13 @@ std::string hex_of(std::span<const unsigned char> bytes) {
   return text;
 }
 
+bool is_among(X509* certificate, STACK_OF(X509) * all) {
+  for (int i = 0; i < sk_X509_num(all); ++i) {
+    if (X509_cmp(certificate, sk_X509_value(all, i)) == 0) return true;
+  }
+  return false;
+}
+
 std::array<unsigned char, SHA256_DIGEST_LENGTH> digest_of(X509* certificate) {
   std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
   unsigned char* der = nullptr;
@@ -158,18 +165,21 @@ PeerIdentity identity_of(X509* leaf) {
   identity.fingerprint = hex_of(digest_of(leaf));
   identity.serial = serial_text(leaf);
   identity.issuer = name_text(X509_get_issuer_name(leaf));
+  identity.issued_by = issuer_key(X509_get_issuer_name(leaf));
   identity.not_after = wall_time(X509_get0_notAfter(leaf));
   return identity;
 }
 
-void add_chain(PeerIdentity& identity, STACK_OF(X509) * verified) {
-  const int count = sk_X509_num(verified);
-  for (int i = 0; i < count; ++i) {
+void add_chain(PeerIdentity& identity, STACK_OF(X509) * verified, STACK_OF(X509) * sent) {
+  bool all_sent = true;
+  for (int i = 0; i < sk_X509_num(verified); ++i) {
     X509* certificate = sk_X509_value(verified, i);
     const bool self_issued =
         X509_NAME_cmp(X509_get_subject_name(certificate), X509_get_issuer_name(certificate)) == 0;
     if (i == 0 || !self_issued) identity.chain.push_back(issued_key(certificate));
-    if (i == count - 1) identity.anchor = anchor_key(certificate);
+    if (all_sent) identity.trust.push_back(trust_key(certificate));
+    all_sent = all_sent && (i == 0 || is_among(certificate, sent));
+    identity.not_after = std::min(identity.not_after, wall_time(X509_get0_notAfter(certificate)));
   }
 }
 
@@ -189,8 +199,27 @@ IssuedKey issued_key(const X509_NAME* issuer, const ASN1_INTEGER* serial) {
   return first_half(digest);
 }
 
-IssuedKey anchor_key(X509* certificate) {
-  return first_half(digest_of(certificate));
+IssuedKey key_of_text(std::string_view text) {
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
+  return first_half(digest);
+}
+
+IssuedKey issuer_key(const X509_NAME* issuer) {
+  static const ASN1_INTEGER kNoSerial{};
+  return issued_key(issuer, &kNoSerial);
+}
+
+IssuedKey trust_key(X509* certificate) {
+  unsigned char* key = nullptr;
+  const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &key);
+  const IssuedKey name = issuer_key(X509_get_subject_name(certificate));
+  std::vector<unsigned char> bytes(key, key + std::max(0, size));
+  OPENSSL_free(key);
+  for (const std::byte byte : name) bytes.push_back(std::to_integer<unsigned char>(byte));
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+  SHA256(bytes.data(), bytes.size(), digest.data());
+  return first_half(digest);
 }
 
 }  // namespace headgate

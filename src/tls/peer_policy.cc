@@ -1,6 +1,8 @@
 #include "tls/peer_policy.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <iterator>
 
 namespace headgate {
 namespace {
@@ -40,13 +42,43 @@ bool matches(std::string_view pattern, std::string_view text, Wildcard wildcard)
   return true;
 }
 
-bool any_uri(const std::vector<std::string>& patterns, std::string_view text) {
-  return std::ranges::any_of(patterns,
-                             [&](const std::string& pattern) { return matches_uri(pattern, text); });
+enum class AllowKind : std::uint8_t { kEveryone, kSpiffe, kUri, kDns, kSubjectName, kUnit, kFingerprint };
+
+/// Calls `see(AllowKind, const std::string&)` for each entry of the list.
+template <class See>
+void for_each_entry(const config::ClientAllow& allow, See&& see) {
+  for (const std::string& entry : allow.spiffe) see(AllowKind::kSpiffe, entry);
+  for (const std::string& entry : allow.uri) see(AllowKind::kUri, entry);
+  for (const std::string& entry : allow.dns) see(AllowKind::kDns, entry);
+  for (const std::string& entry : allow.common_name) see(AllowKind::kSubjectName, entry);
+  for (const std::string& entry : allow.organizational_unit) see(AllowKind::kUnit, entry);
+  for (const std::string& entry : allow.fingerprint) see(AllowKind::kFingerprint, entry);
 }
 
-bool contains(const std::vector<std::string>& words, std::string_view word) {
-  return std::ranges::find(words, word) != words.end();
+bool matches_entry(AllowKind kind, const std::string& entry, const PeerIdentity& peer) {
+  const auto uri = [&](const std::string& one) { return matches_uri(entry, one); };
+  const auto dns = [&](const std::string& one) { return matches_dns(entry, one); };
+  switch (kind) {
+    case AllowKind::kEveryone:
+      return true;
+    case AllowKind::kSpiffe:
+      return !peer.spiffe_id.empty() && uri(peer.spiffe_id);
+    case AllowKind::kUri:
+      return std::ranges::any_of(peer.uris, uri);
+    case AllowKind::kDns:
+      return std::ranges::any_of(peer.dns, dns);
+    case AllowKind::kSubjectName:
+      return !peer.common_name.empty() && peer.common_name == entry;
+    case AllowKind::kUnit:
+      return std::ranges::find(peer.organizational_units, entry) != peer.organizational_units.end();
+    case AllowKind::kFingerprint:
+      return peer.fingerprint == entry;
+  }
+  return false;
+}
+
+IssuedKey admission(AllowKind kind, const std::string& entry) {
+  return key_of_text("admitted by " + std::to_string(static_cast<int>(kind)) + ' ' + entry);
 }
 
 Authorization refuse(HandshakeFailure why, std::string detail) {
@@ -66,31 +98,47 @@ bool matches_dns(std::string_view pattern, std::string_view text) {
   return matches(lower_pattern, lower_text, {'.', 1});
 }
 
-PeerPolicy::PeerPolicy(const config::ClientAuth& settings, std::vector<IssuedKey> anchors,
+PeerPolicy::PeerPolicy(const config::ClientAuth& settings, std::vector<IssuedKey> trusted,
                        std::shared_ptr<const RevocationList> revocations)
     : mode_(settings.mode),
       allow_(settings.allow),
-      anchors_(std::move(anchors)),
+      trusted_(std::move(trusted)),
       revocations_(std::move(revocations)) {
-  std::ranges::sort(anchors_);
+  std::ranges::sort(trusted_);
 }
 
-bool PeerPolicy::matches_allow_list(const PeerIdentity& peer) const {
-  if (allow_.empty()) return true;
-  if (!peer.spiffe_id.empty() && any_uri(allow_.spiffe, peer.spiffe_id)) return true;
-  if (std::ranges::any_of(peer.uris, [&](const std::string& uri) { return any_uri(allow_.uri, uri); }))
-    return true;
-  const auto dns_allowed = [&](const std::string& name) {
-    return std::ranges::any_of(allow_.dns,
-                               [&](const std::string& pattern) { return matches_dns(pattern, name); });
+std::optional<IssuedKey> PeerPolicy::admission_of(const PeerIdentity& peer) const {
+  if (allow_.empty()) return admission(AllowKind::kEveryone, "");
+  std::optional<IssuedKey> found;
+  for_each_entry(allow_, [&](AllowKind kind, const std::string& entry) {
+    if (!found && matches_entry(kind, entry, peer)) found = admission(kind, entry);
+  });
+  return found;
+}
+
+std::vector<IssuedKey> PeerPolicy::admissions() const {
+  std::vector<IssuedKey> all;
+  if (allow_.empty()) all.push_back(admission(AllowKind::kEveryone, ""));
+  for_each_entry(allow_,
+                 [&](AllowKind kind, const std::string& entry) { all.push_back(admission(kind, entry)); });
+  std::ranges::sort(all);
+  return all;
+}
+
+std::vector<IssuedKey> PeerPolicy::stricter_since(const PeerPolicy& before) const {
+  std::vector<IssuedKey> keys;
+  std::ranges::set_difference(before.trusted_, trusted_, std::back_inserter(keys));
+  // A list that admits everybody takes in whoever any entry took in.
+  if (!allow_.empty())
+    std::ranges::set_difference(before.admissions(), admissions(), std::back_inserter(keys));
+  if (revocations_ == nullptr) return keys;
+  const RevocationList* lists_before = before.revocations_.get();
+  const auto add = [&keys](const std::vector<IssuedKey>& more) {
+    keys.insert(keys.end(), more.begin(), more.end());
   };
-  if (std::ranges::any_of(peer.dns, dns_allowed)) return true;
-  if (!peer.common_name.empty() && contains(allow_.common_name, peer.common_name)) return true;
-  const auto unit_allowed = [&](const std::string& unit) {
-    return contains(allow_.organizational_unit, unit);
-  };
-  return std::ranges::any_of(peer.organizational_units, unit_allowed) ||
-         contains(allow_.fingerprint, peer.fingerprint);
+  add(revocations_->revoked_since(lists_before));
+  if (lists_before != nullptr) add(revocations_->issuers_lost_since(*lists_before));
+  return keys;
 }
 
 Authorization PeerPolicy::authorize(const PeerIdentity* peer, WallTime now) const {
@@ -102,18 +150,24 @@ Authorization PeerPolicy::authorize(const PeerIdentity* peer, WallTime now) cons
     return refuse(HandshakeFailure::kClientCertificateMissing, "the client sent no certificate");
   }
   const std::string who = "the certificate of " + peer->short_name() + " (serial " + peer->serial + ")";
-  if (now > peer->not_after) return refuse(HandshakeFailure::kClientCertificateExpired, who + " has expired");
+  if (now > peer->not_after)
+    return refuse(HandshakeFailure::kClientCertificateExpired, who + ", or one above it, has expired");
   const auto revoked = [this](const IssuedKey& key) { return revocations_->revokes(key); };
   if (revocations_ != nullptr && std::ranges::any_of(peer->chain, revoked)) {
     return refuse(HandshakeFailure::kClientCertificateRevoked, who + ", or one above it, is revoked");
   }
-  if (!std::ranges::binary_search(anchors_, peer->anchor)) {
+  const auto trusted = [this](const IssuedKey& key) { return std::ranges::binary_search(trusted_, key); };
+  if (std::ranges::none_of(peer->trust, trusted)) {
     return refuse(HandshakeFailure::kClientCertificateUntrusted,
                   who + " leads to a CA that is trusted no more");
   }
-  if (!matches_allow_list(*peer)) {
+  if (!admission_of(*peer)) {
     return refuse(HandshakeFailure::kClientCertificateNotAllowed,
                   who + " matches nothing in the listener's allow list");
+  }
+  if (revocations_ != nullptr && !revocations_->covers(peer->issued_by)) {
+    return refuse(HandshakeFailure::kClientCertificateUntrusted,
+                  "no revocation list of " + peer->issuer + " is in the `crl` file");
   }
   return {.allowed = true, .why = HandshakeFailure::kNone, .detail = {}};
 }

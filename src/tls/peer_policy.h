@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,12 +22,13 @@ struct Authorization {
   std::string detail;
 };
 
-/// Who may pass among those the CA vouches for: today's allow list, revocation list and anchors. Asked in the
+/// Who may pass among those the CA vouches for: today's allow list, revocation list and CAs. Asked in the
 /// handshake, again when a session is resumed, and again for connected peers whom a change may concern.
 /// Immutable, shared by all workers; any thread.
 class PeerPolicy {
  public:
-  PeerPolicy(const config::ClientAuth& settings, std::vector<IssuedKey> anchors,
+  /// `trusted` are the trust_key()s of the certificates in the `ca` file.
+  PeerPolicy(const config::ClientAuth& settings, std::vector<IssuedKey> trusted,
              std::shared_ptr<const RevocationList> revocations);
 
   /// Judges a peer whose chain has been verified, now or when its session began. `peer` is nullptr for one
@@ -39,12 +41,20 @@ class PeerPolicy {
   }
   [[nodiscard]] config::ClientAuthMode mode() const { return mode_; }
 
+  /// What lets this peer pass: a key for the first entry of the allow list that matches it, or for there
+  /// being no list. nullopt: nothing does. As long as the list has that entry, it has not to be judged again.
+  [[nodiscard]] std::optional<IssuedKey> admission_of(const PeerIdentity& peer) const;
+  /// What concerned peers have to be looked for by that pass under `before`: their admission, a certificate
+  /// of their chain, what their chain is trusted for, or their issuer has gone, or been revoked. None of
+  /// these keys: nobody fares worse than under `before`, which is of the same mode.
+  [[nodiscard]] std::vector<IssuedKey> stricter_since(const PeerPolicy& before) const;
+
  private:
-  [[nodiscard]] bool matches_allow_list(const PeerIdentity& peer) const;
+  [[nodiscard]] std::vector<IssuedKey> admissions() const;
 
   config::ClientAuthMode mode_;
   config::ClientAllow allow_;
-  std::vector<IssuedKey> anchors_;  // sorted
+  std::vector<IssuedKey> trusted_;  // sorted
   std::shared_ptr<const RevocationList> revocations_;
 };
 

@@ -19,12 +19,6 @@ std::size_t hash_of(const IssuedKey& key) {
   return hash;
 }
 
-/// A name alone, in the form of a key: with an empty serial number.
-IssuedKey issuer_key(const X509_NAME* name) {
-  static const ASN1_INTEGER kNoSerial{};
-  return issued_key(name, &kNoSerial);
-}
-
 CrlPtr parse_one(std::span<const std::byte> der) {
   const auto* at = reinterpret_cast<const unsigned char*>(der.data());
   return CrlPtr(d2i_X509_CRL(nullptr, &at, static_cast<long>(der.size())));
@@ -103,9 +97,16 @@ bool RevocationList::revokes(const IssuedKey& certificate) const {
   return false;
 }
 
-bool RevocationList::covers_issuer_of(X509* certificate) const {
-  const IssuedKey key = issuer_key(X509_get_issuer_name(certificate));
-  return std::ranges::find(issuers_, key) != issuers_.end();
+bool RevocationList::covers(const IssuedKey& issuer) const {
+  return std::ranges::find(issuers_, issuer) != issuers_.end();
+}
+
+std::vector<IssuedKey> RevocationList::issuers_lost_since(const RevocationList& before) const {
+  std::vector<IssuedKey> lost;
+  for (const IssuedKey& issuer : before.issuers_) {
+    if (!covers(issuer)) lost.push_back(issuer);
+  }
+  return lost;
 }
 
 std::vector<IssuedKey> RevocationList::revoked_since(const RevocationList* before) const {

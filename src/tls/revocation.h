@@ -28,8 +28,10 @@ class RevocationList {
                                                                    WallTime now, Diagnostics& out);
 
   [[nodiscard]] bool revokes(const IssuedKey& certificate) const;
-  /// Whether one of the lists is by the issuer of `certificate`, so that revokes() can know it.
-  [[nodiscard]] bool covers_issuer_of(X509* certificate) const;
+  /// Whether one of the lists is by `issuer` (an issuer_key()), so that revokes() can know what it revokes.
+  [[nodiscard]] bool covers(const IssuedKey& issuer) const;
+  /// Those that `before` has a list of and this does not.
+  [[nodiscard]] std::vector<IssuedKey> issuers_lost_since(const RevocationList& before) const;
   [[nodiscard]] std::size_t size() const { return size_; }
   /// The earliest nextUpdate of the lists.
   [[nodiscard]] WallTime next_update() const { return next_update_; }

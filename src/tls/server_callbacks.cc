@@ -73,7 +73,9 @@ std::unique_ptr<PeerIdentity> peer_of(SSL_SESSION* session, const SessionBinding
   if (leaf == nullptr) return nullptr;
   auto identity = std::make_unique<PeerIdentity>(identity_of(leaf));
   identity->chain = binding.chain;
-  identity->anchor = binding.anchor;
+  identity->trust = binding.trust;
+  identity->not_after =
+      std::min(identity->not_after, WallTime(std::chrono::seconds(binding.chain_not_after)));
   return identity;
 }
 
@@ -160,10 +162,9 @@ int ServerCallbacks::cert_verify(X509_STORE_CTX* store, void* arg) {
     return 0;
   }
   auto peer = std::make_unique<PeerIdentity>(identity_of(X509_STORE_CTX_get0_cert(store)));
-  add_chain(*peer, X509_STORE_CTX_get0_chain(store));
+  add_chain(*peer, X509_STORE_CTX_get0_chain(store), X509_STORE_CTX_get0_untrusted(store));
   const PeerPolicy& policy = *static_cast<ServerContext*>(arg)->shared_->peers;
-  Authorization answer =
-      authorize_shown(policy, *peer, X509_STORE_CTX_get0_cert(store), std::chrono::system_clock::now());
+  Authorization answer = policy.authorize(peer.get(), std::chrono::system_clock::now());
   if (!answer.allowed) {
     count(ssl, fault_of_refusal(answer.why));
     notes->refusal = answer.why;
@@ -209,7 +210,8 @@ SessionBinding ServerCallbacks::binding_for(const SSL* ssl, const ListenerTls& s
   copy_start(notes->certificate->fingerprint(), binding.certificate);
   binding.authenticated_at = epoch_seconds(now);
   if (notes->verified_peer != nullptr) {
-    binding.anchor = notes->verified_peer->anchor;
+    binding.chain_not_after = epoch_seconds(notes->verified_peer->not_after);
+    binding.trust = notes->verified_peer->trust;
     binding.chain = notes->verified_peer->chain;
   }
   return binding;

@@ -6,32 +6,43 @@
 namespace headgate {
 namespace {
 
-constexpr std::byte kForm{1};
-constexpr std::size_t kMaxChain = 16;
-constexpr std::size_t kFixedBytes = 1 + 2 * SessionBinding::kPolicyBytes + 8 + sizeof(IssuedKey);
+constexpr std::byte kForm{2};
+constexpr std::size_t kFixedBytes = 1 + 2 * SessionBinding::kPolicyBytes + 8 + 8 + 1;
+
+void append_number(std::vector<std::byte>& bytes, std::int64_t number) {
+  for (int shift = 56; shift >= 0; shift -= 8) {
+    bytes.push_back(static_cast<std::byte>(static_cast<std::uint64_t>(number) >> shift));
+  }
+}
+
+std::int64_t take_number(std::span<const std::byte>& bytes) {
+  std::uint64_t number = 0;
+  for (const std::byte byte : bytes.first(8)) number = number << 8 | std::to_integer<std::uint64_t>(byte);
+  bytes = bytes.subspan(8);
+  return static_cast<std::int64_t>(number);
+}
 
 }  // namespace
 
 std::vector<std::byte> SessionBinding::encode() const {
   std::vector<std::byte> bytes;
-  bytes.reserve(kFixedBytes + chain.size() * sizeof(IssuedKey));
+  bytes.reserve(kFixedBytes + (trust.size() + chain.size()) * sizeof(IssuedKey));
   const auto append = [&bytes](const auto& part) { bytes.insert(bytes.end(), part.begin(), part.end()); };
   bytes.push_back(kForm);
   append(policy);
   append(certificate);
-  for (int shift = 56; shift >= 0; shift -= 8) {
-    bytes.push_back(static_cast<std::byte>(static_cast<std::uint64_t>(authenticated_at) >> shift));
-  }
-  append(anchor);
+  append_number(bytes, authenticated_at);
+  append_number(bytes, chain_not_after);
+  bytes.push_back(static_cast<std::byte>(trust.size()));
+  for (const IssuedKey& key : trust) append(key);
   for (const IssuedKey& key : chain) append(key);
   return bytes;
 }
 
 std::optional<SessionBinding> SessionBinding::decode(std::span<const std::byte> bytes) {
   if (bytes.size() < kFixedBytes || bytes[0] != kForm) return std::nullopt;
-  const std::size_t chain_bytes = bytes.size() - kFixedBytes;
-  if (chain_bytes % sizeof(IssuedKey) != 0 || chain_bytes / sizeof(IssuedKey) > kMaxChain)
-    return std::nullopt;
+  const std::size_t links = (bytes.size() - kFixedBytes) / sizeof(IssuedKey);
+  if ((bytes.size() - kFixedBytes) % sizeof(IssuedKey) != 0 || links > 2 * kMaxLinks) return std::nullopt;
   SessionBinding binding;
   bytes = bytes.subspan(1);
   const auto take = [&bytes](auto& part) {
@@ -40,11 +51,12 @@ std::optional<SessionBinding> SessionBinding::decode(std::span<const std::byte> 
   };
   take(binding.policy);
   take(binding.certificate);
-  std::uint64_t seconds = 0;
-  for (std::size_t i = 0; i < 8; ++i) seconds = seconds << 8 | std::to_integer<std::uint64_t>(bytes[i]);
-  binding.authenticated_at = static_cast<std::int64_t>(seconds);
-  bytes = bytes.subspan(8);
-  take(binding.anchor);
+  binding.authenticated_at = take_number(bytes);
+  binding.chain_not_after = take_number(bytes);
+  const auto trust = std::to_integer<std::size_t>(bytes[0]);
+  if (trust > links) return std::nullopt;
+  bytes = bytes.subspan(1);
+  for (std::size_t i = 0; i < trust; ++i) take(binding.trust.emplace_back());
   while (!bytes.empty()) take(binding.chain.emplace_back());
   return binding;
 }

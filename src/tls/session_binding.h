@@ -13,12 +13,15 @@ namespace headgate {
 /// What a ticket carries, protected, beside TLS's own state: what the session is bound to.
 struct SessionBinding {
   static constexpr std::size_t kPolicyBytes = 16;
+  static constexpr std::size_t kMaxLinks = 16;
   std::array<std::byte, kPolicyBytes> policy{};       ///< The start of ListenerTls::policy.
   std::array<std::byte, kPolicyBytes> certificate{};  ///< The start of the served certificate's fingerprint.
   std::int64_t authenticated_at =
-      0;                         ///< Seconds since the epoch: the full handshake at the root of the session.
-  IssuedKey anchor{};            ///< Zero without a client certificate.
-  std::vector<IssuedKey> chain;  ///< As in PeerIdentity.
+      0;  ///< Seconds since the epoch: the full handshake at the root of the session.
+  // As in PeerIdentity; nothing without a client certificate. At most kMaxLinks of each.
+  std::int64_t chain_not_after = 0;  ///< Seconds since the epoch.
+  std::vector<IssuedKey> trust;
+  std::vector<IssuedKey> chain;
 
   [[nodiscard]] std::vector<std::byte> encode() const;
   /// nullopt when it is not of this form.

@@ -42,17 +42,6 @@ Result<X509StorePtr> make_store(const std::vector<std::vector<std::byte>>& trust
 
 }  // namespace
 
-Authorization authorize_shown(const PeerPolicy& policy, const PeerIdentity& peer, X509* certificate,
-                              WallTime now) {
-  Authorization answer = policy.authorize(&peer, now);
-  if (answer.allowed && policy.revocations() != nullptr &&
-      !policy.revocations()->covers_issuer_of(certificate)) {
-    return {false, HandshakeFailure::kClientCertificateUntrusted,
-            "no revocation list of " + peer.issuer + " is in the `crl` file"};
-  }
-  return answer;
-}
-
 Result<JudgedPeer> judge_peer_file(const std::string& file, const ListenerTls& tls, WallTime now) {
   const auto shown = read_certificates(file);
   if (!shown) return tl::unexpected(shown.error());
@@ -71,8 +60,8 @@ Result<JudgedPeer> judge_peer_file(const std::string& file, const ListenerTls& t
                       {false, failure_of_verification(error), X509_verify_cert_error_string(error)}};
   }
   PeerIdentity identity = identity_of(leaf);
-  add_chain(identity, X509_STORE_CTX_get0_chain(context.get()));
-  Authorization answer = authorize_shown(*tls.peers, identity, leaf, now);
+  add_chain(identity, X509_STORE_CTX_get0_chain(context.get()), shown->get());
+  Authorization answer = tls.peers->authorize(&identity, now);
   return JudgedPeer{std::move(identity), std::move(answer)};
 }
 

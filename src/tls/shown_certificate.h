@@ -11,11 +11,6 @@
 
 namespace headgate {
 
-/// Judges `peer` in its handshake, when its `certificate` itself is at hand: as policy.authorize() does, and
-/// its issuer must be covered by the revocation lists if there are any. Any thread.
-[[nodiscard]] Authorization authorize_shown(const PeerPolicy& policy, const PeerIdentity& peer,
-                                            X509* certificate, WallTime now);
-
 /// What a handshake makes of a client's certificate: who it is, once its chain is verified, and the answer.
 struct JudgedPeer {
   std::optional<PeerIdentity> identity;

@@ -13,14 +13,14 @@
 namespace headgate {
 namespace {
 
-constexpr std::uint8_t kNewSessionTicket = 4;
+constexpr std::uint8_t kTicketMessage = 4;
 constexpr std::size_t kNameBytes = 16;
 constexpr std::size_t kInitialVectorBytes = 16;
 constexpr std::size_t kAgeAddBytes = 4;
 constexpr std::size_t kRandomBytes = kAgeAddBytes + kInitialVectorBytes;  // of a ticket
-constexpr std::size_t kCipherBlockBytes = 16;
+constexpr std::size_t kPaddingBlockBytes = 16;
 constexpr std::size_t kMacBytes = 32;
-constexpr std::size_t kMaxTicketBytes = std::numeric_limits<std::uint16_t>::max();
+constexpr std::size_t kMostTicketBytes = std::numeric_limits<std::uint16_t>::max();
 // RFC 8446, section 4.6.1: a week.
 constexpr std::chrono::seconds kMaxLifetime{7 * 24 * 3600};
 
@@ -69,7 +69,7 @@ class ResumptionKey {
 };
 
 std::size_t ticket_bytes(std::size_t session_bytes) {
-  const std::size_t padded = (session_bytes / kCipherBlockBytes + 1) * kCipherBlockBytes;
+  const std::size_t padded = (session_bytes / kPaddingBlockBytes + 1) * kPaddingBlockBytes;
   return kNameBytes + kInitialVectorBytes + padded + kMacBytes;
 }
 
@@ -108,7 +108,7 @@ std::vector<std::byte> TicketIssuer::issue(const TicketOrder& order, WallTime no
   EncodedSession session(order.session);
   const std::span<std::byte> key_in_session = session.find(first.octets());
   const std::size_t ticket_size = ticket_bytes(session.octets().size());
-  if (key_in_session.empty() || ticket_size > kMaxTicketBytes) return {};
+  if (key_in_session.empty() || ticket_size > kMostTicketBytes) return {};
 
   std::vector<std::byte> random(order.count * kRandomBytes);
   if (RAND_bytes_ex(library_.get(), as_octets(random.data()), random.size(), 0) != 1) return {};
@@ -120,7 +120,7 @@ std::vector<std::byte> TicketIssuer::issue(const TicketOrder& order, WallTime no
   for (std::size_t nonce = 0; nonce < order.count; ++nonce) {
     const ResumptionKey its_own(order.resumption_secret, static_cast<std::byte>(nonce));
     std::ranges::copy(its_own.octets(), key_in_session.begin());
-    writer.put(kNewSessionTicket, 1);
+    writer.put(kTicketMessage, 1);
     writer.put(body_size, 3);
     writer.put(static_cast<std::uint64_t>(std::min(order.lifetime, kMaxLifetime).count()), 4);
     const Octets its_random = std::span(random).subspan(nonce * kRandomBytes, kRandomBytes);

@@ -2,19 +2,37 @@
 
 namespace headgate {
 
-void PeerIndex::add(std::uint64_t id, const PeerIdentity& peer) {
-  for (const IssuedKey& certificate : peer.chain) by_certificate_.emplace(certificate, id);
+namespace {
+
+template <class See>
+void for_each_key(const PeerIdentity& peer, See&& see) {
+  for (const IssuedKey& key : peer.chain) see(key);
+  for (const IssuedKey& key : peer.trust) see(key);
+  see(peer.issued_by);
+}
+
+}  // namespace
+
+void PeerIndex::add(std::uint64_t id, const PeerIdentity& peer, const IssuedKey& admission) {
+  for_each_key(peer, [&](const IssuedKey& key) { by_key_.emplace(key, id); });
+  by_key_.emplace(admission, id);
   by_expiry_.emplace(peer.not_after, id);
 }
 
-void PeerIndex::remove(std::uint64_t id, const PeerIdentity& peer) {
-  for (const IssuedKey& certificate : peer.chain) by_certificate_.erase({certificate, id});
+void PeerIndex::remove(std::uint64_t id, const PeerIdentity& peer, const IssuedKey& admission) {
+  for_each_key(peer, [&](const IssuedKey& key) { by_key_.erase({key, id}); });
+  by_key_.erase({admission, id});
   by_expiry_.erase({peer.not_after, id});
 }
 
-std::optional<std::uint64_t> PeerIndex::find_issued(const IssuedKey& certificate, std::uint64_t from) const {
-  const auto found = by_certificate_.lower_bound({certificate, from});
-  if (found == by_certificate_.end() || found->first != certificate) return std::nullopt;
+void PeerIndex::admit(std::uint64_t id, const IssuedKey& before, const IssuedKey& now) {
+  by_key_.erase({before, id});
+  by_key_.emplace(now, id);
+}
+
+std::optional<std::uint64_t> PeerIndex::find_concerned(const IssuedKey& key, std::uint64_t from) const {
+  const auto found = by_key_.lower_bound({key, from});
+  if (found == by_key_.end() || found->first != key) return std::nullopt;
   return found->second;
 }
 

@@ -12,6 +12,8 @@ CloseReason reason_of_refusal(HandshakeFailure why) {
       return CloseReason::kClientRevoked;
     case HandshakeFailure::kClientCertificateExpired:
       return CloseReason::kClientExpired;
+    case HandshakeFailure::kClientCertificateUntrusted:
+      return CloseReason::kClientUntrusted;
     default:
       return CloseReason::kClientNotAllowed;
   }
@@ -21,12 +23,19 @@ CloseReason reason_of_refusal(HandshakeFailure why) {
 
 void PeerWatch::add(Connection& connection) {
   const Facts& facts = connection.facts();
-  if (connections_.emplace(facts.id, &connection).second) index_.add(facts.id, *facts.peer);
+  const auto [place, is_new] = connections_.try_emplace(facts.id, Watched{&connection, {}});
+  if (!is_new) return;
+  const auto& tls = connection.listener().policy->tls;
+  if (tls) place->second.admission = tls->peers->admission_of(*facts.peer).value_or(IssuedKey{});
+  index_.add(facts.id, *facts.peer, place->second.admission);
 }
 
 void PeerWatch::remove(const Connection& connection) {
   const Facts& facts = connection.facts();
-  if (facts.peer && connections_.erase(facts.id) > 0) index_.remove(facts.id, *facts.peer);
+  const auto found = facts.peer ? connections_.find(facts.id) : connections_.end();
+  if (found == connections_.end()) return;
+  index_.remove(facts.id, *facts.peer, found->second.admission);
+  connections_.erase(found);
 }
 
 void PeerWatch::adopt(std::shared_ptr<const WorkerSnapshot> next) {
@@ -35,18 +44,18 @@ void PeerWatch::adopt(std::shared_ptr<const WorkerSnapshot> next) {
     if (!listener->tls) continue;
     const PeerChanges& changes = listener->policy->tls->changes;
     if (changes.anyone) all_from_ = 0;
-    revoked_.insert(revoked_.end(), changes.revoked.begin(), changes.revoked.end());
+    concerned_.insert(concerned_.end(), changes.concerned.begin(), changes.concerned.end());
   }
-  revoked_from_ = 0;  // the last one may be another now, or concern another listener
+  concerned_from_ = 0;  // the last one may be another now, or concern another listener
   // Looking for more certificates than there are peers takes longer than asking about each peer, and those
   // who were asked already have to be asked again.
-  if (!all_from_ && revoked_.size() <= connections_.size()) return;
+  if (!all_from_ && concerned_.size() <= connections_.size()) return;
   all_from_ = 0;
-  revoked_.clear();
+  concerned_.clear();
 }
 
 bool PeerWatch::has_work() const {
-  return expiring_ || all_from_ || !revoked_.empty() || !to_judge_.empty();
+  return expiring_ || all_from_ || !concerned_.empty() || !to_judge_.empty();
 }
 
 bool PeerWatch::work() {
@@ -55,7 +64,7 @@ bool PeerWatch::work() {
   for (std::size_t i = 0; i < kPerTurn && has_work(); ++i) {
     const auto id = next(now);
     const auto found = id ? connections_.find(*id) : connections_.end();
-    if (found != connections_.end()) judge(*found->second, now);
+    if (found != connections_.end()) judge(found->second, now);
   }
   return has_work();
 }
@@ -72,13 +81,13 @@ std::optional<std::uint64_t> PeerWatch::next(WallTime now) {
     expiring_ = id.has_value();
     return id;
   }
-  return revoked_.empty() ? next_of_all() : next_revoked();
+  return concerned_.empty() ? next_of_all() : next_concerned();
 }
 
-std::optional<std::uint64_t> PeerWatch::next_revoked() {
-  const auto id = index_.find_issued(revoked_.back(), revoked_from_);
-  revoked_from_ = id ? *id + 1 : 0;
-  if (!id) revoked_.pop_back();
+std::optional<std::uint64_t> PeerWatch::next_concerned() {
+  const auto id = index_.find_concerned(concerned_.back(), concerned_from_);
+  concerned_from_ = id ? *id + 1 : 0;
+  if (!id) concerned_.pop_back();
   return id;
 }
 
@@ -93,14 +102,22 @@ std::optional<std::uint64_t> PeerWatch::next_of_all() {
 }
 
 // A listener that is gone left its last rules to the connections that are still there.
-void PeerWatch::judge(Connection& connection, WallTime now) const {
+void PeerWatch::judge(Watched& watched, WallTime now) {
+  Connection& connection = *watched.connection;
   const ListenerPolicy* policy = connection.listener().policy.get();
   if (const ListenerState* current = snapshot_->find_listener(policy->config.name)) {
     policy = current->policy.get();
   }
-  if (!policy->tls || !policy->config.tls->client_auth.cut_live) return;
-  const auto verdict = policy->tls->peers->authorize(connection.facts().peer.get(), now);
-  if (!verdict.allowed) connection.end(reason_of_refusal(verdict.why));
+  if (!policy->tls) return;
+  const Facts& facts = connection.facts();
+  const PeerPolicy& peers = *policy->tls->peers;
+  const auto verdict = peers.authorize(facts.peer.get(), now);
+  if (!verdict.allowed) {
+    if (policy->config.tls->client_auth.cut_live) connection.end(reason_of_refusal(verdict.why));
+    return;
+  }
+  const IssuedKey admission = peers.admission_of(*facts.peer).value_or(IssuedKey{});
+  index_.admit(facts.id, std::exchange(watched.admission, admission), admission);
 }
 
 }  // namespace headgate

@@ -16,9 +16,10 @@ namespace headgate {
 /// Ends connections whose client may no longer be there: its certificate has been revoked or has expired, its
 /// CA or its place in the allow list is gone. Where a listener has `cut_live: off` it ends nothing.
 ///
-/// A new revocation list visits those whose certificate it brings, found by issuer and serial number; expiry
-/// visits those that expire. Only other CAs or another allow list visit every peer. All of it goes by turns
-/// of the loop, kPerTurn look-ups in each. Loop thread of its worker.
+/// A change visits those whom it concerns: those in whose chain a certificate is newly revoked, whose CA is
+/// no longer trusted, whose issuer has no revocation list any more, or whose entry of the allow list has
+/// gone; expiry visits those that expire. Only another mode visits every peer. All of it goes by turns of the
+/// loop, kPerTurn look-ups in each. Loop thread of its worker.
 class PeerWatch {
  public:
   /// How many peers are looked for or judged in one turn of the loop: a fraction of a millisecond.
@@ -40,17 +41,21 @@ class PeerWatch {
  private:
   [[nodiscard]] bool has_work() const;
   [[nodiscard]] std::optional<std::uint64_t> next(WallTime now);
-  [[nodiscard]] std::optional<std::uint64_t> next_revoked();
+  [[nodiscard]] std::optional<std::uint64_t> next_concerned();
   [[nodiscard]] std::optional<std::uint64_t> next_of_all();
-  void judge(Connection& connection, WallTime now) const;
+  struct Watched {
+    Connection* connection;
+    IssuedKey admission;  // as it is in index_
+  };
+  void judge(Watched& watched, WallTime now);
 
   std::shared_ptr<const WorkerSnapshot> snapshot_;
-  std::map<std::uint64_t, Connection*> connections_;
+  std::map<std::uint64_t, Watched> connections_;
   PeerIndex index_;
 
   std::vector<std::uint64_t> to_judge_;
-  std::vector<IssuedKey> revoked_;           // whose peers are still to be looked for
-  std::uint64_t revoked_from_ = 0;           // of the last of them: those of smaller ids have been judged
+  std::vector<IssuedKey> concerned_;         // whose peers are still to be looked for
+  std::uint64_t concerned_from_ = 0;         // of the last of them: those of smaller ids have been judged
   std::optional<std::uint64_t> all_from_{};  // every peer from this id on is still to be judged
   bool expiring_ = false;
 };

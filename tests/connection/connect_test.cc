@@ -26,7 +26,7 @@ TEST_F(ConnectTest, TriesTheNextServerWhenOneRefuses) {
   EXPECT_EQ(phase(), "relay");
   EXPECT_THAT(transport.dialled, testing::UnorderedElementsAre("127.0.0.1:1001", "127.0.0.1:1002"));
   EXPECT_EQ(connection->facts().server, transport.dialled.back());
-  EXPECT_EQ(connection->facts().detail, "");
+  EXPECT_EQ(connection->facts().detail.view(), "");
   EXPECT_TRUE(server->closed);
 }
 
@@ -60,7 +60,8 @@ TEST_F(ConnectTest, NamesTheTimeoutWhenTheLastServerDoesNotAnswer) {
   server->handshakes = {IoStatus::kWantWrite};
   start();
   pass(app().connect_timeout);
-  EXPECT_THAT(connection->facts().detail, testing::StartsWith(transport.dialled.front() + ": "));
+  EXPECT_THAT(std::string(connection->facts().detail.view()),
+              testing::StartsWith(transport.dialled.front() + ": "));
   EXPECT_END("backend_connect_timeout");
 }
 
@@ -77,7 +78,7 @@ TEST_F(ConnectTest, HasNoBackendWhileNoNameIsResolved) {
   app().servers.resize(1);
   app().servers[0].address = "not-resolved.example:80";
   start();
-  EXPECT_EQ(connection->facts().detail, "unresolved");
+  EXPECT_EQ(connection->facts().detail.view(), "unresolved");
   EXPECT_END("no_backend");
 }
 

@@ -40,7 +40,8 @@ ConnectionTest::~ConnectionTest() {
 
 void ConnectionTest::start() {
   Diagnostics faults;
-  auto shared = Snapshot::build(config, nullptr, directory_, std::chrono::system_clock::now(), faults);
+  auto shared =
+      Snapshot::build(config, nullptr, nullptr, directory_, std::chrono::system_clock::now(), faults);
   ASSERT_NE(shared, nullptr) << (faults.empty() ? "" : faults.front().what);
   auto snapshot = *WorkerSnapshot::prepare(std::move(shared), 0, *library_, nullptr, metrics);
   snapshot->adopt(nullptr, 1);

@@ -1,6 +1,7 @@
 """Every kind of bad certificate is refused, and the metrics tell one kind from another."""
 
 import datetime
+import os
 
 import pytest
 from cryptography import x509
@@ -146,3 +147,20 @@ def test_an_unreadable_file_of_a_directory_is_counted_and_left_out(start, backen
     (directory / "half.pem").write_text("-----BEGIN CERTIFICATE-----\nMIIB\n")
     assert headgate.post("/reload")[0] == 200
     assert headgate.metric("headgate_file_faults_total", fault="damaged") >= 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="dropping to a user without permission needs root")
+def test_a_key_that_the_process_may_not_read_is_told_so_and_the_old_one_serves(start, backend, tmp_path):
+    """Read at the start, as root; the renewed one is for root alone, and the process is root no more."""
+    for folder in [tmp_path, *tmp_path.parents]:
+        if str(folder).startswith("/tmp/pytest"):
+            folder.chmod(0o755)
+    ours = Authority(tmp_path / "ca")
+    old = ours.issue("app.test", file="dropped")
+    headgate = start(proxy(backend().address, old, user="nobody", group="nogroup"))
+    ours.issue("app.test", file="dropped")
+    status, answer = headgate.post("/reload")
+    assert status != 200 and "Permission denied" in answer, answer
+    assert headgate.metric("headgate_file_faults_total", fault="unreadable") >= 1
+    with connect(headgate.port()) as client:
+        assert client.certificate() == old.x509

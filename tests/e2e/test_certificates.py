@@ -4,11 +4,14 @@ import datetime
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from harness.authority import DAY, Authority
 from harness.config import certificate_entry, proxy
 from harness.headgate import Headgate
-from harness.tls_client import TLS12, TLS13, TlsClient, alerts_in, connect, handshake_alert
+from harness.tls_client import TLS12, TLS13, TlsClient, alerts_in, connect, handshake_alert, python_tls
 from harness.tools import run, tool
 
 VERSIONS = pytest.mark.parametrize("version", [TLS12, TLS13], ids=["tls12", "tls13"])
@@ -184,3 +187,103 @@ def test_a_refused_name_is_not_a_label_value(start, backend, leaves):
     headgate = start(proxy(backend().address, leaves["exact"], tls={"unknown_name": "reject"}))
     handshake_alert(headgate.port(), sni="secret-name.invalid")
     assert "secret-name" not in headgate.get("/metrics")[1]
+
+
+def test_a_final_dot_makes_no_other_name(selecting, leaves):
+    assert served(selecting, "a.example.test.") == leaves["exact"].x509
+    assert served(selecting, "b.example.test.") == leaves["wildcard"].x509
+
+
+def test_an_international_name_is_found_in_its_ascii_form(start, backend, leaves, authority):
+    name = "b\u00fccher.test".encode("idna").decode()
+    books = authority.issue(name)
+    headgate = start(proxy(backend().address, leaves["default"], books))
+    assert name.startswith("xn--")
+    assert served(headgate, name) == books.x509
+    assert served(headgate, name.upper()) == books.x509
+    with python_tls(headgate.port(), ca=authority.file, sni="b\u00fccher.test") as client:
+        assert client.getpeercert(binary_form=True) == books.x509.public_bytes(serialization.Encoding.DER)
+
+
+def test_an_address_finds_the_certificate_that_has_it(start, backend, leaves, authority):
+    """RFC 6066 has no addresses in server_name; clients that send one mean it."""
+    by_address = authority.issue("192.0.2.7", "2001:db8::7")
+    headgate = start(proxy(backend().address, leaves["default"], by_address))
+    assert served(headgate, "192.0.2.7") == by_address.x509
+    assert served(headgate, "2001:db8::7") == by_address.x509
+    assert served(headgate, "192.0.2.8") == leaves["default"].x509
+
+
+def odd_certificate(authority, directory, key=None, names=("app.test",), issuer_url=False):
+    """A leaf with what an Authority does not issue."""
+    key = key or ec.generate_private_key(ec.SECP256R1())
+    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "app.test")]))
+        .issuer_name(authority.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - DAY)
+        .not_valid_after(now + 90 * DAY)
+    )
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False)
+    if issuer_url:
+        where = x509.UniformResourceIdentifier("http://ca.test/ca.der")
+        access = x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, where)
+        builder = builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
+    leaf = builder.sign(authority._key, hashes.SHA256())
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file = directory / f"{leaf.serial_number}.pem"
+    file.write_bytes(leaf.public_bytes(serialization.Encoding.PEM) + secret)
+    return {"certificate": str(file)}
+
+
+WARNINGS = {
+    "RSA-4096 key makes a full handshake cost about 19 times": {
+        "key": lambda: rsa.generate_private_key(public_exponent=65537, key_size=4096)
+    },
+    "the intermediate certificate is missing": {"issuer_url": True},
+    "it has no subject alternative name": {"names": ()},
+}
+
+
+@pytest.mark.parametrize("words", WARNINGS)
+def test_what_will_hurt_is_a_warning(authority, tmp_path, words):
+    options = dict(WARNINGS[words])
+    if "key" in options:
+        options["key"] = options["key"]()
+    code, output = check(tmp_path, odd_certificate(authority, tmp_path, **options))
+    assert code == 0 and "warning: " in output and words in output
+
+
+def test_a_key_shared_by_unrelated_names_is_a_warning(authority, tmp_path):
+    key = ec.generate_private_key(ec.SECP256R1())
+    shop, bank = (odd_certificate(authority, tmp_path, key, [name]) for name in ("www.shop.test", "www.bank.example"))
+    code, output = check(tmp_path, shop, bank)
+    assert code == 0 and "shares its key with the unrelated certificate" in output
+    related = odd_certificate(authority, tmp_path, key, ["mail.shop.test"])
+    code, output = check(tmp_path, shop, related)
+    assert code == 0 and "shares its key" not in output
+
+
+def test_a_signature_with_sha1_is_a_fault(authority, tmp_path):
+    """Made by the command line: the library of this test signs with SHA-1 no more."""
+    made, key = tmp_path / "sha1.crt", tmp_path / "sha1.key"
+    request, ca_key = tmp_path / "sha1.csr", tmp_path / "ca.key"
+    ca_key.write_bytes(
+        authority._key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    openssl = tool("openssl")
+    run(openssl, "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key,
+        "-subj", "/CN=app.test", "-out", request)  # fmt: skip
+    told = run(openssl, "x509", "-req", "-in", request, "-CA", authority.file, "-CAkey", ca_key, "-sha1", "-days", "30",
+               "-out", made)  # fmt: skip
+    assert told.returncode == 0, told
+    code, output = check(tmp_path, {"certificate": str(made), "private_key": str(key)})
+    assert code == 1 and "signed with SHA-1 or MD5" in output

@@ -1,10 +1,13 @@
 """Client certificates: who may pass, and how the refusal is named."""
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
-from harness.authority import DAY, Authority
+from harness.authority import DAY, Authority, replace_file
 from harness.config import proxy
 from harness.tls_client import TLS12, TLS13, connect, handshake_alert
+from harness.waiting import wait_until
 
 VERSIONS = pytest.mark.parametrize("version", [TLS12, TLS13], ids=["tls12", "tls13"])
 
@@ -142,3 +145,78 @@ def test_a_connected_client_is_cut_when_its_certificate_is_revoked(guarded, auth
         client.exchange(b"let in")
         authority.revocation_list(peer, file=crl.name)
         headgate.wait_metric("headgate_connections_closed_total", 1, reason="client_revoked")
+
+
+def test_a_revocation_list_may_be_der(guarded, authority, tmp_path):
+    revoked, good = authority.issue(client=True), authority.issue(client=True)
+    pem = authority.revocation_list(revoked, file="to-der.crl")
+    der = tmp_path / "list.der"
+    der.write_bytes(x509.load_pem_x509_crl(pem.read_bytes()).public_bytes(serialization.Encoding.DER))
+    headgate = guarded(crl=str(der))
+    assert "revoked" in refused(headgate, revoked, "client_certificate_revoked")
+    passes(headgate, good)
+
+
+def test_lists_of_several_issuers_may_share_a_file(guarded, authority, tmp_path):
+    other = Authority(tmp_path / "other", "Other CA")
+    both_cas, both_lists = tmp_path / "cas.pem", tmp_path / "lists.pem"
+    both_cas.write_bytes(authority.file.read_bytes() + other.file.read_bytes())
+    ours, theirs = authority.issue(client=True), other.issue(client=True)
+    lists = [authority.revocation_list(ours, file="several.crl"), other.revocation_list(theirs)]
+    both_lists.write_bytes(b"".join(one.read_bytes() for one in lists))
+    headgate = guarded(ca=str(both_cas), crl=str(both_lists))
+    for revoked in (ours, theirs):
+        assert "revoked" in handshake_alert(headgate.port(), certificate=revoked)
+    headgate.wait_metric("headgate_handshake_failures_total", 2, reason="client_certificate_revoked")
+    passes(headgate, authority.issue(client=True))
+    passes(headgate, other.issue(client=True))
+
+
+@pytest.mark.parametrize("what", ["stale", "half", "foreign"])
+def test_a_revocation_list_that_cannot_be_used_leaves_the_one_before_in_force(guarded, authority, tmp_path, what):
+    revoked, other = authority.issue(client=True), authority.issue(client=True)
+    crl = authority.revocation_list(revoked, file=f"{what}.crl")
+    headgate = guarded(crl=str(crl))
+    if what == "stale":
+        authority.revocation_list(other, file=crl.name, last_update=-10 * DAY, next_update=-DAY)
+    elif what == "half":
+        replace_file(crl, crl.read_bytes()[:200])
+    else:
+        replace_file(crl, Authority(tmp_path / "foreign", "Foreign CA").revocation_list(other).read_bytes())
+    assert headgate.post("/reload")[0] == 200
+    wait_until(lambda: "the list before stays in force" in headgate.output, "the fault is logged")
+    assert headgate.metric("headgate_file_faults_total") >= 1
+    assert "revoked" in refused(headgate, revoked, "client_certificate_revoked")
+    passes(headgate, other)
+
+
+class Above:
+    """An authority's certificate with those above it, as a leaf has to show them."""
+
+    def __init__(self, root, intermediates):
+        self.line = []
+        for number in range(intermediates):
+            root = root.intermediate(f"Intermediate {number}")
+            self.line.append(root)
+
+    def issue(self):
+        pair = self.line[-1].issue(client=True)
+        chain = b"".join(one.file.read_bytes() for one in reversed(self.line[:-1]))
+        replace_file(pair.certificate, pair.certificate.read_bytes() + chain)
+        return pair
+
+
+def test_a_chain_has_eight_certificates_at_most(guarded, authority):
+    headgate = guarded()
+    passes(headgate, Above(authority, 6).issue())  # with leaf and root, eight
+    refused(headgate, Above(authority, 9).issue(), "client_certificate_untrusted")
+
+
+def test_the_peer_hears_an_alert_and_the_operator_the_reason(guarded, authority):
+    headgate = guarded(allow={"common_name": ["alice"]})
+    mallory = authority.issue(client=True, common_name="mallory")
+    alert = handshake_alert(headgate.port(), certificate=mallory)
+    assert "alert" in alert and "mallory" not in alert and "allow" not in alert
+    wait_until(lambda: "client_certificate_not_allowed" in headgate.output, "the refusal is logged")
+    assert "the certificate of mallory" in headgate.output
+    headgate.wait_metric("headgate_handshake_failures_total", reason="client_certificate_not_allowed")

@@ -1,13 +1,15 @@
 """Connected clients that may no longer be there are cut, and nobody else is."""
 
 import datetime
+import ssl
+import time
 
 import pytest
 from OpenSSL import SSL
 
 from harness.authority import Authority
 from harness.config import proxy
-from harness.tls_client import TLS13, TlsClient, connect
+from harness.tls_client import TLS13, TlsClient, connect, handshake_alert, python_context, python_tls, visit
 from harness.waiting import wait_until
 
 
@@ -115,8 +117,132 @@ def test_an_authority_that_is_trusted_no_more_takes_its_clients_with_it(guarded,
         stays.exchange(b"in")
         gone.exchange(b"in")
         reload_with(headgate, config, ca=str(authority.file))
-        headgate.wait_metric("headgate_connections_closed_total", 1, reason="client_not_allowed")
+        headgate.wait_metric("headgate_connections_closed_total", 1, reason="client_untrusted")
         stays.exchange(b"still in")
+
+
+def test_an_intermediate_taken_from_the_ca_file_cuts_those_who_were_verified_by_it(guarded, authority):
+    """Those who send it themselves may come again, by way of the root."""
+    middle = authority.intermediate()
+    needs, sends, beside = middle.issue(client=True, chain=False), middle.issue(client=True), authority.issue(client=True)
+    both = authority.directory / "both.pem"
+    both.write_bytes(authority.file.read_bytes() + middle.file.read_bytes())
+    headgate, config = guarded(ca=str(both))
+    with connect(headgate.port(), certificate=beside) as stays:
+        stays.exchange(b"in")
+        clients = [connect(headgate.port(), certificate=pair) for pair in (sends, needs)]
+        for client in clients:
+            client.exchange(b"in")
+        reload_with(headgate, config, ca=str(authority.file))
+        headgate.wait_metric("headgate_connections_closed_total", 2, reason="client_untrusted")
+        for client in clients:
+            client.close()
+        stays.exchange(b"still in")
+    with connect(headgate.port(), certificate=sends) as client:
+        client.exchange(b"in again")
+    assert handshake_alert(headgate.port(), certificate=needs)
+
+
+def test_an_intermediate_in_the_place_of_its_root_keeps_those_who_sent_it(guarded, authority):
+    middle = authority.intermediate()
+    below, beside = middle.issue(client=True), authority.issue(client=True)
+    headgate, config = guarded()
+    with connect(headgate.port(), certificate=below) as stays, connect(headgate.port(), certificate=beside) as gone:
+        stays.exchange(b"in")
+        gone.exchange(b"in")
+        reload_with(headgate, config, ca=str(middle.file))
+        headgate.wait_metric("headgate_connections_closed_total", 1, reason="client_untrusted")
+        stays.exchange(b"still in")
+
+
+def test_a_ca_that_is_renewed_with_its_key_cuts_nobody(guarded, authority):
+    peer = authority.issue(client=True)
+    headgate, config = guarded()
+    with connect(headgate.port(), certificate=peer) as client:
+        client.exchange(b"in")
+        authority.renew()
+        reload_with(headgate, config)
+        client.exchange(b"still in")
+    assert cut(headgate, "client_untrusted") == 0
+
+
+def test_the_expiry_of_a_ca_above_it_cuts_a_client(guarded, authority):
+    middle = authority.intermediate(not_after=datetime.timedelta(seconds=5))
+    below, beside = middle.issue(client=True), authority.issue(client=True)
+    headgate, _ = guarded()
+    with connect(headgate.port(), certificate=below) as gone, connect(headgate.port(), certificate=beside) as stays:
+        gone.exchange(b"in")
+        headgate.wait_metric("headgate_connections_closed_total", 1, reason="client_expired")
+        assert datetime.datetime.utcnow() >= middle.certificate.not_valid_after
+        stays.exchange(b"still in")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_resumed_client_is_cut_by_the_expiry_of_a_ca_above_it(guarded, authority, version):
+    """What is above the leaf is in the ticket alone."""
+    middle = authority.intermediate(not_after=datetime.timedelta(seconds=6))
+    headgate, _ = guarded()
+    context = python_context(certificate=middle.issue(client=True), version=version)
+    resumed, session = visit(headgate.port(), context)
+    assert not resumed
+    with python_tls(headgate.port(), context=context, session=session) as client:
+        client.sendall(b"in")
+        assert client.recv(2) == b"in" and client.session_reused
+        headgate.wait_metric("headgate_connections_closed_total", 1, reason="client_expired")
+    with pytest.raises(OSError):
+        visit(headgate.port(), context, session)
+
+
+def test_an_issuer_whose_list_is_dropped_takes_its_clients_with_it(guarded, authority):
+    middle = authority.intermediate()
+    below, beside = middle.issue(client=True), authority.issue(client=True)
+    trusted = authority.directory / "both.pem"
+    trusted.write_bytes(authority.file.read_bytes() + middle.file.read_bytes())
+    root_list = authority.revocation_list(file="root.crl")
+    both = authority.directory / "both.crl"
+    both.write_bytes(root_list.read_bytes() + middle.revocation_list(file="middle.crl").read_bytes())
+    headgate, config = guarded(ca=str(trusted), crl=str(both))
+    with connect(headgate.port(), certificate=beside) as stays, connect(headgate.port(), certificate=below) as gone:
+        stays.exchange(b"in")
+        gone.exchange(b"in")
+        reload_with(headgate, config, crl=str(root_list))
+        headgate.wait_metric("headgate_connections_closed_total", 1, reason="client_untrusted")
+        stays.exchange(b"still in")
+
+
+def test_the_first_list_there_is_cuts_those_whom_it_revokes(guarded, authority):
+    peer, other = authority.issue(client=True), authority.issue(client=True)
+    headgate, config = guarded()
+    with connect(headgate.port(), certificate=peer) as gone, connect(headgate.port(), certificate=other) as stays:
+        gone.exchange(b"in")
+        stays.exchange(b"in")
+        reload_with(headgate, config, crl=revoke(authority, peer))
+        headgate.wait_metric("headgate_connections_closed_total", 1, reason="client_revoked")
+        stays.exchange(b"still in")
+
+
+def test_one_who_passes_by_another_entry_of_the_allow_list_stays_until_that_goes_too(guarded, authority):
+    peer = authority.issue("peer.test", client=True)
+    headgate, config = guarded(allow={"dns": ["peer.test", "*.test"]})
+    with connect(headgate.port(), certificate=peer) as client:
+        client.exchange(b"in")
+        reload_with(headgate, config, allow={"dns": ["*.test"]})
+        client.exchange(b"still in")
+        reload_with(headgate, config, allow={"dns": ["other.test"]})
+        headgate.wait_metric("headgate_connections_closed_total", 1, reason="client_not_allowed")
+
+
+def test_a_change_cuts_within_a_second(guarded, authority):
+    """By the change of a file alone, from when it has rested for the fifth of a second that files are given."""
+    peer, nobody = authority.issue(client=True), authority.issue(client=True)
+    headgate, _ = guarded(crl=revoke(authority, nobody))
+    with connect(headgate.port(), certificate=peer) as client:
+        client.exchange(b"in")
+        began = time.monotonic()
+        revoke(authority, nobody, peer)
+        assert client.wait_transport_end() in ("end", "reset")
+        assert time.monotonic() - began < 5  # a bound for a busy machine; on a free one it is 0.3 s
+    assert cut(headgate, "client_revoked") == 1
 
 
 def test_nobody_is_cut_with_cut_live_off_until_it_is_on(guarded, authority):

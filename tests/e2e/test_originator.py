@@ -1,5 +1,6 @@
 """TLS to the backend: from a plaintext listener, or again after a TLS one."""
 
+import datetime
 import socket
 import ssl
 
@@ -9,6 +10,7 @@ from harness.authority import Authority
 from harness.backends import Backend, echo
 from harness.config import plain_proxy, proxy
 from harness.tls_client import connect, raw_socket, read_to_end
+from harness.waiting import wait_until
 
 
 @pytest.fixture
@@ -169,3 +171,94 @@ def test_a_tls_backend_that_ends_without_close_notify_resets_the_client(start, t
 def test_a_plaintext_backend_where_tls_is_expected_is_a_failed_backend_handshake(start, authority):
     with Backend(echo) as plain:
         refused(start(plain_proxy(f"localhost:{plain.port}", app={"tls": {"ca": str(authority.file)}})))
+
+
+class Resuming:
+    """A TLS backend that says of each connection whether it was resumed."""
+
+    def __init__(self, backend, pair, version):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(str(pair.certificate), str(pair.key))
+        self.context.minimum_version = self.context.maximum_version = version
+        self.resumed = []
+        self.one = backend(echo, wrap=self.wrap)
+
+    def wrap(self, connection):
+        wrapped = self.context.wrap_socket(connection, server_side=True, suppress_ragged_eofs=False)
+        self.resumed.append(wrapped.session_reused)
+        return wrapped
+
+
+BACKEND_VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+
+
+def visit_plain(port):
+    with raw_socket(port) as client:
+        client.sendall(b"once more")
+        assert client.recv(100) == b"once more"
+        client.shutdown(socket.SHUT_WR)
+        read_to_end(client)
+
+
+@BACKEND_VERSIONS
+def test_it_resumes_its_sessions_with_a_backend(start, backend, certificate, authority, version):
+    there = Resuming(backend, certificate, version)
+    headgate = start(plain_proxy(f"localhost:{there.one.port}", app={"tls": {"ca": str(authority.file)}}, workers=1))
+    for _ in range(4):
+        visit_plain(headgate.port())
+    assert there.resumed == [False, True, True, True]
+
+
+@BACKEND_VERSIONS
+def test_it_resumes_no_session_of_one_server_with_another(start, backend, certificate, authority, version):
+    """Both could open it: they share their ticket keys. But they were verified apart."""
+    one = Resuming(backend, certificate, version)
+    other = Resuming(backend, certificate, version)
+    other.context = one.context
+    servers = [f"localhost:{one.one.port}", f"localhost:{other.one.port}"]
+    headgate = start(plain_proxy(servers, app={"tls": {"ca": str(authority.file)}}, workers=1))
+    for _ in range(4):
+        visit_plain(headgate.port())
+    assert one.resumed == [False, True] and other.resumed == [False, True]
+
+
+@BACKEND_VERSIONS
+def test_it_resumes_no_session_of_one_name_for_another(start, backend, certificate, authority, version):
+    both = authority.issue("one.test", "two.test")
+    there = Resuming(backend, both, version)
+    tls = {"ca": str(authority.file), "server_name": "$sni"}
+    headgate = start(proxy(f"localhost:{there.one.port}", certificate, app={"tls": tls}, workers=1))
+    for name in ("one.test", "two.test", "one.test", "two.test"):
+        with connect(headgate.port(), sni=name) as client:
+            client.exchange(b"by name")
+    assert there.resumed == [False, False, True, True]
+
+
+@BACKEND_VERSIONS
+def test_a_session_ends_with_the_backends_certificate(start, backend, authority, version):
+    """The backend would resume it; but its certificate, by which it was verified, is good no more."""
+    short = authority.issue("localhost", not_after=datetime.timedelta(seconds=5), file="short-lived")
+    there = Resuming(backend, short, version)
+    headgate = start(plain_proxy(f"localhost:{there.one.port}", app={"tls": {"ca": str(authority.file)}}, workers=1))
+    visit_plain(headgate.port())
+    visit_plain(headgate.port())
+    assert there.resumed == [False, True]
+    expired = short.x509.not_valid_after.replace(tzinfo=datetime.UTC) + datetime.timedelta(seconds=1)  # time() is coarse
+    wait_until(lambda: datetime.datetime.now(datetime.UTC) > expired, "the certificate has expired")
+    with raw_socket(headgate.port()) as client:
+        assert read_to_end(client) == b""
+    headgate.wait_metric("headgate_connections_closed_total", reason="backend_handshake_failed")
+    assert True not in there.resumed[2:]
+
+
+def test_nothing_is_resumed_after_another_authority_is_trusted(start, backend, certificate, authority, tmp_path):
+    there = Resuming(backend, certificate, ssl.TLSVersion.TLSv1_3)
+    config = plain_proxy(f"localhost:{there.one.port}", app={"tls": {"ca": str(authority.file)}}, workers=1)
+    headgate = start(config)
+    visit_plain(headgate.port())
+    config["backends"]["app"]["tls"]["ca"] = str(Authority(tmp_path / "other").file)
+    headgate.write_config(config)
+    assert headgate.post("/reload")[0] == 200
+    with raw_socket(headgate.port()) as client:
+        assert read_to_end(client) == b""
+    assert True not in there.resumed

@@ -10,6 +10,7 @@ from harness.authority import replace_file
 from harness.config import proxy
 from harness.tls_client import python_context, visit
 from harness.tools import headgate_binary, run
+from harness.waiting import wait_until
 
 VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["tls12", "tls13"])
 
@@ -196,3 +197,18 @@ def test_no_secret_is_on_the_admin_endpoint(start, backend, certificate, secret)
     text = secret.read_text().strip()
     for path in ("/metrics", "/status.json", "/"):
         assert text not in headgate.get(path)[1]
+
+
+@VERSIONS
+def test_a_secret_replaced_at_once_keeps_the_old_one_for_one_lifetime(start, backend, certificate, secret, version):
+    tls = {"resumption": {"secret_file": str(secret), "lifetime": "4s", "rotate_every": "2s"}}
+    headgate = start(proxy(backend().address, certificate, tls=tls))
+    context = python_context(version=version)
+    _, old = visit(headgate.port(), context)
+    replace_file(secret, run(headgate_binary(), "ticket-key", "new").stdout.encode(), mode=0o600)
+    assert headgate.post("/reload")[0] == 200
+    resumed, _ = visit(headgate.port(), context, old)
+    assert resumed
+    stranger = start(proxy(backend().address, certificate, tls=tls))  # it has never had the old secret
+    assert not visit(stranger.port(), context, old)[0]
+    wait_until(lambda: not visit(headgate.port(), context, old)[0], "the old session has ended")

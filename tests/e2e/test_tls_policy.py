@@ -122,3 +122,21 @@ def test_a_second_client_after_a_refused_one_is_served(start, backend, certifica
             with pytest.raises(SSL.Error):
                 connect(headgate.port(), version=TLS12)
             first.exchange(b"undisturbed")
+
+
+def test_a_dry_run_counts_whom_each_policy_would_refuse_and_refuses_nobody(start, backend, certificate):
+    headgate = start(proxy(backend().address, certificate, tls={"dry_run": ["tls13_only", "pq_only"]}))
+    refused = "headgate_handshakes_would_refuse_total"
+    for policy in ("tls13_only", "pq_only"):
+        assert headgate.metric(refused, policy=policy) == 0
+    with connect(headgate.port(), version=TLS12) as client:
+        client.exchange(b"served all the same")
+    headgate.wait_metric(refused, 1, policy="tls13_only")
+    headgate.wait_metric(refused, 1, policy="pq_only")
+    context = python_context(version=ssl.TLSVersion.TLSv1_3)
+    context.set_ecdh_curve("prime256v1")
+    with python_tls(headgate.port(), context=context) as client:
+        client.sendall(b"and so is this one")
+        assert client.recv(100)
+    headgate.wait_metric(refused, 2, policy="pq_only")
+    assert headgate.metric(refused, policy="tls13_only") == 1

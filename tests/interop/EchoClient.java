@@ -4,12 +4,17 @@ import java.security.KeyStore;
 import java.security.cert.CertificateFactory;
 import java.util.Arrays;
 import java.util.Random;
+import javax.net.ssl.KeyManager;
+import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLParameters;
 import javax.net.ssl.SSLSocket;
 import javax.net.ssl.TrustManagerFactory;
 
-/** Sends a mebibyte to an echo over TLS and compares: PORT CA VERSION; prints the version and "same" per connection. */
+/**
+ * Sends a mebibyte to an echo over TLS and compares: PORT CA VERSION [STORE PASSWORD], the store with a certificate to show;
+ * prints the version and "same" per connection.
+ */
 public class EchoClient {
   public static void main(String[] arguments) throws Exception {
     KeyStore trusted = KeyStore.getInstance(KeyStore.getDefaultType());
@@ -20,10 +25,20 @@ public class EchoClient {
     TrustManagerFactory trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
     trust.init(trusted);
     SSLContext context = SSLContext.getInstance("TLS");
-    context.init(null, trust.getTrustManagers(), null);
+    context.init(arguments.length > 4 ? shown(arguments[3], arguments[4]) : null, trust.getTrustManagers(), null);
     for (int round = 0; round < 2; round++) {  // the second resumes the first one's session
       exchange(context, Integer.parseInt(arguments[0]), arguments[2]);
     }
+  }
+
+  private static KeyManager[] shown(String store, String password) throws Exception {
+    KeyStore own = KeyStore.getInstance("PKCS12");
+    try (InputStream file = new FileInputStream(store)) {
+      own.load(file, password.toCharArray());
+    }
+    KeyManagerFactory keys = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
+    keys.init(own, password.toCharArray());
+    return keys.getKeyManagers();
   }
 
   private static void exchange(SSLContext context, int port, String version) throws Exception {

@@ -67,3 +67,15 @@ def test_gnutls_rekeys(start, backend, certificate, authority, record_layer):
         client.say("^rekey^\n")
         client.say("after\n")
         client.expect("after")
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_gnutls_shows_a_client_certificate(start, backend, certificate, authority, version):
+    client_auth = {"mode": "required", "ca": str(authority.file), "allow": {"dns": ["gnutls.test"]}}
+    headgate = start(proxy(backend().address, certificate, tls={"client_auth": client_auth}))
+    ours = authority.issue("gnutls.test", client=True)
+    options = ["--x509certfile", ours.certificate, "--x509keyfile", ours.key]
+    with gnutls_cli(headgate, authority, f"NORMAL:-VERS-ALL:+VERS-TLS{version}", *options) as client:
+        client.expect("Handshake was completed")
+        client.say("known by name\n")
+        client.expect("known by name\n")

@@ -162,3 +162,12 @@ def test_s_client_sees_a_clean_end(start, backend, certificate, record_layer):
         client.expect("all of it")
         assert client.expect_end() == 0
         assert "closed" in client.heard
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_s_client_shows_a_client_certificate(start, backend, certificate, authority, version):
+    client_auth = {"mode": "required", "ca": str(authority.file), "allow": {"dns": ["openssl.test"]}}
+    headgate = start(proxy(backend().address, certificate, tls={"client_auth": client_auth}))
+    ours = authority.issue("openssl.test", client=True)
+    with s_client(headgate, version, "-cert", ours.certificate, "-key", ours.key) as client:
+        exchange(client, "by its name")

@@ -36,19 +36,24 @@ def new_key(kind):
 class Authority:
     """A certificate authority in a directory of its own. `file` is its certificate, to be trusted."""
 
-    def __init__(self, directory, name="Headgate test CA", issuer=None):
+    def __init__(self, directory, name="Headgate test CA", issuer=None, not_after=365 * DAY):
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self._key = new_key("ecdsa")
         self._issuer = issuer
         self._serial = 0
-        self.certificate = self._make_self(name)
+        self._name = name
         self.file = self.directory / "ca.pem"
-        self.file.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
+        self.renew(not_after)
 
-    def intermediate(self, name="Headgate test intermediate CA"):
+    def renew(self, not_after=365 * DAY):
+        """Replaces this authority's own certificate by one with the same name and key."""
+        self.certificate = self._make_self(self._name, not_after)
+        replace_file(self.file, self.certificate.public_bytes(serialization.Encoding.PEM))
+
+    def intermediate(self, name="Headgate test intermediate CA", not_after=365 * DAY):
         """An authority below this one; its leaves carry its certificate in their chain."""
-        return Authority(self.directory / name.replace(" ", "-"), name, issuer=self)
+        return Authority(self.directory / name.replace(" ", "-"), name, issuer=self, not_after=not_after)
 
     def issue(
         self,
@@ -61,8 +66,10 @@ class Authority:
         not_before=-DAY,
         not_after=90 * DAY,
         file=None,
+        chain=True,
     ):
-        """A leaf for DNS names or IP addresses. Times are relative to now; `file` is its stem, to replace an older."""
+        """A leaf for DNS names or IP addresses. Times are relative to now; `file` is its stem, to replace an older;
+        without `chain` the certificates above it are left out."""
         now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
         self._serial += 1
         subject = [x509.NameAttribute(NameOID.COMMON_NAME, common_name or (names[0] if names else "client"))]
@@ -88,7 +95,7 @@ class Authority:
         if alternatives:
             builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         leaf = builder.sign(self._key, hashes.SHA256())
-        return self._write(leaf, private, file or f"leaf-{self._serial}")
+        return self._write(leaf, private, file or f"leaf-{self._serial}", chain)
 
     def revocation_list(self, *pairs, next_update=30 * DAY, file="crl.pem", last_update=-DAY):
         """A CRL file that revokes `pairs`."""
@@ -110,7 +117,7 @@ class Authority:
         fresh.rename(path)
         return path
 
-    def _make_self(self, name):
+    def _make_self(self, name, not_after):
         now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         signer = self._issuer._key if self._issuer else self._key
@@ -121,7 +128,7 @@ class Authority:
             .public_key(self._key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - 30 * DAY)
-            .not_valid_after(now + 365 * DAY)
+            .not_valid_after(now + not_after)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(_key_usage(leaf=False), critical=True)
             .add_extension(_authority_key_id(signer), critical=False)
@@ -129,9 +136,9 @@ class Authority:
             .sign(signer, hashes.SHA256())
         )
 
-    def _write(self, leaf, private, stem):
+    def _write(self, leaf, private, stem, with_chain):
         chain = leaf.public_bytes(serialization.Encoding.PEM)
-        if self._issuer:
+        if self._issuer and with_chain:
             chain += self.certificate.public_bytes(serialization.Encoding.PEM)
         pair = Pair(self.directory / f"{stem}.crt", self.directory / f"{stem}.key", leaf)
         pem = private.private_bytes(

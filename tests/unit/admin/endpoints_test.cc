@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "unit/admin/fake_source.h"
+#include "unit/metrics/certificate_list.h"
 
 namespace headgate {
 namespace {
@@ -43,7 +44,7 @@ TEST_F(Endpoints, GiveOnlyTheMetricsThatAreNamed) {
 TEST_F(Endpoints, ShowAsManyCertificatesAsAreAskedFor) {
   const auto day = std::chrono::hours(24);
   const auto now = std::chrono::system_clock::now();
-  source.report.process.certificates = std::make_shared<const std::vector<CertificateReport>>(
+  source.report.process.certificates = std::make_shared<const test::ListedCertificates>(
       std::vector<CertificateReport>{{.file = "late.pem", .not_after = now + 90 * day},
                                      {.file = "soon.pem", .not_after = now + 3 * day}});
   const Json all = Json::parse(ask("GET", "/status.json").body);
@@ -83,10 +84,10 @@ TEST_F(Endpoints, ShowTheStatus) {
                     {.what = "process", .at_start = 4, .remaining = 3}};
   process.log_level = "warn";
   process.log_overrides = {{.of = "listener web", .level = "debug", .left = std::chrono::seconds(9)}};
-  process.certificates = std::make_shared<const std::vector<CertificateReport>>(
-      1, CertificateReport{.file = "a.pem",
-                           .names = {"a.example"},
-                           .not_after = std::chrono::system_clock::now() + std::chrono::hours(36)});
+  process.certificates = std::make_shared<const test::ListedCertificates>(std::vector<CertificateReport>{
+      {.file = "a.pem",
+       .names = {"a.example"},
+       .not_after = std::chrono::system_clock::now() + std::chrono::hours(36)}});
   source.report.listeners["web"].active = 3;
   source.report.servers[{"app", "127.0.0.1:1"}].connect_failures = 7;
   source.report.workers.push_back({.worker = 0, .handshakes_queued = 2});

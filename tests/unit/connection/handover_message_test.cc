@@ -34,7 +34,9 @@ PeerIdentity some_peer() {
   peer.not_after = WallTime(milliseconds(1'800'000'000'123));
   peer.chain.resize(2);
   peer.chain[1].fill(std::byte{7});
-  peer.anchor.fill(std::byte{9});
+  peer.trust.resize(2);
+  peer.trust[0].fill(std::byte{9});
+  peer.issued_by.fill(std::byte{8});
   return peer;
 }
 

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "metrics/alert_name.h"
+#include "unit/metrics/certificate_list.h"
 
 namespace headgate {
 namespace {
@@ -140,14 +141,16 @@ TEST_F(ExporterTest, ShowsTheSupervisorsState) {
 }
 
 TEST_F(ExporterTest, HasSeriesForTheCertificatesThatExpireFirstAndCountsAll) {
-  auto certificates = std::make_shared<std::vector<CertificateReport>>();
+  std::vector<CertificateReport> certificates;
   for (int i = 0; i < 1500; ++i) {
-    certificates->push_back({.file = "c" + std::to_string(i) + ".pem",
-                             .names = {"n"},
-                             .not_after = WallTime(seconds(1'000'000 - i))});
+    certificates.push_back({.file = "c" + std::to_string(i) + ".pem",
+                            .names = {"n"},
+                            .not_after = WallTime(seconds(1'000'000 - i))});
   }
-  certificates->push_back(certificates->back());
-  board.update([&](ProcessState& state) { state.certificates = certificates; });
+  certificates.push_back(certificates.back());
+  board.update([&](ProcessState& state) {
+    state.certificates = std::make_shared<const test::ListedCertificates>(std::move(certificates));
+  });
   const std::string text = exporter.text();
   EXPECT_THAT(text, HasSubstr("headgate_certificates 1501\n"));
   EXPECT_THAT(text, HasSubstr("certificate=\"c1499.pem\",name=\"n\"} 998501\n"));

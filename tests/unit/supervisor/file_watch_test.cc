@@ -170,14 +170,112 @@ TEST_F(FileWatchTest, IgnoresOtherFilesOfTheDirectory) {
   EXPECT_THAT(change_soon(), IsEmpty());
 }
 
-TEST_F(FileWatchTest, ADirectoryChangesWhenAnEntryComesOrGoes) {
-  const auto first = temporary_.write("certificates/a.pem", "a");
-  const std::string directory = temporary_.path() / "certificates";
-  watch_.watch({directory});
-  temporary_.write("certificates/b.pem", "b");
-  EXPECT_THAT(next_change(), ElementsAre(directory));
+/// A directory of which the files "*.pem" are watched.
+class WatchingEntries : public FileWatchTest {
+ protected:
+  std::string path(const std::string& name) const { return temporary_.path() / "certificates" / name; }
+  std::string write(const std::string& name, const std::string& text) {
+    return temporary_.write("certificates/" + name, text);
+  }
+  void begin(FileWatch& watch) const {
+    watch.watch({}, {{temporary_.path() / "certificates",
+                      [](std::string_view name) { return name.ends_with(".pem"); }}});
+  }
+};
+
+TEST_F(WatchingEntries, TellsOfTheOneThatChangesComesOrGoes) {
+  const auto first = write("a.pem", "a"), other = write("b.pem", "b");
+  begin(watch_);
+  write("a.pem", "changed");
+  EXPECT_THAT(next_change(), ElementsAre(first));
+  fs::rename(write("new", "renamed"), other);
+  EXPECT_THAT(next_change(), ElementsAre(other));
+  write("c.pem", "c");
+  EXPECT_THAT(next_change(), ElementsAre(path("c.pem")));
   fs::remove(first);
-  EXPECT_THAT(next_change(), ElementsAre(directory));
+  EXPECT_THAT(next_change(), ElementsAre(first));
+  write("a.pem", "again");
+  EXPECT_THAT(next_change(), ElementsAre(first));
+}
+
+TEST_F(WatchingEntries, IgnoresOtherNamesAndWhatIsGoneBeforeItRests) {
+  write("a.pem", "a");
+  begin(watch_);
+  write("readme.txt", "x");
+  fs::remove(write("short-lived.pem", "x"));
+  EXPECT_THAT(change_soon(), IsEmpty());
+}
+
+TEST_F(WatchingEntries, TellsOfLinksSwappedAsKubernetesDoes) {
+  write("..1/a.pem", "a");
+  fs::create_symlink("..1", path("..data"));
+  fs::create_symlink("..data/a.pem", path("a.pem"));
+  begin(watch_);
+  for (const std::string version : {"..2", "..3"}) {
+    write(version + "/a.pem", version);
+    fs::create_symlink(version, path("..data_tmp"));
+    fs::rename(path("..data_tmp"), path("..data"));
+    EXPECT_THAT(next_change(), ElementsAre(path("a.pem")));
+  }
+}
+
+TEST_F(WatchingEntries, TellsWhatDiffersWhenTheDirectoryIsLedElsewhere) {
+  temporary_.write("v1/a.pem", "a");
+  temporary_.write("v1/b.pem", "b");
+  temporary_.write("v2/a.pem", "another");
+  temporary_.write("v2/c.pem", "c");
+  fs::create_directory_symlink("v1", temporary_.path() / "certificates");
+  begin(watch_);
+  fs::create_directory_symlink("v2", temporary_.path() / "next");
+  fs::rename(temporary_.path() / "next", temporary_.path() / "certificates");
+  EXPECT_THAT(next_change(), UnorderedElementsAre(path("a.pem"), path("b.pem"), path("c.pem")));
+  temporary_.write("v2/c.pem", "changed");
+  EXPECT_THAT(next_change(), ElementsAre(path("c.pem")));
+}
+
+TEST_F(WatchingEntries, ADirectoryThatIsGoneTellsNothingUntilItIsBack) {
+  write("a.pem", "a");
+  write("b.pem", "b");
+  begin(watch_);
+  fs::remove_all(temporary_.path() / "certificates");
+  EXPECT_THAT(change_soon(), IsEmpty());
+  write("a.pem", "again");
+  Paths told = next_change();
+  if (told.size() < 2) {
+    const Paths rest = next_change();
+    told.insert(told.end(), rest.begin(), rest.end());
+  }
+  EXPECT_THAT(told, UnorderedElementsAre(path("a.pem"), path("b.pem")));
+}
+
+TEST_F(WatchingEntries, AreFoundByPollingWhereTheKernelTellsNothing) {
+  write("a.pem", "a");
+  write("b.pem", "b");
+  FileWatch::Pace polling = kEventsOnly;
+  polling.poll = milliseconds(10);
+  FileWatch watch(loop_, stop_and_keep(), polling);
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  const rlimit none{0, limit.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &none);  // no inotify instance; the directory is looked through later, too
+  begin(watch);
+  setrlimit(RLIMIT_NOFILE, &limit);
+  EXPECT_EQ(watch.watched_directories(), 0U);
+  EXPECT_THAT(next_change(), UnorderedElementsAre(path("a.pem"), path("b.pem")));
+  write("c.pem", "c");
+  EXPECT_THAT(next_change(), ElementsAre(path("c.pem")));
+  fs::remove(path("b.pem"));
+  EXPECT_THAT(next_change(), ElementsAre(path("b.pem")));
+}
+
+TEST_F(WatchingEntries, ManyNeedOneWatchAndAreNotFollowedAgain) {
+  for (int i = 0; i < 2000; ++i) write(std::to_string(i) + ".pem", "x");
+  begin(watch_);
+  const std::size_t watches = watch_.watched_directories();
+  begin(watch_);
+  write("1234.pem", "changed");
+  EXPECT_THAT(next_change(), ElementsAre(path("1234.pem")));
+  EXPECT_EQ(watch_.watched_directories(), watches);
 }
 
 TEST_F(FileWatchTest, ANewSetReplacesTheOld) {

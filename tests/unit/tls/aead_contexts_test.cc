@@ -34,7 +34,7 @@ TEST(AeadContexts, GiveMoreDirectionsThanTheyHoldTheirOwnKeysBack) {
     for (std::size_t i = 0; i < sealers.size(); ++i) {
       const RecordOpener::Opened opened = openers[i]->open(seal_data(*sealers[i], "own"), room);
       ASSERT_EQ(opened.status, RecordOpener::Status::kNeedsMore) << i << opened.what;
-      ASSERT_EQ(text_of(std::span(room).first(opened.produced_bytes)), "own");
+      ASSERT_EQ(string_of(std::span(room).first(opened.produced_bytes)), "own");
     }
   }
 }

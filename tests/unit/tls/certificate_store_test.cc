@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <map>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -132,15 +133,28 @@ TEST_F(Selecting, RefusesUnknownNamesWhereThatIsWanted) {
 
 class Loading : public testing::Test {
  protected:
-  std::shared_ptr<const CertificateStore> load(const CertificateStore* previous = nullptr) {
+  std::shared_ptr<const CertificateStore> load(const CertificateStore* previous = nullptr,
+                                               const ChangedFiles* changed = nullptr) {
     out_.clear();
-    return CertificateStore::load(tls_, previous, std::chrono::system_clock::now(), out_);
+    return CertificateStore::load(tls_, previous, changed, std::chrono::system_clock::now(), out_);
+  }
+  /// The certificate for that name; nullptr when none has it.
+  static const StoredCertificate* find(const CertificateStore& store, std::string_view name) {
+    const StoredCertificate* found = nullptr;
+    store.for_each([&](const StoredCertificate& one) { found = one.holds_name(name) ? &one : found; });
+    return found;
   }
   void list(const std::string& certificate, const std::string& key = "") {
     config::Certificate one;
     one.certificate = certificate;
     one.private_key = key;
     tls_.certificates.push_back(one);
+  }
+  /// The one that a client gets who asks for that name; nullptr for the default.
+  static const StoredCertificate* select(const CertificateStore& store, const std::string& name) {
+    const Client client = Client::modern(name);
+    const Selection selection = store.select(client.hello());
+    return selection.why == "exact name" ? selection.certificate : nullptr;
   }
   static auto finding(Severity severity, const std::string& what) {
     return Contains(AllOf(Field(&Diagnostic::severity, severity), Field(&Diagnostic::what, HasSubstr(what))));
@@ -163,7 +177,8 @@ TEST_F(Loading, ReadsListedFilesThenDirectoriesByName) {
   const auto store = load();
   ASSERT_NE(store, nullptr) << out_.front().what;
   ASSERT_EQ(store->size(), 3U);
-  EXPECT_TRUE((*store)[1].holds_name("b"));
+  EXPECT_TRUE(store->default_certificate().holds_name("main"));
+  EXPECT_NE(find(*store, "b"), nullptr);
   EXPECT_EQ(store->files_read(), 4U);
 }
 
@@ -210,7 +225,8 @@ TEST_F(Loading, ReadsOnlyWhatChanged) {
   const auto second = load(first.get());
   ASSERT_NE(second, nullptr);
   EXPECT_EQ(second->files_read(), 1U);
-  EXPECT_EQ(&(*second)[0], &(*first)[0]);
+  EXPECT_EQ(find(*second, "n3"), find(*first, "n3"));
+  EXPECT_NE(find(*second, "n7"), find(*first, "n7"));
   EXPECT_THAT(second->names_lost_since(*first), testing::IsEmpty());
   EXPECT_THAT(first->names_lost_since(*second), testing::ElementsAre("renewed.example"));
 }
@@ -222,10 +238,107 @@ TEST_F(Loading, KeepsWhatAFileOfADirectoryHeldWhenTheNewOneWouldTakeANameAway) {
   directory_.write("site.pem", issue({.dns = {"a.example"}}).pem());
   const auto second = load(first.get());
   ASSERT_NE(second, nullptr);
-  EXPECT_TRUE((*second)[0].holds_name("b.example"));
+  EXPECT_NE(find(*second, "b.example"), nullptr);
   EXPECT_THAT(out_, finding(Severity::kLeftOut, "it no longer covers b.example, which is served now"));
   directory_.write("other.pem", issue({.dns = {"b.example"}}).pem());  // now another file has the name
-  EXPECT_FALSE((*load(second.get()))[1].holds_name("b.example"));
+  const auto third = load(second.get());
+  EXPECT_FALSE(find(*third, "a.example")->holds_name("b.example"));
+  EXPECT_NE(find(*third, "b.example"), nullptr);
+}
+
+class LoadingChanges : public Loading {
+ protected:
+  void SetUp() override {
+    for (const char* name : {"b", "c", "d"}) write(name, name);
+    tls_.certificate_dirs = {directory_.path()};
+    first_ = load();
+    ASSERT_NE(first_, nullptr);
+  }
+  std::string write(const std::string& file, const std::string& name) {
+    return directory_.write(file + ".pem", issue({.dns = {file + ".example", name + ".example"}}).pem());
+  }
+  std::shared_ptr<const CertificateStore> load_changed(const ChangedFiles& changed) {
+    return load(first_.get(), &changed);
+  }
+
+  std::shared_ptr<const CertificateStore> first_;
+};
+
+TEST_F(LoadingChanges, LooksAtNothingElse) {
+  write("c", "elsewhere");
+  const std::string changed = write("d", "renewed");
+  const auto second = load_changed({changed});
+  EXPECT_EQ(second->files_read(), 1U);
+  EXPECT_NE(find(*second, "renewed.example"), nullptr);
+  EXPECT_NE(find(*second, "d.example"), find(*first_, "d.example"));
+  EXPECT_EQ(find(*second, "c.example"), find(*first_, "c.example"));
+  EXPECT_FALSE(find(*first_, "d.example")->holds_name("renewed.example"));  // which connections may still use
+  EXPECT_EQ(second->size(), 3U);
+}
+
+TEST_F(LoadingChanges, TakesInAFileThatCameAndLetsGoOfOneThatWent) {
+  const std::string came = write("e", "e"), gone = directory_.path() + "/b.pem";
+  std::filesystem::remove(gone);
+  const auto second = load_changed({came, gone});
+  EXPECT_EQ(second->size(), 3U);
+  EXPECT_NE(find(*second, "e.example"), nullptr);
+  EXPECT_EQ(find(*second, "b.example"), nullptr);
+}
+
+TEST_F(LoadingChanges, TheDefaultIsTheFirstByFileNameAgain) {
+  const std::string earlier = write("a", "a");
+  EXPECT_TRUE(load_changed({earlier})->default_certificate().holds_name("a.example"));
+  const std::string renewed = write("b", "renewed");
+  EXPECT_TRUE(load_changed({renewed})->default_certificate().holds_name("renewed.example"));
+  std::filesystem::remove(earlier);
+  std::filesystem::remove(renewed);
+  EXPECT_TRUE(load_changed({renewed})->default_certificate().holds_name("c.example"));
+}
+
+TEST_F(LoadingChanges, AChangedKeyConcernsTheCertificateBesideIt) {
+  const Issued apart = issue({.common_name = "apart.example"}),
+               other = issue({.common_name = "apart.example"});
+  const std::string certificate = directory_.write("x.crt", apart.certificate_pem());
+  const std::string key = directory_.write("x.key", apart.key_pem());
+  first_ = load(first_.get());
+  ASSERT_NE(find(*first_, "apart.example"), nullptr);
+  directory_.write("x.key", other.key_pem());
+  const auto second = load_changed({key});
+  EXPECT_THAT(out_, finding(Severity::kLeftOut, "what the file held before stays in use"));
+  EXPECT_EQ(find(*second, "apart.example"), find(*first_, "apart.example"));
+  directory_.write("x.crt", other.certificate_pem());
+  EXPECT_NE(find(*load_changed({certificate, key}), "apart.example"), find(*first_, "apart.example"));
+}
+
+TEST_F(LoadingChanges, NamesOfManyStayFoundWhileTheyAreRenewedOneByOne) {
+  std::map<std::string, std::string> expected;  // by file
+  for (int round = 0; round < 40; ++round) {
+    const std::string number = std::to_string(round % 7), file = "m" + number, name = "r" + number;
+    const auto before = first_;
+    first_ = load_changed({write(file, name)});
+    expected[file] = name;
+    EXPECT_NE(select(*first_, name + ".example"), select(*before, name + ".example"));
+    for (const auto& [at, held] : expected) {
+      EXPECT_NE(select(*first_, held + ".example"), nullptr) << held;
+    }
+    EXPECT_EQ(first_->size(), 3 + expected.size());
+  }
+}
+
+TEST_F(LoadingChanges, AFileOfAnotherDirectoryChangesNothing) {
+  const auto second = load_changed({"/elsewhere/b.pem", directory_.path() + "/deeper/b.pem"});
+  EXPECT_EQ(second->files_read(), 0U);
+  EXPECT_EQ(second->size(), 3U);
+}
+
+TEST_F(LoadingChanges, ChainsStaySharedWithThoseOfTheStoreBefore) {
+  const Issued ca = issue({.common_name = "CA", .ca = true});
+  const auto below = [&](const std::string& name) {
+    return directory_.write(name + ".pem", issue({.common_name = name}, &ca).pem() + ca.certificate_pem());
+  };
+  first_ = load_changed({below("one.example"), below("two.example")});
+  const auto second = load_changed({below("one.example")});
+  EXPECT_EQ(&find(*second, "one.example")->chain(), &find(*first_, "two.example")->chain());
 }
 
 TEST_F(Loading, KeepsWhatAHalfWrittenFileOfADirectoryHeldBefore) {
@@ -235,7 +348,7 @@ TEST_F(Loading, KeepsWhatAHalfWrittenFileOfADirectoryHeldBefore) {
   directory_.write("site.pem", issue({}).pem().substr(0, 300));
   const auto second = load(first.get());
   ASSERT_NE(second, nullptr);
-  EXPECT_EQ(&(*second)[0], &(*first)[0]);
+  EXPECT_EQ(&second->default_certificate(), &first->default_certificate());
   EXPECT_THAT(out_, finding(Severity::kLeftOut, "what the file held before stays in use"));
 }
 
@@ -247,13 +360,14 @@ TEST_F(Loading, TakesANewStapleWithoutReadingTheCertificateAgain) {
       "site.ocsp", test::ocsp_response(ca, site, V_OCSP_CERTSTATUS_GOOD, std::chrono::hours(1)));
   const auto first = load();
   ASSERT_NE(first, nullptr) << out_.front().what;
-  ASSERT_NE((*first)[0].staple(), nullptr);
+  ASSERT_NE(first->default_certificate().staple(), nullptr);
   directory_.write("site.ocsp",
                    test::ocsp_response(ca, site, V_OCSP_CERTSTATUS_GOOD, std::chrono::hours(200)));
   const auto second = load(first.get());
   ASSERT_NE(second, nullptr);
   EXPECT_EQ(second->files_read(), 1U);
-  EXPECT_GT((*second)[0].staple()->next_update, (*first)[0].staple()->next_update);
+  EXPECT_GT(second->default_certificate().staple()->next_update,
+            first->default_certificate().staple()->next_update);
 }
 
 TEST_F(Loading, WarnsOfAKeySharedByUnrelatedNames) {

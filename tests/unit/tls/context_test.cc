@@ -292,7 +292,7 @@ TEST(ClientCertificates, BelowARevokedIntermediateAreRefused) {
   const CertificatesPtr chain(sk_X509_new_null());
   for (const Issued* one : {&peer, &intermediate, &client_ca()})
     sk_X509_push(chain.get(), share(one->certificate.get()).release());
-  add_chain(identity, chain.get());
+  add_chain(identity, chain.get(), nullptr);
   Diagnostics out;
   const auto now = std::chrono::system_clock::now();
   const std::string crl = test::revocation_list(client_ca(), {.revoked = {&intermediate}});
@@ -300,7 +300,7 @@ TEST(ClientCertificates, BelowARevokedIntermediateAreRefused) {
   ASSERT_NE(list, nullptr);
   config::ClientAuth auth;
   auth.mode = config::ClientAuthMode::kRequired;
-  const PeerPolicy policy(auth, {anchor_key(client_ca().certificate.get())}, list);
+  const PeerPolicy policy(auth, {trust_key(client_ca().certificate.get())}, list);
   EXPECT_EQ(policy.authorize(&identity, now).why, HandshakeFailure::kClientCertificateRevoked);
 }
 
@@ -314,7 +314,7 @@ TEST(ClientCertificates, ThatAReloadMayConcernAreThoseThatItRevokes) {
   fixture.crl_pem = test::revocation_list(client_ca(), {.revoked = {&revoked_before, &revoked_now}});
   const auto now = fixture.build(before.get());
   EXPECT_FALSE(now->changes.anyone);
-  EXPECT_THAT(now->changes.revoked, testing::ElementsAre(issued_key(revoked_now.certificate.get())));
+  EXPECT_THAT(now->changes.concerned, testing::ElementsAre(issued_key(revoked_now.certificate.get())));
 }
 
 TEST(ClientCertificates, ThatAReloadMayConcernAreAllWhenTheRulesAreOthers) {
@@ -322,7 +322,9 @@ TEST(ClientCertificates, ThatAReloadMayConcernAreAllWhenTheRulesAreOthers) {
   const auto before = fixture.build();
   EXPECT_FALSE(fixture.build(before.get())->changes.anyone);
   fixture.tls().client_auth.allow.dns = {"alice.test"};
-  EXPECT_TRUE(fixture.build(before.get())->changes.anyone);
+  const auto narrower = fixture.build(before.get());
+  EXPECT_FALSE(narrower->changes.anyone);
+  EXPECT_EQ(narrower->changes.concerned.size(), 1U);  // those whom the absence of a list admitted
   fixture.tls().client_auth.allow.dns.clear();
   fixture.tls().client_auth.cut_live = false;
   EXPECT_TRUE(fixture.build(before.get())->changes.anyone);

@@ -83,14 +83,14 @@ class Policy : public testing::Test {
     const CertificatesPtr chain(sk_X509_new_null());
     sk_X509_push(chain.get(), share(peer.certificate.get()).release());
     sk_X509_push(chain.get(), share(ca().certificate.get()).release());
-    add_chain(peer_, chain.get());
-    anchors_ = {anchor_key(ca().certificate.get())};
+    add_chain(peer_, chain.get(), nullptr);
+    trusted_ = {trust_key(ca().certificate.get())};
   }
   [[nodiscard]] Authorization ask(const PeerIdentity* peer, WallTime now = kNow) const {
-    return PeerPolicy(settings_, anchors_, nullptr).authorize(peer, now);
+    return PeerPolicy(settings_, trusted_, nullptr).authorize(peer, now);
   }
   config::ClientAuth settings_;
-  std::vector<IssuedKey> anchors_;
+  std::vector<IssuedKey> trusted_;
   PeerIdentity peer_;
 };
 
@@ -124,7 +124,7 @@ TEST_F(Policy, NamesEachReasonToRefuse) {
   EXPECT_EQ(refused.why, HandshakeFailure::kClientCertificateNotAllowed);
   EXPECT_THAT(refused.detail, HasSubstr("spiffe://prod/ns/web"));
   settings_.allow = {};
-  anchors_.clear();
+  trusted_.clear();
   EXPECT_EQ(ask(&peer_).why, HandshakeFailure::kClientCertificateUntrusted);
 }
 
@@ -150,8 +150,9 @@ TEST_F(Revocation, KnowsTheRevokedOfSeveralIssuersInPem) {
   EXPECT_TRUE(list->revokes(issued_key(revoked_.certificate.get())));
   EXPECT_TRUE(list->revokes(issued_key(also.certificate.get())));
   EXPECT_FALSE(list->revokes(issued_key(good_.certificate.get())));
-  EXPECT_TRUE(list->covers_issuer_of(good_.certificate.get()));
-  EXPECT_FALSE(list->covers_issuer_of(issue({.common_name = "self"}).certificate.get()));
+  EXPECT_TRUE(list->covers(issuer_key(X509_get_issuer_name(good_.certificate.get()))));
+  EXPECT_FALSE(
+      list->covers(issuer_key(X509_get_issuer_name(issue({.common_name = "self"}).certificate.get()))));
 }
 
 TEST_F(Revocation, ReadsDer) {
@@ -180,6 +181,55 @@ TEST_F(Revocation, TellsWhoWasRevokedSinceTheListBefore) {
   const auto after = parse(test::revocation_list(ca(), {.revoked = {&revoked_, &good_}}));
   EXPECT_THAT(after->revoked_since(before.get()), ElementsAre(issued_key(good_.certificate.get())));
   EXPECT_EQ(after->revoked_since(nullptr).size(), 2U);
+}
+
+TEST_F(Policy, APeerPassesByAnyTrustedCertificateThatItsChainReaches) {
+  const Issued middle = issue({.common_name = "Middle", .ca = true}, &ca());
+  const Issued leaf = issue({.common_name = "leaf"}, &middle);
+  const auto stack = [](std::initializer_list<const Issued*> all) {
+    CertificatesPtr chain(sk_X509_new_null());
+    for (const Issued* one : all) sk_X509_push(chain.get(), share(one->certificate.get()).release());
+    return chain;
+  };
+  const auto passes = [&](const CertificatesPtr& sent, const Issued& trusted) {
+    PeerIdentity peer = identity_of(leaf.certificate.get());
+    add_chain(peer, stack({&leaf, &middle, &ca()}).get(), sent.get());
+    return PeerPolicy(settings_, {trust_key(trusted.certificate.get())}, nullptr)
+        .authorize(&peer, kNow)
+        .allowed;
+  };
+  const CertificatesPtr sends_middle = stack({&leaf, &middle}), sends_itself = stack({&leaf});
+  EXPECT_TRUE(passes(sends_middle, ca()));
+  EXPECT_TRUE(passes(sends_middle, middle));
+  EXPECT_TRUE(passes(sends_itself, middle));
+  EXPECT_FALSE(passes(sends_itself, ca())) << "the way to it went by a certificate of the `ca` file";
+}
+
+TEST_F(Policy, AnExpiredCertificateAboveThePeerExpiresIt) {
+  const auto now = std::chrono::system_clock::now();
+  const Issued middle = issue({.common_name = "Middle", .until = std::chrono::hours(1), .ca = true}, &ca());
+  const Issued leaf = issue({.common_name = "leaf", .until = std::chrono::hours(100)}, &middle);
+  PeerIdentity peer = identity_of(leaf.certificate.get());
+  const CertificatesPtr chain(sk_X509_new_null());
+  for (const Issued* one : {&leaf, &middle, &ca()})
+    sk_X509_push(chain.get(), share(one->certificate.get()).release());
+  add_chain(peer, chain.get(), chain.get());
+  EXPECT_TRUE(ask(&peer, now + std::chrono::minutes(59)).allowed);
+  EXPECT_EQ(ask(&peer, now + std::chrono::minutes(61)).why, HandshakeFailure::kClientCertificateExpired);
+}
+
+TEST_F(Policy, AChangeConcernsThoseWhoseEntryOrCaIsGone) {
+  const auto policy = [&](std::vector<std::string> dns) {
+    settings_.allow.dns = std::move(dns);
+    return PeerPolicy(settings_, trusted_, nullptr);
+  };
+  const PeerPolicy open = policy({}), one = policy({"a.test"}), two = policy({"a.test", "*.example.com"});
+  EXPECT_TRUE(one.stricter_since(one).empty());
+  EXPECT_TRUE(two.stricter_since(one).empty());
+  EXPECT_TRUE(open.stricter_since(one).empty());
+  EXPECT_EQ(one.stricter_since(two), std::vector<IssuedKey>{*two.admission_of(peer_)});
+  EXPECT_EQ(one.stricter_since(open), std::vector<IssuedKey>{*open.admission_of(peer_)});
+  EXPECT_EQ(PeerPolicy(settings_, {}, nullptr).stricter_since(two), trusted_);
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ inline ByteVector bytes_of(std::string_view text) {
   return {first, first + text.size()};
 }
 
-inline std::string text_of(std::span<const std::byte> bytes) {
+inline std::string string_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 

@@ -29,7 +29,7 @@ struct Ends {
     const RecordOpener::Opened opened = open(ciphertext);
     EXPECT_EQ(opened.status, Status::kNeedsMore) << opened.what;
     EXPECT_EQ(opened.consumed_bytes, ciphertext.size());
-    return text_of(std::span(room).first(opened.produced_bytes));
+    return string_of(std::span(room).first(opened.produced_bytes));
   }
   void expect_refused(const ByteVector& ciphertext, Alert alert) {
     const RecordOpener::Opened opened = open(ciphertext);
@@ -126,7 +126,7 @@ TEST_P(EverySuite, OpensAFullRecordIntoRoomForItsContentAlone) {
   ByteVector exact(kMaxRecordContentBytes);
   const RecordOpener::Opened opened = ends.opener.open(record, exact);
   EXPECT_EQ(opened.produced_bytes, exact.size());
-  EXPECT_EQ(text_of(exact), text);
+  EXPECT_EQ(string_of(exact), text);
 }
 
 TEST_P(EverySuite, OpensAPaddedRecordOfFullLengthIntoRoomForItsContentAlone) {
@@ -136,7 +136,7 @@ TEST_P(EverySuite, OpensAPaddedRecordOfFullLengthIntoRoomForItsContentAlone) {
   ASSERT_EQ(record.size(), kMaxRecordBytes);
   ByteVector exact(kMaxRecordContentBytes);
   const RecordOpener::Opened opened = ends.opener.open(record, exact);
-  EXPECT_EQ(text_of(std::span(exact).first(opened.produced_bytes)), "short");
+  EXPECT_EQ(string_of(std::span(exact).first(opened.produced_bytes)), "short");
 }
 
 TEST_P(EverySuite, RefusesARecordWithAnyByteDamaged) {

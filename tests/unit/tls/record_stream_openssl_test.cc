@@ -59,8 +59,8 @@ TEST_P(AgainstOpenssl, CountsTheSessionTicketsItSent) {
     RecordStream stream(std::move(pair.state), worker_.buffers, worker_.contexts);
     EXPECT_EQ(stream.write(bytes_of("to the peer")), IoStatus::kDone);
     pair.peer_writes(bytes_of("to us"));
-    EXPECT_EQ(text_of(pair.peer_reads()), "to the peer") << tickets;
-    EXPECT_EQ(text_of(read_all(stream)), "to us") << tickets;
+    EXPECT_EQ(string_of(pair.peer_reads()), "to the peer") << tickets;
+    EXPECT_EQ(string_of(read_all(stream)), "to us") << tickets;
   }
 }
 
@@ -136,7 +136,7 @@ TEST_P(AgainstOpenssl, AnswersAKeyUpdateWithoutWaitingForData) {
   EXPECT_TRUE(pair.peer_reads().empty());
   EXPECT_EQ(SSL_get_error(pair.peer.get(), -1), SSL_ERROR_WANT_READ);
   EXPECT_EQ(stream.write(bytes_of("under new keys")), IoStatus::kDone);
-  EXPECT_EQ(text_of(pair.peer_reads()), "under new keys");
+  EXPECT_EQ(string_of(pair.peer_reads()), "under new keys");
 }
 
 TEST_P(AgainstOpenssl, EndsBothDirectionsInOrder) {
@@ -144,11 +144,11 @@ TEST_P(AgainstOpenssl, EndsBothDirectionsInOrder) {
   RecordStream stream(std::move(pair.state), worker_.buffers, worker_.contexts);
   ASSERT_EQ(stream.write(bytes_of("bye")), IoStatus::kDone);
   ASSERT_EQ(stream.end_writing(), IoStatus::kDone);
-  EXPECT_EQ(text_of(pair.peer_reads()), "bye");
+  EXPECT_EQ(string_of(pair.peer_reads()), "bye");
   EXPECT_EQ(SSL_get_shutdown(pair.peer.get()), SSL_RECEIVED_SHUTDOWN);
   pair.peer_writes(bytes_of("last"));
   EXPECT_EQ(SSL_shutdown(pair.peer.get()), 1);
-  EXPECT_EQ(text_of(read_all(stream)), "last");
+  EXPECT_EQ(string_of(read_all(stream)), "last");
   ByteVector into(kMaxRecordContentBytes);
   EXPECT_EQ(stream.read(into).status, IoStatus::kEnded);
   EXPECT_FALSE(stream.ended_without_notice());

@@ -55,13 +55,13 @@ class RecordStreamTest : public testing::Test {
   RecordOpener::Opened open_sent() { return peer_opener.open(sent(), opened); }
   std::string text_sent() {
     const auto result = open_sent();
-    return text_of(std::span(opened).first(result.produced_bytes));
+    return string_of(std::span(opened).first(result.produced_bytes));
   }
 
   std::string text_read() {
     const ReadResult result = stream.read(into);
     EXPECT_EQ(result.status, IoStatus::kDone);
-    return text_of(std::span(into).first(result.size_bytes));
+    return string_of(std::span(into).first(result.size_bytes));
   }
   IoStatus status_of_read() { return stream.read(into).status; }
   IoStatus write(std::string_view text) { return stream.write(bytes_of(text)); }
@@ -92,7 +92,7 @@ TEST_F(RecordStreamTest, ReadsWhatIsThereAndSaysThatItWasAll) {
   send_data("hello ");
   send_data("world");
   const ReadResult result = stream.read(into);
-  EXPECT_EQ(text_of(std::span(into).first(result.size_bytes)), "hello world");
+  EXPECT_EQ(string_of(std::span(into).first(result.size_bytes)), "hello world");
   EXPECT_TRUE(result.drained);
   EXPECT_EQ(status_of_read(), IoStatus::kWantRead);
 }
@@ -107,10 +107,10 @@ TEST_F(RecordStreamTest, DoesNotAskASocketAgainThatWasEmptyWhenItBegan) {
   ASSERT_EQ(::write(other.theirs.number(), later.data(), later.size()), static_cast<ssize_t>(later.size()));
 
   const ReadResult first = begun.read(into);
-  EXPECT_EQ(text_of(std::span(into).first(first.size_bytes)), "came with the Finished");
+  EXPECT_EQ(string_of(std::span(into).first(first.size_bytes)), "came with the Finished");
   EXPECT_TRUE(first.drained);
   const ReadResult second = begun.read(into);
-  EXPECT_EQ(text_of(std::span(into).first(second.size_bytes)), "came later");
+  EXPECT_EQ(string_of(std::span(into).first(second.size_bytes)), "came later");
 }
 
 TEST_F(RecordStreamTest, WaitsForTheRestOfARecordAtEveryByte) {
@@ -135,7 +135,7 @@ TEST_F(RecordStreamTest, TakesRecordsByteByByte) {
   for (const std::byte byte : records) {
     send({byte});
     const ReadResult result = stream.read(into);
-    text += text_of(std::span(into).first(result.size_bytes));
+    text += string_of(std::span(into).first(result.size_bytes));
   }
   EXPECT_EQ(text, "firstsecond");
 }
@@ -152,7 +152,7 @@ TEST_F(RecordStreamTest, NeverReceivesMoreThanTheCallerHasRoomFor) {
     const ReadResult result = stream.read(std::span(into).first(kMaxRecordContentBytes));
     if (result.status != IoStatus::kDone) break;
     EXPECT_FALSE(stream.has_buffered());
-    text += text_of(std::span(into).first(result.size_bytes));
+    text += string_of(std::span(into).first(result.size_bytes));
   }
   EXPECT_EQ(text, expected);
 }
@@ -260,7 +260,7 @@ TEST_F(RecordStreamTest, AnswersAKeyUpdateBehindWhatIsUnsent) {
   sent();
   EXPECT_EQ(stream.flush(), IoStatus::kDone);
   const auto result = open_sent();
-  EXPECT_EQ(text_of(std::span(opened).first(result.produced_bytes)), "kept");
+  EXPECT_EQ(string_of(std::span(opened).first(result.produced_bytes)), "kept");
   EXPECT_EQ(peer_opener.state().sequence_number, 0u) << "the answer has come";
 }
 
@@ -315,7 +315,7 @@ TEST_F(RecordStreamTest, KeepsWhatTheSocketDoesNotTake) {
   EXPECT_EQ(stream.unsent_bytes(), 0u);
   const auto result = open_sent();
   EXPECT_EQ(result.status, RecordOpener::Status::kEnded);
-  EXPECT_EQ(text_of(std::span(opened).first(result.produced_bytes)), "first");
+  EXPECT_EQ(string_of(std::span(opened).first(result.produced_bytes)), "first");
 }
 
 TEST_F(RecordStreamTest, EndsWithCloseNotifyThenFin) {
@@ -344,7 +344,7 @@ TEST_F(RecordStreamTest, UpdatesItsKeysBeforeTheyWearOut) {
   for (const char* text : {"old", "new", "on"}) {
     ASSERT_EQ(worn.write(bytes_of(text)), IoStatus::kDone);
     const auto result = opener.open(sent(), opened);
-    EXPECT_EQ(text_of(std::span(opened).first(result.produced_bytes)), text);
+    EXPECT_EQ(string_of(std::span(opened).first(result.produced_bytes)), text);
   }
   EXPECT_EQ(opener.state().sequence_number, 2u);
 }
@@ -361,7 +361,7 @@ TEST_F(RecordStreamTest, MovesToAnotherWorkerWithHalfARecordAndUnsentBytes) {
   sent();
   send({record.begin() + 9, record.end()});
   const ReadResult result = moved.read(into);
-  EXPECT_EQ(text_of(std::span(into).first(result.size_bytes)), "halved");
+  EXPECT_EQ(string_of(std::span(into).first(result.size_bytes)), "halved");
   EXPECT_EQ(moved.write(bytes_of("and more")), IoStatus::kDone);
   EXPECT_EQ(text_sent(), "unsent and more");
 }
@@ -388,13 +388,13 @@ TEST_F(RecordStreamTest, BeginsWithWhatWasReceivedBefore) {
   while (begun.has_buffered()) {
     const ReadResult result = begun.read(std::span(into).first(kMaxRecordContentBytes));
     ASSERT_EQ(result.status, IoStatus::kDone);
-    text += text_of(std::span(into).first(result.size_bytes));
+    text += string_of(std::span(into).first(result.size_bytes));
   }
   EXPECT_EQ(text, expected);
   ASSERT_EQ(::write(pair.theirs.number(), last.data() + 3, last.size() - 3),
             static_cast<ssize_t>(last.size() - 3));
   const ReadResult result = begun.read(into);
-  EXPECT_EQ(text_of(std::span(into).first(result.size_bytes)), "last");
+  EXPECT_EQ(string_of(std::span(into).first(result.size_bytes)), "last");
 }
 
 TEST_F(RecordStreamTest, SendsWhatWasHeldBackInFrontOfTheFirstWrite) {
@@ -407,7 +407,7 @@ TEST_F(RecordStreamTest, SendsWhatWasHeldBackInFrontOfTheFirstWrite) {
     EXPECT_EQ(by_write ? begun.write(bytes_of("x")) : begun.flush(), IoStatus::kDone);
     EXPECT_EQ(begun.unsent_bytes(), 0u);
     sockets.theirs = std::move(pair.theirs);
-    EXPECT_EQ(text_of(sent()).substr(0, 7), "tickets");
+    EXPECT_EQ(string_of(sent()).substr(0, 7), "tickets");
   }
 }
 

@@ -139,8 +139,10 @@ TEST(SessionBinding, IsReadBackAsItWasWrittenAndInNoOtherForm) {
   binding.policy.fill(std::byte{1});
   binding.certificate.fill(std::byte{2});
   binding.authenticated_at = 1'700'000'000;
-  binding.anchor.fill(std::byte{3});
-  binding.chain.resize(2);
+  binding.chain_not_after = 1'800'000'000;
+  binding.trust.resize(2);
+  binding.trust[1].fill(std::byte{3});
+  binding.chain.resize(3);
   const auto bytes = binding.encode();
   EXPECT_EQ(SessionBinding::decode(bytes), binding);
   for (std::size_t size = 0; size < bytes.size(); ++size) {

@@ -116,7 +116,7 @@ std::shared_ptr<const ListenerTls> ListenerFixture::build(const ListenerTls* pre
                        .private_key = "",
                        .ocsp_staple = ""}};
   Diagnostics out;
-  const auto loaded = ListenerTls::load(wanted, previous, std::chrono::system_clock::now(), out);
+  const auto loaded = ListenerTls::load(wanted, previous, nullptr, std::chrono::system_clock::now(), out);
   HG_CHECK(loaded != nullptr);
   auto mine = std::make_shared<ListenerTls>(*loaded);
   if (!certificates.empty()) mine->certificates = CertificateStore::of(tls, certificates);
