@@ -197,6 +197,14 @@ Result<Address> Address::from_ip(std::string_view ip, std::uint16_t port) {
   return address_of(socket);
 }
 
+bool Address::is_loopback() const {
+  if (family() == AF_INET)
+    return ntohl(view_as<sockaddr_in>(data()).sin_addr.s_addr) >> 24U == IN_LOOPBACKNET;
+  if (family() != AF_INET6) return false;
+  const in6_addr host = view_as<sockaddr_in6>(data()).sin6_addr;
+  return IN6_IS_ADDR_LOOPBACK(&host);
+}
+
 std::uint16_t Address::port() const {
   if (family() == AF_INET) return ntohs(view_as<sockaddr_in>(data()).sin_port);
   if (family() == AF_INET6) return ntohs(view_as<sockaddr_in6>(data()).sin6_port);

@@ -32,6 +32,8 @@ class Address {
   [[nodiscard]] socklen_t size_bytes() const { return size_bytes_; }
   [[nodiscard]] sa_family_t family() const { return storage_.ss_family; }
   [[nodiscard]] bool is_unix() const { return family() == AF_UNIX; }
+  /// This machine's own: 127.0.0.0/8 and ::1. False for a unix socket.
+  [[nodiscard]] bool is_loopback() const;
   /// The port, 0 for a unix socket.
   [[nodiscard]] std::uint16_t port() const;
   void set_port(std::uint16_t port);

@@ -129,7 +129,8 @@ tl::expected<Connecting, int> start_connect(const Address& address) {
   if (!fd) return tl::unexpected<int>(errno);
   if (!address.is_unix()) {
     set_option(fd.number(), IPPROTO_TCP, TCP_NODELAY, 1);
-    set_option(fd.number(), SOL_SOCKET, SO_KEEPALIVE, 1);
+    // The kernel that would have to tell of a peer that is gone is our own.
+    if (!address.is_loopback()) set_option(fd.number(), SOL_SOCKET, SO_KEEPALIVE, 1);
   }
   if (::connect(fd.number(), address.data(), address.size_bytes()) == 0) {
     return Connecting{.fd = std::move(fd), .in_progress = false};

@@ -42,6 +42,15 @@ TEST(Address, IsWrittenTheWayItIsRead) {
   }
 }
 
+TEST(Address, KnowsThisMachinesOwn) {
+  for (const char* own : {"127.0.0.1:80", "127.255.0.9:80", "[::1]:80"}) {
+    EXPECT_TRUE(address(own).is_loopback()) << own;
+  }
+  for (const char* other : {"126.0.0.1:80", "128.0.0.1:80", "192.0.2.1:80", "[::2]:80", "unix:/run/x.sock"}) {
+    EXPECT_FALSE(address(other).is_loopback()) << other;
+  }
+}
+
 TEST(Address, WithoutAHostIsEveryAddressOfBothFamilies) {
   const Address every = address(":8443");
   EXPECT_EQ(every.family(), AF_INET6);
