@@ -113,6 +113,6 @@ class RecordStream final : public Stream {
   std::unique_ptr<StreamFailure> failure_;
 };
 
-static_assert(sizeof(RecordStream) <= 400, "an idle TLS 1.3 connection is this object");
+static_assert(sizeof(RecordStream) <= 336, "an idle TLS 1.3 connection is this object");
 
 }  // namespace headgate
