@@ -71,6 +71,7 @@ class CertificateStore::Loader {
                                            [](const Directory& each) { return each->path(); });
       directory = with(directory, {{file, one.before}});
       std::erase_if(fresh_, [&](const auto& each) { return each->file() == file; });
+      store.held_back_.push_back(file);
       store.find_defaults();
     }
   }
@@ -178,12 +179,16 @@ class CertificateStore::Loader {
     return changes.empty() ? before : std::make_shared<const CertificateDirectory>(*before, changes);
   }
 
-  /// The certificates of the directory that a changed file is, or is the key of.
+  /// The certificates of the directory that a changed file is, or is the key of, and those that were held
+  /// back: what kept them may have changed.
   [[nodiscard]] std::vector<std::string> certificates_concerned(const std::string& directory) const {
     std::set<std::string> concerned;  // in order, so that every instance chooses alike
+    for (const std::string& path : previous_->held_back_) {
+      if (is_in(directory, path)) concerned.insert(path);
+    }
     for (const std::string& path : *changed_) {
-      const std::string_view name = std::string_view(path).substr(path.rfind('/') + 1);
-      if (path.size() != directory.size() + 1 + name.size() || !path.starts_with(directory)) continue;
+      if (!is_in(directory, path)) continue;
+      const std::string_view name = std::string_view(path).substr(directory.size() + 1);
       if (is_certificate_of_directory(name)) {
         concerned.insert(path);
       } else if (belongs_in_directory(name)) {
@@ -192,6 +197,10 @@ class CertificateStore::Loader {
       }
     }
     return {concerned.begin(), concerned.end()};
+  }
+
+  static bool is_in(std::string_view directory, std::string_view path) {
+    return path.starts_with(directory) && path.rfind('/') == directory.size();
   }
 
   /// The certificates' files, sorted; nothing when the directory cannot be read.

@@ -135,9 +135,10 @@ class CertificateStore {
   config::TlsVersion max_version_;
   std::vector<Listed> listed_;
   std::vector<std::shared_ptr<const CertificateDirectory>> directories_;
-  std::shared_ptr<ChainPool> chains_;  // the supervisor's alone; handed to the next store
-  std::vector<NameSlot> index_;        // of listed_, by hash
-  std::vector<Answer> defaults_;       // the default, and those that share a name with it
+  std::shared_ptr<ChainPool> chains_;   // the supervisor's alone; handed to the next store
+  std::vector<NameSlot> index_;         // of listed_, by hash
+  std::vector<Answer> defaults_;        // the default, and those that share a name with it
+  std::vector<std::string> held_back_;  // files of directories that hold something else than what is served
   std::size_t files_read_ = 0;
   bool has_canaries_ = false;
 };

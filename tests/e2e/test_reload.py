@@ -231,6 +231,10 @@ def files_of_every_kind(directory, authority):
     backend_ca = directory / "servers.pem"
     one = authority.issue(client=True)
 
+    def write_into_directory():
+        pair = authority.issue("many.test", file="many")
+        replace_file(many / "x.pem", pair.certificate.read_bytes() + pair.key.read_bytes())
+
     def write_ca(file):
         def write():
             replace_file(file, authority.file.read_bytes() + Authority(directory / os.urandom(4).hex()).file.read_bytes())
@@ -239,7 +243,7 @@ def files_of_every_kind(directory, authority):
 
     kinds = {
         "secret": (secret, write_secret),
-        "directory": (many, lambda: shutil.copy(authority.issue("many.test", file="many").certificate, many / "x.tmp")),
+        "directory": (many, write_into_directory),
         "client_ca": (ca, write_ca(ca)),
         "crl": (authority.directory / "watched.crl", lambda: authority.revocation_list(one, file="watched.crl")),
         "backend_ca": (backend_ca, write_ca(backend_ca)),

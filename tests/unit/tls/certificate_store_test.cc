@@ -295,6 +295,18 @@ TEST_F(LoadingChanges, TheDefaultIsTheFirstByFileNameAgain) {
   EXPECT_TRUE(load_changed({renewed})->default_certificate().holds_name("c.example"));
 }
 
+TEST_F(LoadingChanges, WhatWasHeldBackForANameIsTakenWhenAnotherFileHasTheName) {
+  first_ = load_changed({write("b", "extra")});
+  ASSERT_NE(select(*first_, "extra.example"), nullptr);
+  const auto second = load_changed({write("b", "b")});
+  EXPECT_THAT(out_, finding(Severity::kLeftOut, "it no longer covers extra.example"));
+  EXPECT_TRUE(find(*second, "b.example")->holds_name("extra.example"));
+  first_ = second;
+  const auto third = load_changed({write("e", "extra")});
+  EXPECT_FALSE(find(*third, "b.example")->holds_name("extra.example"));
+  EXPECT_NE(select(*third, "extra.example"), nullptr);
+}
+
 TEST_F(LoadingChanges, AChangedKeyConcernsTheCertificateBesideIt) {
   const Issued apart = issue({.common_name = "apart.example"}),
                other = issue({.common_name = "apart.example"});
