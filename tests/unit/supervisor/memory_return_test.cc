@@ -28,7 +28,8 @@ TEST(MemoryReturn, IsNeverDueForFewOrForMany) {
   for (int second = 0; second < 100; ++second) {
     EXPECT_FALSE(memory.is_due(second % 2 == 0 ? 0 : MemoryReturn::kWorthwhile - 1));
   }
-  for (int second = 0; second < 100; ++second) EXPECT_FALSE(memory.is_due(9000U + static_cast<unsigned>(second % 7)));
+  for (int second = 0; second < 100; ++second)
+    EXPECT_FALSE(memory.is_due(9000U + static_cast<unsigned>(second % 7)));
 }
 
 }  // namespace
