@@ -18,9 +18,8 @@ namespace headgate {
 class Word {
  public:
   constexpr Word() = default;
-  constexpr Word(const char* word) : text_(word) {}
-  constexpr Word(std::string_view word) : text_(word.empty() ? "" : word.data()) {}
-  constexpr operator std::string_view() const { return text_; }
+  explicit constexpr Word(std::string_view word) : text_(word.empty() ? "" : word.data()) {}
+  [[nodiscard]] constexpr std::string_view view() const { return text_; }
   [[nodiscard]] constexpr bool empty() const { return *text_ == 0; }
 
  private:

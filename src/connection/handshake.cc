@@ -35,7 +35,9 @@ IoStatus run_step(HandshakeTask& task, Context& context) {
 void count_negotiated(const HandshakeTask& task, Context& context) {
   const TlsFacts& tls = context.facts.tls;
   ListenerMetrics& metrics = *context.listener.metrics;
-  context.listener.negotiated.of(metrics.negotiated, tls.version, tls.group, tls.cipher, tls.key_type).add();
+  context.listener.negotiated
+      .of(metrics.negotiated, tls.version.view(), tls.group.view(), tls.cipher.view(), tls.key_type.view())
+      .add();
   const HandshakeTimes& times = task.times;
   const auto observe = [&](HandshakePhase phase, Duration time) {
     metrics.handshake_duration[static_cast<std::size_t>(phase)][tls.resumed ? 1 : 0].observe(time);

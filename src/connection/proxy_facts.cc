@@ -17,9 +17,9 @@ std::vector<std::byte> proxy_header_for(const config::Backend& backend, const Fa
   told.authority = facts.server_name;
   if (!facts.tls.version.empty()) {
     ProxyTls tls;
-    tls.version = facts.tls.version;
-    tls.cipher = facts.tls.cipher;
-    tls.key_algorithm = facts.tls.key_type;
+    tls.version = facts.tls.version.view();
+    tls.cipher = facts.tls.cipher.view();
+    tls.key_algorithm = facts.tls.key_type.view();
     if (facts.peer) {
       tls.certificate_this_connection = !facts.tls.resumed;
       tls.certificate_this_session = true;

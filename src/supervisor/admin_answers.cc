@@ -38,9 +38,9 @@ ConnectionReport report_of(const Connection& connection, int worker, TimePoint n
   report.phase = name(connection.phase());
   report.sni = facts.server_name;
   report.alpn = facts.alpn;
-  report.version = facts.tls.version;
-  report.group = facts.tls.group;
-  report.cipher = facts.tls.cipher;
+  report.version = facts.tls.version.view();
+  report.group = facts.tls.group.view();
+  report.cipher = facts.tls.cipher.view();
   if (facts.peer) report.peer = facts.peer->short_name();
   report.backend = facts.backend;
   report.server = facts.server;

@@ -247,9 +247,9 @@ class CertificateStore::Loader {
   }
 
   [[nodiscard]] Source source_of(const std::string& file) const {
-    std::string key = file.substr(0, file.size() - kSuffixBytes) + ".key";
+    const std::string key = file.substr(0, file.size() - kSuffixBytes) + ".key";
     const bool beside = keys_ ? std::ranges::binary_search(*keys_, key) : exists(key);
-    return {file, beside ? std::move(key) : file};
+    return {file, beside ? key : file};
   }
 
   /// One file among many: a fault in it is no reason to lose the others, or what it held before.

@@ -59,10 +59,10 @@ HandoverConnection message_of(Connection& connection, TimePoint now) {
   message.client_address = facts.client.address().text();
   message.server_name = facts.server_name;
   message.alpn = facts.alpn;
-  message.tls_version = facts.tls.version;
-  message.group = facts.tls.group;
-  message.cipher = facts.tls.cipher;
-  message.key_type = facts.tls.key_type;
+  message.tls_version = facts.tls.version.view();
+  message.group = facts.tls.group.view();
+  message.cipher = facts.tls.cipher.view();
+  message.key_type = facts.tls.key_type.view();
   message.resumed = facts.tls.resumed;
   message.probe = facts.probe;
   if (facts.peer) message.peer = std::make_unique<PeerIdentity>(*facts.peer);
@@ -100,10 +100,10 @@ Facts facts_of(HandoverConnection& connection, Worker& worker, TimePoint now) {
   facts.bytes_to_client = connection.bytes_to_client;
   facts.server_name = std::move(connection.server_name);
   facts.alpn = std::move(connection.alpn);
-  facts.tls = {.version = worker.keep_word(connection.tls_version),
-               .group = worker.keep_word(connection.group),
-               .cipher = worker.keep_word(connection.cipher),
-               .key_type = worker.keep_word(connection.key_type),
+  facts.tls = {.version = Word(worker.keep_word(connection.tls_version)),
+               .group = Word(worker.keep_word(connection.group)),
+               .cipher = Word(worker.keep_word(connection.cipher)),
+               .key_type = Word(worker.keep_word(connection.key_type)),
                .resumed = connection.resumed};
   const bool tls = connection.client_side.layer == HandoverLayer::kTls13;
   facts.layer = tls ? RecordsBy::kHeadgate : RecordsBy::kNobody;

@@ -44,11 +44,11 @@ Result<std::unique_ptr<Stream>> SocketTransport::accept_tls(std::unique_ptr<Stre
 void SocketTransport::finish_accept(std::unique_ptr<Stream>& client, ListenerState& listener, Facts& facts) {
   auto& tls = static_cast<TlsStream&>(*client);
   const NegotiatedFacts negotiated = negotiated_facts(tls.ssl());
-  facts.tls = {.version = negotiated.version,
-               .group = negotiated.group,
-               .cipher = negotiated.cipher,
-               .key_type = tls.notes().certificate != nullptr ? key_type_word(*tls.notes().certificate)
-                                                              : std::string_view(),
+  const StoredCertificate* served = tls.notes().certificate;
+  facts.tls = {.version = Word(negotiated.version),
+               .group = Word(negotiated.group),
+               .cipher = Word(negotiated.cipher),
+               .key_type = served != nullptr ? Word(key_type_word(*served)) : Word(),
                .resumed = negotiated.resumed};
   facts.alpn = negotiated.alpn;
   if (tls.notes().server_hellos > 1) listener.metrics->hello_retry_requests.add();
