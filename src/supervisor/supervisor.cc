@@ -74,8 +74,13 @@ std::optional<Supervisor::StartFailure> Supervisor::prepare() {
   sockets_ = ListeningSockets(*std::move(inherited));
   config::Config config;
   config::Places places;
+  // Each file is watched before it is read: what changes meanwhile is seen.
+  files_ = std::make_unique<FileWatch>(
+      loop_, [this](const std::vector<std::string>& changed) { files_changed(changed); });
+  watch_files(config);
   if (auto errors = load(config, places); !errors.empty())
     return StartFailure{kExitConfiguration, std::move(errors)};
+  watch_files(config);
   log_control_.configure(level_of(config.log.level));
   if (auto raised = raise_descriptor_limit(); !raised) log_.warn(raised.error().what);
 
@@ -223,9 +228,6 @@ void Supervisor::watch_signals() {
 }
 
 int Supervisor::run() {
-  files_ = std::make_unique<FileWatch>(
-      loop_, [this](const std::vector<std::string>& changed) { files_changed(changed); });
-  watch_files();
   tick();
   systemd::notify_ready("serving");
   loop_.run();
@@ -235,9 +237,8 @@ int Supervisor::run() {
   return 0;
 }
 
-void Supervisor::watch_files() {
-  if (!files_) return;
-  const auto watched = watched_files(snapshot_->config, settings_.config_file);
+void Supervisor::watch_files(const config::Config& config) {
+  const auto watched = watched_files(config, settings_.config_file);
   files_->watch(watched.files, watched.entries);
 }
 

@@ -127,7 +127,7 @@ class Supervisor {
   void log_listening(const std::set<std::string>& listeners);
   void follow_backends();
   void watch_signals();
-  void watch_files();
+  void watch_files(const config::Config& config);
   void files_changed(const std::vector<std::string>& paths);
   [[nodiscard]] std::shared_future<Outcome> reload_soon();
   void reload_now();
