@@ -121,7 +121,7 @@ def test_a_failed_handshake_is_kept_with_all_that_was_offered_and_the_alert(echo
     assert offered["signature_algorithms"] == ["0x0503", "0x0401"]
     assert offered["ciphers"][:2] == ["0xc013", "0x0035"]
     assert offered["alpn"] == ["h2", "spdy/1"]
-    assert re.fullmatch(r"t12d03\d\dh2_[0-9a-f]{12}_[0-9a-f]{12}", failed["ja4"])
+    assert re.fullmatch(r"t12d\d{4}h2_[0-9a-f]{12}_[0-9a-f]{12}", failed["ja4"])
     assert failed["at"] and failed["total_seconds"] > 0
 
 
