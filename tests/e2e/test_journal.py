@@ -69,8 +69,9 @@ def start_under_journal(journal, config, directory):
         'mount -t tmpfs none /run && mkdir -p /run/systemd/journal && touch /run/systemd/journal/socket && '
         'mount --bind "$0" /run/systemd/journal/socket && exec "$@"'
     )
+    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]  # which a changed root forbids, and root does not need
     child = subprocess.Popen(
-        [tool("unshare"), "--mount", "--map-root-user", tool("bash"), "-c", script, str(journal.path),
+        [tool("unshare"), "--mount", *as_root, tool("bash"), "-c", script, str(journal.path),
          headgate_binary(), "run", "--config", str(file)],
         stderr=writing,
         env={**os.environ, "JOURNAL_STREAM": f"{stream.st_dev}:{stream.st_ino}"},
