@@ -47,6 +47,8 @@ class Families {
  public:
   explicit Families(const MetricSet& wanted) : wanted_(wanted) {}
 
+  [[nodiscard]] bool wants(Metric metric) const { return wanted_.test(static_cast<std::size_t>(metric)); }
+
   void add(Metric metric, LabelValues labels, double value) {
     if (!wants(metric)) return;
     prometheus::ClientMetric& sample = add_sample(metric, labels);
@@ -87,7 +89,6 @@ class Families {
   }
 
  private:
-  [[nodiscard]] bool wants(Metric metric) const { return wanted_.test(static_cast<std::size_t>(metric)); }
   prometheus::ClientMetric& add_sample(Metric metric, LabelValues values) {
     const MetricRow& about = row(metric);
     HG_CHECK(values.size() == about.label_count());
@@ -259,6 +260,8 @@ void add_loops(Families& out, const MetricsRegistry& registry) {
 /// only once.
 void add_certificates(Families& out, const ProcessState& state) {
   out.add(Metric::kCertificates, {}, static_cast<std::uint64_t>(certificates_held(state)));
+  // Putting the reports together takes a while with 100,000 of them.
+  if (!out.wants(Metric::kCertificateNotBefore) && !out.wants(Metric::kCertificateNotAfter)) return;
   const std::vector<CertificateReport> shown = soonest_expiring(state);
   std::set<std::pair<std::string_view, std::string_view>> seen;
   for (const CertificateReport& one : shown) {
