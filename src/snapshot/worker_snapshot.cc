@@ -29,7 +29,7 @@ Counter& NegotiatedCache::of(NegotiatedCounters& counters, std::string_view vers
 }
 
 bool signs_slowly(const StoredCertificate& certificate) {
-  return certificate.key_type() == KeyType::kRsa || certificate.key_type() == KeyType::kRsaPss;
+  return is_rsa(certificate.key_type());
 }
 
 bool needs_thread_beside(const Snapshot& snapshot) {

@@ -177,7 +177,7 @@ void check_validity(const CertificateFields& leaf, WallTime now, Findings& findi
 
 void check_strength(const std::vector<Link>& links, Findings& findings) {
   const CertificateFields& leaf = links.front().fields;
-  const bool rsa = leaf.key_type == KeyType::kRsa || leaf.key_type == KeyType::kRsaPss;
+  const bool rsa = is_rsa(leaf.key_type);
   if (rsa && leaf.key_bits < kWeakRsaBits) {
     findings.error("its RSA key of " + std::to_string(leaf.key_bits) +
                        " bits is too weak: use ECDSA P-256, or 2048 bits",

@@ -16,11 +16,6 @@ std::uint64_t hash_of_file(std::string_view file) {
   return std::hash<std::string_view>{}(file);
 }
 
-bool is_rsa(const HeldCertificate& held) {
-  const KeyType type = held.certificate->key_type();
-  return type == KeyType::kRsa || type == KeyType::kRsaPss;
-}
-
 bool comes_before(const SharedIndex::Slot& a, const SharedIndex::Slot& b) {
   if (a.hash != b.hash) return a.hash < b.hash;
   return a.held->certificate->file() < b.held->certificate->file();
@@ -104,7 +99,7 @@ void CertificateDirectory::put(std::shared_ptr<const HeldCertificate> held) {
   const std::string_view file = file_of(held);
   index(*held);
   ++size_;
-  if (is_rsa(*held)) ++rsa_keys_;
+  if (is_rsa(held->certificate->key_type())) ++rsa_keys_;
   // Without a first one the search at the end finds it.
   if (first_ != nullptr && file < first_->certificate->file()) first_ = held.get();
   Files& files = own(file);
@@ -116,7 +111,7 @@ void CertificateDirectory::take(std::string_view file) {
   if (held == nullptr) return;
   unindex(*held);
   --size_;
-  if (is_rsa(*held)) --rsa_keys_;
+  if (is_rsa(held->certificate->key_type())) --rsa_keys_;
   if (first_ == held.get()) first_ = nullptr;
   std::erase(own(file), held);
 }

@@ -306,7 +306,7 @@ KeyMatch compare_rsa(std::span<const std::byte> rsa_private_key, const Certifica
   const auto version = reader.next(kDerInteger);
   const auto modulus = reader.next(kDerInteger);
   if (!version || !modulus) return KeyMatch::kUnknown;
-  if (certificate.key_type != KeyType::kRsa && certificate.key_type != KeyType::kRsaPss) return KeyMatch::kNo;
+  if (!is_rsa(certificate.key_type)) return KeyMatch::kNo;
   const auto expected = rsa_modulus(certificate.public_key_bits);
   return expected && std::ranges::equal(*expected, modulus->content) ? KeyMatch::kYes : KeyMatch::kNo;
 }

@@ -20,10 +20,6 @@ std::string wildcard_for(std::string_view name) {
   return "*" + std::string(name.substr(dot));
 }
 
-bool has_rsa_key(const StoredCertificate& certificate) {
-  return certificate.key_type() == KeyType::kRsa || certificate.key_type() == KeyType::kRsaPss;
-}
-
 }  // namespace
 
 /// The best certificate so far that the client can verify, and the best one it cannot.
@@ -93,10 +89,11 @@ std::size_t CertificateStore::size() const {
 }
 
 bool CertificateStore::holds_rsa() const {
-  const auto is_rsa = [](const Listed& one) {
-    return has_rsa_key(*one.held.certificate) || (one.canary != nullptr && has_rsa_key(*one.canary->old()));
+  const auto either_is_rsa = [](const Listed& one) {
+    return is_rsa(one.held.certificate->key_type()) ||
+           (one.canary != nullptr && is_rsa(one.canary->old()->key_type()));
   };
-  return std::ranges::any_of(listed_, is_rsa) ||
+  return std::ranges::any_of(listed_, either_is_rsa) ||
          std::ranges::any_of(directories_, [](const auto& one) { return one->rsa_keys() > 0; });
 }
 

@@ -72,7 +72,7 @@ bool is_ml_dsa(KeyType type) {
 bool StoredCertificate::verifiable_by(const ClientHello& hello, std::uint16_t version) const {
   if (version >= kTls13Number) return takes_tls13_signature(hello.signature_algorithms, key_type_);
   if (is_ml_dsa(key_type_)) return false;  // defined for TLS 1.3 alone
-  const bool rsa = key_type_ == KeyType::kRsa || key_type_ == KeyType::kRsaPss;
+  const bool rsa = is_rsa(key_type_);
   const bool suite = rsa ? offers_rsa_suite(hello.cipher_suites) : offers_ecdsa_suite(hello.cipher_suites);
   return suite && takes_tls12_signature(hello, key_type_);
 }
