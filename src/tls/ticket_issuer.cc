@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "tls/octets.h"
+#include "tls/wire_writer.h"
 
 namespace headgate {
 namespace {
@@ -73,25 +74,6 @@ std::size_t ticket_bytes(std::size_t session_bytes) {
   return kNameBytes + kInitialVectorBytes + padded + kMacBytes;
 }
 
-/// Writes a message front to back.
-class MessageWriter {
- public:
-  explicit MessageWriter(std::span<std::byte> room) : room_(room) {}
-
-  void put(std::uint64_t number, int octets) {
-    for (int shift = 8 * (octets - 1); shift >= 0; shift -= 8)
-      next(1)[0] = static_cast<std::byte>(number >> shift);
-  }
-  std::span<std::byte> next(std::size_t size) {
-    const auto taken = room_.first(size);
-    room_ = room_.subspan(size);
-    return taken;
-  }
-
- private:
-  std::span<std::byte> room_;
-};
-
 }  // namespace
 
 TicketIssuer::TicketIssuer(const LibraryContext& library, TicketKeys& keys)
@@ -115,24 +97,27 @@ std::vector<std::byte> TicketIssuer::issue(const TicketOrder& order, WallTime no
 
   // RFC 8446, section 4.6.1: lifetime, age_add, nonce, ticket, extensions.
   const std::size_t body_size = 4 + kAgeAddBytes + (1 + 1) + (2 + ticket_size) + 2;
-  std::vector<std::byte> messages(order.count * (4 + body_size));
-  MessageWriter writer(messages);
+  WireWriter messages;
+  messages.reserve(order.count * (4 + body_size));
+  std::vector<std::byte> ticket(ticket_size);
   for (std::size_t nonce = 0; nonce < order.count; ++nonce) {
-    const ResumptionKey its_own(order.resumption_secret, static_cast<std::byte>(nonce));
-    std::ranges::copy(its_own.octets(), key_in_session.begin());
-    writer.put(kTicketMessage, 1);
-    writer.put(body_size, 3);
-    writer.put(static_cast<std::uint64_t>(std::min(order.lifetime, kMaxLifetime).count()), 4);
+    if (nonce > 0) {
+      const ResumptionKey its_own(order.resumption_secret, static_cast<std::byte>(nonce));
+      std::ranges::copy(its_own.octets(), key_in_session.begin());
+    }
     const Octets its_random = std::span(random).subspan(nonce * kRandomBytes, kRandomBytes);
-    std::ranges::copy(its_random.first(kAgeAddBytes), writer.next(kAgeAddBytes).begin());
-    writer.put(1, 1);
-    writer.put(nonce, 1);
-    writer.put(ticket_size, 2);
-    const Octets iv = its_random.last(kInitialVectorBytes);
-    if (!protect(session.octets(), *key, iv, writer.next(ticket_size))) return {};
-    writer.put(0, 2);
+    if (!protect(session.octets(), *key, its_random.last(kInitialVectorBytes), ticket)) return {};
+    messages.number(kTicketMessage, 1);
+    messages.number(body_size, 3);
+    messages.number(static_cast<std::size_t>(std::min(order.lifetime, kMaxLifetime).count()), 4);
+    messages.raw(its_random.first(kAgeAddBytes));
+    messages.number(1, 1);
+    messages.number(nonce, 1);
+    messages.number(ticket_size, 2);
+    messages.raw(ticket);
+    messages.number(0, 2);
   }
-  return messages;
+  return messages.take();
 }
 
 bool TicketIssuer::protect(Octets session, const TicketKey& key, Octets iv, std::span<std::byte> ticket) {

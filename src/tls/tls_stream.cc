@@ -139,6 +139,7 @@ LayerReason TlsStream::can_hand_over(const AeadContexts& contexts) const {
 }
 
 void TlsStream::send_tickets(std::size_t count) {
+  if (count == 0) return;
   forget_earlier_errors();
   wire_.open();
   for (std::size_t i = 0; i < count; ++i) SSL_new_session_ticket(ssl_.get());

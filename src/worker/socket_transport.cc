@@ -57,14 +57,14 @@ void SocketTransport::finish_accept(std::unique_ptr<Stream>& client, ListenerSta
   listener.metrics->record_layer[static_cast<std::size_t>(layer)][static_cast<std::size_t>(reason)].add();
   facts.layer = layer == Layer::kHeadgate ? RecordsBy::kHeadgate : RecordsBy::kOpenssl;
   // Tickets first: they are bound to the peer that was verified.
-  const std::size_t due = listener.tls->tickets_due(tls.ssl());
-  if (layer != Layer::kHeadgate && due > 0) tls.send_tickets(due);
-  if (layer != Layer::kHeadgate) {
-    facts.peer = peer_identity(tls.ssl(), tls.notes());
-    return;
+  std::vector<std::byte> tickets;
+  if (layer == Layer::kHeadgate) {
+    tickets = listener.tls->issue_tickets(tls.ssl(), tls.resumption_secret());
+  } else {
+    tls.send_tickets(listener.tls->tickets_due(tls.ssl()));
   }
-  const std::vector<std::byte> tickets = listener.tls->issue_tickets(tls.ssl(), tls.resumption_secret());
   facts.peer = peer_identity(tls.ssl(), tls.notes());
+  if (layer != Layer::kHeadgate) return;
   auto records = std::make_unique<RecordStream>(tls.hand_over(), buffers_, aead_);
   records->hold_back(tickets);
   client = std::move(records);
