@@ -14,7 +14,6 @@ class SeldomText {
     return *this;
   }
   void clear() { text_.reset(); }
-  [[nodiscard]] bool empty() const { return text_ == nullptr; }
   [[nodiscard]] std::string_view view() const {
     return text_ ? std::string_view(*text_) : std::string_view();
   }

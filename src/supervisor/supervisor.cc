@@ -65,7 +65,6 @@ Supervisor::~Supervisor() {
   for (auto& worker : retired_) worker->stop();
 }
 
-// The faults that forbid to go on; warnings are logged. An error leaves `config` half filled.
 std::optional<Supervisor::StartFailure> Supervisor::prepare() {
   const auto cannot_start = [](const Error& error) { return StartFailure{kExitCannotStart, {error.what}}; };
   predecessor_ = Predecessor::find();
@@ -268,6 +267,7 @@ void Supervisor::follow_backends() {
   if (auto watching = health_->watch(std::move(groups)); !watching) log_.error(watching.error().what);
 }
 
+// Waits only so long: the main thread may be reloading.
 Outcome Supervisor::on_main_thread(std::function<Outcome()> act) {
   auto outcome = std::make_shared<std::promise<Outcome>>();
   auto told = outcome->get_future();

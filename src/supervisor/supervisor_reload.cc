@@ -8,6 +8,7 @@
 /// Reloads as the supervisor does them: one at a time, whoever asked, and all or nothing.
 namespace headgate {
 
+// The faults that forbid to go on; warnings are logged. An error leaves `config` half filled.
 std::vector<std::string> Supervisor::load(config::Config& config, config::Places& places) {
   config::Loaded loaded = settings_.load();
   std::vector<std::string> errors;
@@ -110,7 +111,5 @@ void Supervisor::publish_reload(const Outcome& outcome) {
 void Supervisor::publish_snapshot() {
   board_.update([&](ProcessState& state) { report_snapshot(*snapshot_, sockets_, state); });
 }
-
-// Waits only so long: the main thread may be reloading.
 
 }  // namespace headgate

@@ -136,16 +136,17 @@ class CertificateStore::Loader {
   }
 
   /// An old copy that comes back, from a backup or another machine, must not replace the renewed one.
-  void check_not_older(const Source& source, const StoredCertificate* live, const StoredCertificate& fresh,
-                       Diagnostics& found) const {
-    if (live == nullptr || live->not_after() <= now_) return;
+  bool is_older(const Source& source, const StoredCertificate* live, const StoredCertificate& fresh,
+                Diagnostics& found) const {
+    if (live == nullptr || live->not_after() <= now_) return false;
     const bool older = fresh.not_before() < live->not_before() && fresh.not_after() <= live->not_after();
-    if (!older) return;
+    if (!older) return false;
     found.push_back({Severity::kError, source.certificate,
                      "it is older than the one in use: that one is valid from " +
                          date_text(live->not_before()) + ", this one from " + date_text(fresh.not_before()) +
                          "; name it by another path if that is meant",
                      "certificate", FileFault::kOlder});
+    return true;
   }
 
   [[nodiscard]] Directory directory_before(const std::string& path) const {
@@ -290,9 +291,7 @@ class CertificateStore::Loader {
                                       .key_pem = one_file ? certificate->text() : key->text()},
                                      CertificatePurpose::kServer, now_, *chains_, found);
     if (checked == nullptr) return std::nullopt;
-    const std::size_t faults = found.size();
-    check_not_older(source, live, *checked, found);
-    if (found.size() > faults) return std::nullopt;
+    if (is_older(source, live, *checked, found)) return std::nullopt;
     fresh_.push_back(checked);
     const std::uint64_t key_digest = digest_of_key(*checked);
     return HeldCertificate{std::move(checked), certificate->stamp, one_file ? FileStamp{} : key->stamp,

@@ -217,9 +217,7 @@ IssuedKey trust_key(X509* certificate) {
   std::vector<unsigned char> bytes(key, key + std::max(0, size));
   OPENSSL_free(key);
   for (const std::byte byte : name) bytes.push_back(std::to_integer<unsigned char>(byte));
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-  SHA256(bytes.data(), bytes.size(), digest.data());
-  return first_half(digest);
+  return key_of_text({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 }  // namespace headgate
