@@ -1,13 +1,12 @@
 """Every kind of bad certificate is refused, and the metrics tell one kind from another."""
 
-import datetime
 import os
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL
 
 from harness.authority import DAY, Authority, Pair, replace_file
@@ -31,16 +30,9 @@ def write_pair(directory, leaf, key):
 def weak(authority, directory):
     """A leaf with RSA-1024."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
-    now = datetime.datetime.utcnow()
     usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH])
     leaf = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "app.test")]))
-        .issuer_name(authority.certificate.subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - DAY)
-        .not_valid_after(now + 90 * DAY)
+        authority.begin_leaf(key)
         .add_extension(usage, critical=False)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("app.test")]), critical=False)
         .sign(authority._key, hashes.SHA256())

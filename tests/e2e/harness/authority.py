@@ -117,6 +117,19 @@ class Authority:
         fresh.rename(path)
         return path
 
+    def begin_leaf(self, key):
+        """The builder of a leaf of app.test for `key`, without extensions: for what issue() does not make."""
+        now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "app.test")]))
+            .issuer_name(self.certificate.subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - DAY)
+            .not_valid_after(now + 90 * DAY)
+        )
+
     def _make_self(self, name, not_after):
         now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

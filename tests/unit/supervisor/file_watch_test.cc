@@ -21,6 +21,22 @@ using Paths = std::vector<std::string>;
 constexpr FileWatch::Pace kEventsOnly{
     .settle = milliseconds(40), .patience = milliseconds(400), .poll = std::chrono::hours(1)};
 
+/// While it lives, the process can have no further descriptor.
+class OutOfDescriptors {
+ public:
+  OutOfDescriptors() {
+    getrlimit(RLIMIT_NOFILE, &limit_);
+    const rlimit none{0, limit_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &none);
+  }
+  OutOfDescriptors(const OutOfDescriptors&) = delete;
+  OutOfDescriptors& operator=(const OutOfDescriptors&) = delete;
+  ~OutOfDescriptors() { setrlimit(RLIMIT_NOFILE, &limit_); }
+
+ private:
+  rlimit limit_{};
+};
+
 class FileWatchTest : public testing::Test {
  protected:
   /// What is told next; empty when nothing is within `patience`.
@@ -254,12 +270,10 @@ TEST_F(WatchingEntries, AreFoundByPollingWhereTheKernelTellsNothing) {
   FileWatch::Pace polling = kEventsOnly;
   polling.poll = milliseconds(10);
   FileWatch watch(loop_, stop_and_keep(), polling);
-  rlimit limit{};
-  getrlimit(RLIMIT_NOFILE, &limit);
-  const rlimit none{0, limit.rlim_max};
-  setrlimit(RLIMIT_NOFILE, &none);  // no inotify instance; the directory is looked through later, too
-  begin(watch);
-  setrlimit(RLIMIT_NOFILE, &limit);
+  {
+    const OutOfDescriptors none;  // no inotify instance; the directory is looked through later, too
+    begin(watch);
+  }
   EXPECT_EQ(watch.watched_directories(), 0U);
   EXPECT_THAT(next_change(), UnorderedElementsAre(path("a.pem"), path("b.pem")));
   write("c.pem", "c");
@@ -301,12 +315,10 @@ TEST_F(FileWatchTest, FindsAChangeByPollingWhereTheKernelTellsNothing) {
   FileWatch::Pace polling = kEventsOnly;
   polling.poll = milliseconds(10);
   FileWatch watch(loop_, stop_and_keep(), polling);
-  rlimit limit{};
-  getrlimit(RLIMIT_NOFILE, &limit);
-  const rlimit none{0, limit.rlim_max};
-  setrlimit(RLIMIT_NOFILE, &none);  // so that no inotify instance can be had
-  watch.watch({file});
-  setrlimit(RLIMIT_NOFILE, &limit);
+  {
+    const OutOfDescriptors none;  // so that no inotify instance can be had
+    watch.watch({file});
+  }
   EXPECT_EQ(watch.watched_directories(), 0U);
   temporary_.write("tls.crt", "two and more");
   EXPECT_THAT(next_change(), ElementsAre(file));
