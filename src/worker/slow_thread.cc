@@ -1,25 +1,29 @@
 #include "worker/slow_thread.h"
 
-#include <sys/resource.h>
-#include <unistd.h>
+#include <pthread.h>
 
 #include <ctime>
+#include <string>
 #include <utility>
 
 #include "base/crash_stack.h"
 #include "base/crash_tag.h"
+#include "base/time_slice.h"
 
 namespace headgate {
 namespace {
-
-// About a tenth of a loop's share when both are busy: enough that handshakes go on under bulk traffic, little
-// enough that a waking loop takes the processor at once.
-constexpr int kNice = 10;
 
 Duration thread_cpu_time() {
   timespec time{};
   ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
   return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+// It begins with the name of the thread that started it.
+void append_to_thread_name(const char* suffix) {
+  char name[16] = {};  // as long as Linux lets them be
+  pthread_getname_np(pthread_self(), name, sizeof name);
+  pthread_setname_np(pthread_self(), (std::string(name) + suffix).c_str());
 }
 
 }  // namespace
@@ -45,7 +49,8 @@ void SlowThread::run(Step step) {
 
 void SlowThread::work() {
   const CrashStack stack;
-  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);
+  append_to_thread_name("-slow");
+  work_in_background();
   for (;;) {
     std::unique_lock lock(mutex_);
     wake_.wait(lock, [this] { return stopping_ || !steps_.empty(); });

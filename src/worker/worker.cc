@@ -9,6 +9,7 @@
 
 #include "base/crash_stack.h"
 #include "base/thread_signals.h"
+#include "base/time_slice.h"
 #include "net/plain_stream.h"
 
 namespace headgate {
@@ -85,6 +86,7 @@ Result<const LibraryContext*> Worker::library_beside() {
 void Worker::run() {
   const CrashStack crash_stack;
   block_process_signals();
+  take_short_time_slices();
   pthread_setname_np(pthread_self(), ("worker-" + std::to_string(options_.index)).c_str());
   turn_began_ = Clock::now();
   each_second();
