@@ -64,7 +64,7 @@ std::optional<Close> pick(Dial& dial, Context& context) {
   dial.choice = std::move(*choice);
   dial.started = now;
   dial.attempt_timed_out = false;
-  context.facts.server = group.servers[dial.choice->index].config.address;
+  context.facts.server = Word(group.servers[dial.choice->index].config.address);
   auto stream = context.services.transport.dial(dial.choice->address);
   if (!stream) {
     const StreamFailure failure = failure_of_errno("connect", stream.error());
@@ -185,7 +185,7 @@ Step step(Connect& phase, Context& context) {
 Step connect_to(std::string_view backend, Context& context) {
   const auto found = context.snapshot.backends.find(backend);
   if (found == context.snapshot.backends.end()) return Close{CloseReason::kNoRoute};
-  context.facts.backend = found->first;
+  context.facts.backend = Word(found->first);
   auto dial = std::make_unique<Dial>();
   dial->backend = &found->second;
   return Phase(Connect{.dial = std::move(dial)});

@@ -8,7 +8,7 @@
 namespace headgate {
 
 // What an idle connection costs, beside its streams: a bound to be raised on purpose only.
-static_assert(sizeof(Connection) <= 640);
+static_assert(sizeof(Connection) <= 528);
 
 namespace {
 

@@ -63,13 +63,13 @@ class Connection {
   /// Keeps its place among the listener's connections until it ends.
   void take_place(std::unique_ptr<ListenerPlace> place) { place_ = std::move(place); }
 
-  std::size_t slot = 0;  ///< Its index in the worker's list of connections. The worker's alone.
   /// The drain that it is about to end by. The worker's alone.
   struct DrainMark {
+    /// Of its bytes, those that the drain has counted already or that came before.
+    std::uint64_t bytes_told = 0;
     std::uint32_t number = 0;  ///< 0: none.
-    std::uint64_t bytes_told =
-        0;  ///< Of its bytes, those that the drain has counted already or that came before.
   } drain{};
+  std::uint32_t slot = 0;  ///< Its index in the worker's list of connections. The worker's alone.
   bool flush_due = false;  ///< In the worker's list of streams to flush. The worker's alone.
 
   /// Called by the timer; by tests when they have moved the clock.
@@ -91,6 +91,9 @@ class Connection {
   void count_end(CloseReason reason);
   void log_end(CloseReason reason);
 
+  bool resting_ = false;
+  bool buried_ = false;
+  CloseReason close_reason_ = CloseReason::kFinished;
   Services& services_;
   std::shared_ptr<WorkerSnapshot> snapshot_;
   ListenerState& listener_;
@@ -104,9 +107,6 @@ class Connection {
   Ready ready_;
   Wait waiting_;
   int watched_client_ = -1, watched_backend_ = -1;  // the descriptors that the watchers are attached to
-  bool resting_ = false;
-  bool buried_ = false;
-  CloseReason close_reason_ = CloseReason::kFinished;
 };
 
 }  // namespace headgate

@@ -2,11 +2,10 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <string_view>
 
 #include "base/close_reason.h"
-#include "base/seldom_text.h"
+#include "base/packed_text.h"
 #include "base/units.h"
 #include "net/source_address.h"
 #include "tls/peer_identity.h"
@@ -60,20 +59,19 @@ struct HandshakeTimes {
 struct Facts {
   std::uint64_t id = 0;  ///< Unique within the process.
   SourceAddress client;
+  std::int16_t alert = -1;  ///< Sent or received in a handshake that failed.
+  HandshakeFailure failure = HandshakeFailure::kNone;
+  RecordsBy layer = RecordsBy::kNobody;
   TimePoint accepted{};
   std::uint64_t bytes_from_client = 0;  ///< Plaintext.
   std::uint64_t bytes_to_client = 0;
-  std::string server_name;  ///< The name the client asked for.
-  std::string alpn;         ///< What was negotiated; for passthrough, what the client would like most.
+  PackedText server_name;  ///< The name the client asked for.
+  PackedText alpn;         ///< What was negotiated; for passthrough, what the client would like most.
   TlsFacts tls;
-  RecordsBy layer = RecordsBy::kNobody;
   std::unique_ptr<PeerIdentity> peer;
-  std::string_view backend,
-      server;  ///< As configured; empty before they are chosen. The snapshot holds them.
-  HandshakeFailure failure = HandshakeFailure::kNone;
-  std::int16_t alert = -1;  ///< Sent or received in a handshake that failed.
-  bool probe = false;       ///< Comes from a source that is listed as a probe.
-  SeldomText detail;        ///< The sentence for the operator when something failed.
+  Word backend, server;  ///< As configured; empty before they are chosen. The snapshot holds them.
+  PackedText detail;     ///< The sentence for the operator when something failed.
+  bool probe = false;    ///< Comes from a source that is listed as a probe.
 };
 
 }  // namespace headgate

@@ -4,7 +4,7 @@ namespace headgate {
 
 Step step(FindRoute&, Context& context) {
   const Facts& facts = context.facts;
-  RouteQuestion question{.sni = facts.server_name, .alpn = facts.alpn};
+  RouteQuestion question{.sni = facts.server_name.view(), .alpn = facts.alpn.view()};
   if (facts.peer && !facts.peer->spiffe_id.empty())
     question.spiffe_ids = std::span(&facts.peer->spiffe_id, 1);
   const RouteDecision decision = context.listener.policy->routes.route(question);

@@ -43,7 +43,7 @@ HandshakeReport report_of(std::string_view listener, const Facts& facts, Handsha
   report.result = name(result);
   if (facts.failure != HandshakeFailure::kNone) report.reason = name(facts.failure);
   if (facts.alert >= 0) report.alert = alert_name(static_cast<std::uint8_t>(facts.alert));
-  report.sni = facts.server_name;
+  report.sni = facts.server_name.view();
   report.version = facts.tls.version.view();
   report.group = facts.tls.group.view();
   report.cipher = facts.tls.cipher.view();

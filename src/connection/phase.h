@@ -123,10 +123,10 @@ struct Flow {
 /// Moves plaintext both ways until both directions have ended.
 struct Relay {
   ServerUse server;
-  Flow to_backend, to_client;
   TimePoint last_byte{};
   TimePoint half_closed{};  ///< When the first direction ended; zero: neither has.
-  bool cut_short = false;   ///< The client's TLS ended without close_notify.
+  Flow to_backend, to_client;
+  bool cut_short = false;  ///< The client's TLS ended without close_notify.
 };
 
 /// Lets the client read our last bytes (an alert, a 400) before the descriptor closes: FIN, then what it

@@ -13,8 +13,8 @@ std::vector<std::byte> proxy_header_for(const config::Backend& backend, const Fa
     told.source = source;
     told.destination = local_address(client_descriptor);
   }
-  told.alpn = facts.alpn;
-  told.authority = facts.server_name;
+  told.alpn = facts.alpn.view();
+  told.authority = facts.server_name.view();
   if (!facts.tls.version.empty()) {
     ProxyTls tls;
     tls.version = facts.tls.version.view();

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+
 #include "base/units.h"
 
 struct ev_loop;
@@ -7,7 +9,7 @@ struct ev_loop;
 namespace headgate {
 
 /// What a descriptor is watched for, or ready for. A set of two bits.
-enum class Interest : int { kNone = 0, kRead = 1, kWrite = 2, kBoth = 3 };
+enum class Interest : std::uint8_t { kNone = 0, kRead = 1, kWrite = 2, kBoth = 3 };
 constexpr Interest operator|(Interest a, Interest b) {
   return static_cast<Interest>(static_cast<int>(a) | static_cast<int>(b));
 }

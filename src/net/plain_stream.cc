@@ -8,7 +8,9 @@
 namespace headgate {
 
 PlainStream::PlainStream(Fd fd, std::vector<std::byte> received, std::vector<std::byte> unsent)
-    : fd_(std::move(fd)), received_(std::move(received)), unsent_(std::move(unsent)) {}
+    : fd_(std::move(fd)),
+      received_(received.empty() ? nullptr : std::make_unique<std::vector<std::byte>>(std::move(received))),
+      unsent_(std::move(unsent)) {}
 
 PlainStream::PlainStream(Connecting connecting)
     : fd_(std::move(connecting.fd)), connecting_(connecting.in_progress) {}
@@ -26,11 +28,11 @@ IoStatus PlainStream::handshake() {
 }
 
 ReadResult PlainStream::read(std::span<std::byte> into) {
-  if (!received_.empty()) {
-    const std::size_t size = std::min(into.size(), received_.size());
-    std::copy_n(received_.begin(), size, into.begin());
-    received_.erase(received_.begin(), received_.begin() + static_cast<std::ptrdiff_t>(size));
-    if (received_.empty()) received_ = {};
+  if (received_) {
+    const std::size_t size = std::min(into.size(), received_->size());
+    std::copy_n(received_->begin(), size, into.begin());
+    received_->erase(received_->begin(), received_->begin() + static_cast<std::ptrdiff_t>(size));
+    if (received_->empty()) received_.reset();
     return {IoStatus::kDone, size, false};
   }
   const SocketIo got = receive_some(fd_.number(), into);

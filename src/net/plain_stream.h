@@ -20,7 +20,7 @@ class PlainStream final : public Stream {
   /// Waits for a connect that is in progress: kWantWrite until it is decided.
   IoStatus handshake() override;
   ReadResult read(std::span<std::byte> into) override;
-  [[nodiscard]] bool has_buffered() const override { return !received_.empty(); }
+  [[nodiscard]] bool has_buffered() const override { return received_ != nullptr; }
   IoStatus write(std::span<const std::byte> bytes) override;
   IoStatus flush() override;
   [[nodiscard]] std::size_t unsent_bytes() const override { return unsent_.size_bytes(); }
@@ -30,18 +30,22 @@ class PlainStream final : public Stream {
   [[nodiscard]] const StreamFailure& failure() const override { return failure_ ? *failure_ : no_failure(); }
 
   /// Bytes that were received and not read, and those that were written and not sent.
-  [[nodiscard]] std::span<const std::byte> received() const { return received_; }
+  [[nodiscard]] std::span<const std::byte> received() const {
+    return received_ ? std::span<const std::byte>(*received_) : std::span<const std::byte>();
+  }
   [[nodiscard]] std::span<const std::byte> unsent() const { return unsent_.bytes(); }
 
  private:
   IoStatus outcome(const SocketIo& io, const char* doing);
 
   Fd fd_;
-  std::vector<std::byte> received_;
-  Unsent unsent_;
-  std::unique_ptr<StreamFailure> failure_;
   bool connecting_ = false;
   bool ended_writing_ = false;
+  std::unique_ptr<std::vector<std::byte>> received_;  // none while there is nothing
+  Unsent unsent_;
+  std::unique_ptr<StreamFailure> failure_;
 };
+
+static_assert(sizeof(PlainStream) <= 40, "each idle connection has one");
 
 }  // namespace headgate

@@ -36,14 +36,14 @@ ConnectionReport report_of(const Connection& connection, int worker, TimePoint n
   report.listener = connection.listener().policy->config.name;
   report.source = facts.client.address().text();
   report.phase = name(connection.phase());
-  report.sni = facts.server_name;
-  report.alpn = facts.alpn;
+  report.sni = facts.server_name.view();
+  report.alpn = facts.alpn.view();
   report.version = facts.tls.version.view();
   report.group = facts.tls.group.view();
   report.cipher = facts.tls.cipher.view();
   if (facts.peer) report.peer = facts.peer->short_name();
-  report.backend = facts.backend;
-  report.server = facts.server;
+  report.backend = facts.backend.view();
+  report.server = facts.server.view();
   report.record_layer = name(facts.layer);
   report.resumed = facts.tls.resumed;
   report.age = duration_cast<milliseconds>(now - facts.accepted);
@@ -66,7 +66,7 @@ class ConnectionsFilter {
     const Facts& facts = connection.facts();
     if (!query_.listener.empty() && connection.listener().policy->config.name != query_.listener)
       return false;
-    if (!query_.backend.empty() && facts.backend != query_.backend) return false;
+    if (!query_.backend.empty() && facts.backend.view() != query_.backend) return false;
     return query_.source.empty() || (source_ && source_->contains(facts.client.address()));
   }
 

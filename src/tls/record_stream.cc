@@ -43,6 +43,7 @@ ReadResult RecordStream::read(std::span<std::byte> into) {
   HG_CHECK(into.size() >= kMaxRecordContentBytes);
   if (incoming_ == Incoming::kOpen && partial_.has_record()) {
     const std::size_t size = settle(open_kept(into));
+    partial_.release_if_empty();
     if (size > 0) return {IoStatus::kDone, size, std::exchange(drained_, false) && !has_buffered()};
   }
   if (std::exchange(drained_, false) && !has_buffered()) return {IoStatus::kWantRead, 0, true};

@@ -12,7 +12,7 @@ constexpr Duration kQuiet = std::chrono::milliseconds(250);
 bool matches(const Connection& connection, const DrainScope& scope) {
   const Facts& facts = connection.facts();
   if (!scope.listener.empty() && connection.listener().policy->config.name != scope.listener) return false;
-  if (!scope.backend.empty() && facts.backend != scope.backend) return false;
+  if (!scope.backend.empty() && facts.backend.view() != scope.backend) return false;
   return scope.peer.empty() || (facts.peer && facts.peer->short_name() == scope.peer);
 }
 
@@ -40,7 +40,7 @@ std::uint64_t begin_drain(Worker& worker, std::uint32_t drain, const DrainScope&
   std::uint64_t count = 0;
   for (const auto& connection : worker.connections()) {
     if (connection->is_buried() || !matches(*connection, scope)) continue;
-    connection->drain = {.number = drain, .bytes_told = bytes_of(*connection)};
+    connection->drain = {.bytes_told = bytes_of(*connection), .number = drain};
     ++count;
   }
   return count;

@@ -57,8 +57,8 @@ HandoverConnection message_of(Connection& connection, TimePoint now) {
   HandoverConnection message;
   message.listener = connection.listener().policy->config.name;
   message.client_address = facts.client.address().text();
-  message.server_name = facts.server_name;
-  message.alpn = facts.alpn;
+  message.server_name = facts.server_name.view();
+  message.alpn = facts.alpn.view();
   message.tls_version = facts.tls.version.view();
   message.group = facts.tls.group.view();
   message.cipher = facts.tls.cipher.view();
@@ -66,8 +66,8 @@ HandoverConnection message_of(Connection& connection, TimePoint now) {
   message.resumed = facts.tls.resumed;
   message.probe = facts.probe;
   if (facts.peer) message.peer = std::make_unique<PeerIdentity>(*facts.peer);
-  message.backend = facts.backend;
-  message.server = facts.server;
+  message.backend = facts.backend.view();
+  message.server = facts.server.view();
   message.bytes_from_client = facts.bytes_from_client;
   message.bytes_to_client = facts.bytes_to_client;
   message.age = duration_cast<milliseconds>(now - facts.accepted);
@@ -98,8 +98,8 @@ Facts facts_of(HandoverConnection& connection, Worker& worker, TimePoint now) {
   facts.accepted = now - connection.age;
   facts.bytes_from_client = connection.bytes_from_client;
   facts.bytes_to_client = connection.bytes_to_client;
-  facts.server_name = std::move(connection.server_name);
-  facts.alpn = std::move(connection.alpn);
+  facts.server_name = connection.server_name;
+  facts.alpn = connection.alpn;
   facts.tls = {.version = Word(worker.keep_word(connection.tls_version)),
                .group = Word(worker.keep_word(connection.group)),
                .cipher = Word(worker.keep_word(connection.cipher)),
@@ -193,8 +193,8 @@ void take_in(Worker& worker, HandoverConnection connection, Fd client, Fd backen
   const TimePoint now = Clock::now();
 
   Facts facts = facts_of(connection, worker, now);
-  facts.backend = found->first;
-  facts.server = state.picker->group().servers[place].config.address;
+  facts.backend = Word(found->first);
+  facts.server = Word(state.picker->group().servers[place].config.address);
   Relay relay;
   relay.server = ServerUse(state.picker->adopt(connection.server), *state.metrics[place]);
   relay.last_byte = now - connection.quiet;

@@ -103,13 +103,13 @@ Result<std::unique_ptr<Stream>> SocketTransport::connect_tls(std::unique_ptr<Str
                                                              const Facts& facts) {
   const config::BackendTls& settings = backend.tls->shared().settings;
   ServerRequest request{.server = server, .server_name = settings.server_name, .alpn = {}};
-  if (request.server_name == "$sni") request.server_name = facts.server_name;
+  if (request.server_name == "$sni") request.server_name = facts.server_name.view();
   if (request.server_name.empty()) request.server_name = host_of(server);
   for (const auto& protocol : settings.alpn) {
     if (protocol != "$alpn") {
       request.alpn.push_back(protocol);
     } else if (!facts.alpn.empty()) {
-      request.alpn.push_back(facts.alpn);
+      request.alpn.emplace_back(facts.alpn.view());
     }
   }
   auto notes = std::make_unique<HandshakeNotes>();

@@ -130,7 +130,7 @@ void Worker::end_all(CloseReason reason) {
 }
 
 void Worker::add(std::unique_ptr<Connection> connection) {
-  connection->slot = connections_.size();
+  connection->slot = static_cast<std::uint32_t>(connections_.size());
   connections_.push_back(std::move(connection));
 }
 
@@ -281,7 +281,7 @@ void Worker::empty_morgue() {
   for (Connection* dead : std::exchange(morgue_, {})) {
     if (dead->flush_due) std::erase(to_flush_, dead);
     std::erase(to_call_, dead);
-    const std::size_t slot = dead->slot;
+    const std::uint32_t slot = dead->slot;
     std::swap(connections_[slot], connections_.back());
     connections_[slot]->slot = slot;
     connections_.pop_back();

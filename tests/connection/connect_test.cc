@@ -15,7 +15,7 @@ TEST_F(ConnectTest, WaitsUntilTheServerIsThere) {
   EXPECT_EQ(connection->waiting().backend, Interest::kWrite);
   wake();
   EXPECT_EQ(phase(), "relay");
-  EXPECT_EQ(connection->facts().server, transport.dialled.front());
+  EXPECT_EQ(connection->facts().server.view(), transport.dialled.front());
 }
 
 TEST_F(ConnectTest, TriesTheNextServerWhenOneRefuses) {
@@ -25,7 +25,7 @@ TEST_F(ConnectTest, TriesTheNextServerWhenOneRefuses) {
   start();
   EXPECT_EQ(phase(), "relay");
   EXPECT_THAT(transport.dialled, testing::UnorderedElementsAre("127.0.0.1:1001", "127.0.0.1:1002"));
-  EXPECT_EQ(connection->facts().server, transport.dialled.back());
+  EXPECT_EQ(connection->facts().server.view(), transport.dialled.back());
   EXPECT_EQ(connection->facts().detail.view(), "");
   EXPECT_TRUE(server->closed);
 }

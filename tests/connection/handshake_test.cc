@@ -13,7 +13,7 @@ TEST_F(HandshakeTest, GoesFromHelloToRelay) {
   EXPECT_EQ(transport.received_by_tls, hello);
   turns.grant();
   EXPECT_EQ(phase(), "relay");
-  EXPECT_EQ(connection->facts().server_name, "www.example.com");
+  EXPECT_EQ(connection->facts().server_name.view(), "www.example.com");
   EXPECT_EQ(turns.in_progress, 0);
 }
 
