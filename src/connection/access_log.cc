@@ -65,11 +65,11 @@ void write_access_line(Services& services, const ListenerState& listener, const 
   if (facts.failure != HandshakeFailure::kNone) fields.text("failure", name(facts.failure));
   if (facts.alert >= 0) fields.number("alert", facts.alert);
   fields.text("sni", facts.server_name.view());
-  fields.text("version", facts.tls.version.view());
-  fields.text("group", facts.tls.group.view());
-  fields.text("cipher", facts.tls.cipher.view());
+  fields.text("version", facts.tls->version.view());
+  fields.text("group", facts.tls->group.view());
+  fields.text("cipher", facts.tls->cipher.view());
   fields.text("alpn", facts.alpn.view());
-  if (!facts.tls.version.empty()) fields.text("resumed", facts.tls.resumed ? "true" : "false");
+  if (!facts.tls->version.empty()) fields.text("resumed", facts.tls->resumed ? "true" : "false");
   if (facts.peer) fields.text("peer", facts.peer->short_name());
   fields.text("backend", facts.backend.view());
   fields.text("server", facts.server.view());
@@ -92,7 +92,7 @@ void write_phase_line(Services& services, const ListenerState& listener, const F
   fields.text("source", source);
   fields.text("phase", phase);
   fields.text("sni", facts.server_name.view());
-  fields.text("version", facts.tls.version.view());
+  fields.text("version", facts.tls->version.view());
   fields.text("backend", facts.backend.view());
   fields.text("server", facts.server.view());
   fields.number("after_ms", static_cast<std::int64_t>(milliseconds(now - facts.accepted)));

@@ -16,7 +16,7 @@ Step step(Authorize&, Context& context) {
   if (context.facts.peer) context.services.host.peer_let_in(context.connection);
   const auto result = context.facts.probe ? HandshakeResult::kProbe : HandshakeResult::kOk;
   auto& counted = context.listener.metrics->handshakes[static_cast<std::size_t>(result)];
-  counted[context.facts.tls.resumed ? 1 : 0].add();
+  counted[context.facts.tls->resumed ? 1 : 0].add();
   return Phase(FindRoute{});
 }
 

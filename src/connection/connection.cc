@@ -8,7 +8,7 @@
 namespace headgate {
 
 // What an idle connection costs, beside its streams: a bound to be raised on purpose only.
-static_assert(sizeof(Connection) <= 528);
+static_assert(CellPool::cells_per_page(sizeof(Connection)) >= 9);
 
 namespace {
 
@@ -37,9 +37,9 @@ Connection::Connection(Services& services, std::shared_ptr<WorkerSnapshot> snaps
       listener_(listener),
       facts_(std::move(facts)),
       sides_(std::move(sides)),
-      client_watcher_(services.loop, this, &Connection::client_ready),
-      backend_watcher_(services.loop, this, &Connection::backend_ready),
-      timer_(services.loop, this, &Connection::timer_fired),
+      client_watcher_(services.loop, this, IoWatcher::Calls<&Connection::client_ready>()),
+      backend_watcher_(services.loop, this, IoWatcher::Calls<&Connection::backend_ready>()),
+      timer_(services.loop, this, Timer::Calls<&Connection::timer_fired>()),
       phase_(std::move(first)),
       entered_(facts_.accepted) {
   listener_.metrics->active.add();
@@ -173,8 +173,8 @@ void Connection::arm(const Wait& wait) {
 void Connection::watch_descriptors() {
   const int client = sides_.client ? sides_.client->descriptor() : -1;
   const int backend = sides_.backend ? sides_.backend->descriptor() : -1;
-  if (client != std::exchange(watched_client_, client)) client_watcher_.attach(client);
-  if (backend != std::exchange(watched_backend_, backend)) backend_watcher_.attach(backend);
+  if (client != client_watcher_.descriptor()) client_watcher_.attach(client);
+  if (backend != backend_watcher_.descriptor()) backend_watcher_.attach(backend);
 }
 
 void Connection::finish(CloseReason reason) {

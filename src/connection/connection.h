@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "base/cell_pool.h"
 #include "base/close_reason.h"
 #include "base/crash_tag.h"
 #include "connection/phase.h"
@@ -17,7 +18,7 @@ namespace headgate {
 /// Owned by its worker, which destroys it at the end of the turn in which it was buried. Loop thread only.
 /// Every function that may end it is the last thing its caller does: when it returns, the connection may be
 /// buried.
-class Connection {
+class Connection final : public Pooled<Connection> {
  public:
   /// A connection just accepted; `client` is a plain stream.
   Connection(Services& services, std::shared_ptr<WorkerSnapshot> snapshot, ListenerState& listener,
@@ -63,14 +64,12 @@ class Connection {
   /// Keeps its place among the listener's connections until it ends.
   void take_place(std::unique_ptr<ListenerPlace> place) { place_ = std::move(place); }
 
-  /// The drain that it is about to end by. The worker's alone.
-  struct DrainMark {
-    /// Of its bytes, those that the drain has counted already or that came before.
-    std::uint64_t bytes_told = 0;
-    std::uint32_t number = 0;  ///< 0: none.
-  } drain{};
-  std::uint32_t slot = 0;  ///< Its index in the worker's list of connections. The worker's alone.
-  bool flush_due = false;  ///< In the worker's list of streams to flush. The worker's alone.
+  /// The worker's alone:
+  std::uint64_t drain_bytes_told =
+      0;                           ///< Of its bytes, those that the drain has counted or that came before.
+  std::uint32_t drain_number = 0;  ///< The drain that it is about to end by; 0: none.
+  std::uint32_t slot = 0;          ///< Its index in the worker's list of connections.
+  bool flush_due = false;          ///< In the worker's list of streams to flush.
 
   /// Called by the timer; by tests when they have moved the clock.
   void deadline_passed();
@@ -94,6 +93,8 @@ class Connection {
   bool resting_ = false;
   bool buried_ = false;
   CloseReason close_reason_ = CloseReason::kFinished;
+  Ready ready_;
+  Wait waiting_;
   Services& services_;
   std::shared_ptr<WorkerSnapshot> snapshot_;
   ListenerState& listener_;
@@ -104,9 +105,6 @@ class Connection {
   Timer timer_;
   Phase phase_;
   TimePoint entered_;
-  Ready ready_;
-  Wait waiting_;
-  int watched_client_ = -1, watched_backend_ = -1;  // the descriptors that the watchers are attached to
 };
 
 }  // namespace headgate

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string_view>
 
 #include "base/close_reason.h"
@@ -20,6 +22,8 @@ class Word {
   explicit constexpr Word(std::string_view word) : text_(word.empty() ? "" : word.data()) {}
   [[nodiscard]] constexpr std::string_view view() const { return text_; }
   [[nodiscard]] constexpr bool empty() const { return *text_ == 0; }
+  constexpr auto operator<=>(const Word& other) const { return view() <=> other.view(); }
+  constexpr bool operator==(const Word& other) const { return view() == other.view(); }
 
  private:
   const char* text_ = "";
@@ -32,6 +36,21 @@ struct TlsFacts {
   Word cipher;    ///< IANA name.
   Word key_type;  ///< Of our certificate: "EC-P-256", "RSA-2048".
   bool resumed = false;
+
+  auto operator<=>(const TlsFacts&) const = default;
+};
+/// Of a connection without TLS, and of one whose handshake is not over.
+inline constexpr TlsFacts kNoTls;
+
+/// Every combination that connections have settled on, once each: they point to theirs. A worker's, and its
+/// thread's alone.
+class KnownTlsFacts {
+ public:
+  /// As long as this lives.
+  [[nodiscard]] const TlsFacts* find_or_add(const TlsFacts& facts) { return &*known_.insert(facts).first; }
+
+ private:
+  std::set<TlsFacts> known_;
 };
 
 /// Who protects the client's records.
@@ -65,9 +84,9 @@ struct Facts {
   TimePoint accepted{};
   std::uint64_t bytes_from_client = 0;  ///< Plaintext.
   std::uint64_t bytes_to_client = 0;
-  PackedText server_name;  ///< The name the client asked for.
-  PackedText alpn;         ///< What was negotiated; for passthrough, what the client would like most.
-  TlsFacts tls;
+  PackedText server_name;         ///< The name the client asked for.
+  PackedText alpn;                ///< What was negotiated; for passthrough, what the client would like most.
+  const TlsFacts* tls = &kNoTls;  ///< Of the worker's KnownTlsFacts.
   std::unique_ptr<PeerIdentity> peer;
   Word backend, server;  ///< As configured; empty before they are chosen. The snapshot holds them.
   PackedText detail;     ///< The sentence for the operator when something failed.

@@ -44,10 +44,10 @@ HandshakeReport report_of(std::string_view listener, const Facts& facts, Handsha
   if (facts.failure != HandshakeFailure::kNone) report.reason = name(facts.failure);
   if (facts.alert >= 0) report.alert = alert_name(static_cast<std::uint8_t>(facts.alert));
   report.sni = facts.server_name.view();
-  report.version = facts.tls.version.view();
-  report.group = facts.tls.group.view();
-  report.cipher = facts.tls.cipher.view();
-  report.resumed = facts.tls.resumed;
+  report.version = facts.tls->version.view();
+  report.group = facts.tls->group.view();
+  report.cipher = facts.tls->cipher.view();
+  report.resumed = facts.tls->resumed;
   report.total = duration_cast<microseconds>(times.total);
   report.queue = duration_cast<microseconds>(times.queue);
   report.cpu = duration_cast<microseconds>(times.cpu);

@@ -33,7 +33,7 @@ IoStatus run_step(HandshakeTask& task, Context& context) {
 }
 
 void count_negotiated(const HandshakeTask& task, Context& context) {
-  const TlsFacts& tls = context.facts.tls;
+  const TlsFacts& tls = *context.facts.tls;
   ListenerMetrics& metrics = *context.listener.metrics;
   context.listener.negotiated
       .of(metrics.negotiated, tls.version.view(), tls.group.view(), tls.cipher.view(), tls.key_type.view())

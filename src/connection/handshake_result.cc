@@ -33,7 +33,7 @@ std::optional<HandshakeResult> count_handshake_end(ListenerMetrics& metrics, con
   auto result = result_of(reason);
   if (!result) return result;
   if (facts.probe) result = HandshakeResult::kProbe;
-  metrics.handshakes[static_cast<std::size_t>(*result)][facts.tls.resumed ? 1 : 0].add();
+  metrics.handshakes[static_cast<std::size_t>(*result)][facts.tls->resumed ? 1 : 0].add();
   if (*result != HandshakeResult::kFailed) return result;
   const auto failure =
       facts.failure == HandshakeFailure::kNone ? HandshakeFailure::kClientLeft : facts.failure;

@@ -122,11 +122,11 @@ struct Flow {
 
 /// Moves plaintext both ways until both directions have ended.
 struct Relay {
-  ServerUse server;
-  TimePoint last_byte{};
-  TimePoint half_closed{};  ///< When the first direction ended; zero: neither has.
+  [[no_unique_address]] ServerUse server;  // the small ones behind it use what it leaves free
   Flow to_backend, to_client;
   bool cut_short = false;  ///< The client's TLS ended without close_notify.
+  TimePoint last_byte{};
+  TimePoint half_closed{};  ///< When the first direction ended; zero: neither has.
 };
 
 /// Lets the client read our last bytes (an alert, a 400) before the descriptor closes: FIN, then what it

@@ -15,13 +15,13 @@ std::vector<std::byte> proxy_header_for(const config::Backend& backend, const Fa
   }
   told.alpn = facts.alpn.view();
   told.authority = facts.server_name.view();
-  if (!facts.tls.version.empty()) {
+  if (!facts.tls->version.empty()) {
     ProxyTls tls;
-    tls.version = facts.tls.version.view();
-    tls.cipher = facts.tls.cipher.view();
-    tls.key_algorithm = facts.tls.key_type.view();
+    tls.version = facts.tls->version.view();
+    tls.cipher = facts.tls->cipher.view();
+    tls.key_algorithm = facts.tls->key_type.view();
     if (facts.peer) {
-      tls.certificate_this_connection = !facts.tls.resumed;
+      tls.certificate_this_connection = !facts.tls->resumed;
       tls.certificate_this_session = true;
       tls.verified = true;
       tls.common_name = facts.peer->common_name;

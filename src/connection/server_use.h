@@ -13,11 +13,11 @@ class ServerUse {
  public:
   ServerUse() = default;
   /// `metrics` outlives it.
-  ServerUse(ServerLease lease, ServerMetrics& metrics) : lease_(std::move(lease)), metrics_(&metrics) {
+  ServerUse(ServerLease lease, ServerMetrics& metrics) : metrics_(&metrics), lease_(std::move(lease)) {
     metrics_->active.add();
   }
   ServerUse(ServerUse&& other) noexcept
-      : lease_(std::move(other.lease_)), metrics_(std::exchange(other.metrics_, nullptr)) {}
+      : metrics_(std::exchange(other.metrics_, nullptr)), lease_(std::move(other.lease_)) {}
   ServerUse& operator=(ServerUse&& other) noexcept {
     std::swap(lease_, other.lease_);
     std::swap(metrics_, other.metrics_);
@@ -30,8 +30,8 @@ class ServerUse {
   }
 
  private:
-  ServerLease lease_;
   ServerMetrics* metrics_ = nullptr;
+  [[no_unique_address]] ServerLease lease_;
 };
 
 }  // namespace headgate

@@ -1,13 +1,11 @@
 #include "event/io_watcher.h"
 
-#include <cstddef>
-
 namespace headgate {
 
 static_assert(static_cast<int>(Interest::kRead) == EV_READ && static_cast<int>(Interest::kWrite) == EV_WRITE);
 
-IoWatcher::IoWatcher(Loop& loop, void* owner, Callback callback) : loop_(loop.raw()), callback_(callback) {
-  ev_io_init(&io_, &IoWatcher::dispatch, -1, EV_NONE);
+IoWatcher::IoWatcher(Loop& loop, void* owner, Dispatch called) : loop_(loop.raw()) {
+  ev_io_init(&io_, called, -1, EV_NONE);
   io_.data = owner;
 }
 
@@ -32,12 +30,6 @@ void IoWatcher::watch(Interest wanted) {
 
 Interest IoWatcher::wanted() const {
   return ev_is_active(&io_) ? static_cast<Interest>(io_.events & (EV_READ | EV_WRITE)) : Interest::kNone;
-}
-
-void IoWatcher::dispatch(struct ev_loop*, ev_io* io, int events) {
-  // What libev holds is a member of its watcher.
-  const auto* self = reinterpret_cast<IoWatcher*>(reinterpret_cast<char*>(io) - offsetof(IoWatcher, io_));
-  self->callback_(io->data, static_cast<Interest>(events & (EV_READ | EV_WRITE)));
 }
 
 }  // namespace headgate

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <concepts>
+
 #include <ev.h>
 
 #include "event/loop.h"
@@ -13,25 +15,35 @@ namespace headgate {
 /// order, and watching ends before the descriptor is closed. Loop thread only.
 class IoWatcher {
  public:
-  using Callback = void (*)(void* owner, Interest ready);
+  /// What to call, told as a type: a watcher need not keep what its owner's class knows.
+  template <auto kCallback>
+    requires std::invocable<decltype(kCallback), void*, Interest>
+  struct Calls {};
 
-  IoWatcher(Loop& loop, void* owner, Callback callback);
+  template <auto kCallback>
+  IoWatcher(Loop& loop, void* owner, Calls<kCallback>)
+      : IoWatcher(loop, owner, &IoWatcher::dispatch<kCallback>) {}
   ~IoWatcher();
   IoWatcher(const IoWatcher&) = delete;
   IoWatcher& operator=(const IoWatcher&) = delete;
 
   /// Names the descriptor that is watched from now on; watching is paused. -1: none.
   void attach(int fd);
+  [[nodiscard]] int descriptor() const { return io_.fd; }
   /// Asks to be called when the descriptor is ready for `wanted`; kNone pauses. What is stopped and started
   /// again within one turn of the loop costs no system call.
   void watch(Interest wanted);
 
  private:
+  using Dispatch = void (*)(struct ev_loop* loop, ev_io* io, int events);
+  IoWatcher(Loop& loop, void* owner, Dispatch called);
+  template <auto kCallback>
+  static void dispatch(struct ev_loop*, ev_io* io, int events) {
+    kCallback(io->data, static_cast<Interest>(events & (EV_READ | EV_WRITE)));
+  }
   [[nodiscard]] Interest wanted() const;
-  static void dispatch(struct ev_loop* loop, ev_io* io, int events);
 
   struct ev_loop* loop_;
-  Callback callback_;
   ev_io io_;  // its data is the owner
 };
 

@@ -6,8 +6,8 @@
 
 namespace headgate {
 
-Timer::Timer(Loop& loop, void* owner, Callback callback) : loop_(loop.raw()), callback_(callback) {
-  ev_timer_init(&timer_, &Timer::dispatch, 0., 0.);
+Timer::Timer(Loop& loop, void* owner, Dispatch called) : loop_(loop.raw()) {
+  ev_timer_init(&timer_, called, 0., 0.);
   timer_.data = owner;
 }
 
@@ -35,13 +35,17 @@ void Timer::sleep_until(TimePoint wake) {
   ev_timer_start(loop_, &timer_);
 }
 
-void Timer::dispatch(struct ev_loop*, ev_timer* timer, int) {
+// libev's timer has gone off: whether the deadline has passed. If it has not, it sleeps on.
+bool Timer::is_over(ev_timer* timer) {
   // What libev holds is a member of its watcher.
   auto* self = reinterpret_cast<Timer*>(reinterpret_cast<char*>(timer) - offsetof(Timer, timer_));
   self->wake_ = TimePoint::max();
-  if (self->deadline_ > Clock::now()) return self->sleep_until(self->deadline_);
+  if (self->deadline_ > Clock::now()) {
+    self->sleep_until(self->deadline_);
+    return false;
+  }
   self->deadline_ = TimePoint::max();
-  self->callback_(timer->data);
+  return true;
 }
 
 }  // namespace headgate

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <concepts>
+
 #include <ev.h>
 
 #include "event/loop.h"
@@ -12,9 +14,13 @@ namespace headgate {
 /// the real deadline and sleeps on. Neither copied nor moved. Loop thread only.
 class Timer {
  public:
-  using Callback = void (*)(void* owner);
+  /// What to call, told as a type: a timer need not keep what its owner's class knows.
+  template <auto kCallback>
+    requires std::invocable<decltype(kCallback), void*>
+  struct Calls {};
 
-  Timer(Loop& loop, void* owner, Callback callback);
+  template <auto kCallback>
+  Timer(Loop& loop, void* owner, Calls<kCallback>) : Timer(loop, owner, &Timer::dispatch<kCallback>) {}
   ~Timer();
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
@@ -24,11 +30,16 @@ class Timer {
   void stop();
 
  private:
-  static void dispatch(struct ev_loop* loop, ev_timer* timer, int events);
+  using Dispatch = void (*)(struct ev_loop* loop, ev_timer* timer, int events);
+  Timer(Loop& loop, void* owner, Dispatch called);
+  template <auto kCallback>
+  static void dispatch(struct ev_loop*, ev_timer* timer, int) {
+    if (is_over(timer)) kCallback(timer->data);
+  }
+  static bool is_over(ev_timer* timer);
   void sleep_until(TimePoint wake);
 
   struct ev_loop* loop_;
-  Callback callback_;
   TimePoint deadline_ = TimePoint::max();
   TimePoint wake_ = TimePoint::max();  // when libev fires; never later than deadline_
   ev_timer timer_;                     // its data is the owner

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/cell_pool.h"
 #include "net/fd.h"
 #include "net/stream.h"
 #include "net/unsent.h"
@@ -7,7 +8,7 @@
 namespace headgate {
 
 /// A stream without TLS: what is read and written is what is on the wire.
-class PlainStream final : public Stream {
+class PlainStream final : public Stream, public Pooled<PlainStream> {
  public:
   /// `received` is what was read from the descriptor before, and comes first; `unsent` leaves before anything
   /// else.

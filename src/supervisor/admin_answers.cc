@@ -38,14 +38,14 @@ ConnectionReport report_of(const Connection& connection, int worker, TimePoint n
   report.phase = name(connection.phase());
   report.sni = facts.server_name.view();
   report.alpn = facts.alpn.view();
-  report.version = facts.tls.version.view();
-  report.group = facts.tls.group.view();
-  report.cipher = facts.tls.cipher.view();
+  report.version = facts.tls->version.view();
+  report.group = facts.tls->group.view();
+  report.cipher = facts.tls->cipher.view();
   if (facts.peer) report.peer = facts.peer->short_name();
   report.backend = facts.backend.view();
   report.server = facts.server.view();
   report.record_layer = name(facts.layer);
-  report.resumed = facts.tls.resumed;
+  report.resumed = facts.tls->resumed;
   report.age = duration_cast<milliseconds>(now - facts.accepted);
   const auto* relay = std::get_if<Relay>(&connection.phase());
   report.idle = relay != nullptr ? duration_cast<milliseconds>(now - relay->last_byte) : report.age;

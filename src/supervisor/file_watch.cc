@@ -68,8 +68,8 @@ FileWatch::FileWatch(Loop& loop, OnChange on_change, Pace pace)
     : on_change_(std::move(on_change)),
       pace_(pace),
       loop_(loop),
-      look_timer_(loop, this, [](void* self) { static_cast<FileWatch*>(self)->look(); }),
-      poll_timer_(loop, this, [](void* self) { static_cast<FileWatch*>(self)->poll(); }) {}
+      look_timer_(loop, this, Timer::Calls<[](void* self) { static_cast<FileWatch*>(self)->look(); }>()),
+      poll_timer_(loop, this, Timer::Calls<[](void* self) { static_cast<FileWatch*>(self)->poll(); }>()) {}
 
 void FileWatch::watch(const std::vector<std::string>& files, const std::vector<Entries>& entries) {
   if (readable_ != nullptr && files == watched_files_ && entries == watched_entries_) return;
@@ -171,7 +171,8 @@ void FileWatch::begin_events() {
   inotify_ = Fd(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
   if (!inotify_) return;  // out of instances: the poll has to do
   readable_ = std::make_unique<IoWatcher>(
-      loop_, this, [](void* self, Interest) { static_cast<FileWatch*>(self)->read_events(); });
+      loop_, this,
+      IoWatcher::Calls<[](void* self, Interest) { static_cast<FileWatch*>(self)->read_events(); }>());
   readable_->attach(inotify_.number());
   readable_->watch(Interest::kRead);
 }

@@ -57,7 +57,7 @@ Supervisor::Supervisor(Settings settings, Log& log)
                    }),
       inbox_(loop_),
       sockets_({}),
-      ticker_(loop_, this, [](void* self) { static_cast<Supervisor*>(self)->tick(); }) {}
+      ticker_(loop_, this, Timer::Calls<[](void* self) { static_cast<Supervisor*>(self)->tick(); }>()) {}
 
 Supervisor::~Supervisor() {
   successor_.reset();

@@ -22,7 +22,8 @@ enum class AeadUse : std::uint8_t { kOpen = 0, kSeal = 1 };
 /// Up to kMaxContexts contexts per suite stay keyed for those that used one last (8 places for a key to be
 /// in, the least recently used gives way). Finding the context again costs about 5 ns; keying one anew, which
 /// is what a direction outside the busy set pays at a wake-up, 120 (OpenSSL 3.5) to 250 ns (3.0) beside the
-/// 300 to 500 ns that a small record costs anyway. Contexts are made when first needed, about 1 KiB each.
+/// 300 to 500 ns that a small record costs anyway. Contexts are made when first needed, kSets at a time,
+/// about 1 KiB each.
 /// bench/micro has the figures.
 ///
 /// One per worker; its thread only. Outlives every direction that uses it.
@@ -59,6 +60,7 @@ class AeadContexts {
     std::vector<Set> sets;  // empty until a connection uses the suite
   };
 
+  static void add_contexts(Suite& suite, AeadUse use);
   [[nodiscard]] Suite& suite_of(RecordSuite suite) { return suites_[static_cast<std::size_t>(suite)]; }
 
   std::array<Suite, kRecordSuiteCount> suites_;

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "base/cell_pool.h"
 #include "net/buffers.h"
 #include "net/fd.h"
 #include "net/stream.h"
@@ -47,7 +48,7 @@ struct RecordStreamState {
 ///  unsent. So
 ///    read() may leave unsent_bytes() behind it; write() then queues behind them.
 ///  - A failure of the peer's doing is told to it with an alert, as far as the socket takes it.
-class RecordStream final : public Stream {
+class RecordStream final : public Stream, public Pooled<RecordStream> {
  public:
   /// `buffers` and `contexts` are the worker's and outlive it; contexts.supports() both suites.
   RecordStream(RecordStreamState state, Buffers& buffers, AeadContexts& contexts);

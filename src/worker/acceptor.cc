@@ -46,8 +46,8 @@ Acceptor::Acceptor(Loop& loop, Fd socket, Accepted accepted, OutOfDescriptors ou
       spare_(open_spare()),
       accepted_(std::move(accepted)),
       out_of_descriptors_(std::move(out_of_descriptors)),
-      watcher_(loop, this, &Acceptor::ready),
-      pause_(loop, this, &Acceptor::pause_over) {
+      watcher_(loop, this, IoWatcher::Calls<&Acceptor::ready>()),
+      pause_(loop, this, Timer::Calls<&Acceptor::pause_over>()) {
   watcher_.attach(socket_.number());
   watcher_.watch(Interest::kRead);
 }

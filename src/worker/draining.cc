@@ -29,7 +29,7 @@ std::uint64_t bytes_of(const Connection& connection) {
 std::vector<Connection*> draining(Worker& worker, std::uint32_t drain) {
   std::vector<Connection*> all;
   for (const auto& connection : worker.connections()) {
-    if (connection->drain.number == drain && !connection->is_buried()) all.push_back(connection.get());
+    if (connection->drain_number == drain && !connection->is_buried()) all.push_back(connection.get());
   }
   return all;
 }
@@ -40,7 +40,8 @@ std::uint64_t begin_drain(Worker& worker, std::uint32_t drain, const DrainScope&
   std::uint64_t count = 0;
   for (const auto& connection : worker.connections()) {
     if (connection->is_buried() || !matches(*connection, scope)) continue;
-    connection->drain = {.bytes_told = bytes_of(*connection), .number = drain};
+    connection->drain_bytes_told = bytes_of(*connection);
+    connection->drain_number = drain;
     ++count;
   }
   return count;
@@ -52,7 +53,7 @@ DrainProgress continue_drain(Worker& worker, std::uint32_t drain, std::uint64_t 
   DrainProgress progress{.remaining = all.size()};
   for (Connection* connection : all) {
     const std::uint64_t bytes = bytes_of(*connection);
-    progress.bytes += bytes - std::exchange(connection->drain.bytes_told, bytes);
+    progress.bytes += bytes - std::exchange(connection->drain_bytes_told, bytes);
     if (progress.remaining > keep && is_quiet(*connection, now)) {
       connection->end(CloseReason::kDrained);
       if (connection->is_buried()) --progress.remaining;

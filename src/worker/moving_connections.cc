@@ -59,11 +59,11 @@ HandoverConnection message_of(Connection& connection, TimePoint now) {
   message.client_address = facts.client.address().text();
   message.server_name = facts.server_name.view();
   message.alpn = facts.alpn.view();
-  message.tls_version = facts.tls.version.view();
-  message.group = facts.tls.group.view();
-  message.cipher = facts.tls.cipher.view();
-  message.key_type = facts.tls.key_type.view();
-  message.resumed = facts.tls.resumed;
+  message.tls_version = facts.tls->version.view();
+  message.group = facts.tls->group.view();
+  message.cipher = facts.tls->cipher.view();
+  message.key_type = facts.tls->key_type.view();
+  message.resumed = facts.tls->resumed;
   message.probe = facts.probe;
   if (facts.peer) message.peer = std::make_unique<PeerIdentity>(*facts.peer);
   message.backend = facts.backend.view();
@@ -100,11 +100,12 @@ Facts facts_of(HandoverConnection& connection, Worker& worker, TimePoint now) {
   facts.bytes_to_client = connection.bytes_to_client;
   facts.server_name = connection.server_name;
   facts.alpn = connection.alpn;
-  facts.tls = {.version = Word(worker.keep_word(connection.tls_version)),
-               .group = Word(worker.keep_word(connection.group)),
-               .cipher = Word(worker.keep_word(connection.cipher)),
-               .key_type = Word(worker.keep_word(connection.key_type)),
-               .resumed = connection.resumed};
+  facts.tls = worker.transport().known_tls_facts().find_or_add(
+      {.version = Word(worker.keep_word(connection.tls_version)),
+       .group = Word(worker.keep_word(connection.group)),
+       .cipher = Word(worker.keep_word(connection.cipher)),
+       .key_type = Word(worker.keep_word(connection.key_type)),
+       .resumed = connection.resumed});
   const bool tls = connection.client_side.layer == HandoverLayer::kTls13;
   facts.layer = tls ? RecordsBy::kHeadgate : RecordsBy::kNobody;
   facts.peer = std::move(connection.peer);

@@ -45,11 +45,12 @@ void SocketTransport::finish_accept(std::unique_ptr<Stream>& client, ListenerSta
   auto& tls = static_cast<TlsStream&>(*client);
   const NegotiatedFacts negotiated = negotiated_facts(tls.ssl());
   const StoredCertificate* served = tls.notes().certificate;
-  facts.tls = {.version = Word(negotiated.version),
-               .group = Word(negotiated.group),
-               .cipher = Word(negotiated.cipher),
-               .key_type = served != nullptr ? Word(key_type_word(*served)) : Word(),
-               .resumed = negotiated.resumed};
+  facts.tls =
+      known_tls_facts_.find_or_add({.version = Word(negotiated.version),
+                                    .group = Word(negotiated.group),
+                                    .cipher = Word(negotiated.cipher),
+                                    .key_type = served != nullptr ? Word(key_type_word(*served)) : Word(),
+                                    .resumed = negotiated.resumed});
   facts.alpn = negotiated.alpn;
   if (tls.notes().server_hellos > 1) listener.metrics->hello_retry_requests.add();
   const LayerReason reason = tls.can_hand_over(aead_);

@@ -31,10 +31,12 @@ class SocketTransport final : public Transport {
                                                             const Facts& facts) override;
 
   [[nodiscard]] AeadContexts& aead() { return aead_; }
+  [[nodiscard]] KnownTlsFacts& known_tls_facts() { return known_tls_facts_; }
 
  private:
   Buffers& buffers_;
   AeadContexts aead_;
+  KnownTlsFacts known_tls_facts_;
 };
 
 }  // namespace headgate

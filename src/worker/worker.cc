@@ -49,8 +49,8 @@ Worker::Worker(const Options& options, std::unique_ptr<LibraryContext> library, 
       services_{loop_, buffers_, transport_, admission_,     *this,
                 log_,  limiter_, recorder_,  options.access, {}},
       turn_(loop_, this, &Worker::before_wait, &Worker::after_wait),
-      flush_timer_(loop_, this, &Worker::flush_due),
-      second_timer_(loop_, this, &Worker::second_over),
+      flush_timer_(loop_, this, Timer::Calls<&Worker::flush_due>()),
+      second_timer_(loop_, this, Timer::Calls<&Worker::second_over>()),
       slow_thread_(std::make_unique<SlowThread>(
           inbox_, [this](SlowThread::Step step) { step_finished(std::move(step)); })),
       next_id_((static_cast<std::uint64_t>(options.index) << kIndexShift) + 1) {}

@@ -43,7 +43,8 @@ class FakeTransport final : public Transport {
     return std::make_unique<FakeStream>(script_of(*plain));
   }
   void finish_accept(std::unique_ptr<Stream>&, ListenerState&, Facts& facts) override {
-    facts.tls.version = Word("TLSv1.3");
+    static constexpr TlsFacts kTls13{.version = Word("TLSv1.3")};
+    facts.tls = &kTls13;
     facts.peer = std::move(peer);
   }
   void explain_failure(const Stream& client, Facts& facts) override {

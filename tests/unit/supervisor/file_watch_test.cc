@@ -60,7 +60,8 @@ class FileWatchTest : public testing::Test {
   TemporaryDirectory temporary_;
   Loop loop_;
   Paths told_;
-  Timer deadline_{loop_, this, [](void* self) { static_cast<FileWatchTest*>(self)->loop_.stop(); }};
+  Timer deadline_{loop_, this,
+                  Timer::Calls<[](void* self) { static_cast<FileWatchTest*>(self)->loop_.stop(); }>()};
   FileWatch watch_{loop_, stop_and_keep(), kEventsOnly};
 };
 
@@ -148,7 +149,7 @@ class SlowWriter {
   SlowWriter(Loop& loop, const std::string& file, int writes)
       : file_(file, std::ios::app),
         left_(writes),
-        timer_(loop, this, [](void* self) { static_cast<SlowWriter*>(self)->write(); }) {
+        timer_(loop, this, Timer::Calls<[](void* self) { static_cast<SlowWriter*>(self)->write(); }>()) {
     write();
   }
   [[nodiscard]] int left() const { return left_; }
