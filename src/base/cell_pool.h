@@ -21,7 +21,7 @@ namespace headgate {
 class CellPool {
  public:
   static constexpr std::size_t kPageBytes = 4096;
-  static constexpr std::size_t kHeaderBytes = 64;
+  static constexpr std::size_t kHeaderBytes = 40;
   /// How many cells of `cell_bytes` a page has.
   static constexpr std::size_t cells_per_page(std::size_t cell_bytes) {
     return (kPageBytes - kHeaderBytes) / cell_bytes;

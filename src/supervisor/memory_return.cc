@@ -9,9 +9,13 @@ namespace headgate {
 
 bool MemoryReturn::is_due(std::uint64_t open) {
   peak_ = std::max(peak_, open);
-  const bool goes_on = open < std::exchange(before_, open);
-  if (peak_ < kWorthwhile || open > peak_ / 2 || goes_on) return false;
-  peak_ = open;
+  lowest_ = std::min(lowest_, open);
+  const std::uint64_t before = std::exchange(before_, open);
+  const bool goes_on = std::max(before, open) - std::min(before, open) > kFew;
+  const bool went = peak_ >= kWorthwhile && open <= peak_ / 2;
+  const bool came = open >= lowest_ + kWorthwhile;
+  if (goes_on || !(went || came)) return false;
+  peak_ = lowest_ = open;
   return true;
 }
 

@@ -24,41 +24,42 @@ std::span<std::byte> PartialRecord::room_for_missing() {
   if (empty()) return {};
   const std::size_t missing = missing_bytes();
   make_room(missing);
-  return {data_.get() + end_, missing};
+  return {kept_->data.get() + kept_->end, missing};
 }
 
 void PartialRecord::append(std::span<const std::byte> bytes) {
   if (bytes.empty()) return;
   const std::size_t record = empty() ? std::min(record_size_bytes(bytes), kMaxRecordBytes) : 0;
   make_room(std::max(bytes.size(), record));
-  std::memcpy(data_.get() + end_, bytes.data(), bytes.size());
+  std::memcpy(kept_->data.get() + kept_->end, bytes.data(), bytes.size());
   added(bytes.size());
 }
 
 void PartialRecord::consume(std::size_t size_bytes) {
-  begin_ += static_cast<std::uint32_t>(size_bytes);
-  if (empty()) begin_ = end_ = 0;
+  if (size_bytes == 0) return;
+  kept_->begin += static_cast<std::uint32_t>(size_bytes);
+  if (empty()) kept_->begin = kept_->end = 0;
 }
 
 void PartialRecord::release_if_empty() {
-  if (!empty()) return;
-  data_.reset();
-  capacity_ = 0;
+  if (empty()) kept_.reset();
 }
 
 void PartialRecord::make_room(std::size_t size_bytes) {
-  const std::size_t kept = end_ - begin_;
-  if (end_ + size_bytes <= capacity_) return;
-  if (kept + size_bytes <= capacity_) {
-    std::memmove(data_.get(), data_.get() + begin_, kept);
+  if (!kept_) kept_ = std::make_unique<Kept>();
+  Kept& kept = *kept_;
+  const std::size_t size = kept.end - kept.begin;
+  if (kept.end + size_bytes <= kept.capacity) return;
+  if (size + size_bytes <= kept.capacity) {
+    std::memmove(kept.data.get(), kept.data.get() + kept.begin, size);
   } else {
-    auto larger = std::make_unique_for_overwrite<std::byte[]>(kept + size_bytes);
-    if (kept > 0) std::memcpy(larger.get(), data_.get() + begin_, kept);
-    data_ = std::move(larger);
-    capacity_ = static_cast<std::uint32_t>(kept + size_bytes);
+    auto larger = std::make_unique_for_overwrite<std::byte[]>(size + size_bytes);
+    if (size > 0) std::memcpy(larger.get(), kept.data.get() + kept.begin, size);
+    kept.data = std::move(larger);
+    kept.capacity = static_cast<std::uint32_t>(size + size_bytes);
   }
-  begin_ = 0;
-  end_ = static_cast<std::uint32_t>(kept);
+  kept.begin = 0;
+  kept.end = static_cast<std::uint32_t>(size);
 }
 
 }  // namespace headgate

@@ -15,8 +15,11 @@ class PartialRecord {
   PartialRecord() = default;
   explicit PartialRecord(std::span<const std::byte> bytes) { append(bytes); }
 
-  [[nodiscard]] bool empty() const { return begin_ == end_; }
-  [[nodiscard]] std::span<const std::byte> bytes() const { return {data_.get() + begin_, end_ - begin_}; }
+  [[nodiscard]] bool empty() const { return !kept_ || kept_->begin == kept_->end; }
+  [[nodiscard]] std::span<const std::byte> bytes() const {
+    return empty() ? std::span<const std::byte>()
+                   : std::span<const std::byte>(kept_->data.get() + kept_->begin, kept_->end - kept_->begin);
+  }
   /// Whether a record is whole in it, or its header is so that none ever will be.
   [[nodiscard]] bool has_record() const;
   /// How many bytes are missing of the record, or of its header; 0 if has_record().
@@ -24,7 +27,9 @@ class PartialRecord {
 
   /// Room for the missing bytes, to be received into; added() says how many came.
   [[nodiscard]] std::span<std::byte> room_for_missing();
-  void added(std::size_t size_bytes) { end_ += static_cast<std::uint32_t>(size_bytes); }
+  void added(std::size_t size_bytes) {
+    if (size_bytes > 0) kept_->end += static_cast<std::uint32_t>(size_bytes);
+  }
   /// Keeps more bytes; where a record begins with them, with room for all of it.
   void append(std::span<const std::byte> bytes);
   /// Drops bytes from the front; memory stays until release_if_empty(), for the next partial record of a bulk
@@ -33,12 +38,15 @@ class PartialRecord {
   void release_if_empty();
 
  private:
+  struct Kept {
+    std::unique_ptr<std::byte[]> data;
+    std::uint32_t begin = 0;
+    std::uint32_t end = 0;
+    std::uint32_t capacity = 0;
+  };
   void make_room(std::size_t size_bytes);
 
-  std::unique_ptr<std::byte[]> data_;
-  std::uint32_t begin_ = 0;
-  std::uint32_t end_ = 0;
-  std::uint32_t capacity_ = 0;
+  std::unique_ptr<Kept> kept_;
 };
 
 }  // namespace headgate

@@ -44,9 +44,9 @@ ReadResult RecordStream::read(std::span<std::byte> into) {
   if (incoming_ == Incoming::kOpen && partial_.has_record()) {
     const std::size_t size = settle(open_kept(into));
     partial_.release_if_empty();
-    if (size > 0) return {IoStatus::kDone, size, std::exchange(drained_, false) && !has_buffered()};
+    if (size > 0) return {IoStatus::kDone, size, take_drained() && !has_buffered()};
   }
-  if (std::exchange(drained_, false) && !has_buffered()) return {IoStatus::kWantRead, 0, true};
+  if (take_drained() && !has_buffered()) return {IoStatus::kWantRead, 0, true};
   while (incoming_ == Incoming::kOpen) {
     const ReadResult result = receive(into);
     if (result.status != IoStatus::kDone || result.size_bytes > 0) return result;
@@ -54,6 +54,12 @@ ReadResult RecordStream::read(std::span<std::byte> into) {
   }
   end_told_ = true;
   return {incoming_ == Incoming::kFailed ? IoStatus::kFailed : IoStatus::kEnded};
+}
+
+bool RecordStream::take_drained() {
+  const bool drained = drained_;
+  drained_ = false;
+  return drained;
 }
 
 bool RecordStream::has_buffered() const {

@@ -84,6 +84,7 @@ class RecordStream final : public Stream, public Pooled<RecordStream> {
   enum class Incoming : std::uint8_t { kOpen, kEnded, kCutShort, kFailed };
   enum class Outgoing : std::uint8_t { kOpen, kClosing, kEnded, kFailed };
 
+  [[nodiscard]] bool take_drained();
   ReadResult receive(std::span<std::byte> into);
   RecordOpener::Opened open_kept(std::span<std::byte> into);
   RecordOpener::Opened open_received(std::span<const std::byte> received, std::span<std::byte> into);
@@ -99,13 +100,13 @@ class RecordStream final : public Stream, public Pooled<RecordStream> {
   void fail(StreamFailure failure);
 
   Fd fd_;
+  RecordSizing sizing_;
   Incoming incoming_ = Incoming::kOpen;
   Outgoing outgoing_ = Outgoing::kOpen;
-  bool owes_key_update_ = false;
-  bool holds_back_ = false;
-  bool end_told_ = false;  // by a read(), after the bytes in front of it
-  bool drained_;           // the socket was empty before the first read()
-  RecordSizing sizing_;
+  bool owes_key_update_ : 1 = false;
+  bool holds_back_ : 1;
+  bool end_told_ : 1 = false;  // by a read(), after the bytes in front of it
+  bool drained_ : 1;           // the socket was empty before the first read()
   Buffers& buffers_;
   RecordProtector protector_;
   RecordOpener opener_;
@@ -114,6 +115,7 @@ class RecordStream final : public Stream, public Pooled<RecordStream> {
   std::unique_ptr<StreamFailure> failure_;
 };
 
-static_assert(sizeof(RecordStream) <= 336, "an idle TLS 1.3 connection is this object");
+static_assert(CellPool::cells_per_page(sizeof(RecordStream)) >= 13,
+              "an idle TLS 1.3 connection is this object");
 
 }  // namespace headgate

@@ -43,7 +43,7 @@ class FakeTransport final : public Transport {
     return std::make_unique<FakeStream>(script_of(*plain));
   }
   void finish_accept(std::unique_ptr<Stream>&, ListenerState&, Facts& facts) override {
-    static constexpr TlsFacts kTls13{.version = Word("TLSv1.3")};
+    static constexpr TlsFacts kTls13{.version = Word("TLSv1.3"), .group = {}, .cipher = {}, .key_type = {}};
     facts.tls = &kTls13;
     facts.peer = std::move(peer);
   }
