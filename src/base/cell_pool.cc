@@ -68,13 +68,20 @@ void CellPool::give_back(void* cell) noexcept {
   page.pool->put(page, cell);
 }
 
+void CellPool::outlive_thread(std::unique_ptr<CellPool> pool) {
+  CellPool& kept = *pool;
+  kept.itself_ = std::move(pool);
+}
+
 void CellPool::put(Page& page, void* cell) {
-  HG_CHECK(owner_ended_ || pthread_equal(owner_, pthread_self()) != 0);
+  const bool is_owner = itself_ != nullptr || pthread_equal(owner_, pthread_self()) != 0;
+  HG_CHECK(is_owner);
   page.free = new (cell) Cell{page.free};
   ASAN_POISON_MEMORY_REGION(cell, cell_bytes_);
   --cells_in_use_;
   if (page.in_use-- == cells_per_page(cell_bytes_)) link(page);
   if (page.in_use == 0) retire(page);
+  if (itself_ && cells_in_use_ == 0) const std::unique_ptr<CellPool> ends_here = std::move(itself_);
 }
 
 // A page is taken from those that have memory still; coming and going at the edge of one then costs no system

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace headgate {
@@ -39,8 +40,9 @@ class CellPool {
   /// Gives `cell` back to the pool that it came from.
   static void give_back(void* cell) noexcept;
 
-  /// The thread ends, but objects of it are still there: whoever has them may give them back.
-  void outlive_thread() { owner_ended_ = true; }
+  /// The thread ends while cells are in use: whoever has them may give them back, and `pool` ends with the
+  /// last of them.
+  static void outlive_thread(std::unique_ptr<CellPool> pool);
 
   [[nodiscard]] std::size_t cells_in_use() const { return cells_in_use_; }
   /// What it has of the system now, the free pages that it keeps included.
@@ -64,7 +66,7 @@ class CellPool {
 
   const std::size_t cell_bytes_;
   const pthread_t owner_ = pthread_self();
-  bool owner_ended_ = false;
+  std::unique_ptr<CellPool> itself_;  // once its thread has ended
   std::size_t cells_in_use_ = 0;
   std::size_t pages_in_use_ = 0;
   Page* with_room_ = nullptr;    // those that have cells in use and cells free
@@ -89,7 +91,7 @@ class Pooled {
   struct OfThread {
     OfThread() = default;
     ~OfThread() {
-      if (pool->cells_in_use() > 0) pool.release()->outlive_thread();
+      if (pool->cells_in_use() > 0) CellPool::outlive_thread(std::move(pool));
     }
     OfThread(const OfThread&) = delete;
     OfThread& operator=(const OfThread&) = delete;

@@ -9,93 +9,13 @@
 #include <utility>
 #include <vector>
 
+#include "cli/haproxy_backend.h"
+#include "cli/haproxy_file.h"
 #include "cli/import.h"
 #include "cli/import_words.h"
 
 namespace headgate {
 namespace {
-
-using Words = std::vector<std::string>;
-
-/// A line in words; quotes and backslashes are taken off, a comment ends it.
-struct HaproxyLine {
-  int number = 0;
-  Words words;
-};
-
-Words words_in(std::string_view text) {
-  Words words;
-  std::string word;
-  bool in_word = false;
-  char quote = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quote != 0 ? c == quote : c == '"' || c == '\'') {
-      quote = quote != 0 ? '\0' : c;
-      in_word = true;
-    } else if (c == '\\' && quote != '\'' && i + 1 < text.size()) {
-      word += text[++i];
-      in_word = true;
-    } else if (quote == 0 && (c == ' ' || c == '\t' || c == '#')) {
-      if (in_word) words.push_back(std::exchange(word, {}));
-      in_word = false;
-      if (c == '#') return words;
-    } else {
-      word += c;
-      in_word = true;
-    }
-  }
-  if (in_word) words.push_back(std::move(word));
-  return words;
-}
-
-enum class Kind { kGlobal, kDefaults, kFrontend, kBackend, kListen, kOther };
-
-struct Section {
-  Kind kind = Kind::kOther;
-  int line = 0;
-  std::string name;
-  std::vector<HaproxyLine> lines;
-};
-
-std::optional<Kind> section_kind(const std::string& word) {
-  static const std::map<std::string_view, Kind> kinds = {
-      {"global", Kind::kGlobal},     {"defaults", Kind::kDefaults}, {"frontend", Kind::kFrontend},
-      {"backend", Kind::kBackend},   {"listen", Kind::kListen},     {"peers", Kind::kOther},
-      {"userlist", Kind::kOther},    {"resolvers", Kind::kOther},   {"mailers", Kind::kOther},
-      {"cache", Kind::kOther},       {"program", Kind::kOther},     {"ring", Kind::kOther},
-      {"http-errors", Kind::kOther}, {"fcgi-app", Kind::kOther},    {"crt-store", Kind::kOther}};
-  const auto found = kinds.find(word);
-  return found == kinds.end() ? std::nullopt : std::optional(found->second);
-}
-
-std::vector<Section> sections_of(std::string_view text) {
-  std::vector<Section> sections;
-  for (const auto& [number, line] : lines_of(text)) {
-    Words words = words_in(line);
-    if (words.empty()) continue;
-    if (const auto kind = section_kind(words[0])) {
-      sections.push_back({*kind, number, words.size() > 1 ? words[1] : std::string(), {}});
-    } else if (!sections.empty()) {
-      sections.back().lines.push_back({number, std::move(words)});
-    }
-  }
-  return sections;
-}
-
-/// "30s", "5m", "500ms"; a bare number is milliseconds.
-std::optional<std::chrono::milliseconds> time_of(std::string_view text) {
-  const std::size_t end = std::min(text.find_first_not_of("0123456789"), text.size());
-  const auto number = number_of(text.substr(0, end));
-  const std::string_view unit = text.substr(end);
-  if (!number) return std::nullopt;
-  if (unit.empty() || unit == "ms") return std::chrono::milliseconds(*number);
-  if (unit == "s") return std::chrono::seconds(*number);
-  if (unit == "m") return std::chrono::minutes(*number);
-  if (unit == "h") return std::chrono::hours(*number);
-  if (unit == "d") return std::chrono::hours(24) * static_cast<int>(std::min(*number, 3650U));
-  return std::nullopt;
-}
 
 /// What has no meaning for Headgate, or what it does by itself.
 const std::set<std::string_view> kNeedlessWords = {
@@ -103,22 +23,6 @@ const std::set<std::string_view> kNeedlessWords = {
     "tcp-request", "no",     "log-format",      "maxconn",     "timeout", "mode",           "balance",
     "server",      "bind",   "default_backend", "use_backend", "acl",     "default-server", "retries",
     "user",        "group",  "ulimit-n",        "log-tag"};
-
-/// The words after the first that are an option with a value or a flag, taken one by one.
-class Options {
- public:
-  Options(const Words& words, std::size_t from) : words_(words), at_(from) {}
-  [[nodiscard]] bool next(std::string& word) {
-    if (at_ >= words_.size()) return false;
-    word = words_[at_++];
-    return true;
-  }
-  std::string value() { return at_ < words_.size() ? words_[at_++] : std::string(); }
-
- private:
-  const Words& words_;
-  std::size_t at_;
-};
 
 /// What a `bind` or a list of names says about which clients a route is for.
 struct Condition {
@@ -130,23 +34,26 @@ struct Condition {
 class HaproxyImport {
  public:
   Imported read(std::string_view text) {
-    const auto sections = sections_of(text);
+    const auto sections = haproxy_sections(text);
     std::vector<HaproxyLine> defaults;
-    for (const Section& section : sections) {
-      if (section.kind == Kind::kDefaults) defaults = section.lines;
-      if (section.kind == Kind::kGlobal) read_global(section);
-      if (section.kind == Kind::kOther)
+    for (const HaproxySection& section : sections) {
+      if (section.kind == HaproxySectionKind::kDefaults) defaults = section.lines;
+      if (section.kind == HaproxySectionKind::kGlobal) read_global(section);
+      if (section.kind == HaproxySectionKind::kOther)
         into_.note(section.line, "the section " + section.name + " has no equal");
-      if (section.kind == Kind::kDefaults || section.kind == Kind::kGlobal) continue;
-      if (section.kind == Kind::kBackend || section.kind == Kind::kListen) read_backend(section, defaults);
-      if (section.kind == Kind::kFrontend || section.kind == Kind::kListen) read_frontend(section, defaults);
+      if (section.kind == HaproxySectionKind::kDefaults || section.kind == HaproxySectionKind::kGlobal)
+        continue;
+      if (section.kind == HaproxySectionKind::kBackend || section.kind == HaproxySectionKind::kListen)
+        import_haproxy_backend(section, defaults, into_);
+      if (section.kind == HaproxySectionKind::kFrontend || section.kind == HaproxySectionKind::kListen)
+        read_frontend(section, defaults);
     }
-    for (const Section& section : sections) note_unequal(section);
+    for (const HaproxySection& section : sections) note_unequal(section);
     return std::move(into_);
   }
 
  private:
-  void read_global(const Section& section) {
+  void read_global(const HaproxySection& section) {
     for (const auto& [number, words] : section.lines) {
       const std::string value = words.size() > 1 ? words[1] : std::string();
       if (words[0] == "user") into_.config.user = value;
@@ -158,8 +65,8 @@ class HaproxyImport {
     }
   }
 
-  void note_unequal(const Section& section) {
-    if (section.kind == Kind::kOther) return;
+  void note_unequal(const HaproxySection& section) {
+    if (section.kind == HaproxySectionKind::kOther) return;
     for (const auto& [number, words] : section.lines) {
       const std::string value = words.size() > 1 ? words[1] : std::string();
       if (words[0] == "mode" && value != "tcp") {
@@ -174,125 +81,10 @@ class HaproxyImport {
     }
   }
 
-  // --- backends
-
-  void read_backend(const Section& section, const std::vector<HaproxyLine>& defaults) {
-    config::Backend backend;
-    backend.name = label_of(section.name);
-    Words default_server;
-    for (const auto* lines : {&defaults, &section.lines}) {
-      for (const HaproxyLine& line : *lines) set_backend(backend, line, default_server);
-    }
-    into_.config.backends.insert_or_assign(backend.name, std::move(backend));
-  }
-
-  void set_backend(config::Backend& backend, const HaproxyLine& line, Words& default_server) {
-    const Words& words = line.words;
-    const std::string value = words.size() > 1 ? words[1] : std::string();
-    if (words[0] == "balance") {
-      set_balance(backend, value, line.number);
-    } else if (words[0] == "retries") {
-      backend.connect_attempts = static_cast<int>(std::min(number_of(value).value_or(1), 99U)) + 1;
-    } else if (words[0] == "timeout" && value == "connect" && words.size() > 2) {
-      if (const auto time = time_of(words[2])) backend.connect_timeout = *time;
-    } else if (words[0] == "option" && value == "ssl-hello-chk") {
-      health_check(backend).type = config::HealthCheckType::kTls;
-    } else if (words[0] == "default-server") {
-      default_server.assign(words.begin() + 1, words.end());
-    } else if (words[0] == "server" && words.size() > 2) {
-      add_server(backend, line, default_server);
-    }
-  }
-
-  void set_balance(config::Backend& backend, const std::string& word, int line) {
-    if (word == "leastconn") {
-      backend.balance = config::Balance::kLeastConnections;
-    } else if (word == "source") {
-      backend.balance = config::Balance::kSourceHash;
-    } else if (word.starts_with("random")) {
-      backend.balance = config::Balance::kRandomTwo;
-    } else if (word != "roundrobin" && word != "static-rr") {
-      into_.note(line, "balance " + word + ": no equal; round_robin is used");
-    }
-  }
-
-  static config::HealthCheck& health_check(config::Backend& backend) {
-    return backend.health_check ? *backend.health_check : backend.health_check.emplace();
-  }
-  static config::BackendTls& tls_of(config::Backend& backend) {
-    return backend.tls ? *backend.tls : backend.tls.emplace();
-  }
-
-  void add_server(config::Backend& backend, const HaproxyLine& line, const Words& default_server) {
-    config::Server server{.address = server_of(line.words[2])};
-    Words words = default_server;
-    words.insert(words.end(), line.words.begin() + 3, line.words.end());
-    // TLS first: its options mean nothing without it.
-    const bool tls = std::ranges::find(words, "ssl") != words.end();
-    if (tls) tls_of(backend);
-    Options options(words, 0);
-    for (std::string word; options.next(word);) {
-      if (set_server(server, word, options) || set_check(backend, word, options) ||
-          set_proxy(backend, word) || set_server_tls(backend, word, options, tls)) {
-        continue;
-      }
-      into_.note(line.number, "server " + line.words[1] + ": no equal for " + word);
-    }
-    backend.servers.push_back(std::move(server));
-  }
-
-  static bool set_server(config::Server& server, const std::string& word, Options& options) {
-    if (word == "weight") {
-      server.weight = number_of(options.value()).value_or(1);
-    } else if (word == "maxconn") {
-      server.max_connections = number_of(options.value()).value_or(0);
-    } else {
-      return word == "ssl" || word == "check-ssl";
-    }
-    return true;
-  }
-
-  static bool set_check(config::Backend& backend, const std::string& word, Options& options) {
-    if (word == "check") {
-      health_check(backend);
-    } else if (word == "inter") {
-      health_check(backend).interval = time_of(options.value()).value_or(std::chrono::seconds(2));
-    } else if (word == "rise") {
-      health_check(backend).rise = static_cast<int>(std::min(number_of(options.value()).value_or(3), 100U));
-    } else if (word == "fall") {
-      health_check(backend).fall = static_cast<int>(std::min(number_of(options.value()).value_or(3), 100U));
-    } else {
-      return false;
-    }
-    return true;
-  }
-
-  static bool set_proxy(config::Backend& backend, const std::string& word) {
-    if (word != "send-proxy" && !word.starts_with("send-proxy-v2")) return false;
-    backend.send_proxy = word == "send-proxy" ? config::SendProxy::kV1 : config::SendProxy::kV2;
-    return true;
-  }
-
-  static bool set_server_tls(config::Backend& backend, const std::string& word, Options& options, bool tls) {
-    static const std::set<std::string_view> known = {"verify", "ca-file", "crt", "sni", "verifyhost", "alpn"};
-    if (!known.contains(word)) return false;
-    const std::string value = options.value();
-    if (!tls) return true;
-    config::BackendTls& into = tls_of(backend);
-    if (word == "verify") into.verify = value != "none";
-    if (word == "ca-file") into.ca = value == "@system-ca" ? "system" : value;
-    if (word == "crt") into.certificate = value;
-    if (word == "alpn") into.alpn = parts_of(value, ",");
-    if (word == "verifyhost") into.server_name = value;
-    if (word == "sni" && into.server_name.empty())
-      into.server_name = value.starts_with("str(") ? value.substr(4, value.find(')') - 4) : "$sni";
-    return true;
-  }
-
   // --- frontends
 
   /// The lines of `bind` that say the same but for the address are one listener.
-  void read_frontend(const Section& section, const std::vector<HaproxyLine>& defaults) {
+  void read_frontend(const HaproxySection& section, const std::vector<HaproxyLine>& defaults) {
     std::map<Words, config::Listener> listeners;
     for (const HaproxyLine& line : section.lines) {
       if (line.words[0] != "bind" || line.words.size() < 2) continue;
@@ -310,7 +102,7 @@ class HaproxyImport {
     for (auto& [options, listener] : listeners) {
       for (const HaproxyLine& line : defaults) set_frontend(listener, line);
       for (const HaproxyLine& line : section.lines) set_frontend(listener, line);
-      if (section.kind == Kind::kListen) listener.backend = label_of(section.name);
+      if (section.kind == HaproxySectionKind::kListen) listener.backend = label_of(section.name);
       add_routes(listener, section);
       into_.config.listeners.push_back(std::move(listener));
     }
@@ -326,7 +118,7 @@ class HaproxyImport {
   void set_bind(config::Listener& listener, const HaproxyLine& line) {
     if (std::ranges::find(line.words, "ssl") != line.words.end()) listener.tls.emplace();
     config::Tls unused;
-    Options options(line.words, 2);
+    HaproxyOptions options(line.words, 2);
     for (std::string word; options.next(word);) {
       if (word == "ssl" || word == "v4v6" || word == "v6only" || word == "defer-accept" ||
           word == "no-sslv3" || word.starts_with("no-tlsv1")) {
@@ -347,7 +139,7 @@ class HaproxyImport {
     }
   }
 
-  bool set_bind_tls(config::Tls& tls, const std::string& word, Options& options, int line) {
+  bool set_bind_tls(config::Tls& tls, const std::string& word, HaproxyOptions& options, int line) {
     static const std::set<std::string_view> flags = {"no-tls-tickets", "strict-sni"};
     if (word == "no-tls-tickets") tls.resumption.tickets = false;
     if (word == "strict-sni") tls.unknown_name = config::UnknownName::kReject;
@@ -390,7 +182,7 @@ class HaproxyImport {
       listener.limits.max_connections = number_of(words[1]).value_or(0);
     if (words[0] == "default_backend" && words.size() > 1) listener.backend = label_of(words[1]);
     if (words[0] != "timeout" || words.size() < 3) return;
-    const auto time = time_of(words[2]);
+    const auto time = haproxy_time(words[2]);
     if (!time || *time == std::chrono::milliseconds(0)) return;
     if (words[1] == "client" || words[1] == "tunnel") listener.timeouts.idle = *time;
     if (words[1] == "client-fin") listener.timeouts.half_close = *time;
@@ -399,7 +191,7 @@ class HaproxyImport {
 
   // --- routes
 
-  void add_routes(config::Listener& listener, const Section& section) {
+  void add_routes(config::Listener& listener, const HaproxySection& section) {
     for (const HaproxyLine& line : section.lines) {
       if (line.words[0] != "use_backend" || line.words.size() < 2) continue;
       const auto condition = condition_of(line, section);
@@ -441,7 +233,7 @@ class HaproxyImport {
   }
 
   /// "if { FETCH [-i] [-m str|end] NAME... }" or "if ACL".
-  static std::optional<Condition> condition_of(const HaproxyLine& line, const Section& section) {
+  static std::optional<Condition> condition_of(const HaproxyLine& line, const HaproxySection& section) {
     const Words& words = line.words;
     if (words.size() < 4 || words[2] != "if") return std::nullopt;
     if (words[3] == "{") {

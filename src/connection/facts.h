@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <set>
+#include <string>
 #include <string_view>
 
 #include "base/close_reason.h"
@@ -14,8 +15,8 @@
 
 namespace headgate {
 
-/// A word that outlives every connection: a constant, or one that the worker keeps. It ends with a NUL, so
-/// that a pointer is all there is to remember.
+/// A word that somebody else keeps as long as it is looked at. It ends with a NUL, so that a pointer is all
+/// there is to remember.
 class Word {
  public:
   constexpr Word() = default;
@@ -46,10 +47,20 @@ inline constexpr TlsFacts kNoTls;
 /// thread's alone.
 class KnownTlsFacts {
  public:
-  /// As long as this lives.
-  [[nodiscard]] const TlsFacts* find_or_add(const TlsFacts& facts) { return &*known_.insert(facts).first; }
+  /// The same as `facts`, as long as this lives; the words too, whoever keeps those of `facts`.
+  [[nodiscard]] const TlsFacts* find_or_add(const TlsFacts& facts) {
+    const auto found = known_.find(facts);
+    return found != known_.end() ? &*found : &*known_.insert(with_own_words(facts)).first;
+  }
 
  private:
+  [[nodiscard]] TlsFacts with_own_words(TlsFacts facts) {
+    for (Word* word : {&facts.version, &facts.group, &facts.cipher, &facts.key_type})
+      *word = Word(*words_.emplace(word->view()).first);
+    return facts;
+  }
+
+  std::set<std::string> words_;
   std::set<TlsFacts> known_;
 };
 

@@ -21,9 +21,9 @@ constexpr std::string_view kHttpAnswer =
     "This port speaks TLS: use https:// in place of http:// here";
 
 Step refuse(const Hello& phase, Context& context, CloseReason reason, HandshakeFailure failure,
-            std::string detail) {
+            std::string_view detail) {
   context.facts.failure = failure;
-  context.facts.detail = std::move(detail);
+  context.facts.detail = detail;
   context.services.recorder.failed(
       context.listener.policy->config.name, context.facts, HandshakeResult::kFailed,
       {.total = context.services.host.now() - context.facts.accepted}, phase.received);

@@ -100,12 +100,11 @@ Facts facts_of(HandoverConnection& connection, Worker& worker, TimePoint now) {
   facts.bytes_to_client = connection.bytes_to_client;
   facts.server_name = connection.server_name;
   facts.alpn = connection.alpn;
-  facts.tls = worker.transport().known_tls_facts().find_or_add(
-      {.version = Word(worker.keep_word(connection.tls_version)),
-       .group = Word(worker.keep_word(connection.group)),
-       .cipher = Word(worker.keep_word(connection.cipher)),
-       .key_type = Word(worker.keep_word(connection.key_type)),
-       .resumed = connection.resumed});
+  facts.tls = worker.transport().known_tls_facts().find_or_add({.version = Word(connection.tls_version),
+                                                                .group = Word(connection.group),
+                                                                .cipher = Word(connection.cipher),
+                                                                .key_type = Word(connection.key_type),
+                                                                .resumed = connection.resumed});
   const bool tls = connection.client_side.layer == HandoverLayer::kTls13;
   facts.layer = tls ? RecordsBy::kHeadgate : RecordsBy::kNobody;
   facts.peer = std::move(connection.peer);

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <set>
 #include <string_view>
 #include <thread>
 #include <unordered_map>
@@ -93,8 +92,6 @@ class Worker final : public Host, private SlowLane {
   [[nodiscard]] const std::shared_ptr<WorkerSnapshot>& snapshot() const { return snapshot_; }
   /// Unique within the process.
   [[nodiscard]] std::uint64_t new_connection_id() { return next_id_++; }
-  /// The same word for as long as the worker lives: what another process's OpenSSL called things.
-  [[nodiscard]] std::string_view keep_word(const std::string& word) { return *words_.insert(word).first; }
   /// Adds a connection, which takes no step yet.
   void add(std::unique_ptr<Connection> connection);
   /// Asks the rules in force about the peer of a connection, if it has one, and ends it if they say no.
@@ -158,7 +155,6 @@ class Worker final : public Host, private SlowLane {
   std::vector<Connection*> to_flush_;                      // holding session tickets back
   std::unordered_map<std::uint64_t, Connection*> beside_;  // whose step runs on the slow thread
   std::uint64_t next_id_;
-  std::set<std::string> words_;
   TimePoint turn_began_{};
   TimePoint last_descriptor_warning_{};
   std::atomic<Duration::rep> answered_{Clock::now().time_since_epoch().count()};

@@ -105,7 +105,7 @@ TEST(PooledDeathTest, AnotherThreadMayNotDestroyAnObjectWhileItsOwnGoesOn) {
         auto pebble = std::make_unique<Pebble>();
         std::thread([&pebble] { pebble.reset(); }).join();
       },
-      "owner");
+      "is_owner");
 }
 
 }  // namespace

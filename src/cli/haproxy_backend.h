@@ -1,0 +1,15 @@
+#pragma once
+
+#include <vector>
+
+#include "cli/haproxy_file.h"
+#include "cli/import.h"
+
+namespace headgate {
+
+/// Adds the backend that the section is, a `backend` or a `listen`, to what is imported, with a note for each
+/// word that has no equal. `defaults` are the lines of the `defaults` section that holds for it.
+void import_haproxy_backend(const HaproxySection& section, const std::vector<HaproxyLine>& defaults,
+                            Imported& into);
+
+}  // namespace headgate
