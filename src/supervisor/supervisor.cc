@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <iterator>
 #include <random>
 #include <utility>
 
@@ -320,13 +321,22 @@ void Supervisor::tick() {
   });
   if (canaries_.step(now, std::chrono::system_clock::now())) publish_snapshot();
   feed_watchdog();
-  std::erase_if(retired_, [](const auto& worker) {
-    if (!worker->is_empty()) return false;
-    worker->stop();
-    return true;
-  });
+  end_retired_workers();
   if (is_draining() || !drains_.empty()) drain_step();
   ticker_.set(now + (is_draining() || !drains_.empty() ? kTick / 10 : kTick));
+}
+
+// Those that have ended may be asked something meanwhile: who asks has a share of them.
+void Supervisor::end_retired_workers() {
+  std::vector<std::shared_ptr<Worker>> ended;
+  {
+    const std::lock_guard lock(workers_mutex_);
+    const auto empty =
+        std::ranges::stable_partition(retired_, [](const auto& one) { return !one->is_empty(); });
+    ended.assign(std::make_move_iterator(empty.begin()), std::make_move_iterator(empty.end()));
+    retired_.erase(empty.begin(), empty.end());
+  }
+  for (const auto& worker : ended) worker->stop();
 }
 
 void Supervisor::feed_watchdog() {

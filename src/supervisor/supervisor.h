@@ -124,6 +124,7 @@ class Supervisor {
   [[nodiscard]] Result<void> make_workers(std::size_t count);
   [[nodiscard]] Result<void> adopt(std::shared_ptr<const Snapshot> snapshot);
   void retire_workers_beyond(std::size_t count);
+  void end_retired_workers();
   void log_listening(const std::set<std::string>& listeners);
   void follow_backends();
   void watch_signals();
@@ -159,7 +160,7 @@ class Supervisor {
   ListeningSockets sockets_;
   std::shared_ptr<const Snapshot> snapshot_;
   std::vector<std::shared_ptr<Worker>> workers_;  // changed under workers_mutex_
-  std::vector<std::shared_ptr<Worker>> retired_;  // accept no more; end with their last connection
+  std::vector<std::shared_ptr<Worker>> retired_;  // accept no more, end with their last connection; likewise
   mutable std::mutex workers_mutex_;
   std::unique_ptr<HealthTls> health_tls_;
   std::unique_ptr<HealthChecker> health_;
