@@ -6,7 +6,8 @@ namespace headgate {
 
 /// Gives memory back to the system when many connections have come or gone. The C library keeps what was
 /// freed for those to come, between pieces that are still in use, until it is told to look for whole pages:
-/// what a connection held until it closed, and what its handshake needed for a moment. Supervisor only.
+/// what a connection held until it closed, and what its handshake needed for a moment. One for the
+/// connections, one for the handshakes. Supervisor only.
 class MemoryReturn {
  public:
   /// Fewer are not worth it: each arena is locked meanwhile, up to 0.4 ms for a MiB that goes
@@ -16,7 +17,7 @@ class MemoryReturn {
   /// Changes below this within one call are none.
   static constexpr std::uint64_t kFew = 30;
 
-  /// Called about twice a second with the connections that are open. True when memory is to be given back
+  /// Called about twice a second with how many are open. True when memory is to be given back
   /// now: half of a peak or more has gone, or kWorthwhile have come, and their number changes no longer.
   [[nodiscard]] bool is_due(std::uint64_t open);
 

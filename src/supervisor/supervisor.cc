@@ -312,7 +312,8 @@ void Supervisor::tick() {
   for (auto& worker : workers_) worker->ping();
   report_busy_ratios(registry_, busy_before_us_, now - std::exchange(ticked_, now), board_);
   log_control_.step(now);
-  memory_.step(connections());
+  memory_of_connections_.step(connections());
+  memory_of_handshakes_.step(handshakes_in_progress());
   board_.update([&](ProcessState& state) {
     state.log_lines_dropped = log_.dropped();
     state.log_level = name(log_.level());

@@ -147,6 +147,7 @@ class Supervisor {
   [[nodiscard]] Outcome change_log_level(const LogLevelRequest& request);
   void feed_watchdog();
   [[nodiscard]] std::uint64_t connections() const;
+  [[nodiscard]] std::uint64_t handshakes_in_progress() const;
 
   Settings settings_;
   Log& log_;
@@ -184,7 +185,7 @@ class Supervisor {
   Drains drains_{[this](const auto& ask) { return ask_workers(ask); }};
   Canaries canaries_{log_, board_};
   std::vector<std::uint64_t> busy_before_us_;
-  MemoryReturn memory_;
+  MemoryReturn memory_of_connections_, memory_of_handshakes_;
   TimePoint ticked_{};
   bool running_ = false;
   AdminDoor admin_door_;

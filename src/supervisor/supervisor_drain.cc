@@ -94,4 +94,10 @@ std::uint64_t Supervisor::connections() const {
   return sum;
 }
 
+std::uint64_t Supervisor::handshakes_in_progress() const {
+  std::uint64_t sum = 0;
+  for (const auto& entry : registry_.loops()) sum += entry.metrics->handshakes_in_progress.value();
+  return sum;
+}
+
 }  // namespace headgate

@@ -7,7 +7,7 @@ import pytest
 
 from harness.backends import ManyEcho, silent
 from harness.config import proxy
-from harness.tls_client import python_context, python_tls
+from harness.tls_client import TlsClient, python_context, python_tls
 from harness.waiting import wait_until
 
 MIB = 1 << 20
@@ -49,6 +49,30 @@ def test_memory_after_thousands_of_connections_have_closed_is_what_it_was(
         settled(headgate, before + LEFT_BYTES)
         record_property("mib_before_peak_after", [round(b / MIB, 1) for b in (before, peak, headgate.rss_bytes())])
         assert peak - before > LEFT_BYTES, "the peak was none, so nothing was shown"
+
+
+@pytest.mark.memory
+@pytest.mark.slow
+def test_memory_of_a_burst_of_handshakes_goes_back_though_the_connections_stay(start, certificate):
+    count = 1500
+    with ManyEcho() as echo, contextlib.ExitStack() as held:
+        listener = {"timeouts": {"handshake": "60s"}, "limits": {"max_handshakes": 2 * count}}
+        log = {"level": "info", "format": "json", "access": "off"}
+        headgate = start(proxy(echo.address, certificate, workers=1, log=log, listener=listener))
+        context = python_context()
+        for _ in range(200):
+            use(headgate, context).close()
+        headgate.wait_metric("headgate_connections_active", 0)
+        before = headgate.rss_bytes()
+        clients = [held.enter_context(TlsClient(headgate.port())) for _ in range(count)]
+        for client in clients:
+            client.socket.sendall(client.client_hello())
+        wait_until(lambda: headgate.rss_bytes() > before + 3 * LEFT_BYTES, lambda: f"{headgate.rss_bytes() / MIB:.1f} MiB")
+        for client in clients:
+            client.handshake()
+            client.exchange(b"x")
+        settled(headgate, before + LEFT_BYTES + 2048 * count)
+        headgate.wait_metric("headgate_connections_active", count)
 
 
 @pytest.mark.memory
