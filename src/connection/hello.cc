@@ -31,10 +31,10 @@ Step refuse(const Hello& phase, Context& context, CloseReason reason, HandshakeF
 }
 
 Step refuse_with_alert(const Hello& phase, Context& context, CloseReason reason, HandshakeFailure failure,
-                       Alert alert, std::string detail) {
+                       Alert alert, std::string_view detail) {
   context.sides.client->write(fatal_alert_record(alert));
   context.facts.alert = static_cast<std::int16_t>(alert);
-  return refuse(phase, context, reason, failure, std::move(detail));
+  return refuse(phase, context, reason, failure, detail);
 }
 
 Step refuse_http(const Hello& phase, Context& context) {
