@@ -3,9 +3,9 @@
 
 #include <benchmark/benchmark.h>
 
-#include "tls/aead_contexts.h"
-#include "tls/record_layer.h"
-#include "tls/traffic_keys.h"
+#include "tls/record/aead_contexts.h"
+#include "tls/record/record_layer.h"
+#include "tls/record/traffic_keys.h"
 
 // What a record costs: its context found or keyed anew, sealed, opened; and what taking a connection over
 // costs.

@@ -57,10 +57,11 @@ bool has_untried(std::span<const Tried> tried, std::size_t index, const ServerSt
                      [&](const Address& address) { return !was_tried(tried, index, address); });
 }
 
-bool is_avoided(const ServerTally& tally, const Address& address, TimePoint now) {
-  return std::any_of(tally.avoided.begin(), tally.avoided.end(), [&](const ServerTally::Avoided& avoided) {
-    return avoided.until > now && avoided.address == address;
-  });
+bool is_avoided(const ServerCounters& counters, const Address& address, TimePoint now) {
+  return std::any_of(counters.avoided.begin(), counters.avoided.end(),
+                     [&](const ServerCounters::Avoided& avoided) {
+                       return avoided.until > now && avoided.address == address;
+                     });
 }
 
 }  // namespace
@@ -77,7 +78,7 @@ Result<std::shared_ptr<const BackendGroup>> BackendGroup::build(const config::Ba
   return group;
 }
 
-const ServerState::Addresses& ServerTally::current_addresses() {
+const ServerState::Addresses& ServerCounters::current_addresses() {
   // The version is read before the addresses: what changes in between is fetched again at the next call.
   const std::uint64_t version = state->addresses_version();
   if (version != addresses_version) {
@@ -88,10 +89,10 @@ const ServerState::Addresses& ServerTally::current_addresses() {
 }
 
 void ServerLease::release() {
-  if (!tally_) return;
-  --tally_->active;
-  if (place_ == Place::kTaken) tally_->state->give_place_back();
-  tally_.reset();
+  if (!counters_) return;
+  --counters_->active;
+  if (place_ == Place::kTaken) counters_->state->give_place_back();
+  counters_.reset();
 }
 
 std::string_view name(NoServer why) {
@@ -113,11 +114,11 @@ GroupPicker::GroupPicker(std::shared_ptr<const BackendGroup> group, const GroupP
     : group_(std::move(group)), random_(static_cast<std::minstd_rand::result_type>(mix(seed))) {
   std::int64_t turns = 0;
   for (const Server& server : group_->servers) {
-    std::shared_ptr<ServerTally> tally;
+    std::shared_ptr<ServerCounters> counters;
     for (std::size_t i = 0; previous != nullptr && i < previous->tallies_.size(); ++i) {
-      if (previous->tallies_[i]->state == server.state) tally = previous->tallies_[i];
+      if (previous->tallies_[i]->state == server.state) counters = previous->tallies_[i];
     }
-    tallies_.push_back(tally ? std::move(tally) : std::make_shared<ServerTally>(server.state));
+    tallies_.push_back(counters ? std::move(counters) : std::make_shared<ServerCounters>(server.state));
     label_hashes_.push_back(hash_bytes(server.config.address));
     turns += server.config.weight;
   }
@@ -145,10 +146,10 @@ GroupPicker::Shortlist GroupPicker::shortlist(std::span<const Tried> tried, Time
   const auto nobody = [&](NoServer why) { best.why_nobody = std::max(best.why_nobody, why); };
   for (std::size_t i = 0; i < tallies_.size(); ++i) {
     const Server& server = group_->servers[i];
-    ServerTally& tally = *tallies_[i];
+    ServerCounters& counters = *tallies_[i];
     if (server.config.weight == 0 || !server.state->is_up()) continue;
     const bool again = was_tried(tried, i);
-    const auto& addresses = tally.current_addresses();
+    const auto& addresses = counters.current_addresses();
     if (addresses.empty()) {
       nobody(NoServer::kUnresolved);
     } else if (again && !has_untried(tried, i, addresses)) {
@@ -157,7 +158,7 @@ GroupPicker::Shortlist GroupPicker::shortlist(std::span<const Tried> tried, Time
                server.state->places_taken() >= server.config.max_connections) {
       nobody(NoServer::kAllFull);
     } else {
-      const int rank = (again ? 1 : 0) + (tally.ejected_until > now ? 2 : 0);
+      const int rank = (again ? 1 : 0) + (counters.ejected_until > now ? 2 : 0);
       if (rank < best.rank) candidates_.clear();
       best.rank = std::min(best.rank, rank);
       if (rank == best.rank) candidates_.push_back(i);
@@ -271,19 +272,19 @@ std::size_t GroupPicker::choose_by_source(std::uint64_t source_hash) const {
 /// lately is taken only when there is no other.
 Address GroupPicker::choose_address(std::size_t index, const Address& source, std::span<const Tried> tried,
                                     TimePoint now) {
-  ServerTally& tally = *tallies_[index];
-  const ServerState::Addresses& addresses = *tally.addresses;
+  ServerCounters& counters = *tallies_[index];
+  const ServerState::Addresses& addresses = *counters.addresses;
   const bool by_source = group_->config.balance == config::Balance::kSourceHash;
-  const std::size_t start = by_source ? mix(hash_source(source)) : tally.next_address;
+  const std::size_t start = by_source ? mix(hash_source(source)) : counters.next_address;
   const Address* fallback = nullptr;
   for (std::size_t n = 0; n < addresses.size(); ++n) {
     const std::size_t at = (start + n) % addresses.size();
     if (was_tried(tried, index, addresses[at])) continue;
-    if (is_avoided(tally, addresses[at], now)) {
+    if (is_avoided(counters, addresses[at], now)) {
       if (fallback == nullptr) fallback = &addresses[at];
       continue;
     }
-    tally.next_address = at + 1;
+    counters.next_address = at + 1;
     return addresses[at];
   }
   // The shortlist has only servers with an address that this connection has not tried.
@@ -292,23 +293,24 @@ Address GroupPicker::choose_address(std::size_t index, const Address& source, st
 }
 
 void GroupPicker::on_connected(const ServerLease& lease, const Address& address) {
-  ServerTally& tally = *lease.tally_;
-  tally.failures_in_row = 0;
-  tally.ejected_until = {};
-  std::erase_if(tally.avoided,
-                [&](const ServerTally::Avoided& avoided) { return avoided.address == address; });
+  ServerCounters& counters = *lease.counters_;
+  counters.failures_in_row = 0;
+  counters.ejected_until = {};
+  std::erase_if(counters.avoided,
+                [&](const ServerCounters::Avoided& avoided) { return avoided.address == address; });
 }
 
 FailureOutcome GroupPicker::on_failed(const ServerLease& lease, const Address& address, TimePoint now) {
-  ServerTally& tally = *lease.tally_;
+  ServerCounters& counters = *lease.counters_;
   const config::Ejection& ejection = group_->config.ejection;
-  std::erase_if(tally.avoided, [&](const ServerTally::Avoided& avoided) {
+  std::erase_if(counters.avoided, [&](const ServerCounters::Avoided& avoided) {
     return avoided.until <= now || avoided.address == address;
   });
-  if (tally.addresses->size() > 1) tally.avoided.push_back({address, now + ejection.for_time});
-  if (ejection.failures == 0 || ++tally.failures_in_row < ejection.failures) return FailureOutcome::kCounted;
-  tally.failures_in_row = ejection.failures - 1;
-  tally.ejected_until = now + ejection.for_time;
+  if (counters.addresses->size() > 1) counters.avoided.push_back({address, now + ejection.for_time});
+  if (ejection.failures == 0 || ++counters.failures_in_row < ejection.failures)
+    return FailureOutcome::kCounted;
+  counters.failures_in_row = ejection.failures - 1;
+  counters.ejected_until = now + ejection.for_time;
   return FailureOutcome::kEjected;
 }
 

@@ -30,14 +30,14 @@ struct BackendGroup {
 };
 
 /// What one worker knows of one server: its own connections and its own experience. Kept across reloads.
-struct ServerTally {
+struct ServerCounters {
   /// An address that could not be connected to, and until when others are preferred.
   struct Avoided {
     Address address;
     TimePoint until;
   };
 
-  explicit ServerTally(std::shared_ptr<ServerState> the_state)
+  explicit ServerCounters(std::shared_ptr<ServerState> the_state)
       : state(std::move(the_state)), addresses(state->addresses()) {}
 
   /// The server's addresses as they are now; takes the server's lock only when they have changed.
@@ -62,14 +62,15 @@ class ServerLease {
 
   ServerLease() = default;
   /// `place` says whether a place of max_connections was taken for it.
-  ServerLease(std::shared_ptr<ServerTally> tally, Place place) : tally_(std::move(tally)), place_(place) {
-    ++tally_->active;
+  ServerLease(std::shared_ptr<ServerCounters> counters, Place place)
+      : counters_(std::move(counters)), place_(place) {
+    ++counters_->active;
   }
   ServerLease(ServerLease&& other) noexcept = default;
   ServerLease& operator=(ServerLease&& other) noexcept {
     if (this != &other) {
       release();
-      tally_ = std::move(other.tally_);
+      counters_ = std::move(other.counters_);
       place_ = other.place_;
     }
     return *this;
@@ -78,15 +79,15 @@ class ServerLease {
   ServerLease& operator=(const ServerLease&) = delete;
   ~ServerLease() { release(); }
 
-  explicit operator bool() const { return tally_ != nullptr; }
+  explicit operator bool() const { return counters_ != nullptr; }
   /// Not on an empty lease.
-  [[nodiscard]] const ServerState& server() const { return *tally_->state; }
+  [[nodiscard]] const ServerState& server() const { return *counters_->state; }
 
  private:
   friend class GroupPicker;
   void release();
 
-  std::shared_ptr<ServerTally> tally_;
+  std::shared_ptr<ServerCounters> counters_;
   Place place_ = Place::kNotCounted;
 };
 
@@ -153,7 +154,7 @@ class GroupPicker {
 
   [[nodiscard]] const BackendGroup& group() const { return *group_; }
   /// What this worker knows of the server at `index`, for status pages and tests.
-  [[nodiscard]] const ServerTally& tally(std::size_t index) const { return *tallies_[index]; }
+  [[nodiscard]] const ServerCounters& counters(std::size_t index) const { return *tallies_[index]; }
 
  private:
   /// Candidates of one pick: the best rank that any server has, and who has it.
@@ -172,9 +173,9 @@ class GroupPicker {
   [[nodiscard]] std::int64_t weight(std::size_t index) const { return group_->servers[index].config.weight; }
 
   std::shared_ptr<const BackendGroup> group_;
-  std::vector<std::shared_ptr<ServerTally>> tallies_;  // as group_->servers
-  std::vector<std::uint64_t> label_hashes_;            // as group_->servers
-  std::vector<std::size_t> candidates_;                // scratch of pick(), kept to save its allocation
+  std::vector<std::shared_ptr<ServerCounters>> tallies_;  // as group_->servers
+  std::vector<std::uint64_t> label_hashes_;               // as group_->servers
+  std::vector<std::size_t> candidates_;                   // scratch of pick(), kept to save its allocation
   std::minstd_rand random_;
 };
 

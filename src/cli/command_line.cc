@@ -7,7 +7,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/commands.h"
-#include "tls/library_context.h"
+#include "tls/openssl/library_context.h"
 
 namespace headgate {
 namespace {

@@ -4,7 +4,7 @@
 #include "cli/commands.h"
 #include "cli/run_process.h"
 #include "config/quick_start.h"
-#include "tls/self_signed.h"
+#include "tls/certificate/self_signed.h"
 
 namespace headgate {
 namespace {

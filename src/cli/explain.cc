@@ -13,9 +13,9 @@
 #include "config/keys.h"
 #include "config/load.h"
 #include "snapshot/snapshot.h"
-#include "tls/client_hello.h"
-#include "tls/shown_certificate.h"
-#include "tls/synthetic_hello.h"
+#include "tls/certificate/shown_certificate.h"
+#include "tls/handshake/client_hello.h"
+#include "tls/handshake/synthetic_hello.h"
 
 namespace headgate {
 namespace {
@@ -89,7 +89,7 @@ class Explanation {
     if (!source) return fail(ErrorKind::kInvalid, "--source: " + source.error().what);
     if (listener_.config.proxy_protocol && listener_.proxies.contains(*source))
       say("proxy header", "required from this source; the address in it is judged in its place");
-    const Access access = listener_.access.judge(*source);
+    const Access access = listener_.access.evaluate(*source);
     say("source", asked_.source + ": " + std::string(name(access)) +
                       (listener_.probes.contains(*source) ? ", counts as a probe" : ""));
     if (access != Access::kAllowed) refuse(CloseReason::kSourceDenied, name(access));
@@ -192,7 +192,7 @@ class Explanation {
   std::string why(std::size_t index, std::optional<std::size_t> taken) const {
     const bool passthrough = listener_.routes.routes()[index].passthrough;
     if (index == taken) return passthrough ? "matches, passthrough" : "matches";
-    RouteMatch match = listener_.routes.judge(index, client_.question());
+    RouteMatch match = listener_.routes.evaluate(index, client_.question());
     if (passthrough) match = judge_by_hello(index);
     if (match != RouteMatch::kMatches) return std::string(name(match));
     return passthrough ? "passed over: an earlier route ends TLS here" : "passed over";
@@ -200,10 +200,10 @@ class Explanation {
 
   /// A passthrough route wants a protocol that the client offers, whatever is negotiated.
   RouteMatch judge_by_hello(std::size_t index) const {
-    RouteMatch match = listener_.routes.judge(index, {.sni = client_.hello->server_name});
+    RouteMatch match = listener_.routes.evaluate(index, {.sni = client_.hello->server_name});
     for (const std::string_view protocol : client_.hello->alpn) {
       if (match == RouteMatch::kMatches) break;
-      match = listener_.routes.judge(index, {.sni = client_.hello->server_name, .alpn = protocol});
+      match = listener_.routes.evaluate(index, {.sni = client_.hello->server_name, .alpn = protocol});
     }
     return match;
   }

@@ -1,7 +1,7 @@
 #include <iostream>
 
 #include "cli/commands.h"
-#include "tls/session_tickets.h"
+#include "tls/handshake/session_tickets.h"
 
 namespace headgate {
 

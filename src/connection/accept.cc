@@ -5,7 +5,7 @@ namespace headgate {
 
 Step step(Accept&, Context& context) {
   const ListenerPolicy& policy = *context.listener.policy;
-  if (policy.config.proxy_protocol && policy.proxies.contains(context.facts.client.address())) {
+  if (policy.config.proxy_protocol && policy.proxies.contains(context.info.client.address())) {
     return Phase(ProxyIn{});
   }
   return admit({}, context);
@@ -13,14 +13,14 @@ Step step(Accept&, Context& context) {
 
 Step admit(std::vector<std::byte> received, Context& context) {
   const ListenerPolicy& policy = *context.listener.policy;
-  const Address source = context.facts.client.address();
-  context.facts.probe = !policy.probes.empty() && policy.probes.contains(source);
-  if (policy.access.judge(source) != Access::kAllowed) return Close{CloseReason::kSourceDenied};
+  const Address source = context.info.client.address();
+  context.info.probe = !policy.probes.empty() && policy.probes.contains(source);
+  if (policy.access.evaluate(source) != Access::kAllowed) return Close{CloseReason::kSourceDenied};
   const config::Limits& limits = policy.config.limits;
   if (limits.max_connections > 0 || limits.max_connections_per_source > 0) {
-    const auto& host = context.facts.client.host();
-    if (const auto refused = policy.tally->enter(limits, host)) return Close{*refused};
-    context.connection.take_place(std::make_unique<ListenerPlace>(policy.tally, host));
+    const auto& host = context.info.client.host();
+    if (const auto refused = policy.counters->enter(limits, host)) return Close{*refused};
+    context.connection.take_place(std::make_unique<ListenerPlace>(policy.counters, host));
   }
   if (policy.config.starttls != config::Starttls::kNone)
     return Phase(StarttlsIn{.dialogue = nullptr, .received = std::move(received)});

@@ -41,61 +41,61 @@ bool is_wanted(const Services& services, LogLevel level, std::optional<LogLevel>
 
 }  // namespace
 
-void write_access_line(Services& services, const ListenerState& listener, const Facts& facts,
+void write_access_line(Services& services, const ListenerState& listener, const ConnectionInfo& info,
                        std::string_view phase, CloseReason reason, TimePoint now) {
   const CloseReasonRow& how = row(reason);
-  const bool failure = how.weight == CloseWeight::kFailure && !facts.probe;
+  const bool failure = how.weight == CloseWeight::kFailure && !info.probe;
   const LogLevel level = failure ? LogLevel::kWarn : LogLevel::kInfo;
   const std::string& name_of_listener = listener.policy->config.name;
-  const auto own = services.levels.find(name_of_listener, facts.client, now);
+  const auto own = services.levels.find(name_of_listener, info.client, now);
   if (!is_wanted(services, level, own)) return;
   const bool limited = how.weight == CloseWeight::kFailure && own != LogLevel::kDebug;
   if (limited && !services.limiter.admit(name_of_listener, how.name, now)) {
     listener.metrics->log_lines_dropped.add();
     return;
   }
-  const std::string source = facts.client.address().text();
+  const std::string source = info.client.address().text();
   Fields fields;
-  fields.number("id", static_cast<std::int64_t>(facts.id));
+  fields.number("id", static_cast<std::int64_t>(info.id));
   fields.text("listener", name_of_listener);
   fields.text("source", source);
   fields.text("reason", how.name);
   fields.text("side", name(how.side));
   fields.text("phase", phase);
-  if (facts.failure != HandshakeFailure::kNone) fields.text("failure", name(facts.failure));
-  if (facts.alert >= 0) fields.number("alert", facts.alert);
-  fields.text("sni", facts.server_name.view());
-  fields.text("version", facts.tls->version.view());
-  fields.text("group", facts.tls->group.view());
-  fields.text("cipher", facts.tls->cipher.view());
-  fields.text("alpn", facts.alpn.view());
-  if (!facts.tls->version.empty()) fields.text("resumed", facts.tls->resumed ? "true" : "false");
-  if (facts.peer) fields.text("peer", facts.peer->short_name());
-  fields.text("backend", facts.backend.view());
-  fields.text("server", facts.server.view());
-  fields.number("bytes_from_client", static_cast<std::int64_t>(facts.bytes_from_client));
-  fields.number("bytes_to_client", static_cast<std::int64_t>(facts.bytes_to_client));
-  fields.number("duration_ms", static_cast<std::int64_t>(milliseconds(now - facts.accepted)));
-  fields.text("detail", facts.detail.view());
+  if (info.failure != HandshakeFailure::kNone) fields.text("failure", name(info.failure));
+  if (info.alert >= 0) fields.number("alert", info.alert);
+  fields.text("sni", info.server_name.view());
+  fields.text("version", info.tls->version.view());
+  fields.text("group", info.tls->group.view());
+  fields.text("cipher", info.tls->cipher.view());
+  fields.text("alpn", info.alpn.view());
+  if (!info.tls->version.empty()) fields.text("resumed", info.tls->resumed ? "true" : "false");
+  if (info.peer) fields.text("peer", info.peer->short_name());
+  fields.text("backend", info.backend.view());
+  fields.text("server", info.server.view());
+  fields.number("bytes_from_client", static_cast<std::int64_t>(info.bytes_from_client));
+  fields.number("bytes_to_client", static_cast<std::int64_t>(info.bytes_to_client));
+  fields.number("duration_ms", static_cast<std::int64_t>(milliseconds(now - info.accepted)));
+  fields.text("detail", info.detail.view());
   services.log.write_always(level, "connection ended", fields.all());
 }
 
-void write_phase_line(Services& services, const ListenerState& listener, const Facts& facts,
+void write_phase_line(Services& services, const ListenerState& listener, const ConnectionInfo& info,
                       std::string_view phase, TimePoint now) {
   const std::string& name_of_listener = listener.policy->config.name;
-  const auto own = services.levels.find(name_of_listener, facts.client, now);
+  const auto own = services.levels.find(name_of_listener, info.client, now);
   if (own ? *own != LogLevel::kDebug : !services.log.enabled(LogLevel::kDebug)) return;
-  const std::string source = facts.client.address().text();
+  const std::string source = info.client.address().text();
   Fields fields;
-  fields.number("id", static_cast<std::int64_t>(facts.id));
+  fields.number("id", static_cast<std::int64_t>(info.id));
   fields.text("listener", name_of_listener);
   fields.text("source", source);
   fields.text("phase", phase);
-  fields.text("sni", facts.server_name.view());
-  fields.text("version", facts.tls->version.view());
-  fields.text("backend", facts.backend.view());
-  fields.text("server", facts.server.view());
-  fields.number("after_ms", static_cast<std::int64_t>(milliseconds(now - facts.accepted)));
+  fields.text("sni", info.server_name.view());
+  fields.text("version", info.tls->version.view());
+  fields.text("backend", info.backend.view());
+  fields.text("server", info.server.view());
+  fields.number("after_ms", static_cast<std::int64_t>(milliseconds(now - info.accepted)));
   services.log.write_always(LogLevel::kDebug, "connection goes on", fields.all());
 }
 

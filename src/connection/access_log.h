@@ -9,10 +9,10 @@ namespace headgate {
 
 /// Writes the line for a connection that ends, if log.access and the limit on failure lines let it. Loop
 /// thread.
-void write_access_line(Services& services, const ListenerState& listener, const Facts& facts,
+void write_access_line(Services& services, const ListenerState& listener, const ConnectionInfo& info,
                        std::string_view phase, CloseReason reason, TimePoint now);
 /// Writes a line for a connection that enters `phase`, where the level is debug. Loop thread.
-void write_phase_line(Services& services, const ListenerState& listener, const Facts& facts,
+void write_phase_line(Services& services, const ListenerState& listener, const ConnectionInfo& info,
                       std::string_view phase, TimePoint now);
 
 }  // namespace headgate

@@ -5,18 +5,18 @@
 namespace headgate {
 
 Step step(Authorize&, Context& context) {
-  const auto verdict = context.listener.policy->tls->peers->authorize(context.facts.peer.get(),
+  const auto verdict = context.listener.policy->tls->peers->authorize(context.info.peer.get(),
                                                                       std::chrono::system_clock::now());
   if (!verdict.allowed) {
-    context.facts.failure = verdict.why;
-    context.facts.detail = verdict.detail;
+    context.info.failure = verdict.why;
+    context.info.detail = verdict.detail;
     context.sides.client->reset_on_close();
     return Close{CloseReason::kClientNotAllowed};
   }
-  if (context.facts.peer) context.services.host.peer_let_in(context.connection);
-  const auto result = context.facts.probe ? HandshakeResult::kProbe : HandshakeResult::kOk;
+  if (context.info.peer) context.services.host.peer_let_in(context.connection);
+  const auto result = context.info.probe ? HandshakeResult::kProbe : HandshakeResult::kOk;
   auto& counted = context.listener.metrics->handshakes[static_cast<std::size_t>(result)];
-  counted[context.facts.tls->resumed ? 1 : 0].add();
+  counted[context.info.tls->resumed ? 1 : 0].add();
   return Phase(FindRoute{});
 }
 

@@ -2,7 +2,7 @@
 
 #include "connection/gather.h"
 #include "connection/phase.h"
-#include "connection/proxy_facts.h"
+#include "connection/proxy_info.h"
 #include "connection/starttls_protocol.h"
 #include "net/socket.h"
 #include "net/starttls/backend_greeting.h"
@@ -41,7 +41,7 @@ CloseReason reason_of(ConnectFailure failure) {
 void attempt_failed(Dial& dial, Context& context, ConnectFailure failure, std::string what) {
   dial.backend->picker->on_failed(dial.choice->lease, dial.choice->address, context.services.host.now());
   dial.backend->metrics[dial.choice->index]->connect_failures[static_cast<std::size_t>(failure)].add();
-  context.facts.detail = dial.choice->lease.server().label() + ": " + std::move(what);
+  context.info.detail = dial.choice->lease.server().label() + ": " + std::move(what);
   dial.tried.push_back({dial.choice->index, dial.choice->address});
   dial.choice.reset();
   dial.last_failure = failure;
@@ -54,17 +54,17 @@ std::optional<Close> pick(Dial& dial, Context& context) {
   const BackendGroup& group = dial.backend->picker->group();
   if (dial.attempts >= group.config.connect_attempts) return Close{reason_of(dial.last_failure)};
   const TimePoint now = context.services.host.now();
-  auto choice = dial.backend->picker->pick(context.facts.client.address(), dial.tried, now);
+  auto choice = dial.backend->picker->pick(context.info.client.address(), dial.tried, now);
   if (!choice) {
     if (dial.attempts > 0) return Close{reason_of(dial.last_failure)};
-    context.facts.detail = std::string(name(choice.error()));
+    context.info.detail = std::string(name(choice.error()));
     return Close{CloseReason::kNoBackend};
   }
   ++dial.attempts;
   dial.choice = std::move(*choice);
   dial.started = now;
   dial.attempt_timed_out = false;
-  context.facts.server = Word(group.servers[dial.choice->index].config.address);
+  context.info.server = InternedString(group.servers[dial.choice->index].config.address);
   auto stream = context.services.transport.dial(dial.choice->address);
   if (!stream) {
     const StreamFailure failure = failure_of_errno("connect", stream.error());
@@ -80,7 +80,7 @@ std::optional<Close> pick(Dial& dial, Context& context) {
 void introduce(Dial& dial, Context& context) {
   const config::Backend& backend = dial.backend->picker->group().config;
   if (backend.send_proxy != config::SendProxy::kNone) {
-    const auto header = proxy_header_for(backend, context.facts, context.sides.client->descriptor());
+    const auto header = proxy_header_for(backend, context.info, context.sides.client->descriptor());
     context.sides.backend->write(header);
   }
   if (!dial.backend->tls) {
@@ -88,7 +88,7 @@ void introduce(Dial& dial, Context& context) {
     return;
   }
   auto secured = context.services.transport.connect_tls(std::move(context.sides.backend), *dial.backend,
-                                                        dial.choice->lease.server().label(), context.facts);
+                                                        dial.choice->lease.server().label(), context.info);
   if (!secured) return attempt_failed(dial, context, ConnectFailure::kTls, secured.error().what);
   context.sides.backend = *std::move(secured);
   dial.stage = Dial::Stage::kSecuring;
@@ -124,7 +124,7 @@ Relay relay_to(Dial& dial, Context& context) {
   ServerMetrics& metrics = *dial.backend->metrics[dial.choice->index];
   dial.backend->picker->on_connected(dial.choice->lease, dial.choice->address);
   metrics.connect_duration.observe(now - dial.started);
-  context.facts.detail.clear();
+  context.info.detail.clear();
   Relay relay;
   relay.server = ServerUse(std::move(dial.choice->lease), metrics);
   relay.last_byte = now;
@@ -185,7 +185,7 @@ Step step(Connect& phase, Context& context) {
 Step connect_to(std::string_view backend, Context& context) {
   const auto found = context.snapshot.backends.find(backend);
   if (found == context.snapshot.backends.end()) return Close{CloseReason::kNoRoute};
-  context.facts.backend = Word(found->first);
+  context.info.backend = InternedString(found->first);
   auto dial = std::make_unique<Dial>();
   dial->backend = &found->second;
   return Phase(Connect{.dial = std::move(dial)});

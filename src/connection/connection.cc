@@ -21,27 +21,27 @@ void count_for_canary(HandshakeTask& task, CloseReason reason) {
 }  // namespace
 
 Connection::Connection(Services& services, std::shared_ptr<WorkerSnapshot> snapshot, ListenerState& listener,
-                       std::unique_ptr<Stream> client, Facts facts)
+                       std::unique_ptr<Stream> client, ConnectionInfo info)
     : Connection(services, std::move(snapshot), listener,
-                 Sides{.client = std::move(client), .backend = nullptr}, std::move(facts), Phase(Accept{})) {}
+                 Sides{.client = std::move(client), .backend = nullptr}, std::move(info), Phase(Accept{})) {}
 
 Connection::Connection(Services& services, std::shared_ptr<WorkerSnapshot> snapshot, ListenerState& listener,
-                       Sides sides, Facts facts, Relay relay)
-    : Connection(services, std::move(snapshot), listener, std::move(sides), std::move(facts),
+                       Sides sides, ConnectionInfo info, Relay relay)
+    : Connection(services, std::move(snapshot), listener, std::move(sides), std::move(info),
                  Phase(std::move(relay))) {}
 
 Connection::Connection(Services& services, std::shared_ptr<WorkerSnapshot> snapshot, ListenerState& listener,
-                       Sides sides, Facts facts, Phase first)
+                       Sides sides, ConnectionInfo info, Phase first)
     : services_(services),
       snapshot_(std::move(snapshot)),
       listener_(listener),
-      facts_(std::move(facts)),
+      info_(std::move(info)),
       sides_(std::move(sides)),
       client_watcher_(services.loop, this, IoWatcher::Calls<&Connection::client_ready>()),
       backend_watcher_(services.loop, this, IoWatcher::Calls<&Connection::backend_ready>()),
       timer_(services.loop, this, Timer::Calls<&Connection::timer_fired>()),
       phase_(std::move(first)),
-      entered_(facts_.accepted) {
+      entered_(info_.accepted) {
   listener_.metrics->active.add();
 }
 
@@ -74,36 +74,36 @@ void Connection::step_finished(std::unique_ptr<Stream> client, IoStatus status, 
 
 // By the name that outlives the call: the snapshot's.
 CrashTag Connection::crash_tag() const {
-  return {listener_.policy->config.name.c_str(), facts_.id};
+  return {listener_.policy->config.name.c_str(), info_.id};
 }
 
 void Connection::flush_held_back() {
   // What is held back by a connection that rests goes with it: sent here too, it would be there twice.
-  if (resting_ || !sides_.client || !sides_.client->holds_back()) return;
+  if (quiescent_ || !sides_.client || !sides_.client->holds_back()) return;
   const CrashTag tag = crash_tag();
   if (sides_.client->flush() == IoStatus::kWantWrite) resume();
 }
 
 void Connection::end(CloseReason reason) {
-  if (buried_ || resting_) return;
+  if (buried_ || quiescent_) return;
   const CrashTag tag = crash_tag();
   finish(reason);
 }
 
-void Connection::rest() {
-  resting_ = true;
+void Connection::quiesce() {
+  quiescent_ = true;
   client_watcher_.watch(Interest::kNone);
   backend_watcher_.watch(Interest::kNone);
   timer_.stop();
 }
 
 void Connection::wake() {
-  resting_ = false;
+  quiescent_ = false;
   if (sides_.client->holds_back()) services_.host.flush_soon(*this);
   resume();
 }
 
-void Connection::let_go() {
+void Connection::release() {
   buried_ = true;
   close_reason_ = CloseReason::kMoved;
   client_watcher_.attach(-1);
@@ -131,9 +131,9 @@ void Connection::timer_fired(void* self) {
 
 // A deadline may have moved since the timer was set: bytes have come, or the phase has changed.
 void Connection::deadline_passed() {
-  if (buried_ || resting_) return;
+  if (buried_ || quiescent_) return;
   const CrashTag tag = crash_tag();
-  Context context{*this, sides_, facts_, services_, *snapshot_, listener_, ready_};
+  Context context{*this, sides_, info_, services_, *snapshot_, listener_, ready_};
   const TimePoint now = services_.host.now();
   const TimePoint due = deadline(phase_, context, entered_);
   if (due > now) return timer_.set(due);
@@ -144,10 +144,10 @@ void Connection::deadline_passed() {
 // Runs phases until one has to wait or the connection ends. The only place a phase changes, and the last
 // thing a callback does: when it returns, this connection may already be buried.
 void Connection::drive() {
-  if (buried_ || resting_) return;
+  if (buried_ || quiescent_) return;
   const CrashTag tag = crash_tag();
   for (;;) {
-    Context context{*this, sides_, facts_, services_, *snapshot_, listener_, std::exchange(ready_, {})};
+    Context context{*this, sides_, info_, services_, *snapshot_, listener_, std::exchange(ready_, {})};
     Step next = std::visit([&context](auto& phase) { return step(phase, context); }, phase_);
     if (auto* wait = std::get_if<Wait>(&next)) return arm(*wait);
     if (auto* close = std::get_if<Close>(&next)) return finish(close->reason);
@@ -158,7 +158,7 @@ void Connection::drive() {
 void Connection::enter(Phase next) {
   phase_ = std::move(next);
   entered_ = services_.host.now();
-  write_phase_line(services_, listener_, facts_, name(phase_), entered_);
+  write_phase_line(services_, listener_, info_, name(phase_), entered_);
 }
 
 void Connection::arm(const Wait& wait) {
@@ -166,7 +166,7 @@ void Connection::arm(const Wait& wait) {
   watch_descriptors();
   client_watcher_.watch(wait.client);
   backend_watcher_.watch(wait.backend);
-  const Context context{*this, sides_, facts_, services_, *snapshot_, listener_, ready_};
+  const Context context{*this, sides_, info_, services_, *snapshot_, listener_, ready_};
   timer_.set(deadline(phase_, context, entered_));
 }
 
@@ -194,19 +194,19 @@ void Connection::finish(CloseReason reason) {
 void Connection::count_end(CloseReason reason) {
   ListenerMetrics& metrics = *listener_.metrics;
   metrics.closed[static_cast<std::size_t>(reason)].add();
-  metrics.connection_duration.observe(services_.host.now() - facts_.accepted);
+  metrics.connection_duration.observe(services_.host.now() - info_.accepted);
   // A peer that is cut while it is relayed has had its handshake counted.
   const bool relayed = std::holds_alternative<Relay>(phase_);
   if (const auto* handshake = std::get_if<Handshake>(&phase_)) count_for_canary(*handshake->task, reason);
   if (!listener_.tls || relayed) return;
-  if (const auto result = count_handshake_end(metrics, facts_, reason)) {
-    record_handshake_end(services_.recorder, listener_.policy->config.name, facts_, *result, phase_,
+  if (const auto result = count_handshake_end(metrics, info_, reason)) {
+    record_handshake_end(services_.recorder, listener_.policy->config.name, info_, *result, phase_,
                          services_.host.now());
   }
 }
 
 void Connection::log_end(CloseReason reason) {
-  write_access_line(services_, listener_, facts_, name(phase_), reason, services_.host.now());
+  write_access_line(services_, listener_, info_, name(phase_), reason, services_.host.now());
 }
 
 }  // namespace headgate

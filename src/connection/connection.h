@@ -22,10 +22,10 @@ class Connection final : public Pooled<Connection> {
  public:
   /// A connection just accepted; `client` is a plain stream.
   Connection(Services& services, std::shared_ptr<WorkerSnapshot> snapshot, ListenerState& listener,
-             std::unique_ptr<Stream> client, Facts facts);
+             std::unique_ptr<Stream> client, ConnectionInfo info);
   /// A connection that was in relay in another process.
   Connection(Services& services, std::shared_ptr<WorkerSnapshot> snapshot, ListenerState& listener,
-             Sides sides, Facts facts, Relay relay);
+             Sides sides, ConnectionInfo info, Relay relay);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -42,7 +42,7 @@ class Connection final : public Pooled<Connection> {
   /// Ends it now, whatever it is doing: drain, shutdown of the process, a peer that may no longer be there.
   void end(CloseReason reason);
 
-  [[nodiscard]] const Facts& facts() const { return facts_; }
+  [[nodiscard]] const ConnectionInfo& info() const { return info_; }
   [[nodiscard]] const Phase& phase() const { return phase_; }
   [[nodiscard]] const ListenerState& listener() const { return listener_; }
   [[nodiscard]] const WorkerSnapshot& snapshot() const { return *snapshot_; }
@@ -54,11 +54,11 @@ class Connection final : public Pooled<Connection> {
   [[nodiscard]] Sides& sides() { return sides_; }
   /// Lets it rest: nothing is read, written or ended, by whatever cause, until wake() or let_go(). In relay
   /// only: its streams may be looked at meanwhile, and go on in another process if this one lets them go.
-  void rest();
-  [[nodiscard]] bool is_resting() const { return resting_; }
+  void quiesce();
+  [[nodiscard]] bool is_quiescent() const { return quiescent_; }
   /// Ends it without touching its streams' peers: they were handed over. Worker only.
-  void let_go();
-  /// Goes on after rest().
+  void release();
+  /// Goes on after quiesce().
   void wake();
 
   /// Keeps its place among the listener's connections until it ends.
@@ -76,7 +76,7 @@ class Connection final : public Pooled<Connection> {
 
  private:
   Connection(Services& services, std::shared_ptr<WorkerSnapshot> snapshot, ListenerState& listener,
-             Sides sides, Facts facts, Phase first);
+             Sides sides, ConnectionInfo info, Phase first);
   static void client_ready(void* self, Interest ready);
   static void backend_ready(void* self, Interest ready);
   static void timer_fired(void* self);
@@ -90,7 +90,7 @@ class Connection final : public Pooled<Connection> {
   void count_end(CloseReason reason);
   void log_end(CloseReason reason);
 
-  bool resting_ = false;
+  bool quiescent_ = false;
   bool buried_ = false;
   CloseReason close_reason_ = CloseReason::kFinished;
   Ready ready_;
@@ -99,7 +99,7 @@ class Connection final : public Pooled<Connection> {
   std::shared_ptr<WorkerSnapshot> snapshot_;
   ListenerState& listener_;
   std::unique_ptr<ListenerPlace> place_;  // where the listener has limits
-  Facts facts_;
+  ConnectionInfo info_;
   Sides sides_;  // before the watchers: watching ends before a descriptor is closed
   IoWatcher client_watcher_, backend_watcher_;
   Timer timer_;

@@ -5,7 +5,7 @@
 #include <cstdio>
 
 #include "metrics/alert_name.h"
-#include "tls/client_hello.h"
+#include "tls/handshake/client_hello.h"
 
 namespace headgate {
 namespace {
@@ -34,20 +34,20 @@ void describe_hello(HandshakeReport& report, std::span<const std::byte> bytes) {
   for (const auto protocol : hello->alpn) report.alpn.emplace_back(protocol);
 }
 
-HandshakeReport report_of(std::string_view listener, const Facts& facts, HandshakeResult result,
+HandshakeReport report_of(std::string_view listener, const ConnectionInfo& info, HandshakeResult result,
                           const HandshakeTimes& times, std::span<const std::byte> hello) {
   HandshakeReport report;
   report.at = std::chrono::system_clock::now();
   report.listener = listener;
-  report.source = facts.client.address().text();
+  report.source = info.client.address().text();
   report.result = name(result);
-  if (facts.failure != HandshakeFailure::kNone) report.reason = name(facts.failure);
-  if (facts.alert >= 0) report.alert = alert_name(static_cast<std::uint8_t>(facts.alert));
-  report.sni = facts.server_name.view();
-  report.version = facts.tls->version.view();
-  report.group = facts.tls->group.view();
-  report.cipher = facts.tls->cipher.view();
-  report.resumed = facts.tls->resumed;
+  if (info.failure != HandshakeFailure::kNone) report.reason = name(info.failure);
+  if (info.alert >= 0) report.alert = alert_name(static_cast<std::uint8_t>(info.alert));
+  report.sni = info.server_name.view();
+  report.version = info.tls->version.view();
+  report.group = info.tls->group.view();
+  report.cipher = info.tls->cipher.view();
+  report.resumed = info.tls->resumed;
   report.total = duration_cast<microseconds>(times.total);
   report.queue = duration_cast<microseconds>(times.queue);
   report.cpu = duration_cast<microseconds>(times.cpu);
@@ -62,9 +62,9 @@ bool slower(const HandshakeReport& a, const HandshakeReport& b) {
 
 }  // namespace
 
-void FlightRecorder::done(std::string_view listener, const Facts& facts, const HandshakeTimes& times,
+void FlightRecorder::done(std::string_view listener, const ConnectionInfo& info, const HandshakeTimes& times,
                           std::span<const std::byte> hello, TimePoint now) {
-  if (facts.probe) return;
+  if (info.probe) return;
   begin_window(now);
   const bool full = slowest_.size() == kKept;
   if (full && duration_cast<microseconds>(times.total) <= slowest_.front().total) return;
@@ -72,7 +72,7 @@ void FlightRecorder::done(std::string_view listener, const Facts& facts, const H
     std::pop_heap(slowest_.begin(), slowest_.end(), slower);
     slowest_.pop_back();
   }
-  slowest_.push_back(report_of(listener, facts, HandshakeResult::kOk, times, hello));
+  slowest_.push_back(report_of(listener, info, HandshakeResult::kOk, times, hello));
   std::push_heap(slowest_.begin(), slowest_.end(), slower);
 }
 
@@ -94,10 +94,10 @@ void FlightRecorder::begin_window(TimePoint now) {
   window_ends_ = now + kWindow;
 }
 
-void FlightRecorder::failed(std::string_view listener, const Facts& facts, HandshakeResult result,
+void FlightRecorder::failed(std::string_view listener, const ConnectionInfo& info, HandshakeResult result,
                             const HandshakeTimes& times, std::span<const std::byte> hello) {
-  if (facts.probe) return;
-  HandshakeReport report = report_of(listener, facts, result, times, hello);
+  if (info.probe) return;
+  HandshakeReport report = report_of(listener, info, result, times, hello);
   if (failed_.size() < kKept) {
     failed_.push_back(std::move(report));
     return;

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/close_reason.h"
-#include "connection/facts.h"
+#include "connection/connection_info.h"
 #include "metrics/reports.h"
 #include "metrics/worker_metrics.h"
 
@@ -22,10 +22,10 @@ class FlightRecorder {
 
   /// A handshake that went well and took `times.total`; `hello` is what the client sent first. Cheap unless
   /// it is slow.
-  void done(std::string_view listener, const Facts& facts, const HandshakeTimes& times,
+  void done(std::string_view listener, const ConnectionInfo& info, const HandshakeTimes& times,
             std::span<const std::byte> hello, TimePoint now);
   /// One that did not.
-  void failed(std::string_view listener, const Facts& facts, HandshakeResult result,
+  void failed(std::string_view listener, const ConnectionInfo& info, HandshakeResult result,
               const HandshakeTimes& times, std::span<const std::byte> hello);
 
   /// In no order.

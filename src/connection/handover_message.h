@@ -11,8 +11,8 @@
 
 #include "base/result.h"
 #include "base/secret_bytes.h"
-#include "tls/peer_identity.h"
-#include "tls/traffic_direction.h"
+#include "tls/peer/peer_identity.h"
+#include "tls/record/traffic_direction.h"
 
 /// What an upgrade tells the next process, as values and as bytes. Values; any thread.
 namespace headgate {

@@ -33,7 +33,7 @@ IoStatus run_step(HandshakeTask& task, Context& context) {
 }
 
 void count_negotiated(const HandshakeTask& task, Context& context) {
-  const TlsFacts& tls = *context.facts.tls;
+  const TlsInfo& tls = *context.info.tls;
   ListenerMetrics& metrics = *context.listener.metrics;
   context.listener.negotiated
       .of(metrics.negotiated, tls.version.view(), tls.group.view(), tls.cipher.view(), tls.key_type.view())
@@ -42,7 +42,7 @@ void count_negotiated(const HandshakeTask& task, Context& context) {
   const auto observe = [&](HandshakePhase phase, Duration time) {
     metrics.handshake_duration[static_cast<std::size_t>(phase)][tls.resumed ? 1 : 0].observe(time);
   };
-  observe(HandshakePhase::kTotal, context.services.host.now() - context.facts.accepted);
+  observe(HandshakePhase::kTotal, context.services.host.now() - context.info.accepted);
   observe(HandshakePhase::kQueue, times.queue);
   observe(HandshakePhase::kCpu, times.cpu);
   observe(HandshakePhase::kPeerWait, times.peer_wait);
@@ -64,28 +64,28 @@ bool may_be_the_certificates_fault(HandshakeFailure failure) {
 
 Step done(HandshakeTask& task, Context& context) {
   if (task.group != nullptr) task.group->count_ok();
-  context.services.transport.finish_accept(context.sides.client, context.listener, context.facts);
+  context.services.transport.finish_accept(context.sides.client, context.listener, context.info);
   count_negotiated(task, context);
-  task.times.total = context.services.host.now() - context.facts.accepted;
-  context.services.recorder.done(context.listener.policy->config.name, context.facts, task.times, task.hello,
+  task.times.total = context.services.host.now() - context.info.accepted;
+  context.services.recorder.done(context.listener.policy->config.name, context.info, task.times, task.hello,
                                  context.services.host.now());
   if (context.sides.client->holds_back()) context.services.host.flush_soon(context.connection);
   return Phase(Authorize{});
 }
 
 Step failed(HandshakeTask& task, Context& context) {
-  context.services.transport.explain_failure(*context.sides.client, context.facts);
-  task.times.total = context.services.host.now() - context.facts.accepted;
+  context.services.transport.explain_failure(*context.sides.client, context.info);
+  task.times.total = context.services.host.now() - context.info.accepted;
   const FailureKind kind = context.sides.client->failure().kind;
   const bool left =
       kind == FailureKind::kReset || kind == FailureKind::kTruncated || kind == FailureKind::kTimedOut;
   if (left) {
-    context.facts.failure = HandshakeFailure::kClientLeft;
+    context.info.failure = HandshakeFailure::kClientLeft;
     return Close{CloseReason::kClientLeftInHandshake};
   }
-  context.services.recorder.failed(context.listener.policy->config.name, context.facts,
+  context.services.recorder.failed(context.listener.policy->config.name, context.info,
                                    HandshakeResult::kFailed, task.times, task.hello);
-  if (task.group != nullptr && may_be_the_certificates_fault(context.facts.failure))
+  if (task.group != nullptr && may_be_the_certificates_fault(context.info.failure))
     task.group->count_failed();
   return Phase(Shutdown{CloseReason::kHandshakeFailed});
 }
@@ -120,7 +120,7 @@ Step step(Handshake& phase, Context& context) {
       task.waiting_since = context.services.host.now();
       return Wait{.client = Interest::kWrite};
     case IoStatus::kEnded:
-      context.facts.failure = HandshakeFailure::kClientLeft;
+      context.info.failure = HandshakeFailure::kClientLeft;
       return Close{CloseReason::kClientLeftInHandshake};
     case IoStatus::kFailed:
       return failed(task, context);

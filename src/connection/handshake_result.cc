@@ -28,34 +28,33 @@ std::optional<HandshakeResult> result_of(CloseReason reason) {
 
 }  // namespace
 
-std::optional<HandshakeResult> count_handshake_end(ListenerMetrics& metrics, const Facts& facts,
+std::optional<HandshakeResult> count_handshake_end(ListenerMetrics& metrics, const ConnectionInfo& info,
                                                    CloseReason reason) {
   auto result = result_of(reason);
   if (!result) return result;
-  if (facts.probe) result = HandshakeResult::kProbe;
-  metrics.handshakes[static_cast<std::size_t>(*result)][facts.tls->resumed ? 1 : 0].add();
+  if (info.probe) result = HandshakeResult::kProbe;
+  metrics.handshakes[static_cast<std::size_t>(*result)][info.tls->resumed ? 1 : 0].add();
   if (*result != HandshakeResult::kFailed) return result;
-  const auto failure =
-      facts.failure == HandshakeFailure::kNone ? HandshakeFailure::kClientLeft : facts.failure;
-  const std::size_t alert = facts.alert < 0 ? kNoAlert : static_cast<std::size_t>(facts.alert);
+  const auto failure = info.failure == HandshakeFailure::kNone ? HandshakeFailure::kClientLeft : info.failure;
+  const std::size_t alert = info.alert < 0 ? kNoAlert : static_cast<std::size_t>(info.alert);
   metrics.handshake_failures[static_cast<std::size_t>(failure)][alert].add();
   return result;
 }
 
-void record_handshake_end(FlightRecorder& recorder, std::string_view listener, const Facts& facts,
+void record_handshake_end(FlightRecorder& recorder, std::string_view listener, const ConnectionInfo& info,
                           HandshakeResult result, const Phase& phase, TimePoint now) {
   if (result != HandshakeResult::kFailed && result != HandshakeResult::kTimeout) return;
-  const Duration total = now - facts.accepted;
+  const Duration total = now - info.accepted;
   if (const auto* hello = std::get_if<Hello>(&phase)) {
-    recorder.failed(listener, facts, result, {.total = total, .peer_wait = total}, hello->received);
+    recorder.failed(listener, info, result, {.total = total, .peer_wait = total}, hello->received);
   } else if (const auto* handshake = std::get_if<Handshake>(&phase)) {
     HandshakeTimes times = handshake->task->times;
     times.total = total;
     if (handshake->task->waiting_since != TimePoint{})
       times.peer_wait += now - handshake->task->waiting_since;
-    recorder.failed(listener, facts, result, times, handshake->task->hello);
+    recorder.failed(listener, info, result, times, handshake->task->hello);
   } else if (std::holds_alternative<Authorize>(phase)) {
-    recorder.failed(listener, facts, result, {.total = total}, {});
+    recorder.failed(listener, info, result, {.total = total}, {});
   }
 }
 

@@ -2,9 +2,9 @@
 
 #include "connection/gather.h"
 #include "connection/phase.h"
-#include "tls/alert.h"
-#include "tls/client_hello.h"
-#include "tls/handshake_failure.h"
+#include "tls/handshake/alert.h"
+#include "tls/handshake/client_hello.h"
+#include "tls/handshake/handshake_failure.h"
 
 namespace headgate {
 namespace {
@@ -22,18 +22,18 @@ constexpr std::string_view kHttpAnswer =
 
 Step refuse(const Hello& phase, Context& context, CloseReason reason, HandshakeFailure failure,
             std::string_view detail) {
-  context.facts.failure = failure;
-  context.facts.detail = detail;
+  context.info.failure = failure;
+  context.info.detail = detail;
   context.services.recorder.failed(
-      context.listener.policy->config.name, context.facts, HandshakeResult::kFailed,
-      {.total = context.services.host.now() - context.facts.accepted}, phase.received);
+      context.listener.policy->config.name, context.info, HandshakeResult::kFailed,
+      {.total = context.services.host.now() - context.info.accepted}, phase.received);
   return Phase(Shutdown{reason});
 }
 
 Step refuse_with_alert(const Hello& phase, Context& context, CloseReason reason, HandshakeFailure failure,
                        Alert alert, std::string_view detail) {
   context.sides.client->write(fatal_alert_record(alert));
-  context.facts.alert = static_cast<std::int16_t>(alert);
+  context.info.alert = static_cast<std::int16_t>(alert);
   return refuse(phase, context, reason, failure, detail);
 }
 
@@ -57,7 +57,7 @@ std::optional<Step> pass_through(Hello& phase, const ClientHello& hello, Context
   if (!routes.has_passthrough()) return std::nullopt;
   const auto decision = routes.passthrough({.sni = hello.server_name, .alpn = hello.alpn});
   if (!decision) return std::nullopt;
-  if (!hello.alpn.empty()) context.facts.alpn = hello.alpn.front();
+  if (!hello.alpn.empty()) context.info.alpn = hello.alpn.front();
   context.sides.client =
       context.services.transport.unread(std::move(context.sides.client), std::move(phase.received));
   return connect_to(decision->backend, context);
@@ -72,9 +72,9 @@ Step begin_handshake(Hello& phase, const ClientHello& hello, Context& context) {
   const bool beside = context.listener.tls_beside != nullptr && signs_slowly(*selection.certificate);
   const Drive drive = beside ? Drive::kBesideLoop : Drive::kOnLoop;
   const config::Limits& limits = context.listener.policy->config.limits;
-  if (limits.handshake_rate > 0 &&
-      !context.listener.policy->tally->take_handshake(limits.handshake_rate, context.services.host.now())) {
-    context.facts.detail = "limits.handshake_rate";
+  if (limits.handshake_rate > 0 && !context.listener.policy->counters->take_handshake(
+                                       limits.handshake_rate, context.services.host.now())) {
+    context.info.detail = "limits.handshake_rate";
     return Close{CloseReason::kHandshakeShed};
   }
   auto task =
@@ -88,7 +88,7 @@ Step begin_handshake(Hello& phase, const ClientHello& hello, Context& context) {
       context.services.transport.accept_tls(std::move(context.sides.client), std::move(phase.received),
                                             context.listener, *selection.certificate, drive);
   if (!client) {
-    context.facts.detail = client.error().what;
+    context.info.detail = client.error().what;
     return Close{CloseReason::kInternal};
   }
   context.sides.client = *std::move(client);
@@ -104,7 +104,7 @@ Step step(Hello& phase, Context& context) {
     if (status == IoStatus::kWantRead && phase.received.empty()) return Wait{.client = Interest::kRead};
     if (status == IoStatus::kEnded || status == IoStatus::kFailed) {
       if (phase.received.empty()) return Close{CloseReason::kProbe};
-      context.facts.failure = HandshakeFailure::kClientLeft;
+      context.info.failure = HandshakeFailure::kClientLeft;
       return Close{CloseReason::kClientLeftInHandshake};
     }
   }
@@ -126,7 +126,7 @@ Step step(Hello& phase, Context& context) {
     return refuse_with_alert(phase, context, CloseReason::kHandshakeFailed, HandshakeFailure::kProtocolError,
                              Alert::kDecodeError, hello.error().what);
   }
-  context.facts.server_name = hello->server_name;
+  context.info.server_name = hello->server_name;
   count_dry_runs(*hello, context.listener);
   if (auto passed = pass_through(phase, *hello, context)) return *std::move(passed);
   return begin_handshake(phase, *hello, context);

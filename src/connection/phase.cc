@@ -11,18 +11,18 @@ struct Cases : Case... {
   using Case::operator()...;
 };
 
-TimePoint relay_deadline(const Relay& relay, const Facts& facts, const config::Timeouts& timeouts) {
+TimePoint relay_deadline(const Relay& relay, const ConnectionInfo& info, const config::Timeouts& timeouts) {
   TimePoint due = relay.last_byte + timeouts.idle;
   if (relay.half_closed != TimePoint{}) {
     due = std::min(due, std::max(relay.half_closed, relay.last_byte) + timeouts.half_close);
   }
-  if (timeouts.lifetime.count() > 0) due = std::min(due, facts.accepted + timeouts.lifetime);
+  if (timeouts.lifetime.count() > 0) due = std::min(due, info.accepted + timeouts.lifetime);
   return due;
 }
 
-CloseReason relay_timed_out(const Relay& relay, const Facts& facts, const config::Timeouts& timeouts,
+CloseReason relay_timed_out(const Relay& relay, const ConnectionInfo& info, const config::Timeouts& timeouts,
                             TimePoint now) {
-  if (timeouts.lifetime.count() > 0 && facts.accepted + timeouts.lifetime <= now)
+  if (timeouts.lifetime.count() > 0 && info.accepted + timeouts.lifetime <= now)
     return CloseReason::kLifetime;
   return relay.half_closed != TimePoint{} ? CloseReason::kHalfCloseTimeout : CloseReason::kIdleTimeout;
 }
@@ -38,12 +38,12 @@ std::string_view name(const Phase& phase) {
 
 TimePoint deadline(const Phase& phase, const Context& context, TimePoint entered) {
   const config::Timeouts& timeouts = context.listener.policy->config.timeouts;
-  const TimePoint handshake = context.facts.accepted + timeouts.handshake;
+  const TimePoint handshake = context.info.accepted + timeouts.handshake;
   return std::visit(Cases{[&](const Connect& connect) {
                             return connect.dial->started +
                                    connect.dial->backend->picker->group().config.connect_timeout;
                           },
-                          [&](const Relay& relay) { return relay_deadline(relay, context.facts, timeouts); },
+                          [&](const Relay& relay) { return relay_deadline(relay, context.info, timeouts); },
                           [&](const Shutdown&) { return entered + timeouts.shutdown; },
                           [&](const auto&) { return handshake; }},
                     phase);
@@ -52,16 +52,15 @@ TimePoint deadline(const Phase& phase, const Context& context, TimePoint entered
 std::optional<CloseReason> timed_out(Phase& phase, const Context& context, TimePoint now) {
   const config::Timeouts& timeouts = context.listener.policy->config.timeouts;
   using Answer = std::optional<CloseReason>;
-  return std::visit(Cases{[&](Connect& connect) -> Answer {
-                            connect.dial->attempt_timed_out = true;
-                            return std::nullopt;
-                          },
-                          [&](const Relay& relay) -> Answer {
-                            return relay_timed_out(relay, context.facts, timeouts, now);
-                          },
-                          [&](const Shutdown& shutdown) -> Answer { return shutdown.reason; },
-                          [&](const auto&) -> Answer { return CloseReason::kHandshakeTimeout; }},
-                    phase);
+  return std::visit(
+      Cases{[&](Connect& connect) -> Answer {
+              connect.dial->attempt_timed_out = true;
+              return std::nullopt;
+            },
+            [&](const Relay& relay) -> Answer { return relay_timed_out(relay, context.info, timeouts, now); },
+            [&](const Shutdown& shutdown) -> Answer { return shutdown.reason; },
+            [&](const auto&) -> Answer { return CloseReason::kHandshakeTimeout; }},
+      phase);
 }
 
 }  // namespace headgate

@@ -8,13 +8,13 @@
 #include <vector>
 
 #include "base/close_reason.h"
-#include "connection/facts.h"
+#include "connection/connection_info.h"
 #include "connection/server_use.h"
 #include "connection/services.h"
 #include "event/loop.h"
 #include "net/starttls/dialogue.h"
 #include "snapshot/worker_snapshot.h"
-#include "tls/certificate_canary.h"
+#include "tls/certificate/certificate_canary.h"
 
 /// A connection's way, phase by phase, forwards only:
 ///
@@ -41,7 +41,7 @@ struct Ready {
 struct Context {
   Connection& connection;
   Sides& sides;
-  Facts& facts;
+  ConnectionInfo& info;
   Services& services;
   WorkerSnapshot& snapshot;
   ListenerState& listener;

@@ -16,10 +16,10 @@ Step step(ProxyIn& phase, Context& context) {
     return Wait{.client = Interest::kRead};
   }
   if (!header) {
-    context.facts.detail = header.error().what;
+    context.info.detail = header.error().what;
     return Close{CloseReason::kProxyHeaderMalformed};
   }
-  if (header->facts.source) context.facts.client = SourceAddress(*header->facts.source);
+  if (header->info.source) context.info.client = SourceAddress(*header->info.source);
   phase.received.erase(phase.received.begin(),
                        phase.received.begin() + static_cast<std::ptrdiff_t>(header->size_bytes));
   return admit(std::move(phase.received), context);

@@ -61,8 +61,8 @@ Close broken(Context& context, Side side) {
   const bool client = side == Side::kClient;
   const Stream& stream = client ? *context.sides.client : *context.sides.backend;
   (client ? context.sides.backend : context.sides.client)->reset_on_close();
-  context.facts.detail = stream.failure().what;
-  context.facts.alert = static_cast<std::int16_t>(stream.failure().alert);
+  context.info.detail = stream.failure().what;
+  context.info.alert = static_cast<std::int16_t>(stream.failure().alert);
   return Close{reason_of(stream, side)};
 }
 
@@ -132,9 +132,9 @@ Step step(Relay& relay, Context& context) {
   Stream& backend = *context.sides.backend;
   const Ready ready = context.ready;
   const Way ways[] = {
-      {relay.to_backend, client, backend, Side::kClient, Side::kBackend, context.facts.bytes_from_client,
+      {relay.to_backend, client, backend, Side::kClient, Side::kBackend, context.info.bytes_from_client,
        Direction::kFromClient},
-      {relay.to_client, backend, client, Side::kBackend, Side::kClient, context.facts.bytes_to_client,
+      {relay.to_client, backend, client, Side::kBackend, Side::kClient, context.info.bytes_to_client,
        Direction::kToClient},
   };
   const bool client_readable = includes(ready.client, Interest::kRead);

@@ -5,10 +5,10 @@
 
 #include "base/result.h"
 #include "base/units.h"
-#include "connection/facts.h"
+#include "connection/connection_info.h"
 #include "connection/flight_recorder.h"
 #include "connection/log_levels.h"
-#include "connection/turns.h"
+#include "connection/permits.h"
 #include "event/loop.h"
 #include "log/failure_limiter.h"
 #include "log/log.h"
@@ -40,9 +40,10 @@ class Transport {
                                                                    Drive drive) = 0;
   /// After handshake() said kDone: writes what TLS settled on into `facts`, and puts another stream in the
   /// place of `client` where the records are taken over from OpenSSL.
-  virtual void finish_accept(std::unique_ptr<Stream>& client, ListenerState& listener, Facts& facts) = 0;
+  virtual void finish_accept(std::unique_ptr<Stream>& client, ListenerState& listener,
+                             ConnectionInfo& info) = 0;
   /// After handshake() said kFailed: writes failure, alert and detail into `facts`.
-  virtual void explain_failure(const Stream& client, Facts& facts) = 0;
+  virtual void explain_failure(const Stream& client, ConnectionInfo& info) = 0;
   /// Reads and drops what a client still sends, past TLS: kDone, kWantRead, kEnded or kFailed.
   [[nodiscard]] virtual IoStatus discard(Stream& client, std::span<std::byte> room) = 0;
   /// Before and after a step of the handshake that another thread drives.
@@ -55,7 +56,7 @@ class Transport {
   [[nodiscard]] virtual Result<std::unique_ptr<Stream>> connect_tls(std::unique_ptr<Stream> plain,
                                                                     BackendState& backend,
                                                                     const std::string& server,
-                                                                    const Facts& facts) = 0;
+                                                                    const ConnectionInfo& info) = 0;
 };
 
 /// What else a worker does for its connections. Loop thread only.

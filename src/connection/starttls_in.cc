@@ -15,7 +15,7 @@ IoStatus say(Stream& client, std::string_view words) {
 std::optional<Step> begin(StarttlsIn& phase, Context& context) {
   auto dialogue = open_starttls(starttls_protocol(context.listener.policy->config.starttls));
   if (!dialogue) {
-    context.facts.detail = dialogue.error().what;
+    context.info.detail = dialogue.error().what;
     return Close{CloseReason::kInternal};
   }
   phase.dialogue = *std::move(dialogue);

@@ -110,10 +110,10 @@ Result<ProxyFacts> parse_v1_line(std::string_view line) {
   if (!from) return tl::unexpected(from.error());
   auto to = parse_v1_address(family, destination, destination_port);
   if (!to) return tl::unexpected(to.error());
-  ProxyFacts facts;
-  facts.source = *from;
-  facts.destination = *to;
-  return facts;
+  ProxyFacts info;
+  info.source = *from;
+  info.destination = *to;
+  return info;
 }
 
 Result<ProxyHeader> parse_v1(std::string_view text) {
@@ -123,9 +123,9 @@ Result<ProxyHeader> parse_v1(std::string_view text) {
     if (window.size() == kMaxV1Bytes) return malformed("version 1 without CRLF in 107 bytes");
     return incomplete();
   }
-  auto facts = parse_v1_line(window.substr(kV1Word.size(), end - kV1Word.size()));
-  if (!facts) return tl::unexpected(facts.error());
-  return ProxyHeader{end + 2, ProxyVersion::kV1, ProxyCommand::kProxy, *std::move(facts)};
+  auto info = parse_v1_line(window.substr(kV1Word.size(), end - kV1Word.size()));
+  if (!info) return tl::unexpected(info.error());
+  return ProxyHeader{end + 2, ProxyVersion::kV1, ProxyCommand::kProxy, *std::move(info)};
 }
 
 // ---- Version 2, in ----
@@ -191,20 +191,20 @@ bool checksum_holds(Octets header, Octets stored) {
 }
 
 /// Of a TLV that comes twice the first counts.
-Result<void> parse_tlvs(Octets header, Octets rest, ProxyFacts& facts) {
+Result<void> parse_tlvs(Octets header, Octets rest, ProxyFacts& info) {
   while (!rest.empty()) {
     const auto tlv = take_tlv(rest);
     if (!tlv) return tl::unexpected(tlv.error());
-    if (tlv->type == kTlvAlpn && facts.alpn.empty()) facts.alpn = text_of(tlv->value);
-    if (tlv->type == kTlvAuthority && facts.authority.empty()) facts.authority = text_of(tlv->value);
+    if (tlv->type == kTlvAlpn && info.alpn.empty()) info.alpn = text_of(tlv->value);
+    if (tlv->type == kTlvAuthority && info.authority.empty()) info.authority = text_of(tlv->value);
     if (tlv->type == kTlvCrc32c) {
       if (tlv->value.size() != 4) return malformed("the CRC32C TLV is not four bytes");
       if (!checksum_holds(header, tlv->value)) return malformed("the CRC32C does not match");
     }
-    if (tlv->type == kTlvSsl && !facts.tls) {
+    if (tlv->type == kTlvSsl && !info.tls) {
       auto tls = parse_ssl(tlv->value);
       if (!tls) return tl::unexpected(tls.error());
-      facts.tls = *std::move(tls);
+      info.tls = *std::move(tls);
     }
   }
   return {};
@@ -227,19 +227,19 @@ std::optional<std::size_t> address_block_bytes(V2Family family) {
   return std::nullopt;
 }
 
-void read_addresses(Octets block, ProxyFacts& facts) {
+void read_addresses(Octets block, ProxyFacts& info) {
   switch (block.size()) {
     case kIpv4AddressBytes:
-      facts.source = ip_address(AF_INET, block, block.subspan(8));
-      facts.destination = ip_address(AF_INET, block.subspan(4), block.subspan(10));
+      info.source = ip_address(AF_INET, block, block.subspan(8));
+      info.destination = ip_address(AF_INET, block.subspan(4), block.subspan(10));
       return;
     case kIpv6AddressBytes:
-      facts.source = ip_address(AF_INET6, block, block.subspan(32));
-      facts.destination = ip_address(AF_INET6, block.subspan(16), block.subspan(34));
+      info.source = ip_address(AF_INET6, block, block.subspan(32));
+      info.destination = ip_address(AF_INET6, block.subspan(16), block.subspan(34));
       return;
     case 2 * kUnixPathBytes:
-      facts.source = unix_address(block.first(kUnixPathBytes));
-      facts.destination = unix_address(block.subspan(kUnixPathBytes));
+      info.source = unix_address(block.first(kUnixPathBytes));
+      info.destination = unix_address(block.subspan(kUnixPathBytes));
       return;
     default:
       return;
@@ -252,15 +252,15 @@ Result<ProxyFacts> parse_v2_facts(Octets header) {
   const auto family = static_cast<V2Family>(header[13]);
   const auto block_bytes = address_block_bytes(family);
   if (!block_bytes) return malformed("unknown address family or transport");
-  ProxyFacts facts;
-  if (family == V2Family::kUnspecified) return facts;
+  ProxyFacts info;
+  if (family == V2Family::kUnspecified) return info;
   const Octets body = header.subspan(kV2FixedBytes);
   if (body.size() < *block_bytes) return malformed("shorter than the addresses it announces");
-  read_addresses(body.first(*block_bytes), facts);
-  if (auto tlvs = parse_tlvs(header, body.subspan(*block_bytes), facts); !tlvs) {
+  read_addresses(body.first(*block_bytes), info);
+  if (auto tlvs = parse_tlvs(header, body.subspan(*block_bytes), info); !tlvs) {
     return tl::unexpected(tlvs.error());
   }
-  return facts;
+  return info;
 }
 
 Result<ProxyHeader> parse_v2(Octets bytes) {
@@ -274,15 +274,15 @@ Result<ProxyHeader> parse_v2(Octets bytes) {
   ProxyHeader header{size_bytes, ProxyVersion::kV2, ProxyCommand::kLocal, {}};
   if (bytes[12] == kV2Local) return header;
   header.command = ProxyCommand::kProxy;
-  auto facts = parse_v2_facts(bytes.first(size_bytes));
-  if (!facts) return tl::unexpected(facts.error());
-  header.facts = *std::move(facts);
+  auto info = parse_v2_facts(bytes.first(size_bytes));
+  if (!info) return tl::unexpected(info.error());
+  header.info = *std::move(info);
   return header;
 }
 
 /// Whether `bytes` begins with `word`, or is itself a beginning of it.
-template <class Word>
-bool agrees(Octets bytes, const Word& word) {
+template <class InternedString>
+bool agrees(Octets bytes, const InternedString& word) {
   const std::size_t shared = std::min(bytes.size(), std::size(word));
   return std::equal(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(shared), std::begin(word));
 }

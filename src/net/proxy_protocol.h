@@ -53,7 +53,7 @@ struct ProxyHeader {
   std::size_t size_bytes = 0;  ///< How many bytes of the input it took.
   ProxyVersion version = ProxyVersion::kV1;
   ProxyCommand command = ProxyCommand::kProxy;
-  ProxyFacts facts;  ///< Empty for kLocal.
+  ProxyFacts info;  ///< Empty for kLocal.
 };
 
 /// Parses the PROXY header, version 1 or 2, at the start of `bytes`.
@@ -76,6 +76,6 @@ struct ProxyHeader {
 /// AUTHORITY, SSL with its sub-TLVs and always a CRC32C. An IPv4 and an IPv6 address together go out as two
 /// IPv6 addresses. A value that would make the header longer than kMaxProxyHeaderBytes is left out; the
 /// client's certificate goes last, so it is the first to be. Pure. Any thread.
-[[nodiscard]] std::vector<std::byte> build_proxy_header(ProxyVersion version, const ProxyFacts& facts);
+[[nodiscard]] std::vector<std::byte> build_proxy_header(ProxyVersion version, const ProxyFacts& info);
 
 }  // namespace headgate

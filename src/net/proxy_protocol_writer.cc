@@ -61,13 +61,13 @@ void put_unix_path(Output& out, const Address& address) {
 }
 
 /// Appends the family byte, a length to be filled in later, and the addresses.
-void put_addresses(Output& out, const ProxyFacts& facts) {
+void put_addresses(Output& out, const ProxyFacts& info) {
   const auto put_family = [&](V2Family family) {
     put_u8(out, static_cast<std::size_t>(family));
     put_u16(out, 0);
   };
-  const auto source = ip_end(facts.source);
-  const auto destination = ip_end(facts.destination);
+  const auto source = ip_end(info.source);
+  const auto destination = ip_end(info.destination);
   if (source && destination) {
     const bool ipv4 = source->is_ipv4() && destination->is_ipv4();
     const std::size_t skipped = ipv4 ? 12 : 0;
@@ -76,10 +76,10 @@ void put_addresses(Output& out, const ProxyFacts& facts) {
     put_bytes(out, destination->ip.data() + skipped, destination->ip.size() - skipped);
     put_u16(out, source->port);
     put_u16(out, destination->port);
-  } else if (facts.source && facts.destination && facts.source->is_unix() && facts.destination->is_unix()) {
+  } else if (info.source && info.destination && info.source->is_unix() && info.destination->is_unix()) {
     put_family(V2Family::kUnixStream);
-    put_unix_path(out, *facts.source);
-    put_unix_path(out, *facts.destination);
+    put_unix_path(out, *info.source);
+    put_unix_path(out, *info.destination);
   } else {
     put_family(V2Family::kUnspecified);
   }
@@ -131,14 +131,14 @@ void finish_v2(Output& out) {
   set_u16(out, place + 2, crc.value());
 }
 
-Output build_v2(const ProxyFacts& facts) {
+Output build_v2(const ProxyFacts& info) {
   Output out;
   put_bytes(out, kV2Signature.data(), kV2Signature.size());
   put_u8(out, kV2Proxy);
-  put_addresses(out, facts);
-  put_tlv(out, kTlvAlpn, facts.alpn);
-  put_tlv(out, kTlvAuthority, facts.authority);
-  if (facts.tls) put_ssl(out, *facts.tls);
+  put_addresses(out, info);
+  put_tlv(out, kTlvAlpn, info.alpn);
+  put_tlv(out, kTlvAuthority, info.authority);
+  if (info.tls) put_ssl(out, *info.tls);
   finish_v2(out);
   return out;
 }
@@ -149,15 +149,15 @@ std::string ipv6_text(const Address& address, const IpEnd& end) {
   return end.is_ipv4() ? "::ffff:" + plain : plain;
 }
 
-Output build_v1(const ProxyFacts& facts) {
+Output build_v1(const ProxyFacts& info) {
   std::string line = "PROXY UNKNOWN\r\n";
-  const auto source = ip_end(facts.source);
-  const auto destination = ip_end(facts.destination);
+  const auto source = ip_end(info.source);
+  const auto destination = ip_end(info.destination);
   if (source && destination) {
     const bool ipv4 = source->is_ipv4() && destination->is_ipv4();
-    line = ipv4 ? "PROXY TCP4 " + facts.source->host_text() + ' ' + facts.destination->host_text()
-                : "PROXY TCP6 " + ipv6_text(*facts.source, *source) + ' ' +
-                      ipv6_text(*facts.destination, *destination);
+    line = ipv4 ? "PROXY TCP4 " + info.source->host_text() + ' ' + info.destination->host_text()
+                : "PROXY TCP6 " + ipv6_text(*info.source, *source) + ' ' +
+                      ipv6_text(*info.destination, *destination);
     line += ' ' + std::to_string(source->port) + ' ' + std::to_string(destination->port) + "\r\n";
   }
   Output out;
@@ -167,8 +167,8 @@ Output build_v1(const ProxyFacts& facts) {
 
 }  // namespace
 
-std::vector<std::byte> build_proxy_header(ProxyVersion version, const ProxyFacts& facts) {
-  return version == ProxyVersion::kV1 ? build_v1(facts) : build_v2(facts);
+std::vector<std::byte> build_proxy_header(ProxyVersion version, const ProxyFacts& info) {
+  return version == ProxyVersion::kV1 ? build_v1(info) : build_v2(info);
 }
 
 }  // namespace headgate

@@ -77,7 +77,7 @@ std::string_view name(Access access) {
   return "denied";
 }
 
-Access AccessRules::judge(const Address& source) const {
+Access AccessRules::evaluate(const Address& source) const {
   if (deny_.contains(source)) return Access::kDenied;
   if (!allow_.empty() && !allow_.contains(source)) return Access::kNotListed;
   return Access::kAllowed;

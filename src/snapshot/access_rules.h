@@ -46,7 +46,7 @@ class AccessRules {
   AccessRules() = default;
   AccessRules(std::span<const Network> allow, std::span<const Network> deny) : allow_(allow), deny_(deny) {}
 
-  [[nodiscard]] Access judge(const Address& source) const;
+  [[nodiscard]] Access evaluate(const Address& source) const;
 
  private:
   NetworkSet allow_;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "tls/peer_policy.h"
+#include "tls/peer/peer_policy.h"
 
 namespace headgate {
 namespace {
@@ -160,7 +160,7 @@ std::optional<RouteDecision> RouteTable::passthrough(const HelloQuestion& questi
   return decision(first);
 }
 
-RouteMatch RouteTable::judge(std::size_t index, const RouteQuestion& question) const {
+RouteMatch RouteTable::evaluate(std::size_t index, const RouteQuestion& question) const {
   const config::Route& route = routes_[index];
   const NormalName sni(question.sni);
   if (!sni_holds(route, sni.view())) return RouteMatch::kOtherSni;

@@ -63,7 +63,7 @@ class RouteTable {
   [[nodiscard]] bool has_passthrough() const { return has_passthrough_; }
 
   /// Whether the route at `index` matches, by the rules of route(); for explaining.
-  [[nodiscard]] RouteMatch judge(std::size_t index, const RouteQuestion& question) const;
+  [[nodiscard]] RouteMatch evaluate(std::size_t index, const RouteQuestion& question) const;
   [[nodiscard]] const std::vector<config::Route>& routes() const { return routes_; }
 
  private:

@@ -19,7 +19,7 @@ std::shared_ptr<const ListenerPolicy> build_listener(const config::Listener& con
       .proxies = NetworkSet(config.proxy_protocol ? config.proxy_protocol->from : std::vector<Network>()),
       .routes = RouteTable(config),
       .tls = std::move(tls),
-      .tally = before != nullptr ? before->tally : std::make_shared<ListenerTally>()});
+      .counters = before != nullptr ? before->counters : std::make_shared<SharedCounters>()});
 }
 
 std::optional<BackendPolicy> build_backend(const config::Backend& config, ServerDirectory& directory,

@@ -10,11 +10,11 @@
 #include "backend/server.h"
 #include "config/config.h"
 #include "snapshot/access_rules.h"
-#include "snapshot/listener_tally.h"
 #include "snapshot/route_table.h"
-#include "tls/client_context.h"
-#include "tls/diagnostic.h"
-#include "tls/listener_tls.h"
+#include "snapshot/shared_counters.h"
+#include "tls/handshake/client_context.h"
+#include "tls/handshake/diagnostic.h"
+#include "tls/handshake/listener_tls.h"
 
 namespace headgate {
 
@@ -26,7 +26,7 @@ struct ListenerPolicy {
   NetworkSet proxies;  ///< Sources that must send a PROXY header.
   RouteTable routes;
   std::shared_ptr<const ListenerTls> tls;  ///< nullptr: plaintext in.
-  std::shared_ptr<ListenerTally> tally;
+  std::shared_ptr<SharedCounters> counters;
 };
 
 /// A backend as one configuration has it.

@@ -12,9 +12,9 @@
 #include "backend/group.h"
 #include "metrics/worker_metrics.h"
 #include "snapshot/snapshot.h"
-#include "tls/client_context.h"
-#include "tls/context.h"
-#include "tls/library_context.h"
+#include "tls/handshake/client_context.h"
+#include "tls/handshake/server_context.h"
+#include "tls/openssl/library_context.h"
 
 namespace headgate {
 

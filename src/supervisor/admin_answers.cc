@@ -29,28 +29,28 @@ struct Gathered {
 ConnectionReport report_of(const Connection& connection, int worker, TimePoint now) {
   using std::chrono::duration_cast;
   using std::chrono::milliseconds;
-  const Facts& facts = connection.facts();
+  const ConnectionInfo& info = connection.info();
   ConnectionReport report;
-  report.id = facts.id;
+  report.id = info.id;
   report.worker = worker;
   report.listener = connection.listener().policy->config.name;
-  report.source = facts.client.address().text();
+  report.source = info.client.address().text();
   report.phase = name(connection.phase());
-  report.sni = facts.server_name.view();
-  report.alpn = facts.alpn.view();
-  report.version = facts.tls->version.view();
-  report.group = facts.tls->group.view();
-  report.cipher = facts.tls->cipher.view();
-  if (facts.peer) report.peer = facts.peer->short_name();
-  report.backend = facts.backend.view();
-  report.server = facts.server.view();
-  report.record_layer = name(facts.layer);
-  report.resumed = facts.tls->resumed;
-  report.age = duration_cast<milliseconds>(now - facts.accepted);
+  report.sni = info.server_name.view();
+  report.alpn = info.alpn.view();
+  report.version = info.tls->version.view();
+  report.group = info.tls->group.view();
+  report.cipher = info.tls->cipher.view();
+  if (info.peer) report.peer = info.peer->short_name();
+  report.backend = info.backend.view();
+  report.server = info.server.view();
+  report.record_layer = name(info.layer);
+  report.resumed = info.tls->resumed;
+  report.age = duration_cast<milliseconds>(now - info.accepted);
   const auto* relay = std::get_if<Relay>(&connection.phase());
   report.idle = relay != nullptr ? duration_cast<milliseconds>(now - relay->last_byte) : report.age;
-  report.bytes_from_client = facts.bytes_from_client;
-  report.bytes_to_client = facts.bytes_to_client;
+  report.bytes_from_client = info.bytes_from_client;
+  report.bytes_to_client = info.bytes_to_client;
   return report;
 }
 
@@ -63,11 +63,11 @@ class ConnectionsFilter {
     }
   }
   [[nodiscard]] bool wants(const Connection& connection) const {
-    const Facts& facts = connection.facts();
+    const ConnectionInfo& info = connection.info();
     if (!query_.listener.empty() && connection.listener().policy->config.name != query_.listener)
       return false;
-    if (!query_.backend.empty() && facts.backend.view() != query_.backend) return false;
-    return query_.source.empty() || (source_ && source_->contains(facts.client.address()));
+    if (!query_.backend.empty() && info.backend.view() != query_.backend) return false;
+    return query_.source.empty() || (source_ && source_->contains(info.client.address()));
   }
 
  private:

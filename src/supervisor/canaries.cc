@@ -52,7 +52,7 @@ bool Canaries::step(TimePoint now, WallTime wall_now) {
 }
 
 bool Canaries::settle(const One& one, TimePoint now, WallTime wall_now) {
-  const CanaryVerdict verdict = judge(*one.canary, now, wall_now);
+  const CanaryVerdict verdict = evaluate(*one.canary, now, wall_now);
   if (verdict.state == one.canary->state()) return false;
   one.canary->decide(verdict.state);
   if (verdict.state == CanaryState::kWentOn) {

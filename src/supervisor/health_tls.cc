@@ -1,6 +1,6 @@
 #include "supervisor/health_tls.h"
 
-#include "tls/tls_stream.h"
+#include "tls/handshake/tls_stream.h"
 
 namespace headgate {
 
@@ -26,10 +26,10 @@ Result<std::unique_ptr<Stream>> HealthTls::open(const BackendGroup& group, const
   for (const auto& protocol : settings.alpn) {
     if (protocol != "$alpn") request.alpn.push_back(protocol);
   }
-  auto notes = std::make_unique<HandshakeNotes>();
-  auto ssl = (*made)->new_ssl(request, *notes);
+  auto extra = std::make_unique<SslExtraData>();
+  auto ssl = (*made)->new_ssl(request, *extra);
   if (!ssl) return tl::unexpected(std::move(ssl.error()));
-  return std::make_unique<TlsStream>(*std::move(ssl), std::move(notes), std::move(connected), buffers_,
+  return std::make_unique<TlsStream>(*std::move(ssl), std::move(extra), std::move(connected), buffers_,
                                      TakeOver::kNo);
 }
 

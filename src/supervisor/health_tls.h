@@ -8,8 +8,8 @@
 #include "backend/group.h"
 #include "net/buffers.h"
 #include "snapshot/snapshot.h"
-#include "tls/client_context.h"
-#include "tls/library_context.h"
+#include "tls/handshake/client_context.h"
+#include "tls/openssl/library_context.h"
 
 namespace headgate {
 

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "config/show.h"
-#include "tls/certificate_fields.h"
-#include "tls/negotiated_facts.h"
+#include "tls/certificate/certificate_fields.h"
+#include "tls/handshake/negotiated_info.h"
 
 namespace headgate {
 namespace {

@@ -88,7 +88,7 @@ class SpawnPlan {
   posix_spawnattr_t attributes_;
 };
 
-Result<void> judge(const HandoverNotice& notice, HandoverWord expected) {
+Result<void> evaluate(const HandoverNotice& notice, HandoverWord expected) {
   if (notice.word == expected) return {};
   if (notice.word == HandoverWord::kFailed) return fail(ErrorKind::kInvalid, notice.detail);
   return fail(ErrorKind::kMalformed, "the new process answers something else: " + notice.detail);
@@ -168,7 +168,7 @@ Result<void> Successor::hand_over() {
   site_.ask_workers([refused = refused_](Worker& worker) {
     const auto stay = refused.find(worker.index());
     if (stay != refused.end()) wake(worker, stay->second);
-    let_go_of_resting(worker);
+    release_quiescent(worker);
   });
   return {};
 }
@@ -258,7 +258,7 @@ Result<HandoverNotice> Successor::receive_notice() {
 
 Result<void> Successor::expect(HandoverWord word) {
   const auto notice = receive();
-  return notice ? judge(*notice, word) : tl::unexpected(notice.error());
+  return notice ? evaluate(*notice, word) : tl::unexpected(notice.error());
 }
 
 // The connections rest here until this word, so a new process that dies before it loses none of them. When it
@@ -271,7 +271,7 @@ Result<void> Successor::hear_that_it_serves() {
     notice = receive_notice();
   }
   if (!notice) return fail(ErrorKind::kSystem, notice.error().what + ": " + how_it_ended());
-  return judge(*notice, HandoverWord::kServing);
+  return evaluate(*notice, HandoverWord::kServing);
 }
 
 // The new process must be gone before a connection wakes here: two must never speak on one.

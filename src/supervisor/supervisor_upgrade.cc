@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "supervisor/inherited_counters.h"
-#include "supervisor/start_line.h"
+#include "supervisor/start_barrier.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/systemd.h"
 #include "worker/moving_connections.h"
@@ -94,19 +94,19 @@ std::vector<std::string> Supervisor::counters_at_upgrade(const std::map<std::str
 // The connections wait in the workers' inboxes. Each worker builds them and then waits at the line, so that
 // whatever goes wrong with that has not moved a byte, nor accepted anybody.
 Result<void> Supervisor::take_over() {
-  auto line = std::make_shared<StartLine>();
+  auto line = std::make_shared<StartBarrier>();
   for (auto& worker : workers_) {
     worker->post([worker = worker.get(), line] {
-      if (line->wait_for_verdict() == StartLine::Verdict::kGo) return wake_all(*worker);
+      if (line->wait_for_verdict() == StartBarrier::Verdict::kGo) return wake_all(*worker);
       worker->stop_accepting("");
-      let_go_of_resting(*worker);
+      release_quiescent(*worker);
     });
     worker->start();
   }
   Result<void> serving = fail(ErrorKind::kSystem, "a worker does not get ready to serve");
   if (line->wait_for_workers(workers_.size(), Clock::now() + kStartPatience))
     serving = predecessor_->say_serving();
-  line->decide(serving ? StartLine::Verdict::kGo : StartLine::Verdict::kGiveUp);
+  line->decide(serving ? StartBarrier::Verdict::kGo : StartBarrier::Verdict::kGiveUp);
   if (serving) {
     publish_start();
   } else {

@@ -2,7 +2,7 @@
 
 #include <set>
 
-#include "tls/certificate_directory.h"
+#include "tls/certificate/certificate_directory.h"
 
 namespace headgate {
 namespace {

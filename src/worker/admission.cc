@@ -30,12 +30,12 @@ void Admission::withdraw(Turn& turn) {
 
 void Admission::begin(Connection& connection, std::uint32_t most) {
   if (in_progress_.size() >= most) in_progress_.begin()->second->end(CloseReason::kHandshakeShed);
-  in_progress_.emplace(connection.facts().id, &connection);
+  in_progress_.emplace(connection.info().id, &connection);
   metrics_.handshakes_in_progress.add();
 }
 
 void Admission::over(Connection& connection) {
-  in_progress_.erase(connection.facts().id);
+  in_progress_.erase(connection.info().id);
   metrics_.handshakes_in_progress.sub();
 }
 

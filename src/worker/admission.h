@@ -5,7 +5,7 @@
 #include <map>
 
 #include "base/units.h"
-#include "connection/turns.h"
+#include "connection/permits.h"
 #include "event/turn_watcher.h"
 #include "metrics/worker_metrics.h"
 

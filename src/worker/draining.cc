@@ -10,10 +10,10 @@ namespace {
 constexpr Duration kQuiet = std::chrono::milliseconds(250);
 
 bool matches(const Connection& connection, const DrainScope& scope) {
-  const Facts& facts = connection.facts();
+  const ConnectionInfo& info = connection.info();
   if (!scope.listener.empty() && connection.listener().policy->config.name != scope.listener) return false;
-  if (!scope.backend.empty() && facts.backend.view() != scope.backend) return false;
-  return scope.peer.empty() || (facts.peer && facts.peer->short_name() == scope.peer);
+  if (!scope.backend.empty() && info.backend.view() != scope.backend) return false;
+  return scope.peer.empty() || (info.peer && info.peer->short_name() == scope.peer);
 }
 
 bool is_quiet(const Connection& connection, TimePoint now) {
@@ -22,7 +22,7 @@ bool is_quiet(const Connection& connection, TimePoint now) {
 }
 
 std::uint64_t bytes_of(const Connection& connection) {
-  return connection.facts().bytes_from_client + connection.facts().bytes_to_client;
+  return connection.info().bytes_from_client + connection.info().bytes_to_client;
 }
 
 /// Those of `drain` that are alive, collected before any of them is touched.
@@ -58,7 +58,7 @@ DrainProgress continue_drain(Worker& worker, std::uint32_t drain, std::uint64_t 
       connection->end(CloseReason::kDrained);
       if (connection->is_buried()) --progress.remaining;
     } else {
-      progress.oldest = std::max(progress.oldest, now - connection->facts().accepted);
+      progress.oldest = std::max(progress.oldest, now - connection->info().accepted);
     }
   }
   return progress;

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "net/plain_stream.h"
-#include "tls/record_stream.h"
+#include "tls/record/record_stream.h"
 
 namespace headgate {
 namespace {
@@ -53,24 +53,24 @@ std::string reason_to_stay(Connection& connection) {
 }
 
 HandoverConnection message_of(Connection& connection, TimePoint now) {
-  const Facts& facts = connection.facts();
+  const ConnectionInfo& info = connection.info();
   HandoverConnection message;
   message.listener = connection.listener().policy->config.name;
-  message.client_address = facts.client.address().text();
-  message.server_name = facts.server_name.view();
-  message.alpn = facts.alpn.view();
-  message.tls_version = facts.tls->version.view();
-  message.group = facts.tls->group.view();
-  message.cipher = facts.tls->cipher.view();
-  message.key_type = facts.tls->key_type.view();
-  message.resumed = facts.tls->resumed;
-  message.probe = facts.probe;
-  if (facts.peer) message.peer = std::make_unique<PeerIdentity>(*facts.peer);
-  message.backend = facts.backend.view();
-  message.server = facts.server.view();
-  message.bytes_from_client = facts.bytes_from_client;
-  message.bytes_to_client = facts.bytes_to_client;
-  message.age = duration_cast<milliseconds>(now - facts.accepted);
+  message.client_address = info.client.address().text();
+  message.server_name = info.server_name.view();
+  message.alpn = info.alpn.view();
+  message.tls_version = info.tls->version.view();
+  message.group = info.tls->group.view();
+  message.cipher = info.tls->cipher.view();
+  message.key_type = info.tls->key_type.view();
+  message.resumed = info.tls->resumed;
+  message.probe = info.probe;
+  if (info.peer) message.peer = std::make_unique<PeerIdentity>(*info.peer);
+  message.backend = info.backend.view();
+  message.server = info.server.view();
+  message.bytes_from_client = info.bytes_from_client;
+  message.bytes_to_client = info.bytes_to_client;
+  message.age = duration_cast<milliseconds>(now - info.accepted);
   message.quiet = duration_cast<milliseconds>(now - std::get<Relay>(connection.phase()).last_byte);
   message.client_side = side_of(*connection.sides().client);
   message.backend_side = side_of(*connection.sides().backend);
@@ -91,25 +91,26 @@ std::unique_ptr<Stream> stream_of(HandoverSide side, TlsRole role, Fd socket, Wo
                                         worker.transport().aead());
 }
 
-Facts facts_of(HandoverConnection& connection, Worker& worker, TimePoint now) {
-  Facts facts;
-  facts.id = worker.new_connection_id();
-  if (const auto address = Address::parse(connection.client_address)) facts.client = SourceAddress(*address);
-  facts.accepted = now - connection.age;
-  facts.bytes_from_client = connection.bytes_from_client;
-  facts.bytes_to_client = connection.bytes_to_client;
-  facts.server_name = connection.server_name;
-  facts.alpn = connection.alpn;
-  facts.tls = worker.transport().known_tls_facts().find_or_add({.version = Word(connection.tls_version),
-                                                                .group = Word(connection.group),
-                                                                .cipher = Word(connection.cipher),
-                                                                .key_type = Word(connection.key_type),
-                                                                .resumed = connection.resumed});
+ConnectionInfo facts_of(HandoverConnection& connection, Worker& worker, TimePoint now) {
+  ConnectionInfo info;
+  info.id = worker.new_connection_id();
+  if (const auto address = Address::parse(connection.client_address)) info.client = SourceAddress(*address);
+  info.accepted = now - connection.age;
+  info.bytes_from_client = connection.bytes_from_client;
+  info.bytes_to_client = connection.bytes_to_client;
+  info.server_name = connection.server_name;
+  info.alpn = connection.alpn;
+  info.tls =
+      worker.transport().known_tls_info().find_or_add({.version = InternedString(connection.tls_version),
+                                                       .group = InternedString(connection.group),
+                                                       .cipher = InternedString(connection.cipher),
+                                                       .key_type = InternedString(connection.key_type),
+                                                       .resumed = connection.resumed});
   const bool tls = connection.client_side.layer == HandoverLayer::kTls13;
-  facts.layer = tls ? RecordsBy::kHeadgate : RecordsBy::kNobody;
-  facts.peer = std::move(connection.peer);
-  facts.probe = connection.probe;
-  return facts;
+  info.layer = tls ? RecordsBy::kHeadgate : RecordsBy::kNobody;
+  info.peer = std::move(connection.peer);
+  info.probe = connection.probe;
+  return info;
 }
 
 /// The place of the server called `label` in the group; its size where there is none.
@@ -121,7 +122,7 @@ std::size_t place_of(const BackendGroup& group, const std::string& label) {
 
 /// The rules for its peer may have changed while it rested, when nothing could end it.
 void wake(Worker& worker, Connection& connection) {
-  worker.judge_soon(connection);
+  worker.evaluate_soon(connection);
   connection.wake();
 }
 
@@ -129,7 +130,7 @@ void wake(Worker& worker, Connection& connection) {
 std::vector<Connection*> resting(Worker& worker) {
   std::vector<Connection*> all;
   for (const auto& connection : worker.connections()) {
-    if (connection->is_resting() && !connection->is_buried()) all.push_back(connection.get());
+    if (connection->is_quiescent() && !connection->is_buried()) all.push_back(connection.get());
   }
   return all;
 }
@@ -144,9 +145,9 @@ Resting rest_all(Worker& worker) {
       ++resting.left[reason];
       continue;
     }
-    connection->rest();
+    connection->quiesce();
     const Sides& sides = connection->sides();
-    resting.moving.push_back({.id = connection->facts().id,
+    resting.moving.push_back({.id = connection->info().id,
                               .message = encode(message_of(*connection, now)),
                               .descriptors = {sides.client->descriptor(), sides.backend->descriptor()}});
   }
@@ -155,7 +156,7 @@ Resting rest_all(Worker& worker) {
 
 void wake(Worker& worker, const std::set<std::uint64_t>& ids) {
   for (Connection* connection : resting(worker)) {
-    if (ids.contains(connection->facts().id)) wake(worker, *connection);
+    if (ids.contains(connection->info().id)) wake(worker, *connection);
   }
 }
 
@@ -163,8 +164,8 @@ void wake_all(Worker& worker) {
   for (Connection* connection : resting(worker)) wake(worker, *connection);
 }
 
-void let_go_of_resting(Worker& worker) {
-  for (Connection* connection : resting(worker)) connection->let_go();
+void release_quiescent(Worker& worker) {
+  for (Connection* connection : resting(worker)) connection->release();
 }
 
 Result<void> can_take_in(const Snapshot& snapshot, const HandoverConnection& connection) {
@@ -192,25 +193,25 @@ void take_in(Worker& worker, HandoverConnection connection, Fd client, Fd backen
   const std::size_t place = place_of(state.picker->group(), connection.server);
   const TimePoint now = Clock::now();
 
-  Facts facts = facts_of(connection, worker, now);
-  facts.backend = Word(found->first);
-  facts.server = Word(state.picker->group().servers[place].config.address);
+  ConnectionInfo info = facts_of(connection, worker, now);
+  info.backend = InternedString(found->first);
+  info.server = InternedString(state.picker->group().servers[place].config.address);
   Relay relay;
   relay.server = ServerUse(state.picker->adopt(connection.server), *state.metrics[place]);
   relay.last_byte = now - connection.quiet;
   Sides sides{
       .client = stream_of(std::move(connection.client_side), TlsRole::kServer, std::move(client), worker),
       .backend = stream_of(std::move(connection.backend_side), TlsRole::kClient, std::move(backend), worker)};
-  const auto host = facts.client.host();
+  const auto host = info.client.host();
   const config::Limits& limits = listener.policy->config.limits;
   const bool limited = limits.max_connections > 0 || limits.max_connections_per_source > 0;
   auto taken = std::make_unique<Connection>(worker.services(), snapshot, listener, std::move(sides),
-                                            std::move(facts), std::move(relay));
-  if (limited && !listener.policy->tally->enter(limits, host)) {
-    taken->take_place(std::make_unique<ListenerPlace>(listener.policy->tally, host));
+                                            std::move(info), std::move(relay));
+  if (limited && !listener.policy->counters->enter(limits, host)) {
+    taken->take_place(std::make_unique<ListenerPlace>(listener.policy->counters, host));
   }
-  worker.judge_soon(*taken);  // the rules here may be newer than those that let its peer in
-  taken->rest();
+  worker.evaluate_soon(*taken);  // the rules here may be newer than those that let its peer in
+  taken->quiesce();
   worker.add(std::move(taken));
 }
 

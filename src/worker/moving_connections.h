@@ -40,7 +40,7 @@ void wake(Worker& worker, const std::set<std::uint64_t>& ids);
 /// Wakes all that rest.
 void wake_all(Worker& worker);
 /// Lets go of all that rest: they live in the next process. Wipes their keys.
-void let_go_of_resting(Worker& worker);
+void release_quiescent(Worker& worker);
 
 /// Whether connections like this one can be served under `snapshot`. Any thread. Errors: kNotFound, with what
 /// is missing.

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/units.h"
-#include "tls/peer_identity.h"
+#include "tls/peer/peer_identity.h"
 
 namespace headgate {
 

@@ -22,19 +22,19 @@ CloseReason reason_of_refusal(HandshakeFailure why) {
 }  // namespace
 
 void PeerWatch::add(Connection& connection) {
-  const Facts& facts = connection.facts();
-  const auto [place, is_new] = connections_.try_emplace(facts.id, Watched{&connection, {}});
+  const ConnectionInfo& info = connection.info();
+  const auto [place, is_new] = connections_.try_emplace(info.id, Watched{&connection, {}});
   if (!is_new) return;
   const auto& tls = connection.listener().policy->tls;
-  if (tls) place->second.admission = tls->peers->admission_of(*facts.peer).value_or(IssuedKey{});
-  index_.add(facts.id, *facts.peer, place->second.admission);
+  if (tls) place->second.admission = tls->peers->admission_of(*info.peer).value_or(IssuedKey{});
+  index_.add(info.id, *info.peer, place->second.admission);
 }
 
 void PeerWatch::remove(const Connection& connection) {
-  const Facts& facts = connection.facts();
-  const auto found = facts.peer ? connections_.find(facts.id) : connections_.end();
+  const ConnectionInfo& info = connection.info();
+  const auto found = info.peer ? connections_.find(info.id) : connections_.end();
   if (found == connections_.end()) return;
-  index_.remove(facts.id, *facts.peer, found->second.admission);
+  index_.remove(info.id, *info.peer, found->second.admission);
   connections_.erase(found);
 }
 
@@ -64,7 +64,7 @@ bool PeerWatch::work() {
   for (std::size_t i = 0; i < kPerTurn && has_work(); ++i) {
     const auto id = next(now);
     const auto found = id ? connections_.find(*id) : connections_.end();
-    if (found != connections_.end()) judge(found->second, now);
+    if (found != connections_.end()) evaluate(found->second, now);
   }
   return has_work();
 }
@@ -102,22 +102,22 @@ std::optional<std::uint64_t> PeerWatch::next_of_all() {
 }
 
 // A listener that is gone left its last rules to the connections that are still there.
-void PeerWatch::judge(Watched& watched, WallTime now) {
+void PeerWatch::evaluate(Watched& watched, WallTime now) {
   Connection& connection = *watched.connection;
   const ListenerPolicy* policy = connection.listener().policy.get();
   if (const ListenerState* current = snapshot_->find_listener(policy->config.name)) {
     policy = current->policy.get();
   }
   if (!policy->tls) return;
-  const Facts& facts = connection.facts();
+  const ConnectionInfo& info = connection.info();
   const PeerPolicy& peers = *policy->tls->peers;
-  const auto verdict = peers.authorize(facts.peer.get(), now);
+  const auto verdict = peers.authorize(info.peer.get(), now);
   if (!verdict.allowed) {
     if (policy->config.tls->client_auth.cut_live) connection.end(reason_of_refusal(verdict.why));
     return;
   }
-  const IssuedKey admission = peers.admission_of(*facts.peer).value_or(IssuedKey{});
-  index_.admit(facts.id, std::exchange(watched.admission, admission), admission);
+  const IssuedKey admission = peers.admission_of(*info.peer).value_or(IssuedKey{});
+  index_.admit(info.id, std::exchange(watched.admission, admission), admission);
 }
 
 }  // namespace headgate

@@ -29,7 +29,7 @@ class PeerWatch {
   void add(Connection& connection);
   void remove(const Connection& connection);
   /// Judges one that is watched in this turn, or the next.
-  void judge_soon(const Connection& connection) { to_judge_.push_back(connection.facts().id); }
+  void evaluate_soon(const Connection& connection) { to_judge_.push_back(connection.info().id); }
 
   /// `next` is in force from now on, and comes right after what was in force.
   void adopt(std::shared_ptr<const WorkerSnapshot> next);
@@ -47,7 +47,7 @@ class PeerWatch {
     Connection* connection;
     IssuedKey admission;  // as it is in index_
   };
-  void judge(Watched& watched, WallTime now);
+  void evaluate(Watched& watched, WallTime now);
 
   std::shared_ptr<const WorkerSnapshot> snapshot_;
   std::map<std::uint64_t, Watched> connections_;

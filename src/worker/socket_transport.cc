@@ -2,10 +2,10 @@
 
 #include "net/plain_stream.h"
 #include "net/socket.h"
-#include "tls/handshake_failure.h"
-#include "tls/negotiated_facts.h"
-#include "tls/record_stream.h"
-#include "tls/tls_stream.h"
+#include "tls/handshake/handshake_failure.h"
+#include "tls/handshake/negotiated_info.h"
+#include "tls/handshake/tls_stream.h"
+#include "tls/record/record_stream.h"
 
 namespace headgate {
 namespace {
@@ -30,33 +30,34 @@ Result<std::unique_ptr<Stream>> SocketTransport::accept_tls(std::unique_ptr<Stre
                                                             ListenerState& listener,
                                                             const StoredCertificate& certificate,
                                                             Drive drive) {
-  auto notes = std::make_unique<HandshakeNotes>();
+  auto extra = std::make_unique<SslExtraData>();
   ServerContext& context = drive == Drive::kBesideLoop ? *listener.tls_beside : *listener.tls;
   const bool ours = listener.policy->config.tls->record_layer == config::RecordLayer::kAuto;
   // Beside the loop OpenSSL makes the tickets too: that thread has the time, and keys of its own.
   const bool our_tickets = ours && drive == Drive::kOnLoop;
-  auto ssl = context.new_ssl(certificate, *notes, our_tickets ? TicketsBy::kHeadgate : TicketsBy::kOpenssl);
+  auto ssl = context.new_ssl(certificate, *extra, our_tickets ? TicketsBy::kHeadgate : TicketsBy::kOpenssl);
   if (!ssl) return tl::unexpected(std::move(ssl.error()));
-  return std::make_unique<TlsStream>(*std::move(ssl), std::move(notes), plain->release_descriptor(), buffers_,
+  return std::make_unique<TlsStream>(*std::move(ssl), std::move(extra), plain->release_descriptor(), buffers_,
                                      ours ? TakeOver::kWhenPossible : TakeOver::kNo, std::move(received));
 }
 
-void SocketTransport::finish_accept(std::unique_ptr<Stream>& client, ListenerState& listener, Facts& facts) {
+void SocketTransport::finish_accept(std::unique_ptr<Stream>& client, ListenerState& listener,
+                                    ConnectionInfo& info) {
   auto& tls = static_cast<TlsStream&>(*client);
-  const NegotiatedFacts negotiated = negotiated_facts(tls.ssl());
-  const StoredCertificate* served = tls.notes().certificate;
-  facts.tls =
-      known_tls_facts_.find_or_add({.version = Word(negotiated.version),
-                                    .group = Word(negotiated.group),
-                                    .cipher = Word(negotiated.cipher),
-                                    .key_type = served != nullptr ? Word(key_type_word(*served)) : Word(),
-                                    .resumed = negotiated.resumed});
-  facts.alpn = negotiated.alpn;
-  if (tls.notes().server_hellos > 1) listener.metrics->hello_retry_requests.add();
+  const NegotiatedInfo negotiated = negotiated_info(tls.ssl());
+  const StoredCertificate* served = tls.extra().certificate;
+  info.tls = known_tls_info_.find_or_add(
+      {.version = InternedString(negotiated.version),
+       .group = InternedString(negotiated.group),
+       .cipher = InternedString(negotiated.cipher),
+       .key_type = served != nullptr ? InternedString(key_type_word(*served)) : InternedString(),
+       .resumed = negotiated.resumed});
+  info.alpn = negotiated.alpn;
+  if (tls.extra().server_hellos > 1) listener.metrics->hello_retry_requests.add();
   const LayerReason reason = tls.can_hand_over(aead_);
   const Layer layer = reason == LayerReason::kDefault ? Layer::kHeadgate : Layer::kOpenssl;
   listener.metrics->record_layer[static_cast<std::size_t>(layer)][static_cast<std::size_t>(reason)].add();
-  facts.layer = layer == Layer::kHeadgate ? RecordsBy::kHeadgate : RecordsBy::kOpenssl;
+  info.layer = layer == Layer::kHeadgate ? RecordsBy::kHeadgate : RecordsBy::kOpenssl;
   // Tickets first: they are bound to the peer that was verified.
   std::vector<std::byte> tickets;
   if (layer == Layer::kHeadgate) {
@@ -64,21 +65,21 @@ void SocketTransport::finish_accept(std::unique_ptr<Stream>& client, ListenerSta
   } else {
     tls.send_tickets(listener.tls->tickets_due(tls.ssl()));
   }
-  facts.peer = peer_identity(tls.ssl(), tls.notes());
+  info.peer = peer_identity(tls.ssl(), tls.extra());
   if (layer != Layer::kHeadgate) return;
   auto records = std::make_unique<RecordStream>(tls.hand_over(), buffers_, aead_);
   records->hold_back(tickets);
   client = std::move(records);
 }
 
-void SocketTransport::explain_failure(const Stream& client, Facts& facts) {
+void SocketTransport::explain_failure(const Stream& client, ConnectionInfo& info) {
   const auto& tls = static_cast<const TlsStream&>(client);
-  const HandshakeNotes& notes = tls.notes();
+  const SslExtraData& extra = tls.extra();
   const StreamFailure& failure = tls.failure();
-  facts.alert = static_cast<std::int16_t>(failure.alert);
-  facts.failure = notes.refusal != HandshakeFailure::kNone ? notes.refusal
-                                                           : failure_at_server(tls.ssl(), tls.error_code());
-  facts.detail = notes.refusal_detail.empty() ? failure.what : notes.refusal_detail;
+  info.alert = static_cast<std::int16_t>(failure.alert);
+  info.failure = extra.refusal != HandshakeFailure::kNone ? extra.refusal
+                                                          : failure_at_server(tls.ssl(), tls.error_code());
+  info.detail = extra.refusal_detail.empty() ? failure.what : extra.refusal_detail;
 }
 
 IoStatus SocketTransport::discard(Stream& client, std::span<std::byte> room) {
@@ -101,22 +102,22 @@ tl::expected<std::unique_ptr<Stream>, int> SocketTransport::dial(const Address& 
 
 Result<std::unique_ptr<Stream>> SocketTransport::connect_tls(std::unique_ptr<Stream> plain,
                                                              BackendState& backend, const std::string& server,
-                                                             const Facts& facts) {
+                                                             const ConnectionInfo& info) {
   const config::BackendTls& settings = backend.tls->shared().settings;
   ServerRequest request{.server = server, .server_name = settings.server_name, .alpn = {}};
-  if (request.server_name == "$sni") request.server_name = facts.server_name.view();
+  if (request.server_name == "$sni") request.server_name = info.server_name.view();
   if (request.server_name.empty()) request.server_name = host_of(server);
   for (const auto& protocol : settings.alpn) {
     if (protocol != "$alpn") {
       request.alpn.push_back(protocol);
-    } else if (!facts.alpn.empty()) {
-      request.alpn.emplace_back(facts.alpn.view());
+    } else if (!info.alpn.empty()) {
+      request.alpn.emplace_back(info.alpn.view());
     }
   }
-  auto notes = std::make_unique<HandshakeNotes>();
-  auto ssl = backend.tls->new_ssl(request, *notes);
+  auto extra = std::make_unique<SslExtraData>();
+  auto ssl = backend.tls->new_ssl(request, *extra);
   if (!ssl) return tl::unexpected(std::move(ssl.error()));
-  return std::make_unique<TlsStream>(*std::move(ssl), std::move(notes), plain->release_descriptor(), buffers_,
+  return std::make_unique<TlsStream>(*std::move(ssl), std::move(extra), plain->release_descriptor(), buffers_,
                                      TakeOver::kNo);
 }
 

@@ -2,8 +2,8 @@
 
 #include "connection/services.h"
 #include "net/buffers.h"
-#include "tls/aead_contexts.h"
-#include "tls/library_context.h"
+#include "tls/openssl/library_context.h"
+#include "tls/record/aead_contexts.h"
 
 namespace headgate {
 
@@ -20,23 +20,23 @@ class SocketTransport final : public Transport {
                                                            ListenerState& listener,
                                                            const StoredCertificate& certificate,
                                                            Drive drive) override;
-  void finish_accept(std::unique_ptr<Stream>& client, ListenerState& listener, Facts& facts) override;
-  void explain_failure(const Stream& client, Facts& facts) override;
+  void finish_accept(std::unique_ptr<Stream>& client, ListenerState& listener, ConnectionInfo& info) override;
+  void explain_failure(const Stream& client, ConnectionInfo& info) override;
   [[nodiscard]] IoStatus discard(Stream& client, std::span<std::byte> room) override;
   void detach(Stream& client) override;
   void attach(Stream& client) override;
   [[nodiscard]] tl::expected<std::unique_ptr<Stream>, int> dial(const Address& address) override;
   [[nodiscard]] Result<std::unique_ptr<Stream>> connect_tls(std::unique_ptr<Stream> plain,
                                                             BackendState& backend, const std::string& server,
-                                                            const Facts& facts) override;
+                                                            const ConnectionInfo& info) override;
 
   [[nodiscard]] AeadContexts& aead() { return aead_; }
-  [[nodiscard]] KnownTlsFacts& known_tls_facts() { return known_tls_facts_; }
+  [[nodiscard]] KnownTlsInfo& known_tls_info() { return known_tls_info_; }
 
  private:
   Buffers& buffers_;
   AeadContexts aead_;
-  KnownTlsFacts known_tls_facts_;
+  KnownTlsInfo known_tls_info_;
 };
 
 }  // namespace headgate

@@ -51,8 +51,8 @@ Worker::Worker(const Options& options, std::unique_ptr<LibraryContext> library, 
       turn_(loop_, this, &Worker::before_wait, &Worker::after_wait),
       flush_timer_(loop_, this, Timer::Calls<&Worker::flush_due>()),
       second_timer_(loop_, this, Timer::Calls<&Worker::second_over>()),
-      slow_thread_(std::make_unique<SlowThread>(
-          inbox_, [this](SlowThread::Step step) { step_finished(std::move(step)); })),
+      crypto_offload_(std::make_unique<CryptoOffload>(
+          inbox_, [this](CryptoOffload::Step step) { step_finished(std::move(step)); })),
       next_id_((static_cast<std::uint64_t>(options.index) << kIndexShift) + 1) {}
 
 Worker::~Worker() {
@@ -71,7 +71,7 @@ void Worker::stop() {
     loop_.stop();
   });
   thread_.join();
-  slow_thread_.reset();
+  crypto_offload_.reset();
 }
 
 Result<const LibraryContext*> Worker::library_beside() {
@@ -138,12 +138,12 @@ void Worker::accepted(const std::string& listener_name, Fd client, const Address
   ListenerState* listener = snapshot_->find_listener(listener_name);
   if (listener == nullptr) return;
   listener->metrics->accepted.add();
-  Facts facts;
-  facts.id = next_id_++;
-  facts.client = SourceAddress(source);
-  facts.accepted = Clock::now();
+  ConnectionInfo info;
+  info.id = next_id_++;
+  info.client = SourceAddress(source);
+  info.accepted = Clock::now();
   add(std::make_unique<Connection>(services_, snapshot_, *listener,
-                                   std::make_unique<PlainStream>(std::move(client)), std::move(facts)));
+                                   std::make_unique<PlainStream>(std::move(client)), std::move(info)));
   connections_.back()->resume();
 }
 
@@ -161,7 +161,7 @@ void Worker::out_of_descriptors(const std::string& listener_name, bool refused) 
 }
 
 void Worker::bury(Connection& connection) {
-  beside_.erase(connection.facts().id);
+  beside_.erase(connection.info().id);
   peers_.remove(connection);
   morgue_.push_back(&connection);
 }
@@ -179,25 +179,25 @@ void Worker::flush_soon(Connection& connection) {
 }
 
 void Worker::run_beside(Connection& connection, std::unique_ptr<Stream> client) {
-  beside_.emplace(connection.facts().id, &connection);
-  slow_thread_->run({.connection = connection.facts().id,
-                     .listener = connection.listener().policy->config.name,
-                     .client = std::move(client)});
+  beside_.emplace(connection.info().id, &connection);
+  crypto_offload_->run({.connection = connection.info().id,
+                        .listener = connection.listener().policy->config.name,
+                        .client = std::move(client)});
 }
 
 // The handshake may have begun before the rules changed, and have been judged by the old ones.
 void Worker::peer_let_in(Connection& connection) {
   peers_.add(connection);
-  if (&connection.snapshot() != snapshot_.get()) peers_.judge_soon(connection);
+  if (&connection.snapshot() != snapshot_.get()) peers_.evaluate_soon(connection);
 }
 
-void Worker::judge_soon(Connection& connection) {
-  if (!connection.facts().peer) return;
+void Worker::evaluate_soon(Connection& connection) {
+  if (!connection.info().peer) return;
   peers_.add(connection);
-  peers_.judge_soon(connection);
+  peers_.evaluate_soon(connection);
 }
 
-void Worker::step_finished(SlowThread::Step step) {
+void Worker::step_finished(CryptoOffload::Step step) {
   const auto found = beside_.find(step.connection);
   if (found == beside_.end()) return;  // the connection has ended: its stream ends here
   Connection& connection = *found->second;
@@ -206,7 +206,7 @@ void Worker::step_finished(SlowThread::Step step) {
 }
 
 bool Worker::has_room() const {
-  return slow_thread_->pending() < kSlowSteps;
+  return crypto_offload_->pending() < kSlowSteps;
 }
 
 void Worker::flush_due(void* self) {

@@ -18,8 +18,8 @@
 #include "snapshot/worker_snapshot.h"
 #include "worker/acceptor.h"
 #include "worker/admission.h"
+#include "worker/crypto_offload.h"
 #include "worker/peer_watch.h"
-#include "worker/slow_thread.h"
 #include "worker/socket_transport.h"
 
 namespace headgate {
@@ -95,7 +95,7 @@ class Worker final : public Host, private SlowLane {
   /// Adds a connection, which takes no step yet.
   void add(std::unique_ptr<Connection> connection);
   /// Asks the rules in force about the peer of a connection, if it has one, and ends it if they say no.
-  void judge_soon(Connection& connection);
+  void evaluate_soon(Connection& connection);
 
   // Host
   [[nodiscard]] TimePoint now() const override { return Clock::now(); }
@@ -116,7 +116,7 @@ class Worker final : public Host, private SlowLane {
 
   void run();
   void accepted(const std::string& listener, Fd client, const Address& source);
-  void step_finished(SlowThread::Step step);
+  void step_finished(CryptoOffload::Step step);
   void out_of_descriptors(const std::string& listener, bool refused);
   void flush_held_back();
   void each_second();
@@ -141,7 +141,7 @@ class Worker final : public Host, private SlowLane {
   TurnWatcher turn_;
   Timer flush_timer_, second_timer_;
   TimePoint second_due_{};
-  std::unique_ptr<SlowThread> slow_thread_;
+  std::unique_ptr<CryptoOffload> crypto_offload_;
   std::shared_ptr<WorkerSnapshot> snapshot_;
   struct Bound {
     std::string listener, bind;

@@ -23,20 +23,20 @@ TEST_F(AcceptTest, RefusesWhatIsOverTheListenersLimit) {
   listener().limits.max_connections = 1;
   start();
   const auto first = std::move(connection);
-  const auto tally = first->listener().policy->tally;
-  const ListenerTally::Host another{1};
-  EXPECT_EQ(tally->enter(listener().limits, another), CloseReason::kConnectionLimit);
+  const auto counters = first->listener().policy->counters;
+  const SharedCounters::Host another{1};
+  EXPECT_EQ(counters->enter(listener().limits, another), CloseReason::kConnectionLimit);
 }
 
 TEST_F(AcceptTest, KeepsItsPlaceUntilItIsGone) {
   listener().limits.max_connections_per_source = 1;
   start();
-  const auto tally = connection->listener().policy->tally;
-  const ListenerTally::Host source_host = connection->facts().client.host();
-  EXPECT_EQ(tally->enter(listener().limits, source_host), CloseReason::kSourceLimit);
+  const auto counters = connection->listener().policy->counters;
+  const SharedCounters::Host source_host = connection->info().client.host();
+  EXPECT_EQ(counters->enter(listener().limits, source_host), CloseReason::kSourceLimit);
   connection->end(CloseReason::kCut);
   connection.reset();
-  EXPECT_EQ(tally->enter(listener().limits, source_host), std::nullopt);
+  EXPECT_EQ(counters->enter(listener().limits, source_host), std::nullopt);
 }
 
 TEST_F(AcceptTest, CountsWhatAListedProbeDoesAsAProbe) {
@@ -53,7 +53,7 @@ TEST_F(AcceptTest, CountsWhatAListedProbeDoesAsAProbe) {
 TEST_F(ProxyInTest, TakesTheClientsAddressFromTheHeader) {
   client->sends("PROXY TCP4 198.51.100.9 192.0.2.1 5555 443\r\n");
   start();
-  EXPECT_EQ(connection->facts().client.address().text(), "198.51.100.9:5555");
+  EXPECT_EQ(connection->info().client.address().text(), "198.51.100.9:5555");
   EXPECT_EQ(phase(), "hello");
 }
 
@@ -106,7 +106,7 @@ TEST_F(ProxyInTest, BelievesNoHeaderOfAnybodyElse) {
   client->sends("PROXY TCP4 198.51.100.9 192.0.2.1 5555 443\r\n");
   client->leaves();
   start();
-  EXPECT_EQ(connection->facts().client.address().text(), "203.0.113.1:1");
+  EXPECT_EQ(connection->info().client.address().text(), "203.0.113.1:1");
   EXPECT_END("not_tls");
 }
 

@@ -15,7 +15,7 @@ TEST_F(ConnectTest, WaitsUntilTheServerIsThere) {
   EXPECT_EQ(connection->waiting().backend, Interest::kWrite);
   wake();
   EXPECT_EQ(phase(), "relay");
-  EXPECT_EQ(connection->facts().server.view(), transport.dialled.front());
+  EXPECT_EQ(connection->info().server.view(), transport.dialled.front());
 }
 
 TEST_F(ConnectTest, TriesTheNextServerWhenOneRefuses) {
@@ -25,8 +25,8 @@ TEST_F(ConnectTest, TriesTheNextServerWhenOneRefuses) {
   start();
   EXPECT_EQ(phase(), "relay");
   EXPECT_THAT(transport.dialled, testing::UnorderedElementsAre("127.0.0.1:1001", "127.0.0.1:1002"));
-  EXPECT_EQ(connection->facts().server.view(), transport.dialled.back());
-  EXPECT_EQ(connection->facts().detail.view(), "");
+  EXPECT_EQ(connection->info().server.view(), transport.dialled.back());
+  EXPECT_EQ(connection->info().detail.view(), "");
   EXPECT_TRUE(server->closed);
 }
 
@@ -60,7 +60,7 @@ TEST_F(ConnectTest, NamesTheTimeoutWhenTheLastServerDoesNotAnswer) {
   server->handshakes = {IoStatus::kWantWrite};
   start();
   pass(app().connect_timeout);
-  EXPECT_THAT(std::string(connection->facts().detail.view()),
+  EXPECT_THAT(std::string(connection->info().detail.view()),
               testing::StartsWith(transport.dialled.front() + ": "));
   EXPECT_END("backend_connect_timeout");
 }
@@ -78,7 +78,7 @@ TEST_F(ConnectTest, HasNoBackendWhileNoNameIsResolved) {
   app().servers.resize(1);
   app().servers[0].address = "not-resolved.example:80";
   start();
-  EXPECT_EQ(connection->facts().detail.view(), "unresolved");
+  EXPECT_EQ(connection->info().detail.view(), "unresolved");
   EXPECT_END("no_backend");
 }
 

@@ -2,7 +2,7 @@
 
 #include <openssl/ssl.h>
 
-#include "tls/openssl_types.h"
+#include "tls/openssl/openssl_types.h"
 
 namespace headgate::test {
 namespace {
@@ -47,13 +47,13 @@ void ConnectionTest::start() {
   snapshot->adopt(nullptr, 1);
   services_ = std::make_unique<Services>(
       Services{loop, buffers, transport, turns, host, *log_, limiter, recorder, config::AccessLog::kAll, {}});
-  Facts facts;
-  facts.id = 1;
-  facts.client = SourceAddress(*Address::parse(source));
-  facts.accepted = host.now();
+  ConnectionInfo info;
+  info.id = 1;
+  info.client = SourceAddress(*Address::parse(source));
+  info.accepted = host.now();
   ListenerState& listener = *snapshot->listeners.front();
   connection = std::make_unique<Connection>(*services_, std::move(snapshot), listener,
-                                            std::make_unique<FakeStream>(client), std::move(facts));
+                                            std::make_unique<FakeStream>(client), std::move(info));
   connection->resume();
 }
 

@@ -14,7 +14,7 @@
 
 #include "connection/connection.h"
 #include "connection/fake_stream.h"
-#include "tls/self_signed.h"
+#include "tls/certificate/self_signed.h"
 
 namespace headgate::test {
 
@@ -42,14 +42,15 @@ class FakeTransport final : public Transport {
     received_by_tls = text_of(received);
     return std::make_unique<FakeStream>(script_of(*plain));
   }
-  void finish_accept(std::unique_ptr<Stream>&, ListenerState&, Facts& facts) override {
-    static constexpr TlsFacts kTls13{.version = Word("TLSv1.3"), .group = {}, .cipher = {}, .key_type = {}};
-    facts.tls = &kTls13;
-    facts.peer = std::move(peer);
+  void finish_accept(std::unique_ptr<Stream>&, ListenerState&, ConnectionInfo& info) override {
+    static constexpr TlsInfo kTls13{
+        .version = InternedString("TLSv1.3"), .group = {}, .cipher = {}, .key_type = {}};
+    info.tls = &kTls13;
+    info.peer = std::move(peer);
   }
-  void explain_failure(const Stream& client, Facts& facts) override {
-    facts.failure = script_of(client)->refusal;
-    facts.alert = static_cast<std::int16_t>(client.failure().alert);
+  void explain_failure(const Stream& client, ConnectionInfo& info) override {
+    info.failure = script_of(client)->refusal;
+    info.alert = static_cast<std::int16_t>(client.failure().alert);
   }
   [[nodiscard]] IoStatus discard(Stream& client, std::span<std::byte> room) override {
     return client.read(room).status;
@@ -65,7 +66,8 @@ class FakeTransport final : public Transport {
     return std::make_unique<FakeStream>(std::move(script));
   }
   [[nodiscard]] Result<std::unique_ptr<Stream>> connect_tls(std::unique_ptr<Stream> plain, BackendState&,
-                                                            const std::string&, const Facts&) override {
+                                                            const std::string&,
+                                                            const ConnectionInfo&) override {
     ++secured;
     return std::make_unique<FakeStream>(script_of(*plain));
   }

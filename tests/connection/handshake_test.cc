@@ -13,7 +13,7 @@ TEST_F(HandshakeTest, GoesFromHelloToRelay) {
   EXPECT_EQ(transport.received_by_tls, hello);
   turns.grant();
   EXPECT_EQ(phase(), "relay");
-  EXPECT_EQ(connection->facts().server_name.view(), "www.example.com");
+  EXPECT_EQ(connection->info().server_name.view(), "www.example.com");
   EXPECT_EQ(turns.in_progress, 0);
 }
 
@@ -64,7 +64,7 @@ TEST_F(HandshakeTest, IsShedWhenTheQueueRefusesIt) {
 TEST_F(HandshakeTest, IsShedWhenTheListenersRateIsReached) {
   listener().limits.handshake_rate = 5;
   start();
-  while (connection->listener().policy->tally->take_handshake(5, host.now())) {
+  while (connection->listener().policy->counters->take_handshake(5, host.now())) {
   }
   client->sends(client_hello());
   wake();
@@ -220,7 +220,7 @@ TEST_F(HandshakeTest, RefusesAnUnknownNameWhereTheListenerSaysSo) {
   client->leaves();
   start();
   EXPECT_EQ(client->written.back(), '\x70');
-  EXPECT_EQ(connection->facts().failure, HandshakeFailure::kUnknownName);
+  EXPECT_EQ(connection->info().failure, HandshakeFailure::kUnknownName);
   EXPECT_END("handshake_failed");
 }
 

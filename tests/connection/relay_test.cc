@@ -10,8 +10,8 @@ TEST_F(RelayTest, MovesBytesBothWaysAndFinishesWhenBothSidesHaveEnded) {
   wake();
   EXPECT_EQ(server->written, "question");
   EXPECT_EQ(client->written, "answer");
-  EXPECT_EQ(connection->facts().bytes_from_client, 8U);
-  EXPECT_EQ(connection->facts().bytes_to_client, 6U);
+  EXPECT_EQ(connection->info().bytes_from_client, 8U);
+  EXPECT_EQ(connection->info().bytes_to_client, 6U);
   client->leaves();
   server->leaves();
   wake();
@@ -278,7 +278,7 @@ TEST_F(RelayTest, ADrainEndsItOnceOnly) {
 
 TEST_F(RelayTest, LettingGoForAHandoverTouchesNeitherPeer) {
   start_relay();
-  connection->let_go();
+  connection->release();
   EXPECT_FALSE(client->ended || client->reset || server->ended || server->reset);
   EXPECT_END("moved");
 }
@@ -296,7 +296,7 @@ TEST_F(RelayTest, GivesItsServerBackWhenItEnds) {
 TEST_F(RelayTest, SendsNothingThatIsHeldBackWhileItRests) {
   start_relay();
   client->holds_back = true;
-  connection->rest();
+  connection->quiesce();
   connection->flush_held_back();
   EXPECT_TRUE(client->holds_back);
   const int asked_before = host.flushes_asked;

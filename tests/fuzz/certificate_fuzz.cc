@@ -4,7 +4,7 @@
 #include <span>
 #include <string_view>
 
-#include "tls/certificate.h"
+#include "tls/certificate/certificate.h"
 
 /// A certificate file as an operator or a half-finished copy may leave it, and the DER in it.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

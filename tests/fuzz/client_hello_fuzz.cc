@@ -2,7 +2,7 @@
 #include <cstdint>
 #include <span>
 
-#include "tls/client_hello.h"
+#include "tls/handshake/client_hello.h"
 
 /// The first bytes of a connection, as a stranger sends them.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

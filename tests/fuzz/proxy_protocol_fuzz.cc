@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto prefix = parse_proxy_header(input.first(header->size_bytes - 1));
   HG_CHECK(!prefix && prefix.error().kind == ErrorKind::kIncomplete);
   for (const auto version : {ProxyVersion::kV1, ProxyVersion::kV2}) {
-    const auto written = build_proxy_header(version, header->facts);
+    const auto written = build_proxy_header(version, header->info);
     const auto again = parse_proxy_header(written);
     HG_CHECK(again && again->size_bytes == written.size());
   }

@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "tls/aead_contexts.h"
-#include "tls/record_layer.h"
+#include "tls/record/aead_contexts.h"
+#include "tls/record/record_layer.h"
 
 // RecordOpener on arbitrary bytes, and on records whose types and contents are arbitrary but whose protection
 // holds. Input: a byte of options, then either ciphertext as it is, or parts of {inner type, length,

@@ -1,4 +1,4 @@
-#include "tls/record_layer.h"
+#include "tls/record/record_layer.h"
 
 /// Takes the place of the weak function of the same name: a KeyUpdate every few records, not every 8 million.
 namespace headgate {

@@ -128,18 +128,18 @@ TEST(LeastConnections, PrefersTheServerWithFewest) {
   Backend backend(three(), config::Balance::kLeastConnections);
   std::vector<Choice> open;
   for (int i = 0; i < 9; ++i) open.push_back(backend.pick().value());
-  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(backend.picker().tally(i).active, 3U);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(backend.picker().counters(i).active, 3U);
   std::erase_if(open, [](const Choice& choice) { return choice.index == 1; });
   for (int i = 0; i < 3; ++i) open.push_back(backend.pick().value());
-  EXPECT_EQ(backend.picker().tally(1).active, 3U);
+  EXPECT_EQ(backend.picker().counters(1).active, 3U);
 }
 
 TEST(LeastConnections, CountsByWeight) {
   Backend backend({server("10.1.0.1:80", 3), server("10.1.0.2:80", 1)}, config::Balance::kLeastConnections);
   std::vector<Choice> open;
   for (int i = 0; i < 40; ++i) open.push_back(backend.pick().value());
-  EXPECT_EQ(backend.picker().tally(0).active, 30U);
-  EXPECT_EQ(backend.picker().tally(1).active, 10U);
+  EXPECT_EQ(backend.picker().counters(0).active, 30U);
+  EXPECT_EQ(backend.picker().counters(1).active, 10U);
 }
 
 TEST(LeastConnections, SpreadsConnectionsThatEndAtOnce) {
@@ -154,8 +154,8 @@ TEST(RandomTwo, KeepsServersNearlyEven) {
                   config::Balance::kRandomTwo);
   std::vector<Choice> open;
   for (int i = 0; i < 400; ++i) open.push_back(backend.pick().value());
-  EXPECT_NEAR(backend.picker().tally(0).active, 200, 20);
-  EXPECT_NEAR(backend.picker().tally(1).active, 100, 20);
+  EXPECT_NEAR(backend.picker().counters(0).active, 200, 20);
+  EXPECT_NEAR(backend.picker().counters(1).active, 100, 20);
 }
 
 TEST(SourceHash, SendsASourceToTheSameServerWhateverItsPort) {
@@ -328,7 +328,7 @@ TEST(GroupPicker, KnowsWhatItKnewAfterAReload) {
   const Choice open = backend.pick().value();
   backend.config().servers.insert(backend.config().servers.begin(), server("10.1.0.9:80"));
   backend.reload();
-  EXPECT_EQ(backend.picker().tally(open.index + 1).active, 1U);
+  EXPECT_EQ(backend.picker().counters(open.index + 1).active, 1U);
   const auto indexes = backend.pick_indexes(20);
   EXPECT_EQ(std::count(indexes.begin(), indexes.end(), 3U), 0);
 }
@@ -351,12 +351,12 @@ TEST(ServerLease, ReturnsItsPlaceOnceThoughItMoves) {
     ServerLease second = std::move(first);
     first = std::move(backend.pick()->lease);
     EXPECT_EQ(backend.state(0).places_taken(), 2U);
-    EXPECT_EQ(backend.picker().tally(0).active, 2U);
+    EXPECT_EQ(backend.picker().counters(0).active, 2U);
     second = std::move(first);
     EXPECT_EQ(backend.state(0).places_taken(), 1U);
   }
   EXPECT_EQ(backend.state(0).places_taken(), 0U);
-  EXPECT_EQ(backend.picker().tally(0).active, 0U);
+  EXPECT_EQ(backend.picker().counters(0).active, 0U);
 }
 
 TEST(ServerLease, IsGivenToAConnectionThatExistsAlready) {

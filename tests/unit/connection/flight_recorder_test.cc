@@ -11,15 +11,13 @@ using std::chrono::minutes;
 const TimePoint kNow = TimePoint(std::chrono::hours(100));
 
 struct Recorded : ::testing::Test {
-  void handshake(milliseconds total, TimePoint now) {
-    recorder.done("web", facts, {.total = total}, {}, now);
-  }
+  void handshake(milliseconds total, TimePoint now) { recorder.done("web", info, {.total = total}, {}, now); }
   std::vector<long> slowest_ms(TimePoint now) {
     std::vector<long> all;
     for (const auto& one : recorder.slowest(now)) all.push_back(one.total.count() / 1000);
     return all;
   }
-  Facts facts;
+  ConnectionInfo info;
   FlightRecorder recorder;
 };
 

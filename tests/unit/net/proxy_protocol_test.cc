@@ -24,7 +24,7 @@ Address parsed(std::string_view written) {
   return Address::parse(written).value();
 }
 
-ProxyFacts facts(std::string_view source, std::string_view destination) {
+ProxyFacts info(std::string_view source, std::string_view destination) {
   ProxyFacts result;
   result.source = parsed(source);
   result.destination = parsed(destination);
@@ -32,7 +32,7 @@ ProxyFacts facts(std::string_view source, std::string_view destination) {
 }
 
 ProxyFacts full_facts() {
-  ProxyFacts result = facts("192.0.2.1:40000", "198.51.100.2:443");
+  ProxyFacts result = info("192.0.2.1:40000", "198.51.100.2:443");
   result.alpn = "h2";
   result.authority = "api.example.com";
   result.tls = ProxyTls{.certificate_this_connection = true,
@@ -70,20 +70,20 @@ TEST(ProxyProtocolV1, ReadsAddressesAndLeavesWhatFollows) {
   EXPECT_EQ(header->size_bytes, 45U);
   EXPECT_EQ(header->version, ProxyVersion::kV1);
   EXPECT_EQ(header->command, ProxyCommand::kProxy);
-  EXPECT_EQ(header->facts, facts("192.0.2.1:40000", "198.51.100.2:443"));
+  EXPECT_EQ(header->info, info("192.0.2.1:40000", "198.51.100.2:443"));
 }
 
 TEST(ProxyProtocolV1, ReadsIpv6) {
   const auto header = parse_proxy_header(bytes("PROXY TCP6 2001:db8::1 2001:db8::2 1 65535\r\n"));
   ASSERT_TRUE(header.has_value());
-  EXPECT_EQ(header->facts, facts("[2001:db8::1]:1", "[2001:db8::2]:65535"));
+  EXPECT_EQ(header->info, info("[2001:db8::1]:1", "[2001:db8::2]:65535"));
 }
 
 TEST(ProxyProtocolV1, IgnoresWhateverStandsBehindUnknown) {
   for (const auto line : {"PROXY UNKNOWN\r\n", "PROXY UNKNOWN ffff:: whatever 1 2\r\n"}) {
     const auto header = parse_proxy_header(bytes(line));
     ASSERT_TRUE(header.has_value()) << line;
-    EXPECT_EQ(header->facts, ProxyFacts{});
+    EXPECT_EQ(header->info, ProxyFacts{});
     EXPECT_EQ(header->size_bytes, std::strlen(line));
   }
 }
@@ -115,25 +115,25 @@ TEST(ProxyProtocolV1, GivesUpOnALineThatNeverEnds) {
 }
 
 TEST(ProxyProtocolV1, WritesTheLineThatTheSpecificationShows) {
-  EXPECT_EQ(text(build_proxy_header(ProxyVersion::kV1, facts("192.0.2.1:40000", "198.51.100.2:443"))),
+  EXPECT_EQ(text(build_proxy_header(ProxyVersion::kV1, info("192.0.2.1:40000", "198.51.100.2:443"))),
             "PROXY TCP4 192.0.2.1 198.51.100.2 40000 443\r\n");
-  EXPECT_EQ(text(build_proxy_header(ProxyVersion::kV1, facts("[2001:db8::1]:1", "[2001:db8::2]:2"))),
+  EXPECT_EQ(text(build_proxy_header(ProxyVersion::kV1, info("[2001:db8::1]:1", "[2001:db8::2]:2"))),
             "PROXY TCP6 2001:db8::1 2001:db8::2 1 2\r\n");
 }
 
 TEST(ProxyProtocolV1, SaysUnknownWhereItHasNoIpAddresses) {
   EXPECT_EQ(text(build_proxy_header(ProxyVersion::kV1, {})), "PROXY UNKNOWN\r\n");
-  EXPECT_EQ(text(build_proxy_header(ProxyVersion::kV1, facts("unix:/a", "unix:/b"))), "PROXY UNKNOWN\r\n");
+  EXPECT_EQ(text(build_proxy_header(ProxyVersion::kV1, info("unix:/a", "unix:/b"))), "PROXY UNKNOWN\r\n");
 }
 
 TEST(ProxyProtocolV1, WritesAddressesOfADualStackSocketAsIpv4) {
   EXPECT_EQ(
-      text(build_proxy_header(ProxyVersion::kV1, facts("[::ffff:192.0.2.1]:1", "[::ffff:198.51.100.2]:2"))),
+      text(build_proxy_header(ProxyVersion::kV1, info("[::ffff:192.0.2.1]:1", "[::ffff:198.51.100.2]:2"))),
       "PROXY TCP4 192.0.2.1 198.51.100.2 1 2\r\n");
 }
 
 TEST(ProxyProtocolV1, WritesTwoFamiliesAsIpv6) {
-  const auto line = build_proxy_header(ProxyVersion::kV1, facts("192.0.2.1:1", "[2001:db8::2]:2"));
+  const auto line = build_proxy_header(ProxyVersion::kV1, info("192.0.2.1:1", "[2001:db8::2]:2"));
   EXPECT_EQ(text(line), "PROXY TCP6 ::ffff:192.0.2.1 2001:db8::2 1 2\r\n");
   EXPECT_TRUE(parse_proxy_header(line).has_value());
 }
@@ -143,7 +143,7 @@ TEST(ProxyProtocolV2, ReadsAddresses) {
   ASSERT_TRUE(header.has_value());
   EXPECT_EQ(header->size_bytes, 28U);
   EXPECT_EQ(header->version, ProxyVersion::kV2);
-  EXPECT_EQ(header->facts, facts("192.0.2.1:40000", "198.51.100.2:443"));
+  EXPECT_EQ(header->info, info("192.0.2.1:40000", "198.51.100.2:443"));
 }
 
 TEST(ProxyProtocolV2, LocalCarriesNoFactsWhateverItsBody) {
@@ -151,24 +151,24 @@ TEST(ProxyProtocolV2, LocalCarriesNoFactsWhateverItsBody) {
   ASSERT_TRUE(header.has_value());
   EXPECT_EQ(header->command, ProxyCommand::kLocal);
   EXPECT_EQ(header->size_bytes, 24U);
-  EXPECT_EQ(header->facts, ProxyFacts{});
+  EXPECT_EQ(header->info, ProxyFacts{});
 }
 
 TEST(ProxyProtocolV2, LeavesTheBodyOfAnUnspecifiedFamilyUnread) {
   const auto header = parse_proxy_header(bytes(v2("\x21\x00"s, "\x01\xFF\xFF")));
   ASSERT_TRUE(header.has_value());
   EXPECT_EQ(header->command, ProxyCommand::kProxy);
-  EXPECT_EQ(header->facts, ProxyFacts{});
+  EXPECT_EQ(header->info, ProxyFacts{});
 }
 
 TEST(ProxyProtocolV2, ReadsBackWhatItWrites) {
-  for (const ProxyFacts& given : {full_facts(), facts("[2001:db8::1]:1", "[2001:db8::2]:2"),
-                                  facts("unix:/run/a.sock", "unix:@abstract")}) {
+  for (const ProxyFacts& given : {full_facts(), info("[2001:db8::1]:1", "[2001:db8::2]:2"),
+                                  info("unix:/run/a.sock", "unix:@abstract")}) {
     const auto written = build_proxy_header(ProxyVersion::kV2, given);
     const auto header = parse_proxy_header(written);
     ASSERT_TRUE(header.has_value()) << header.error().what;
     EXPECT_EQ(header->size_bytes, written.size());
-    EXPECT_EQ(header->facts, given);
+    EXPECT_EQ(header->info, given);
   }
 }
 
@@ -214,8 +214,8 @@ TEST(ProxyProtocolV2, ADamagedByteIsNeverTakenForAnotherHeader) {
       const auto header = parse_proxy_header(damaged);
       // LOCAL and AF_UNSPEC have nothing to check, and say nothing about the client. A checksum under another
       // type is not seen as one, and leaves the rest as it was.
-      if (header && header->facts != ProxyFacts{}) {
-        EXPECT_EQ(header->facts, full_facts()) << "byte " << i << " bit " << bit;
+      if (header && header->info != ProxyFacts{}) {
+        EXPECT_EQ(header->info, full_facts()) << "byte " << i << " bit " << bit;
       }
     }
   }
@@ -245,14 +245,14 @@ TEST(ProxyProtocolV2, RefusesBrokenTlvs) {
 TEST(ProxyProtocolV2, PassesOverUnknownTlvs) {
   const auto header = parse_proxy_header(bytes(v2("\x21\x11", kIpv4Body + "\xEA\x00\x02zz\x01\x00\x02h2"s)));
   ASSERT_TRUE(header.has_value());
-  EXPECT_EQ(header->facts.alpn, "h2");
+  EXPECT_EQ(header->info.alpn, "h2");
 }
 
 TEST(ProxyProtocolV2, AClientWithoutTlsHasNoTlsFacts) {
   const auto header =
       parse_proxy_header(bytes(v2("\x21\x11", kIpv4Body + "\x20\x00\x05\x00\x00\x00\x00\x01"s)));
   ASSERT_TRUE(header.has_value());
-  EXPECT_FALSE(header->facts.tls.has_value());
+  EXPECT_FALSE(header->info.tls.has_value());
 }
 
 TEST(ProxyProtocolV2, RefusesALengthBeyondTheBoundBeforeItArrives) {
@@ -266,8 +266,8 @@ TEST(ProxyProtocolV2, LeavesOutACertificateThatWouldNotFit) {
   EXPECT_LE(written.size(), kMaxProxyHeaderBytes);
   const auto header = parse_proxy_header(written);
   ASSERT_TRUE(header.has_value());
-  EXPECT_EQ(header->facts.tls->certificate_der, "");
-  EXPECT_EQ(header->facts.tls->common_name, "client");
+  EXPECT_EQ(header->info.tls->certificate_der, "");
+  EXPECT_EQ(header->info.tls->common_name, "client");
 }
 
 TEST(ProxyProtocolV2, SaysWhenACertificateWasNotVerified) {
@@ -276,7 +276,7 @@ TEST(ProxyProtocolV2, SaysWhenACertificateWasNotVerified) {
   given.tls->certificate_this_connection = false;
   const auto header = parse_proxy_header(build_proxy_header(ProxyVersion::kV2, given));
   ASSERT_TRUE(header.has_value());
-  EXPECT_EQ(header->facts, given);
+  EXPECT_EQ(header->info, given);
 }
 
 }  // namespace

@@ -18,35 +18,36 @@ std::vector<Network> networks(std::initializer_list<std::string_view> texts) {
   return result;
 }
 
-Access judge(std::initializer_list<std::string_view> allow, std::initializer_list<std::string_view> deny,
-             const Address& source) {
-  return AccessRules(networks(allow), networks(deny)).judge(source);
+Access evaluate(std::initializer_list<std::string_view> allow, std::initializer_list<std::string_view> deny,
+                const Address& source) {
+  return AccessRules(networks(allow), networks(deny)).evaluate(source);
 }
 
 TEST(AccessRules, WithoutListsEveryoneMayConnect) {
-  EXPECT_EQ(judge({}, {}, ip("192.0.2.1")), Access::kAllowed);
-  EXPECT_EQ(judge({}, {}, Address::parse("unix:/run/a.sock").value()), Access::kAllowed);
+  EXPECT_EQ(evaluate({}, {}, ip("192.0.2.1")), Access::kAllowed);
+  EXPECT_EQ(evaluate({}, {}, Address::parse("unix:/run/a.sock").value()), Access::kAllowed);
 }
 
 TEST(AccessRules, AnAllowListKeepsOutWhoIsNotInIt) {
-  EXPECT_EQ(judge({"10.0.0.0/8"}, {}, ip("10.255.255.255")), Access::kAllowed);
-  EXPECT_EQ(judge({"10.0.0.0/8"}, {}, ip("11.0.0.0")), Access::kNotListed);
-  EXPECT_EQ(judge({"10.0.0.0/8"}, {}, ip("2001:db8::1")), Access::kNotListed);
+  EXPECT_EQ(evaluate({"10.0.0.0/8"}, {}, ip("10.255.255.255")), Access::kAllowed);
+  EXPECT_EQ(evaluate({"10.0.0.0/8"}, {}, ip("11.0.0.0")), Access::kNotListed);
+  EXPECT_EQ(evaluate({"10.0.0.0/8"}, {}, ip("2001:db8::1")), Access::kNotListed);
 }
 
 TEST(AccessRules, DenyWinsWhicheverListIsNarrower) {
-  EXPECT_EQ(judge({"10.0.0.0/8"}, {"10.1.0.0/16"}, ip("10.1.2.3")), Access::kDenied);
-  EXPECT_EQ(judge({"10.1.2.3/32"}, {"10.0.0.0/8"}, ip("10.1.2.3")), Access::kDenied);
-  EXPECT_EQ(judge({}, {"10.0.0.0/8"}, ip("192.0.2.1")), Access::kAllowed);
+  EXPECT_EQ(evaluate({"10.0.0.0/8"}, {"10.1.0.0/16"}, ip("10.1.2.3")), Access::kDenied);
+  EXPECT_EQ(evaluate({"10.1.2.3/32"}, {"10.0.0.0/8"}, ip("10.1.2.3")), Access::kDenied);
+  EXPECT_EQ(evaluate({}, {"10.0.0.0/8"}, ip("192.0.2.1")), Access::kAllowed);
 }
 
 TEST(AccessRules, AnIpv4SourceOfADualStackSocketIsIpv4) {
-  EXPECT_EQ(judge({"10.0.0.0/8"}, {}, ip("::ffff:10.1.2.3")), Access::kAllowed);
-  EXPECT_EQ(judge({}, {"10.0.0.0/8"}, ip("::ffff:10.1.2.3")), Access::kDenied);
+  EXPECT_EQ(evaluate({"10.0.0.0/8"}, {}, ip("::ffff:10.1.2.3")), Access::kAllowed);
+  EXPECT_EQ(evaluate({}, {"10.0.0.0/8"}, ip("::ffff:10.1.2.3")), Access::kDenied);
 }
 
 TEST(AccessRules, AnAllowListOfNetworksKeepsOutUnixSockets) {
-  EXPECT_EQ(judge({"0.0.0.0/0", "::/0"}, {}, Address::parse("unix:/run/a.sock").value()), Access::kNotListed);
+  EXPECT_EQ(evaluate({"0.0.0.0/0", "::/0"}, {}, Address::parse("unix:/run/a.sock").value()),
+            Access::kNotListed);
 }
 
 TEST(NetworkSet, EveryAddressOfEitherFamilyIsInTheWidestNetworks) {

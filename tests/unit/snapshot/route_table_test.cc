@@ -86,10 +86,10 @@ TEST(RouteTable, AllConditionsMustHold) {
   EXPECT_EQ(table.route({"a.test", "http/1.1", ids}).backend, "rest");
   EXPECT_EQ(table.route({"a.test", "h2", others}).backend, "rest");
   EXPECT_EQ(table.route({"a.test", "h2", {}}).backend, "rest");
-  EXPECT_EQ(table.judge(0, {"a.test", "h2", ids}), RouteMatch::kMatches);
-  EXPECT_EQ(table.judge(0, {"b.test", "h2", ids}), RouteMatch::kOtherSni);
-  EXPECT_EQ(table.judge(0, {"a.test", "", ids}), RouteMatch::kOtherAlpn);
-  EXPECT_EQ(table.judge(0, {"a.test", "h2", others}), RouteMatch::kOtherSpiffe);
+  EXPECT_EQ(table.evaluate(0, {"a.test", "h2", ids}), RouteMatch::kMatches);
+  EXPECT_EQ(table.evaluate(0, {"b.test", "h2", ids}), RouteMatch::kOtherSni);
+  EXPECT_EQ(table.evaluate(0, {"a.test", "", ids}), RouteMatch::kOtherAlpn);
+  EXPECT_EQ(table.evaluate(0, {"a.test", "h2", others}), RouteMatch::kOtherSpiffe);
 }
 
 TEST(RouteTable, PassthroughIsDecidedByTheClientHelloAlone) {
@@ -150,7 +150,7 @@ TEST(RouteTable, AgreesWithGoingThroughTheRoutesOneByOne) {
       const RouteQuestion question{.sni = sni, .alpn = random() % 2 == 0 ? "h2" : ""};
       std::string expected = "rest";
       for (std::size_t i = routes.size(); i-- > 0;) {
-        if (table.judge(i, question) == RouteMatch::kMatches) expected = routes[i].backend;
+        if (table.evaluate(i, question) == RouteMatch::kMatches) expected = routes[i].backend;
       }
       EXPECT_EQ(table.route(question).backend, expected) << sni;
     }

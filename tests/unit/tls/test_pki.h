@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/units.h"
-#include "tls/certificate.h"
-#include "tls/openssl_types.h"
+#include "tls/certificate/certificate.h"
+#include "tls/openssl/openssl_types.h"
 
 namespace headgate::test {
 

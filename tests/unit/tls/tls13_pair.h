@@ -6,10 +6,10 @@
 
 #include "net/buffers.h"
 #include "net/fd.h"
-#include "tls/aead_contexts.h"
-#include "tls/library_context.h"
-#include "tls/openssl_types.h"
-#include "tls/record_stream.h"
+#include "tls/openssl/library_context.h"
+#include "tls/openssl/openssl_types.h"
+#include "tls/record/aead_contexts.h"
+#include "tls/record/record_stream.h"
 
 namespace headgate {
 

@@ -3,8 +3,8 @@
 #include <openssl/err.h>
 
 #include "base/check.h"
-#include "tls/handshake_failure.h"
-#include "tls/openssl_error.h"
+#include "tls/handshake/handshake_failure.h"
+#include "tls/openssl/openssl_error.h"
 
 namespace headgate::test {
 namespace {
@@ -68,8 +68,8 @@ bool step(SSL* ssl) {
 }
 
 /// The view of the server when its handshake could not go on.
-HandshakeFailure failure_at(SSL* ssl, const HandshakeNotes& notes) {
-  if (notes.refusal != HandshakeFailure::kNone) return notes.refusal;
+HandshakeFailure failure_at(SSL* ssl, const SslExtraData& extra) {
+  if (extra.refusal != HandshakeFailure::kNone) return extra.refusal;
   const unsigned long error = ERR_peek_error();
   return SSL_get_error(ssl, -1) == SSL_ERROR_SSL ? failure_at_server(ssl, error) : HandshakeFailure::kNone;
 }
@@ -154,8 +154,8 @@ Outcome connect(ServerContext& server, const ClientOptions& options) {
   outcome.selected = selection.certificate != nullptr;
   if (!outcome.selected) return outcome;
 
-  HandshakeNotes notes;
-  auto made = server.new_ssl(*selection.certificate, notes, TicketsBy::kOpenssl);
+  SslExtraData extra;
+  auto made = server.new_ssl(*selection.certificate, extra, TicketsBy::kOpenssl);
   HG_CHECK(made.has_value());
   SSL* const ssl = made->get();
   give_memory_bios(ssl);
@@ -163,7 +163,7 @@ Outcome connect(ServerContext& server, const ClientOptions& options) {
   bool server_done = false, client_done = false;
   for (int turn = 0; turn < 8 && !(server_done && client_done); ++turn) {
     if (!server_done && outcome.failure == HandshakeFailure::kNone) server_done = step(ssl);
-    if (!server_done && outcome.failure == HandshakeFailure::kNone) outcome.failure = failure_at(ssl, notes);
+    if (!server_done && outcome.failure == HandshakeFailure::kNone) outcome.failure = failure_at(ssl, extra);
     move_bytes(SSL_get_wbio(ssl), SSL_get_rbio(client.get()));
     if (!client_done) client_done = step(client.get());
     if (!client_done && outcome.alert_at_client < 0)
@@ -171,14 +171,14 @@ Outcome connect(ServerContext& server, const ClientOptions& options) {
     move_bytes(SSL_get_wbio(client.get()), SSL_get_rbio(ssl));
   }
   if (server_done) {
-    outcome.peer = peer_identity(ssl, notes);
+    outcome.peer = peer_identity(ssl, extra);
     SSL_write(ssl, "x", 1);
   }
   move_bytes(SSL_get_wbio(ssl), SSL_get_rbio(client.get()));
   if (client_done) read_alert(client.get(), outcome);
   describe(client.get(), outcome);
-  outcome.refusal_detail = notes.refusal_detail;
-  outcome.server_hellos = notes.server_hellos;
+  outcome.refusal_detail = extra.refusal_detail;
+  outcome.server_hellos = extra.server_hellos;
   // Orderly ends: OpenSSL makes sessions of connections that broke unusable.
   SSL_set_shutdown(client.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);

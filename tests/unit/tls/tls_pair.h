@@ -6,7 +6,7 @@
 
 #include "config/config.h"
 #include "metrics/worker_metrics.h"
-#include "tls/context.h"
+#include "tls/handshake/server_context.h"
 #include "unit/tls/test_pki.h"
 
 namespace headgate::test {

@@ -1,0 +1,107 @@
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "base/close_reason.h"
+#include "base/packed_text.h"
+#include "base/units.h"
+#include "net/source_address.h"
+#include "tls/peer/peer_identity.h"
+
+namespace headgate {
+
+/// A word that somebody else keeps as long as it is looked at. It ends with a NUL, so that a pointer is all
+/// there is to remember.
+class InternedString {
+ public:
+  constexpr InternedString() = default;
+  explicit constexpr InternedString(std::string_view word) : text_(word.empty() ? "" : word.data()) {}
+  [[nodiscard]] constexpr std::string_view view() const { return text_; }
+  [[nodiscard]] constexpr bool empty() const { return *text_ == 0; }
+  constexpr auto operator<=>(const InternedString& other) const { return view() <=> other.view(); }
+  constexpr bool operator==(const InternedString& other) const { return view() == other.view(); }
+
+ private:
+  const char* text_ = "";
+};
+
+/// What TLS settled on.
+struct TlsInfo {
+  InternedString version;   ///< "TLSv1.3"; empty: no TLS.
+  InternedString group;     ///< "x25519"; empty where no key was exchanged.
+  InternedString cipher;    ///< IANA name.
+  InternedString key_type;  ///< Of our certificate: "EC-P-256", "RSA-2048".
+  bool resumed = false;
+
+  auto operator<=>(const TlsInfo&) const = default;
+};
+/// Of a connection without TLS, and of one whose handshake is not over.
+inline constexpr TlsInfo kNoTls;
+
+/// Every combination that connections have settled on, once each: they point to theirs. A worker's, and its
+/// thread's alone.
+class KnownTlsInfo {
+ public:
+  /// The same as `facts`, as long as this lives; the words too, whoever keeps those of `facts`.
+  [[nodiscard]] const TlsInfo* find_or_add(const TlsInfo& info) {
+    const auto found = known_.find(info);
+    return found != known_.end() ? &*found : &*known_.insert(with_own_words(info)).first;
+  }
+
+ private:
+  [[nodiscard]] TlsInfo with_own_words(TlsInfo info) {
+    for (InternedString* word : {&info.version, &info.group, &info.cipher, &info.key_type})
+      *word = InternedString(*words_.emplace(word->view()).first);
+    return info;
+  }
+
+  std::set<std::string> words_;
+  std::set<TlsInfo> known_;
+};
+
+/// Who protects the client's records.
+enum class RecordsBy : std::uint8_t { kNobody, kHeadgate, kOpenssl };
+/// "plain", "headgate", "openssl".
+[[nodiscard]] constexpr std::string_view name(RecordsBy who) {
+  switch (who) {
+    case RecordsBy::kNobody:
+      return "plain";
+    case RecordsBy::kHeadgate:
+      return "headgate";
+    case RecordsBy::kOpenssl:
+      return "openssl";
+  }
+  return "";
+}
+
+/// Where the time of a handshake went. `total` starts when the connection is accepted.
+struct HandshakeTimes {
+  Duration total{}, queue{}, cpu{}, peer_wait{};
+};
+
+/// What is known of a connection: for routing, for the log line and for /connections.json. Loop thread of its
+/// worker.
+struct ConnectionInfo {
+  std::uint64_t id = 0;  ///< Unique within the process.
+  SourceAddress client;
+  std::int16_t alert = -1;  ///< Sent or received in a handshake that failed.
+  HandshakeFailure failure = HandshakeFailure::kNone;
+  RecordsBy layer = RecordsBy::kNobody;
+  TimePoint accepted{};
+  std::uint64_t bytes_from_client = 0;  ///< Plaintext.
+  std::uint64_t bytes_to_client = 0;
+  PackedText server_name;        ///< The name the client asked for.
+  PackedText alpn;               ///< What was negotiated; for passthrough, what the client would like most.
+  const TlsInfo* tls = &kNoTls;  ///< Of the worker's KnownTlsInfo.
+  std::unique_ptr<PeerIdentity> peer;
+  InternedString backend, server;  ///< As configured; empty before they are chosen. The snapshot holds them.
+  PackedText detail;               ///< The sentence for the operator when something failed.
+  bool probe = false;              ///< Comes from a source that is listed as a probe.
+};
+
+}  // namespace headgate

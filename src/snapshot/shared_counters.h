@@ -1,0 +1,51 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "base/close_reason.h"
+#include "base/units.h"
+#include "config/config.h"
+#include "net/source_address.h"
+
+namespace headgate {
+
+/// What all workers together know of a listener, for the limits that bind them together. Found again by the
+/// listener's name at each reload. Any thread; untouched where no such limit is configured.
+class SharedCounters {
+ public:
+  using Host = std::array<std::uint8_t, 16>;
+
+  /// Takes a place for a connection from `host`, or says which limit forbids it.
+  [[nodiscard]] std::optional<CloseReason> enter(const config::Limits& limits, const Host& host);
+  void leave(const Host& host);
+
+  /// Whether another handshake may begin now under `per_second`. A second's worth may come at once.
+  [[nodiscard]] bool take_handshake(std::uint32_t per_second, TimePoint now);
+
+ private:
+  std::mutex mutex_;
+  std::uint32_t connections_ = 0;
+  std::map<Host, std::uint32_t> sources_;
+  TimePoint next_handshake_{};  // when the next one would be due if they came evenly
+};
+
+/// A connection's place in the tally, given back when it ends. Neither copied nor moved.
+class ListenerPlace {
+ public:
+  ListenerPlace(std::shared_ptr<SharedCounters> counters, const SharedCounters::Host& host)
+      : counters_(std::move(counters)), host_(host) {}
+  ~ListenerPlace() { counters_->leave(host_); }
+  ListenerPlace(const ListenerPlace&) = delete;
+  ListenerPlace& operator=(const ListenerPlace&) = delete;
+
+ private:
+  std::shared_ptr<SharedCounters> counters_;
+  SharedCounters::Host host_;
+};
+
+}  // namespace headgate

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstddef>
+#include <list>
+#include <optional>
+#include <unordered_map>
+
+#include "base/result.h"
+#include "tls/certificate/certificate.h"
+#include "tls/certificate/certificate_compression.h"
+#include "tls/certificate/certificate_material.h"
+#include "tls/openssl/library_context.h"
+#include "tls/openssl/openssl_types.h"
+
+namespace headgate {
+
+/// How many certificates a worker keeps as OpenSSL objects; each is about 10 KiB.
+inline constexpr std::size_t kMaterialisedCertificates = 512;
+/// How many different chains of intermediates it keeps likewise. Few CAs issue for one listener.
+inline constexpr std::size_t kMaterialisedChains = 64;
+
+/// A worker's OpenSSL objects of the certificates it served last, made at the first handshake that asks for
+/// one.
+///
+/// The least recently used one leaves when the cache is full. Certificates are told apart by address, so they
+/// must outlive the cache: it belongs to a ServerContext, which holds the store. Loop thread of its worker
+/// only.
+class CertificateCache {
+ public:
+  explicit CertificateCache(const LibraryContext& library, std::size_t capacity = kMaterialisedCertificates)
+      : library_(library), capacity_(capacity) {}
+
+  /// Makes `ssl` present `certificate` with its chain, and nothing else. Before its handshake.
+  [[nodiscard]] Result<void> apply(SSL* ssl, const StoredCertificate& certificate);
+  /// The same for every SSL that `context` makes.
+  [[nodiscard]] Result<void> apply(SSL_CTX* context, const StoredCertificate& certificate);
+
+  [[nodiscard]] std::size_t size() const { return entries_.size(); }
+
+ private:
+  struct Entry {
+    const StoredCertificate* of = nullptr;
+    CertificateMaterial material;
+    bool used = false;
+    std::optional<CompressedCertificates> compressed{};  ///< Made when it is used for the second time.
+  };
+  static void offer_compressed(SSL* ssl, Entry& entry);
+  [[nodiscard]] Result<Entry*> entry(const StoredCertificate& certificate);
+  [[nodiscard]] Result<STACK_OF(X509) *> chain(const CertificateChain& wanted);
+
+  const LibraryContext& library_;
+  std::size_t capacity_;
+  std::list<Entry> entries_;  // the one used last comes first
+  std::unordered_map<const StoredCertificate*, std::list<Entry>::iterator> by_certificate_;
+  std::unordered_map<const CertificateChain*, CertificatesPtr> chains_;  // parsed once for all leaves below
+};
+
+}  // namespace headgate

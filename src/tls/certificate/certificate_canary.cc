@@ -1,0 +1,70 @@
+#include "tls/certificate/certificate_canary.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace headgate {
+namespace {
+
+/// Looked at many times a minute, so it must be rare enough for the many looks.
+constexpr double kRareWhileComparing = 0.001;
+/// Looked at once.
+constexpr double kRareAtTheEnd = 0.01;
+/// One client that goes proves nothing.
+constexpr std::uint64_t kFewestFailures = 2;
+
+/// ln n!. std::lgamma() writes to a variable of all threads.
+double log_factorial(double n) {
+  int sign = 0;
+  return ::lgamma_r(n + 1, &sign);
+}
+
+/// ln of the number of ways to choose k of n.
+double log_choose(double n, double k) {
+  return log_factorial(n) - log_factorial(k) - log_factorial(n - k);
+}
+
+}  // namespace
+
+// Given how many handshakes each group had and how many of all failed, the number in the new group follows
+// the hypergeometric distribution. The terms of its tail are each found from the one before.
+double worse_by_chance(const GroupCounts& with_new, const GroupCounts& with_old) {
+  const auto in_new = static_cast<double>(with_new.all());
+  const auto in_old = static_cast<double>(with_old.all());
+  const auto failures = static_cast<double>(with_new.failed + with_old.failed);
+  const auto observed = static_cast<double>(with_new.failed);
+  const bool fewer_than_its_share = observed * (in_new + in_old) <= failures * in_new;
+  if (fewer_than_its_share) return 1;
+  double term = std::exp(log_choose(in_new, observed) + log_choose(in_old, failures - observed) -
+                         log_choose(in_new + in_old, failures));
+  double sum = 0;
+  for (double k = observed; k <= std::min(failures, in_new) && term > sum * 1e-9; ++k) {
+    sum += term;
+    term *= (in_new - k) * (failures - k) / ((k + 1) * (in_old - failures + k + 1));
+  }
+  return std::min(sum, 1.0);
+}
+
+CanaryVerdict evaluate(const GroupCounts& with_new, const GroupCounts& with_old, Duration compared,
+                       Duration planned, Duration old_lives) {
+  if (old_lives <= kCanaryEndsBeforeExpiry) return {CanaryState::kWentOn, "the old one is about to expire"};
+  const bool enough = with_new.all() >= kEnoughHandshakes && compared >= planned;
+  const bool too_long = compared >= planned * kLongestInPlanned;
+  const bool over = enough || too_long;
+  const double by_chance = with_new.failed < kFewestFailures ? 1 : worse_by_chance(with_new, with_old);
+  if (by_chance < (over ? kRareAtTheEnd : kRareWhileComparing))
+    return {CanaryState::kWentBack, "more handshakes fail with it than with the old one"};
+  if (enough) return {CanaryState::kWentOn, "no more handshakes fail with it than with the old one"};
+  if (too_long) return {CanaryState::kWentOn, "in all the time nothing spoke against it"};
+  return {};
+}
+
+CanaryVerdict evaluate(const CertificateCanary& canary, TimePoint now, WallTime wall_now) {
+  const Duration old_lives = canary.old()->not_after() - wall_now;
+  const bool is_held_back = canary.state() == CanaryState::kWentBack && old_lives > kCanaryEndsBeforeExpiry;
+  if (is_held_back) return {.state = CanaryState::kWentBack};
+  return evaluate(canary.with_new.counts(), canary.with_old.counts(), now - canary.started(),
+                  canary.planned(), old_lives);
+}
+
+}  // namespace headgate

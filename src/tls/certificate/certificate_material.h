@@ -1,0 +1,32 @@
+#pragma once
+
+#include "base/result.h"
+#include "tls/certificate/certificate.h"
+#include "tls/openssl/openssl_types.h"
+
+namespace headgate {
+
+/// A certificate, its key and its chain as OpenSSL wants them.
+struct CertificateMaterial {
+  X509Ptr leaf;
+  PkeyPtr key;
+  CertificatesPtr chain;
+};
+
+/// Has OpenSSL parse `certificate` within `library` (nullptr: the process's default context). Takes up to two
+/// milliseconds on OpenSSL 3.0. Any thread. Errors: kInvalid, with OpenSSL's reason.
+[[nodiscard]] Result<CertificateMaterial> materialise(const StoredCertificate& certificate,
+                                                      OSSL_LIB_CTX* library);
+
+/// The intermediates alone, for many leaves.
+[[nodiscard]] Result<CertificatesPtr> materialise(const CertificateChain& chain, OSSL_LIB_CTX* library);
+/// A certificate whose intermediates have been parsed before; `chain` is shared with the result.
+[[nodiscard]] Result<CertificateMaterial> materialise(const StoredCertificate& certificate,
+                                                      STACK_OF(X509) * chain, OSSL_LIB_CTX* library);
+
+/// One certificate or one private key from DER, likewise.
+[[nodiscard]] Result<X509Ptr> parse_certificate(std::span<const std::byte> der, OSSL_LIB_CTX* library);
+[[nodiscard]] Result<PkeyPtr> parse_private_key(std::span<const std::byte> der, KeyType type,
+                                                OSSL_LIB_CTX* library);
+
+}  // namespace headgate

@@ -1,0 +1,246 @@
+#include "tls/handshake/client_context.h"
+
+#include <arpa/inet.h>
+
+#include <array>
+
+#include "tls/certificate/certificate_material.h"
+#include "tls/handshake/listener_tls.h"
+#include "tls/handshake/secret_file.h"
+#include "tls/openssl/openssl_error.h"
+
+namespace headgate {
+namespace {
+
+constexpr std::string_view kSystemCas = "system";
+
+std::shared_ptr<const StoredCertificate> read_client_certificate(const config::BackendTls& settings,
+                                                                 WallTime now, Diagnostics& out) {
+  const std::string& key_path = settings.private_key.empty() ? settings.certificate : settings.private_key;
+  const auto certificate = read_secret_file(settings.certificate);
+  const auto key = read_secret_file(key_path);
+  if (!certificate)
+    out.push_back({Severity::kError, settings.certificate, certificate.error().what, "certificate"});
+  if (!key && key_path != settings.certificate)
+    out.push_back({Severity::kError, key_path, key.error().what, "private_key"});
+  if (!certificate || !key) return nullptr;
+  ChainPool chains;
+  auto checked = check_certificate({.certificate_file = settings.certificate,
+                                    .key_file = key_path,
+                                    .certificate_pem = certificate->text(),
+                                    .key_pem = key->text()},
+                                   CertificatePurpose::kClient, now, chains, out);
+  if (checked == nullptr) return nullptr;
+  if (const auto material = materialise(*checked, nullptr); !material) {
+    out.push_back({Severity::kError, settings.certificate, material.error().what, "certificate"});
+  }
+  return checked;
+}
+
+bool is_address(const std::string& name) {
+  std::array<unsigned char, sizeof(in6_addr)> bytes{};
+  return ::inet_pton(AF_INET, name.c_str(), bytes.data()) == 1 ||
+         ::inet_pton(AF_INET6, name.c_str(), bytes.data()) == 1;
+}
+
+/// What a session may be used for again: the same server, name and protocols.
+std::string session_key_of(const ServerRequest& request) {
+  std::string key = request.server + '\n' + request.server_name;
+  for (const std::string& protocol : request.alpn) key.append("\n").append(protocol);
+  return key;
+}
+
+/// Each protocol with its length before it. RFC 7301, section 3.1.
+Result<void> set_alpn(SSL* ssl, const std::vector<std::string>& protocols) {
+  if (protocols.empty()) return {};
+  std::string wire;
+  for (const std::string& protocol : protocols) {
+    if (protocol.empty() || protocol.size() > 255)
+      return fail(ErrorKind::kInvalid, "an ALPN protocol has 1 to 255 bytes");
+    wire += static_cast<char>(static_cast<unsigned char>(protocol.size()));
+    wire += protocol;
+  }
+  const auto* bytes = reinterpret_cast<const unsigned char*>(wire.data());
+  if (SSL_set_alpn_protos(ssl, bytes, static_cast<unsigned>(wire.size())) != 0) {
+    return fail_openssl(ErrorKind::kSystem, "setting the ALPN protocols");
+  }
+  return {};
+}
+
+/// Whether the certificate that the server of this session showed is still good. A resumed handshake shows
+/// none.
+bool peer_still_valid(const SSL_SESSION* session) {
+  X509* peer = SSL_SESSION_get0_peer(const_cast<SSL_SESSION*>(session));
+  return peer == nullptr || X509_cmp_current_time(X509_get0_notAfter(peer)) > 0;
+}
+
+}  // namespace
+
+/// What OpenSSL calls.
+struct ClientCallbacks {
+  static ClientContext& context_of(const SSL* ssl) {
+    return *static_cast<ClientContext*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
+  }
+
+  /// Keeps a session that may be resumed. In TLS 1.3 that is once per ticket.
+  ///
+  /// A copy, since OpenSSL spoils the session of a connection that ends without close_notify from either
+  /// side. That many servers end so is no reason not to resume: RFC 5246, section 7.2.1.
+  static int new_session(SSL* ssl, SSL_SESSION* session) {
+    const SslExtraData* extra = extra_data_of(ssl);
+    if (extra == nullptr || extra->session_key.empty()) return 0;
+    if (SessionPtr copy{SSL_SESSION_dup(session)})
+      context_of(ssl).keep_session(extra->session_key, std::move(copy));
+    return 0;  // the reference stays OpenSSL's
+  }
+
+  /// A fatal alert ends what could be resumed as well. RFC 5246, section 7.2.2; RFC 8446, section 6.2.
+  static void event(const SSL* ssl, int where, int value) {
+    record_ssl_event(ssl, where, value);
+    const SslExtraData* extra = extra_data_of(ssl);
+    if ((where & SSL_CB_ALERT) == 0 || value >> 8 != SSL3_AL_FATAL || extra == nullptr) return;
+    context_of(ssl).forget_session(extra->session_key);
+  }
+};
+
+std::shared_ptr<const BackendTls> BackendTls::load(const config::Backend& backend, WallTime now,
+                                                   Diagnostics& out) {
+  Diagnostics found;
+  auto tls = std::make_shared<BackendTls>();
+  tls->backend = backend.name;
+  tls->settings = *backend.tls;
+  const config::BackendTls& settings = tls->settings;
+  if (settings.verify && settings.ca != kSystemCas)
+    tls->ca_der = read_trusted_certificates(settings.ca, found);
+  if (!settings.certificate.empty()) tls->certificate = read_client_certificate(settings, now, found);
+  const bool failed = has_errors(found);
+  add_below(out, std::move(found), "tls");
+  return failed ? nullptr : tls;
+}
+
+ClientContext::ClientContext(const LibraryContext& library, std::shared_ptr<const BackendTls> shared)
+    : library_(library), shared_(std::move(shared)) {}
+
+Result<std::unique_ptr<ClientContext>> ClientContext::make(const LibraryContext& library,
+                                                           std::shared_ptr<const BackendTls> shared) {
+  std::unique_ptr<ClientContext> made(new ClientContext(library, std::move(shared)));
+  if (auto configured = made->configure(); !configured) {
+    return fail(configured.error().kind,
+                "backend " + made->shared_->backend + ": " + configured.error().what);
+  }
+  return made;
+}
+
+Result<void> ClientContext::configure() {
+  context_.reset(SSL_CTX_new_ex(library_.get(), library_.tls_properties(), TLS_client_method()));
+  if (context_ == nullptr) return fail_openssl(ErrorKind::kSystem, "making a TLS context");
+  SSL_CTX* context = context_.get();
+  SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+  SSL_CTX_set_options(context,
+                      SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+  // No partial writes: a write of several records is taken whole, since the wire takes every byte.
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
+  SSL_CTX_set_read_ahead(context, 0);
+  SSL_CTX_set_app_data(context, this);
+  SSL_CTX_set_info_callback(context, ClientCallbacks::event);
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  SSL_CTX_sess_set_new_cb(context, ClientCallbacks::new_session);
+  if (auto set = set_trust(); !set) return set;
+  if (shared_->certificate == nullptr) return {};
+  const auto own = materialise(*shared_->certificate, library_.get());
+  if (!own) return tl::unexpected(own.error());
+  if (SSL_CTX_use_cert_and_key(context, own->leaf.get(), own->key.get(), own->chain.get(), 1) != 1) {
+    return fail_openssl(ErrorKind::kInvalid, "certificate: " + shared_->settings.certificate);
+  }
+  return {};
+}
+
+Result<void> ClientContext::set_trust() {
+  SSL_CTX* context = context_.get();
+  const config::BackendTls& settings = shared_->settings;
+  SSL_CTX_set_verify(context, settings.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
+  if (!settings.verify) return {};
+  X509_STORE* trusted = SSL_CTX_get_cert_store(context);
+  if (settings.ca == kSystemCas) {
+    if (SSL_CTX_set_default_verify_paths(context) != 1)
+      return fail_openssl(ErrorKind::kInvalid, "loading the system's CAs");
+    return {};
+  }
+  // What stands in the file is trusted, be it a root or not.
+  X509_STORE_set_flags(trusted, X509_V_FLAG_PARTIAL_CHAIN);
+  for (const auto& der : shared_->ca_der) {
+    auto certificate = parse_certificate(der, library_.get());
+    if (!certificate) return tl::unexpected(certificate.error());
+    if (X509_STORE_add_cert(trusted, certificate->get()) != 1)
+      return fail_openssl(ErrorKind::kInvalid, "ca: " + settings.ca);
+  }
+  return {};
+}
+
+Result<void> ClientContext::set_name(SSL* ssl, const std::string& server_name) const {
+  const bool verify = shared_->settings.verify;
+  std::string name = server_name;
+  if (name.ends_with('.')) name.pop_back();
+  if (name.empty()) {
+    if (!verify) return {};
+    return fail(ErrorKind::kInvalid, "there is no name to verify the server by: set `server_name`");
+  }
+  X509_VERIFY_PARAM* parameters = SSL_get0_param(ssl);
+  if (is_address(name)) {  // an address is no host name: it is verified, but not sent. RFC 6066, section 3
+    if (X509_VERIFY_PARAM_set1_ip_asc(parameters, name.c_str()) == 1) return {};
+    return fail_openssl(ErrorKind::kInvalid, "server_name " + name);
+  }
+  X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  if (SSL_set_tlsext_host_name(ssl, name.c_str()) != 1 || SSL_set1_host(ssl, name.c_str()) != 1) {
+    return fail_openssl(ErrorKind::kInvalid, "server_name " + name);
+  }
+  return {};
+}
+
+Result<SslPtr> ClientContext::new_ssl(const ServerRequest& request, SslExtraData& extra) {
+  SslPtr ssl(SSL_new(context_.get()));
+  if (ssl == nullptr) return fail_openssl(ErrorKind::kSystem, "making a TLS connection");
+  if (auto set = set_name(ssl.get(), request.server_name); !set) return tl::unexpected(set.error());
+  if (auto set = set_alpn(ssl.get(), request.alpn); !set) return tl::unexpected(set.error());
+  extra.session_key = session_key_of(request);
+  attach_extra_data(ssl.get(), &extra);
+  if (const SessionPtr session = take_session(extra.session_key)) SSL_set_session(ssl.get(), session.get());
+  SSL_set_connect_state(ssl.get());
+  return ssl;
+}
+
+void ClientContext::keep_session(const std::string& key, SessionPtr session) {
+  if (SSL_SESSION_is_resumable(session.get()) != 1) return;
+  forget_session(key);
+  if (sessions_.size() == kBackendSessions) {
+    by_key_.erase(sessions_.back().key);
+    sessions_.pop_back();
+  }
+  sessions_.push_front({key, std::move(session)});
+  by_key_[key] = sessions_.begin();
+}
+
+void ClientContext::forget_session(const std::string& key) {
+  const auto found = by_key_.find(key);
+  if (found == by_key_.end()) return;
+  sessions_.erase(found->second);
+  by_key_.erase(found);
+}
+
+SessionPtr ClientContext::take_session(const std::string& key) {
+  const auto found = by_key_.find(key);
+  if (found == by_key_.end()) return nullptr;
+  SSL_SESSION* session = found->second->session.get();
+  // A TLS 1.2 session serves many times; a TLS 1.3 ticket once, so that connections cannot be linked by it
+  // (RFC 8446, appendix C.4).
+  const bool valid = peer_still_valid(session);
+  if (valid && SSL_SESSION_get_protocol_version(session) < TLS1_3_VERSION) {
+    return SessionPtr(SSL_SESSION_dup(session));
+  }
+  SessionPtr taken = std::move(found->second->session);
+  sessions_.erase(found->second);
+  by_key_.erase(found);
+  return valid ? std::move(taken) : nullptr;
+}
+
+}  // namespace headgate

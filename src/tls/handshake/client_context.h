@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstddef>
+#include <list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.h"
+#include "base/units.h"
+#include "config/config.h"
+#include "tls/certificate/certificate.h"
+#include "tls/handshake/diagnostic.h"
+#include "tls/handshake/ssl_extra_data.h"
+#include "tls/openssl/library_context.h"
+#include "tls/openssl/openssl_types.h"
+
+namespace headgate {
+
+/// Everything a backend's TLS needs that comes from files. Immutable, shared by all workers; part of a
+/// snapshot.
+struct BackendTls {
+  std::string backend;  ///< Its name.
+  config::BackendTls settings;
+  std::vector<std::vector<std::byte>> ca_der;            ///< Empty: the system's.
+  std::shared_ptr<const StoredCertificate> certificate;  ///< nullptr: no client certificate.
+
+  /// Reads all files that `backend.tls` names. Faults go to `out`; nullptr when one of them is an error.
+  /// Supervisor.
+  [[nodiscard]] static std::shared_ptr<const BackendTls> load(const config::Backend& backend, WallTime now,
+                                                              Diagnostics& out);
+};
+
+/// What one connection to a server asks for.
+struct ServerRequest {
+  std::string server;             ///< The server as configured: sessions of one are not offered to another.
+  std::string server_name;        ///< SNI and the name to be verified; may be an IP address. Empty: neither.
+  std::vector<std::string> alpn;  ///< In order of preference.
+};
+
+/// How many sessions a worker keeps for one backend.
+inline constexpr std::size_t kBackendSessions = 256;
+
+/// One worker's side of one backend's TLS: verification on by default, own sessions resumed per server and
+/// name.
+///
+/// Loop thread of its worker; may be made on another one before. SSLs made from it die before it. Neither
+/// copied nor moved.
+class ClientContext {
+ public:
+  /// Errors: kInvalid, naming what OpenSSL does not take.
+  [[nodiscard]] static Result<std::unique_ptr<ClientContext>> make(const LibraryContext& library,
+                                                                   std::shared_ptr<const BackendTls> shared);
+  ClientContext(const ClientContext&) = delete;
+  ClientContext& operator=(const ClientContext&) = delete;
+
+  /// An SSL in connect state for `request`, with a session to resume if one is at hand, writing to `notes`,
+  /// which outlive it. It has no BIO yet. Errors: kInvalid (a name that cannot be one), kSystem.
+  [[nodiscard]] Result<SslPtr> new_ssl(const ServerRequest& request, SslExtraData& extra);
+
+  [[nodiscard]] std::size_t session_count() const { return sessions_.size(); }
+  [[nodiscard]] const BackendTls& shared() const { return *shared_; }
+
+ private:
+  friend struct ClientCallbacks;
+  struct KeptSession {
+    std::string key;
+    SessionPtr session;
+  };
+  ClientContext(const LibraryContext& library, std::shared_ptr<const BackendTls> shared);
+  [[nodiscard]] Result<void> configure();
+  [[nodiscard]] Result<void> set_trust();
+  [[nodiscard]] Result<void> set_name(SSL* ssl, const std::string& server_name) const;
+  void forget_session(const std::string& key);
+  void keep_session(const std::string& key, SessionPtr session);
+  [[nodiscard]] SessionPtr take_session(const std::string& key);
+
+  const LibraryContext& library_;
+  std::shared_ptr<const BackendTls> shared_;
+  std::list<KeptSession> sessions_;  // the newest comes first
+  std::unordered_map<std::string, std::list<KeptSession>::iterator> by_key_;
+  SslCtxPtr context_;  // last: its callbacks use what is above
+};
+
+}  // namespace headgate

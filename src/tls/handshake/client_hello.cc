@@ -1,0 +1,317 @@
+#include "tls/handshake/client_hello.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "tls/octets.h"
+#include "tls/record/record_layer.h"
+
+namespace headgate {
+namespace {
+
+constexpr std::uint8_t kHandshakeRecord = 22;
+constexpr std::uint8_t kClientHelloMessage = 1;
+
+// Clients send about twenty extensions. The bound keeps the search for a repeated one cheap.
+constexpr std::size_t kMaxExtensions = 128;
+
+constexpr std::uint16_t kX25519MlKem768 = 0x11ec;
+
+// Extension types, RFC 8446, section 4.2, and RFC 5077.
+constexpr std::uint16_t kServerName = 0;
+constexpr std::uint16_t kStatusRequest = 5;
+constexpr std::uint16_t kSupportedGroups = 10;
+constexpr std::uint16_t kSignatureAlgorithms = 13;
+constexpr std::uint16_t kAlpn = 16;
+constexpr std::uint16_t kSessionTicket = 35;
+constexpr std::uint16_t kPreSharedKey = 41;
+constexpr std::uint16_t kEarlyData = 42;
+constexpr std::uint16_t kSupportedVersions = 43;
+constexpr std::uint16_t kKeyShare = 51;
+
+/// Takes numbers and vectors from the front of some bytes, TLS's presentation language, RFC 8446, section 3.
+/// Once something did not fit, failed() is true and everything more is empty.
+class ByteReader {
+ public:
+  explicit ByteReader(std::span<const std::byte> bytes) : rest_(bytes) {}
+
+  [[nodiscard]] bool failed() const { return failed_; }
+  [[nodiscard]] bool at_end() const { return failed_ || rest_.empty(); }
+  /// Whether all was taken, and fitted.
+  [[nodiscard]] bool complete() const { return !failed_ && rest_.empty(); }
+
+  std::span<const std::byte> take(std::size_t size) {
+    if (failed_ || size > rest_.size()) {
+      failed_ = true;
+      return {};
+    }
+    const auto taken = rest_.first(size);
+    rest_ = rest_.subspan(size);
+    return taken;
+  }
+  std::uint8_t number8() {
+    const auto bytes = take(1);
+    return bytes.empty() ? std::uint8_t{0} : octet_at(bytes, 0);
+  }
+  std::uint16_t number16() {
+    const auto bytes = take(2);
+    return bytes.empty() ? std::uint16_t{0}
+                         : static_cast<std::uint16_t>(octet_at(bytes, 0) << 8 | octet_at(bytes, 1));
+  }
+  std::span<const std::byte> vector8() { return take(number8()); }
+  std::span<const std::byte> vector16() { return take(number16()); }
+
+ private:
+  std::span<const std::byte> rest_;
+  bool failed_ = false;
+};
+
+/// A non-empty list of 16-bit numbers that fills its extension.
+std::optional<Uint16List> number_list(ByteReader reader, std::span<const std::byte> list) {
+  if (!reader.complete() || list.empty() || list.size() % 2 != 0) return std::nullopt;
+  return Uint16List(list);
+}
+
+std::optional<Uint16List> number_list16(std::span<const std::byte> extension) {
+  ByteReader reader(extension);
+  const auto list = reader.vector16();
+  return number_list(reader, list);
+}
+
+std::optional<Uint16List> number_list8(std::span<const std::byte> extension) {
+  ByteReader reader(extension);
+  const auto list = reader.vector8();
+  return number_list(reader, list);
+}
+
+/// RFC 6066, section 3: one host name. Other kinds of name were never defined.
+bool read_server_name(std::span<const std::byte> extension, ClientHello& hello) {
+  ByteReader outer(extension);
+  ByteReader list(outer.vector16());
+  if (!outer.complete()) return false;
+  const std::uint8_t kind = list.number8();
+  std::string_view host = text_of(list.vector16());
+  if (!list.complete() || kind != 0 || host.empty() || host.find('\0') != std::string_view::npos)
+    return false;
+  if (host.back() == '.') host.remove_suffix(1);
+  hello.has_server_name = true;
+  hello.server_name.assign(host);
+  for (char& c : hello.server_name) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return true;
+}
+
+/// RFC 7301, section 3.1: no empty list, no empty protocol.
+bool read_alpn(std::span<const std::byte> extension, ClientHello& hello) {
+  ByteReader outer(extension);
+  ByteReader list(outer.vector16());
+  if (!outer.complete() || list.at_end()) return false;
+  while (!list.at_end()) {
+    const auto protocol = list.vector8();
+    if (list.failed() || protocol.empty()) return false;
+    hello.alpn.push_back(text_of(protocol));
+  }
+  return true;
+}
+
+/// RFC 8446, section 4.2.8. An empty list is allowed: the client wants to be told which group.
+bool read_key_shares(std::span<const std::byte> extension, ClientHello& hello) {
+  ByteReader outer(extension);
+  ByteReader list(outer.vector16());
+  if (!outer.complete()) return false;
+  while (!list.at_end()) {
+    const std::uint16_t group = list.number16();
+    const auto share = list.vector16();
+    if (list.failed() || share.empty()) return false;
+    if (hello.key_share_groups.size() < kMaxKeyShares) hello.key_share_groups.push_back(group);
+  }
+  return true;
+}
+
+bool assign(Uint16List& to, std::optional<Uint16List> list) {
+  if (list) to = *list;
+  return list.has_value();
+}
+
+bool read_extension(std::uint16_t type, std::span<const std::byte> content, ClientHello& hello) {
+  switch (type) {
+    case kServerName:
+      return read_server_name(content, hello);
+    case kStatusRequest:
+      hello.asks_for_staple = true;
+      return true;
+    case kSupportedGroups:
+      return assign(hello.groups, number_list16(content));
+    case kSignatureAlgorithms:
+      return assign(hello.signature_algorithms, number_list16(content));
+    case kAlpn:
+      return read_alpn(content, hello);
+    case kSessionTicket:
+      hello.offers_session = hello.offers_session || !content.empty();
+      return true;
+    case kPreSharedKey:
+      hello.offers_session = true;
+      return true;
+    case kEarlyData:
+      hello.offers_early_data = true;
+      return true;
+    case kSupportedVersions:
+      return assign(hello.supported_versions, number_list8(content));
+    case kKeyShare:
+      return read_key_shares(content, hello);
+    default:
+      return true;
+  }
+}
+
+tl::unexpected<Error> malformed(std::string what) {
+  return fail(ErrorKind::kMalformed, std::move(what));
+}
+
+Result<void> read_extensions(std::span<const std::byte> extensions, ClientHello& hello) {
+  ByteReader reader(extensions);
+  hello.extensions.reserve(24);
+  while (!reader.at_end()) {
+    const std::uint16_t type = reader.number16();
+    const auto content = reader.vector16();
+    if (reader.failed()) return malformed("the ClientHello's extensions run over their end");
+    if (hello.extensions.size() == kMaxExtensions)
+      return malformed("the ClientHello has too many extensions");
+    if (std::ranges::find(hello.extensions, type) != hello.extensions.end()) {
+      return malformed("the ClientHello has extension " + std::to_string(type) + " twice");
+    }
+    hello.extensions.push_back(type);
+    if (!read_extension(type, content, hello)) {
+      return malformed("the ClientHello's extension " + std::to_string(type) + " is malformed");
+    }
+  }
+  return {};
+}
+
+/// The message without its header. RFC 8446, section 4.1.2.
+Result<void> read_message(std::span<const std::byte> message, ClientHello& hello) {
+  ByteReader reader(message);
+  hello.legacy_version = reader.number16();
+  reader.take(32);  // random
+  const auto session_id = reader.vector8();
+  const auto suites = reader.vector16();
+  const auto compression = reader.vector8();
+  if (reader.failed() || session_id.size() > 32) return malformed("the ClientHello ends too early");
+  if (suites.empty() || suites.size() % 2 != 0)
+    return malformed("the ClientHello's list of ciphers is malformed");
+  if (compression.empty()) return malformed("the ClientHello's list of compression methods is empty");
+  hello.cipher_suites = Uint16List(suites);
+  if (reader.complete()) return {};
+  const auto extensions = reader.vector16();
+  if (!reader.complete()) return malformed("the ClientHello's extensions do not fill it");
+  return read_extensions(extensions, hello);
+}
+
+/// One record's header, as far as it matters before a version is agreed.
+struct RecordHeader {
+  std::size_t size_bytes;
+};
+
+Result<RecordHeader> read_record_header(std::span<const std::byte> bytes) {
+  if (!bytes.empty() && octet_at(bytes, 0) != kHandshakeRecord)
+    return malformed("the first record is no TLS handshake");
+  if (bytes.size() > 1 && octet_at(bytes, 1) != 3)
+    return malformed("the first record is of no version of TLS");
+  if (bytes.size() < kRecordHeaderBytes) return fail(ErrorKind::kIncomplete, "part of a record's header");
+  const std::size_t size = std::size_t{octet_at(bytes, 3)} << 8 | octet_at(bytes, 4);
+  if (size == 0 || size > kMaxRecordContentBytes)
+    return malformed("a handshake record of " + std::to_string(size) + " bytes");
+  return RecordHeader{size};
+}
+
+/// Where the message lies: in one record, or gathered from several.
+struct Located {
+  std::span<const std::byte> body;  // header excluded
+  std::size_t wire_bytes = 0;
+};
+
+/// The message's size, header included, once its first four bytes are there.
+Result<std::size_t> message_size(std::span<const std::byte> message) {
+  if (!message.empty() && octet_at(message, 0) != kClientHelloMessage)
+    return malformed("the first message is no ClientHello");
+  if (message.size() < kMessageHeaderBytes) return fail(ErrorKind::kIncomplete, "part of a message's header");
+  const std::size_t size =
+      std::size_t{octet_at(message, 1)} << 16 | std::size_t{octet_at(message, 2)} << 8 | octet_at(message, 3);
+  if (size > kMaxClientHelloBytes) return malformed("a ClientHello of " + std::to_string(size) + " bytes");
+  return size + kMessageHeaderBytes;
+}
+
+/// Gathers a message from records until it is whole. `gathered` is left empty when one record holds it all.
+Result<Located> locate_message(std::span<const std::byte> records, std::vector<std::byte>& gathered) {
+  std::size_t offset = 0;
+  for (;;) {
+    const auto rest = records.subspan(offset);
+    const auto header = read_record_header(rest);
+    if (!header) return tl::unexpected(header.error());
+    const auto available =
+        rest.subspan(kRecordHeaderBytes, std::min(header->size_bytes, rest.size() - kRecordHeaderBytes));
+    const bool whole_record = available.size() == header->size_bytes;
+
+    if (offset != 0 || !whole_record) gathered.insert(gathered.end(), available.begin(), available.end());
+    const std::span<const std::byte> message =
+        gathered.empty() ? available : std::span<const std::byte>(gathered);
+    const auto size = message_size(message);
+    if (!size && size.error().kind != ErrorKind::kIncomplete) return tl::unexpected(size.error());
+    if (size && message.size() > *size) return malformed("data behind the ClientHello in its record");
+    if (!whole_record) return fail(ErrorKind::kIncomplete, "part of a ClientHello");
+    offset += kRecordHeaderBytes + header->size_bytes;
+    if (size && message.size() == *size) return Located{message.subspan(kMessageHeaderBytes), offset};
+    if (gathered.empty()) gathered.assign(available.begin(), available.end());
+  }
+}
+
+}  // namespace
+
+FirstBytes classify_first_bytes(std::span<const std::byte> bytes) {
+  constexpr std::array<std::string_view, 9> kMethods{"GET ",     "POST ",  "HEAD ",    "PUT ",  "DELETE ",
+                                                     "OPTIONS ", "PATCH ", "CONNECT ", "TRACE "};
+  const std::string_view text = text_of(bytes);
+  for (const std::string_view method : kMethods) {
+    const std::size_t common = std::min(method.size(), text.size());
+    if (common > 0 && method.substr(0, common) == text.substr(0, common)) return FirstBytes::kPlainHttp;
+  }
+  if (text.starts_with("PRI * HTTP/2")) return FirstBytes::kPlainHttp;
+  if (!bytes.empty() && octet_at(bytes, 0) != kHandshakeRecord) return FirstBytes::kOther;
+  if (bytes.size() > 1 && octet_at(bytes, 1) != 3) return FirstBytes::kOther;
+  return FirstBytes::kTls;
+}
+
+bool Uint16List::contains(std::uint16_t value) const {
+  return std::find(begin(), end(), value) != end();
+}
+
+bool ClientHello::offers_version(std::uint16_t version) const {
+  if (supported_versions.empty()) return version <= legacy_version && version < kTls13Number;
+  return supported_versions.contains(version);
+}
+
+bool ClientHello::offers_alpn(std::string_view protocol) const {
+  return std::ranges::find(alpn, protocol) != alpn.end();
+}
+
+Result<ClientHello> parse_client_hello(std::span<const std::byte> records) {
+  ClientHello hello;
+  const auto located = locate_message(records, hello.reassembled);
+  if (!located) return tl::unexpected(located.error());
+  hello.message_bytes = located->body.size() + kMessageHeaderBytes;
+  hello.wire_bytes = located->wire_bytes;
+  if (auto read = read_message(located->body, hello); !read) return tl::unexpected(read.error());
+  return hello;
+}
+
+bool tls13_only_would_refuse(const ClientHello& hello) {
+  return !hello.offers_version(kTls13Number);
+}
+
+bool pq_only_would_refuse(const ClientHello& hello) {
+  return tls13_only_would_refuse(hello) || !hello.groups.contains(kX25519MlKem768);
+}
+
+}  // namespace headgate

@@ -1,0 +1,36 @@
+#include "tls/handshake/diagnostic.h"
+
+#include <array>
+#include <iterator>
+#include <utility>
+
+namespace headgate {
+
+std::string_view name(FileFault fault) {
+  constexpr std::array<std::string_view, 10> kNames{
+      "other",         "unreadable",    "damaged",  "key_mismatch",   "expired",
+      "not_yet_valid", "wrong_purpose", "weak_key", "weak_signature", "older"};
+  return kNames[static_cast<std::size_t>(fault)];
+}
+
+void add_below(Diagnostics& out, Diagnostics found, std::string_view key) {
+  for (Diagnostic& one : found) one.key = std::string(key) + (one.key.empty() ? "" : ".") + one.key;
+  out.insert(out.end(), std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
+}
+
+config::Fault fault_of(const Diagnostic& diagnostic, const config::Places& places) {
+  if (places.file().empty()) {  // a configuration made of options has no keys to point to
+    return {.file = diagnostic.file,
+            .what = diagnostic.what,
+            .warning = diagnostic.severity == Severity::kWarning};
+  }
+  const config::Position position = places.position_of(diagnostic.key);
+  return {.file = places.file(),
+          .line = position.line,
+          .column = position.column,
+          .key = diagnostic.key,
+          .what = diagnostic.file + (diagnostic.file.empty() ? "" : ": ") + diagnostic.what,
+          .warning = diagnostic.severity == Severity::kWarning};
+}
+
+}  // namespace headgate

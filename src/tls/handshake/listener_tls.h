@@ -1,0 +1,53 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/units.h"
+#include "config/config.h"
+#include "net/fd.h"
+#include "tls/certificate/certificate_store.h"
+#include "tls/handshake/diagnostic.h"
+#include "tls/handshake/session_tickets.h"
+#include "tls/peer/peer_policy.h"
+
+namespace headgate {
+
+/// What has changed for clients that are connected already, since the ListenerTls before.
+struct PeerChanges {
+  bool anyone = true;  ///< Another mode, or revocation lists where there were none: any may no longer pass.
+  std::vector<IssuedKey> concerned{};  ///< PeerPolicy::stricter_since() the one before.
+};
+
+/// Everything a listener's TLS needs that comes from files, read and checked once and shared by all workers.
+/// Immutable; part of a snapshot. A worker makes its ServerContext from it.
+struct ListenerTls {
+  std::string listener;  ///< Its name.
+  config::Tls settings;
+  std::shared_ptr<const CertificateStore> certificates;
+  std::vector<std::vector<std::byte>> client_ca_der;  ///< Empty without client authentication.
+  std::shared_ptr<const PeerPolicy> peers;            ///< Never nullptr.
+  PeerChanges changes;
+  std::shared_ptr<const TicketSecrets> ticket_secrets;
+  std::shared_ptr<const Fd> keylog;  ///< Open for appending; nullptr without keylog_file.
+  /// Sessions belong to this: a digest of listener name, client authentication, CAs and allow list.
+  std::array<std::byte, 32> policy{};
+
+  /// Reads all files that `listener.tls` names. What is unchanged is taken from `previous`, the same
+  /// listener's before a reload (nullptr: none). `changed`, where it is known, are all files that may differ
+  /// from what `previous` holds: CertificateStore::load() has the use. Faults go to `out`; nullptr when one
+  /// of them is an error. Supervisor only.
+  [[nodiscard]] static std::shared_ptr<const ListenerTls> load(const config::Listener& listener,
+                                                               const ListenerTls* previous,
+                                                               const ChangedFiles* changed, WallTime now,
+                                                               Diagnostics& out);
+};
+
+/// The DER of all certificates in a PEM file of CAs. Faults go to `out`. Supervisor only.
+[[nodiscard]] std::vector<std::vector<std::byte>> read_trusted_certificates(const std::string& file,
+                                                                            Diagnostics& out);
+
+}  // namespace headgate

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "tls/certificate/certificate.h"
+#include "tls/openssl/openssl_types.h"
+
+namespace headgate {
+
+/// What a finished handshake settled on. The views point to constants.
+struct NegotiatedInfo {
+  std::string_view version;  ///< "TLSv1.3"
+  std::string_view group;    ///< "x25519"; empty where no key was exchanged.
+  std::string_view cipher;   ///< IANA name.
+  std::string alpn;
+  bool resumed = false;
+};
+[[nodiscard]] NegotiatedInfo negotiated_info(SSL* ssl);
+
+/// "EC-P-256", "RSA-2048", ...: the key_type label. A constant.
+[[nodiscard]] std::string_view key_type_word(const StoredCertificate& certificate);
+
+}  // namespace headgate

@@ -1,0 +1,160 @@
+#include "tls/handshake/server_context.h"
+
+#include "tls/handshake/server_callbacks.h"
+#include "tls/openssl/algorithms.h"
+#include "tls/openssl/openssl_error.h"
+
+namespace headgate {
+namespace {
+
+// A client's chain is longer than this only when someone wants to keep us busy.
+constexpr int kMaxChainDepth = 8;
+
+constexpr std::uint64_t kOptions = SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                   SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
+                                   SSL_OP_NO_SSLv3 | SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1 |
+                                   SSL_OP_IGNORE_UNEXPECTED_EOF;
+
+int version_number(config::TlsVersion version) {
+  return version == config::TlsVersion::kTls13 ? TLS1_3_VERSION : TLS1_2_VERSION;
+}
+
+/// Each protocol with its length before it. RFC 7301, section 3.1.
+std::string alpn_wire_format(const std::vector<std::string>& protocols) {
+  std::string wire;
+  for (const std::string& protocol : protocols) {
+    wire += static_cast<char>(static_cast<unsigned char>(protocol.size()));
+    wire += protocol;
+  }
+  return wire;
+}
+
+int verify_mode(config::ClientAuthMode mode) {
+  switch (mode) {
+    case config::ClientAuthMode::kNone:
+      return SSL_VERIFY_NONE;
+    case config::ClientAuthMode::kOptional:
+      return SSL_VERIFY_PEER;
+    case config::ClientAuthMode::kRequired:
+      return SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+  }
+  return SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+}
+
+}  // namespace
+
+ServerContext::ServerContext(const LibraryContext& library, std::shared_ptr<const ListenerTls> shared,
+                             ListenerMetrics& metrics)
+    : library_(library),
+      shared_(std::move(shared)),
+      metrics_(metrics),
+      certificates_(library),
+      ticket_keys_(library, shared_->ticket_secrets),
+      ticket_issuer_(library, ticket_keys_),
+      presented_by_default_(&shared_->certificates->default_certificate()),
+      draws_(std::random_device()()),
+      alpn_wire_(alpn_wire_format(shared_->settings.alpn)) {}
+
+Result<std::unique_ptr<ServerContext>> ServerContext::make(const LibraryContext& library,
+                                                           std::shared_ptr<const ListenerTls> shared,
+                                                           ListenerMetrics& metrics) {
+  std::unique_ptr<ServerContext> made(new ServerContext(library, std::move(shared), metrics));
+  if (auto configured = made->configure(); !configured) {
+    return fail(configured.error().kind,
+                "listener " + made->shared_->listener + ": " + configured.error().what);
+  }
+  return made;
+}
+
+Result<void> ServerContext::configure() {
+  context_.reset(SSL_CTX_new_ex(library_.get(), library_.tls_properties(), TLS_server_method()));
+  if (context_ == nullptr) return fail_openssl(ErrorKind::kSystem, "making a TLS context");
+  if (auto set = set_versions_and_options(); !set) return set;
+  if (auto set = set_algorithms(context_.get(), shared_->settings, missing_groups_); !set) return set;
+  if (auto set = set_client_auth(); !set) return set;
+  if (auto set = set_resumption(); !set) return set;
+  set_server_callbacks(*this);
+  return certificates_.apply(context_.get(), *presented_by_default_);
+}
+
+Result<void> ServerContext::set_versions_and_options() {
+  SSL_CTX* context = context_.get();
+  const config::Tls& settings = shared_->settings;
+  SSL_CTX_set_options(context, kOptions);
+  // Chains are complete as configured: completing them from the CAs of clients would send the wrong
+  // certificates.
+  // No partial writes: a write of several records is taken whole, since the wire takes every byte.
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
+  SSL_CTX_set_read_ahead(context, 0);
+  SSL_CTX_set_max_early_data(context, 0);
+  SSL_CTX_set_recv_max_early_data(context, 0);
+  if (SSL_CTX_set_min_proto_version(context, version_number(settings.min_version)) != 1 ||
+      SSL_CTX_set_max_proto_version(context, version_number(settings.max_version)) != 1) {
+    return fail_openssl(ErrorKind::kInvalid, "setting the versions of TLS");
+  }
+  return {};
+}
+
+Result<void> ServerContext::set_client_auth() {
+  SSL_CTX* context = context_.get();
+  const config::ClientAuth& auth = shared_->settings.client_auth;
+  SSL_CTX_set_verify(context, verify_mode(auth.mode), nullptr);
+  if (auth.mode == config::ClientAuthMode::kNone) return {};
+
+  X509_STORE* trusted = SSL_CTX_get_cert_store(context);
+  // What stands in the file is trusted, be it a root or not.
+  X509_STORE_set_flags(trusted, X509_V_FLAG_PARTIAL_CHAIN);
+  for (const auto& der : shared_->client_ca_der) {
+    auto certificate = parse_certificate(der, library_.get());
+    if (!certificate) return tl::unexpected(certificate.error());
+    if (X509_STORE_add_cert(trusted, certificate->get()) != 1 ||
+        SSL_CTX_add_client_CA(context, certificate->get()) != 1) {
+      return fail_openssl(ErrorKind::kInvalid, "client_auth.ca: " + auth.ca);
+    }
+  }
+  SSL_CTX_set_verify_depth(context, kMaxChainDepth);
+  return {};
+}
+
+Result<void> ServerContext::set_resumption() {
+  SSL_CTX* context = context_.get();
+  const config::Resumption& resumption = shared_->settings.resumption;
+  // Sessions live in tickets alone. Without tickets there is nothing to resume, in no version.
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_timeout(context, static_cast<long>(resumption.lifetime.count()));
+  const auto* policy = reinterpret_cast<const unsigned char*>(shared_->policy.data());
+  if (SSL_CTX_set_session_id_context(context, policy, static_cast<unsigned>(shared_->policy.size())) != 1) {
+    return fail_openssl(ErrorKind::kSystem, "setting the session id context");
+  }
+  const int count = resumption.tickets ? resumption.per_connection : 0;
+  if (SSL_CTX_set_num_tickets(context, static_cast<std::size_t>(count)) != 1) {
+    return fail_openssl(ErrorKind::kSystem, "setting the number of tickets");
+  }
+  if (!resumption.tickets) SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+  return {};
+}
+
+Selection ServerContext::select(const ClientHello& hello) {
+  CanaryDraw draw;
+  if (shared_->certificates->has_canaries()) draw.number = static_cast<std::uint8_t>(draws_() % 100);
+  return shared_->certificates->select(hello, draw);
+}
+
+Result<SslPtr> ServerContext::new_ssl(const StoredCertificate& certificate, SslExtraData& extra,
+                                      TicketsBy tickets_by) {
+  SslPtr ssl(SSL_new(context_.get()));
+  if (ssl == nullptr) return fail_openssl(ErrorKind::kSystem, "making a TLS connection");
+  if (&certificate != presented_by_default_) {
+    if (auto applied = certificates_.apply(ssl.get(), certificate); !applied)
+      return tl::unexpected(applied.error());
+  }
+  if (tickets_by == TicketsBy::kHeadgate && SSL_set_num_tickets(ssl.get(), 0) != 1) {
+    return fail_openssl(ErrorKind::kSystem, "setting the number of tickets");
+  }
+  extra.certificate = &certificate;
+  attach_extra_data(ssl.get(), &extra);
+  SSL_set_accept_state(ssl.get());
+  return ssl;
+}
+
+}  // namespace headgate

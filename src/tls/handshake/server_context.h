@@ -1,0 +1,88 @@
+#pragma once
+
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/units.h"
+#include "metrics/worker_metrics.h"
+#include "tls/certificate/certificate_cache.h"
+#include "tls/handshake/listener_tls.h"
+#include "tls/handshake/session_tickets.h"
+#include "tls/handshake/ssl_extra_data.h"
+#include "tls/handshake/ticket_issuer.h"
+#include "tls/openssl/library_context.h"
+#include "tls/openssl/openssl_types.h"
+
+namespace headgate {
+
+/// Who sends the session tickets of a TLS 1.3 connection: OpenSSL in the call that ends the handshake, or
+/// Headgate when it has taken the records over.
+enum class TicketsBy : std::uint8_t { kOpenssl, kHeadgate };
+
+/// One worker's side of one listener's TLS policy: an SSL_CTX, the certificates in use, the ticket keys.
+///
+/// Belongs to one worker; SSLs made from it live on that worker's loop thread, and die before it. It may be
+/// made on another thread, before the worker sees it. Neither copied nor moved: OpenSSL's callbacks keep its
+/// address.
+class ServerContext {
+ public:
+  /// `library` and `metrics` outlive the context. Groups that this OpenSSL lacks are left out:
+  /// missing_groups(). Errors: kInvalid, naming what OpenSSL does not take.
+  [[nodiscard]] static Result<std::unique_ptr<ServerContext>> make(const LibraryContext& library,
+                                                                   std::shared_ptr<const ListenerTls> shared,
+                                                                   ListenerMetrics& metrics);
+  ServerContext(const ServerContext&) = delete;
+  ServerContext& operator=(const ServerContext&) = delete;
+
+  /// The certificate for this client; the listener's CertificateStore answers.
+  [[nodiscard]] Selection select(const ClientHello& hello);
+
+  /// An SSL in accept state that presents `certificate`, one of the listener's store, and writes to `notes`,
+  /// which outlive it. It has no BIO yet. Cheapest for what was the default certificate when the context was
+  /// made. Errors: kSystem.
+  [[nodiscard]] Result<SslPtr> new_ssl(const StoredCertificate& certificate, SslExtraData& extra,
+                                       TicketsBy tickets_by);
+
+  /// How many session tickets the client of `ssl`, whose handshake is done, still has to get: those that were
+  /// left to Headgate.
+  [[nodiscard]] std::size_t tickets_due(const SSL* ssl) const;
+  /// The NewSessionTicket messages with tickets_due(); `resumption_secret` is what was captured of the
+  /// handshake. Changes the session, so `ssl` may not go on. Empty when none are due, or OpenSSL fails.
+  [[nodiscard]] std::vector<std::byte> issue_tickets(SSL* ssl, Octets resumption_secret);
+
+  [[nodiscard]] const ListenerTls& shared() const { return *shared_; }
+  [[nodiscard]] const std::vector<std::string>& missing_groups() const { return missing_groups_; }
+  [[nodiscard]] std::chrono::seconds ticket_key_age(WallTime now) const { return ticket_keys_.age(now); }
+  [[nodiscard]] SSL_CTX* get() const { return context_.get(); }
+
+ private:
+  friend struct ServerCallbacks;
+  ServerContext(const LibraryContext& library, std::shared_ptr<const ListenerTls> shared,
+                ListenerMetrics& metrics);
+
+  [[nodiscard]] Result<void> configure();
+  [[nodiscard]] Result<void> set_versions_and_options();
+  [[nodiscard]] Result<void> set_client_auth();
+  [[nodiscard]] Result<void> set_resumption();
+
+  const LibraryContext& library_;
+  std::shared_ptr<const ListenerTls> shared_;
+  ListenerMetrics& metrics_;
+  CertificateCache certificates_;
+  TicketKeys ticket_keys_;
+  TicketIssuer ticket_issuer_;
+  const StoredCertificate* presented_by_default_ = nullptr;  // by each SSL that nothing else is applied to
+  std::minstd_rand draws_;                                   // for canaries
+  std::vector<std::string> missing_groups_;
+  std::string alpn_wire_;  // the listener's protocols, each with its length before it
+  SslCtxPtr context_;      // last: its callbacks use what is above
+};
+
+/// Who is at the other end of `ssl` after its handshake: from the verification just done, or from the session
+/// that was resumed. nullptr for a peer without a certificate.
+[[nodiscard]] std::unique_ptr<PeerIdentity> peer_identity(SSL* ssl, SslExtraData& extra);
+
+}  // namespace headgate

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/units.h"
+#include "tls/certificate/certificate.h"
+#include "tls/peer/peer_identity.h"
+
+namespace headgate {
+
+/// What a ticket carries, protected, beside TLS's own state: what the session is bound to.
+struct SessionBinding {
+  static constexpr std::size_t kPolicyBytes = 16;
+  static constexpr std::size_t kMaxLinks = 16;
+  std::array<std::byte, kPolicyBytes> policy{};       ///< The start of ListenerTls::policy.
+  std::array<std::byte, kPolicyBytes> certificate{};  ///< The start of the served certificate's fingerprint.
+  std::int64_t authenticated_at =
+      0;  ///< Seconds since the epoch: the full handshake at the root of the session.
+  // As in PeerIdentity; nothing without a client certificate. At most kMaxLinks of each.
+  std::int64_t chain_not_after = 0;  ///< Seconds since the epoch.
+  std::vector<IssuedKey> trust;
+  std::vector<IssuedKey> chain;
+
+  [[nodiscard]] std::vector<std::byte> encode() const;
+  /// nullopt when it is not of this form.
+  [[nodiscard]] static std::optional<SessionBinding> decode(std::span<const std::byte> bytes);
+  bool operator==(const SessionBinding&) const = default;
+};
+
+}  // namespace headgate

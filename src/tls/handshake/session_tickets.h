@@ -1,0 +1,104 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/units.h"
+#include "config/config.h"
+#include "tls/openssl/library_context.h"
+
+namespace headgate {
+
+/// A secret from which ticket keys are derived. Wiped when it goes.
+class TicketSecret {
+ public:
+  static constexpr std::size_t kSizeBytes = 32;
+  explicit TicketSecret(std::span<const std::byte, kSizeBytes> bytes);
+  ~TicketSecret();
+  TicketSecret(const TicketSecret&) = default;
+  TicketSecret& operator=(const TicketSecret&) = default;
+  [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
+  bool operator==(const TicketSecret&) const = default;
+
+ private:
+  std::array<std::byte, kSizeBytes> bytes_;
+};
+
+/// The secrets in force at a listener, and how keys follow from them. Immutable, shared by all workers; any
+/// thread.
+///
+/// The first secret makes the keys of new tickets; all of them open old ones. Secrets of a file that has
+/// since changed stay for one lifetime of a ticket, until `accepted_until`.
+struct TicketSecrets {
+  struct Accepted {
+    TicketSecret secret;
+    WallTime accepted_until = WallTime::max();
+  };
+  std::vector<Accepted> secrets;  ///< Empty: tickets are off.
+  std::string file;               ///< Where they came from; empty: random ones of this process.
+  std::chrono::seconds rotate_every{6 * 3600};
+  std::chrono::seconds lifetime{12 * 3600};
+
+  /// The secrets for `settings`: of its secret_file, else a random one, or the random one of `previous`.
+  /// Reads a file: supervisor only. Errors: kInvalid (readable by group or others, not of the right form),
+  /// kSystem.
+  [[nodiscard]] static Result<std::shared_ptr<const TicketSecrets>> load(const config::Resumption& settings,
+                                                                         const TicketSecrets* previous,
+                                                                         WallTime now);
+};
+
+/// The text of a secret file: comment lines and one secret a line, the first of which makes new tickets.
+/// Errors: kMalformed, naming the line.
+[[nodiscard]] Result<std::vector<TicketSecret>> parse_ticket_secrets(std::string_view text);
+
+/// A fresh secret file: what `headgate ticket-key new` prints.
+[[nodiscard]] std::string new_secret_file();
+
+/// What protects tickets of one slot of time. RFC 5077, section 4.
+struct TicketKey {
+  std::array<unsigned char, 16> name;
+  std::array<unsigned char, 32> aes;
+  std::array<unsigned char, 32> mac;
+  std::int64_t slot = 0;
+};
+
+/// A worker's ticket keys: derived from secret and slot (HKDF-SHA256) when first needed, kept while they are
+/// good.
+///
+/// Two instances that share a secret and roughly a clock derive the same keys; nothing else has to be shared.
+/// A slot is `rotate_every` long. Accepted are the slots that a ticket's lifetime reaches back into, and the
+/// next one, for instances whose clock is ahead. Loop thread only.
+class TicketKeys {
+ public:
+  TicketKeys(const LibraryContext& library, std::shared_ptr<const TicketSecrets> secrets);
+  ~TicketKeys();
+  TicketKeys(const TicketKeys&) = delete;
+  TicketKeys& operator=(const TicketKeys&) = delete;
+
+  /// The key for a new ticket; nullptr only when OpenSSL fails. Valid until the next call.
+  [[nodiscard]] const TicketKey* issuing(WallTime now);
+  /// The key called `name`, or nullptr when it is none of ours any more. Valid until the next call.
+  [[nodiscard]] const TicketKey* find(std::span<const unsigned char, 16> name, WallTime now);
+  /// Time since the issuing key came into use.
+  [[nodiscard]] std::chrono::seconds age(WallTime now) const;
+
+ private:
+  void refresh(WallTime now);
+  void wipe();
+  [[nodiscard]] bool derive(const TicketSecret& secret, std::int64_t slot);
+
+  const LibraryContext& library_;
+  std::shared_ptr<const TicketSecrets> secrets_;
+  WallTime good_from_ = WallTime::max();   // keys_ are right from here
+  WallTime good_until_ = WallTime::min();  // to here
+  std::vector<TicketKey> keys_;            // the issuing one first; wiped before it is filled again
+};
+
+}  // namespace headgate

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <openssl/bio.h>
+
+#include "net/buffers.h"
+#include "net/fd.h"
+#include "net/unsent.h"
+#include "tls/openssl/openssl_types.h"
+
+namespace headgate {
+
+/// The BIO between an SSL object and its socket: the SSL never touches the socket itself.
+///
+/// Ciphertext is received into the worker's buffer, a large piece at a time, and the SSL reads from there.
+/// What the SSL writes gathers in the worker's buffer and leaves in one send. So a connection owns bytes only
+/// while its peer is slow: the part of a record that has arrived (`kept`), and what the socket did not take
+/// (`unsent`).
+///
+/// Every call into the SSL happens between open() and settle(). While detached, the wire uses memory of its
+/// own alone, neither the worker's buffers nor the socket, so the SSL may be driven by another thread.
+class SocketBio {
+ public:
+  /// `received` was read from the socket before, and comes first.
+  SocketBio(Fd fd, Buffers& buffers, std::vector<std::byte> received);
+  SocketBio(const SocketBio&) = delete;
+  SocketBio& operator=(const SocketBio&) = delete;
+
+  /// A BIO for SSL_set0_rbio() and SSL_set0_wbio(), one reference each; the wire must outlive the SSL.
+  [[nodiscard]] BioPtr make_bio();
+
+  void open();
+  /// Keeps what the SSL left unread, sends what it wrote. kDone, kWantWrite (the rest is kept) or kFailed
+  /// (io_error()).
+  IoStatus settle(Then then = Then::kMore);
+  /// As settle(), but what the SSL wrote waits: it leaves together with the next write, or with flush().
+  void settle_holding_output();
+  IoStatus flush(Then then = Then::kMore);
+
+  /// Receives what the SSL may need first, unless something is kept already.
+  void detach();
+  void attach() { detached_ = false; }
+
+  [[nodiscard]] int descriptor() const { return fd_.number(); }
+  [[nodiscard]] bool has_kept() const { return !kept_.empty(); }
+  [[nodiscard]] std::size_t unsent_bytes() const { return unsent_.size_bytes(); }
+  /// The peer's FIN was read.
+  [[nodiscard]] bool ended() const { return ended_; }
+  /// errno of the last failure of the socket, 0 for none.
+  [[nodiscard]] int io_error() const { return io_error_; }
+  /// The last receive gave less than there was room for: another would only hear EAGAIN.
+  [[nodiscard]] bool drained() const { return drained_; }
+  /// How many TLS records the SSL wrote since open().
+  [[nodiscard]] std::uint32_t records_written() const { return records_written_; }
+
+  /// For whoever takes the connection over from the SSL.
+  [[nodiscard]] Fd release() { return std::move(fd_); }
+  [[nodiscard]] std::vector<std::byte> take_kept();
+  [[nodiscard]] std::vector<std::byte> take_unsent();
+
+ private:
+  friend struct SocketBioMethod;
+  int read(std::span<std::byte> into);  // bytes, 0 at the end, -1 to retry or on failure
+  int write(std::span<const std::byte> bytes);
+  void count_records(std::span<const std::byte> bytes);
+  void keep_unread();
+
+  Fd fd_;
+  Buffers& buffers_;
+  std::vector<std::byte> kept_;          // received before, not read yet
+  std::size_t kept_read_bytes_ = 0;      // how much of kept_ the SSL has read
+  std::span<const std::byte> unread_{};  // in buffers_.received, between open() and settle()
+  std::size_t gathered_bytes_ = 0;       // in buffers_.sending, between open() and settle()
+  Unsent unsent_;
+  std::uint32_t records_written_ = 0;
+  std::size_t record_rest_bytes_ = 0;  // of the record being written, not seen yet
+  int io_error_ = 0;
+  bool ended_ = false;
+  bool drained_ = false;
+  bool just_received_;  // what was given at the start is all that has arrived: asking again would be in vain
+  bool detached_ = false;
+};
+
+}  // namespace headgate

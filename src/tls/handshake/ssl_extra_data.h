@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/close_reason.h"
+#include "tls/openssl/openssl_types.h"
+#include "tls/peer/peer_identity.h"
+
+namespace headgate {
+
+class StoredCertificate;
+
+/// What OpenSSL's callbacks learn during one handshake, beside what the SSL object itself remembers.
+///
+/// A stream owns one beside its SSL and lets it outlive the SSL. Loop thread only.
+struct SslExtraData {
+  const StoredCertificate* certificate = nullptr;  ///< The one presented; of the listener's store.
+  /// The identity of a peer that verification let pass in a full handshake.
+  std::unique_ptr<PeerIdentity> verified_peer;
+  HandshakeFailure refusal = HandshakeFailure::kNone;  ///< Why verification refused the peer.
+  std::string refusal_detail;                          ///< The sentence for the operator.
+  int alert_sent = -1;
+  int alert_received = -1;
+  std::uint8_t server_hellos = 0;  ///< Two: the first was a HelloRetryRequest.
+  std::string session_key;         ///< Under which a ClientContext keeps the sessions of this connection.
+};
+
+/// Ties notes to an SSL, which remembers the address.
+void attach_extra_data(SSL* ssl, SslExtraData* extra);
+/// The notes of `ssl`, nullptr for one without.
+[[nodiscard]] SslExtraData* extra_data_of(const SSL* ssl);
+/// What every context registers, server or client, with SSL_CTX_set_info_callback: writes alerts and
+/// ServerHellos into the notes.
+void record_ssl_event(const SSL* ssl, int where, int value);
+
+}  // namespace headgate

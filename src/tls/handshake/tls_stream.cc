@@ -1,0 +1,169 @@
+#include "tls/handshake/tls_stream.h"
+
+#include <utility>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+namespace headgate {
+namespace {
+
+/// Whether the client negotiated a bound for what a record carries. RFC 6066, section 4.
+bool wants_short_records(const SSL* ssl) {
+  const unsigned length = SSL_SESSION_get_max_fragment_length(SSL_get0_session(ssl));
+  return length >= TLSEXT_max_fragment_length_512 && length <= TLSEXT_max_fragment_length_4096;
+}
+
+}  // namespace
+
+TlsStream::TlsStream(SslPtr ssl, std::unique_ptr<SslExtraData> extra, Fd fd, Buffers& buffers,
+                     TakeOver take_over, std::vector<std::byte> received)
+    : bio_(std::move(fd), buffers, std::move(received)), extra_(std::move(extra)), ssl_(std::move(ssl)) {
+  BioPtr bio = bio_.make_bio();
+  BIO_up_ref(bio.get());
+  SSL_set0_wbio(ssl_.get(), bio.get());
+  SSL_set0_rbio(ssl_.get(), bio.release());
+  if (take_over == TakeOver::kWhenPossible) secrets_ = std::make_unique<SecretCapture>();
+}
+
+TlsStream::~TlsStream() = default;
+
+IoStatus TlsStream::handshake() {
+  forget_earlier_errors();
+  bio_.open();
+  const IoStatus status = answer(do_handshake());
+  if (status != IoStatus::kDone) return settled(status);
+  handshake_done_ = true;
+  // A peer waits for the Finished that a client, or a TLS 1.2 server, writes last.
+  if (SSL_is_server(ssl_.get()) == 0 || SSL_version(ssl_.get()) != TLS1_3_VERSION) return settled(status);
+  // The tickets need not wake the client by themselves: they leave with the first answer, or with flush().
+  bio_.settle_holding_output();
+  holds_back_ = bio_.unsent_bytes() > 0;
+  return IoStatus::kDone;
+}
+
+int TlsStream::do_handshake() {
+  const CapturingSecrets capturing(secrets_.get());
+  return SSL_do_handshake(ssl_.get());
+}
+
+ReadResult TlsStream::read(std::span<std::byte> into) {
+  forget_earlier_errors();
+  bio_.open();
+  std::size_t total = 0;
+  IoStatus status = IoStatus::kDone;
+  while (total < into.size()) {
+    std::size_t size = 0;
+    status = answer(SSL_read_ex(ssl_.get(), into.data() + total, into.size() - total, &size));
+    if (status != IoStatus::kDone) break;
+    total += size;
+  }
+  // Only what asks for more bytes waits for the socket; an end that came with the bytes is there to be read.
+  const bool drained = status == IoStatus::kWantRead && bio_.drained() && !bio_.has_kept();
+  // Bytes first: how the stream ended or broke is told again by the next call.
+  if (total > 0) {
+    const bool broken = settled(IoStatus::kDone) == IoStatus::kFailed;
+    return {broken ? IoStatus::kFailed : IoStatus::kDone, broken ? 0 : total, drained};
+  }
+  return {settled(status), 0, drained};
+}
+
+bool TlsStream::has_buffered() const {
+  return bio_.has_kept() || SSL_has_pending(ssl_.get()) == 1;
+}
+
+IoStatus TlsStream::write(std::span<const std::byte> bytes) {
+  forget_earlier_errors();
+  bio_.open();
+  std::size_t written = 0;
+  return settled(answer(SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &written)));
+}
+
+IoStatus TlsStream::flush() {
+  bio_.open();
+  return settled(IoStatus::kDone);
+}
+
+IoStatus TlsStream::end_writing() {
+  const IoStatus status = send_close_notify();
+  if (status == IoStatus::kDone) send_end(bio_.descriptor());
+  return status;
+}
+
+IoStatus TlsStream::send_close_notify() {
+  bio_.open();
+  if (!std::exchange(ended_writing_, true) && handshake_done_) {
+    forget_earlier_errors();
+    SSL_shutdown(ssl_.get());
+    forget_earlier_errors();
+  }
+  return settled(IoStatus::kDone, Then::kEnd);
+}
+
+void TlsStream::reset_on_close() {
+  set_reset_on_close(bio_.descriptor());
+}
+
+IoStatus TlsStream::answer(int returned) {
+  TlsAnswer answer = tls_answer(ssl_.get(), returned, bio_.io_error());
+  if (answer.status == IoStatus::kEnded) truncated_ = extra_->alert_received != SSL_AD_CLOSE_NOTIFY;
+  if (answer.status != IoStatus::kFailed) return answer.status;
+  failure_ = std::move(answer.failure);
+  error_code_ = answer.error_code;
+  if (failure_.alert < 0) failure_.alert = extra_->alert_sent;
+  return IoStatus::kFailed;
+}
+
+// Sends what the call wrote, alerts included; a socket that fails here matters only if the call itself did
+// not fail.
+IoStatus TlsStream::settled(IoStatus status, Then then) {
+  holds_back_ = false;
+  const IoStatus sent = bio_.settle(then);
+  if (sent == IoStatus::kFailed && status != IoStatus::kFailed && status != IoStatus::kEnded) {
+    failure_ = failure_of_errno("send", bio_.io_error());
+    return IoStatus::kFailed;
+  }
+  if (status == IoStatus::kDone && sent == IoStatus::kWantWrite) return IoStatus::kWantWrite;
+  return status;
+}
+
+LayerReason TlsStream::can_hand_over(const AeadContexts& contexts) const {
+  if (!secrets_) return LayerReason::kConfigured;
+  if (SSL_version(ssl_.get()) != TLS1_3_VERSION) return LayerReason::kTls12;
+  const auto suite = find_record_suite(SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl_.get())));
+  if (!suite || !contexts.supports(*suite)) return LayerReason::kUnsupportedCipher;
+  if (!secrets_->complete()) return LayerReason::kConfigured;  // OpenSSL's own key schedule is in use: FIPS
+  if (wants_short_records(ssl_.get())) return LayerReason::kMaxFragmentLength;
+  // Bytes inside OpenSSL cannot be had back: those behind the Finished must still be in the wire.
+  return SSL_has_pending(ssl_.get()) == 0 ? LayerReason::kDefault : LayerReason::kBufferedInput;
+}
+
+void TlsStream::send_tickets(std::size_t count) {
+  if (count == 0) return;
+  forget_earlier_errors();
+  bio_.open();
+  for (std::size_t i = 0; i < count; ++i) SSL_new_session_ticket(ssl_.get());
+  SSL_do_handshake(ssl_.get());
+  forget_earlier_errors();
+  bio_.settle_holding_output();
+  holds_back_ = bio_.unsent_bytes() > 0;
+}
+
+RecordStreamState TlsStream::hand_over() {
+  const RecordSuite suite =
+      *find_record_suite(SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl_.get())));
+  RecordStreamState state;
+  state.socket = bio_.release();
+  state.role = TlsRole::kServer;
+  // If the last call wrote session tickets, they were records under the application keys.
+  state.sending = {
+      .suite = suite, .secret = std::move(secrets_->server), .sequence_number = bio_.records_written()};
+  state.receiving = {.suite = suite, .secret = std::move(secrets_->client), .sequence_number = 0};
+  state.drained = bio_.drained();
+  state.received = bio_.take_kept();
+  state.unsent = bio_.take_unsent();
+  state.holds_back = holds_back_;
+  return state;
+}
+
+}  // namespace headgate

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "config/config.h"
+#include "tls/handshake/diagnostic.h"
+#include "tls/openssl/openssl_types.h"
+
+namespace headgate {
+
+/// Sets the groups, cipher suites and ciphers of `settings`. Groups that this OpenSSL lacks are left out and
+/// added to `missing`. Errors: kInvalid, naming the key and what OpenSSL does not take.
+[[nodiscard]] Result<void> set_algorithms(SSL_CTX* context, const config::Tls& settings,
+                                          std::vector<std::string>& missing);
+
+/// Asks OpenSSL about each of them, so that what it does not take is a fault of the key it stands at.
+void check_algorithms(const config::Tls& settings, Diagnostics& out);
+
+}  // namespace headgate

@@ -1,0 +1,190 @@
+#include "tls/openssl/key_schedule.h"
+
+#include <array>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include <openssl/core_dispatch.h>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/provider.h>
+
+#include "base/check.h"
+#include "tls/octets.h"
+#include "tls/openssl/openssl_error.h"
+#include "tls/record/hkdf.h"
+
+namespace headgate {
+namespace {
+
+constexpr const char* kProviderName = "headgate";
+constexpr const char* kProviderDefinition = "provider=headgate";
+constexpr const char* kPreferred = "?provider=headgate";
+constexpr std::string_view kTls13Prefix = "tls13 ";
+// A label, two randoms, and what the extended master secret adds: OpenSSL sends at most five.
+constexpr std::size_t kMaxSeedParts = 8;
+
+thread_local SecretCapture* capture_of_thread = nullptr;
+
+using Params = const OSSL_PARAM*;
+
+bool is(const OSSL_PARAM& param, const char* name) {
+  return std::string_view(param.key) == name;
+}
+
+Octets octets_of(const OSSL_PARAM& param) {
+  if (param.data_type != OSSL_PARAM_OCTET_STRING || param.data == nullptr) return {};
+  return {static_cast<const std::byte*>(param.data), param.data_size};
+}
+
+/// Of the names that a digest has in OpenSSL. Nothing for the hashes that no suite of TLS 1.2 and 1.3 here
+/// uses.
+std::optional<Hash> hash_of(const OSSL_PARAM& param) {
+  if (param.data_type != OSSL_PARAM_UTF8_STRING || param.data == nullptr) return std::nullopt;
+  const std::string_view name(static_cast<const char*>(param.data));
+  if (name == "SHA2-256" || name == "SHA256" || name == "SHA-256") return Hash::kSha256;
+  if (name == "SHA2-384" || name == "SHA384" || name == "SHA-384") return Hash::kSha384;
+  return std::nullopt;
+}
+
+/// What one derivation of TLS 1.3 is asked for.
+struct Derivation {
+  std::optional<Hash> hash;
+  int mode = -1;
+  Octets key;
+  Octets salt;
+  Octets data;
+  std::string_view prefix;
+  std::string_view label;
+};
+
+Derivation read_derivation(Params params) {
+  Derivation asked;
+  for (Params param = params; param != nullptr && param->key != nullptr; ++param) {
+    if (is(*param, OSSL_KDF_PARAM_DIGEST)) asked.hash = hash_of(*param);
+    if (is(*param, OSSL_KDF_PARAM_MODE) && OSSL_PARAM_get_int(param, &asked.mode) != 1) asked.mode = -1;
+    if (is(*param, OSSL_KDF_PARAM_KEY)) asked.key = octets_of(*param);
+    if (is(*param, OSSL_KDF_PARAM_SALT)) asked.salt = octets_of(*param);
+    if (is(*param, OSSL_KDF_PARAM_DATA)) asked.data = octets_of(*param);
+    if (is(*param, OSSL_KDF_PARAM_PREFIX)) asked.prefix = text_of(octets_of(*param));
+    if (is(*param, OSSL_KDF_PARAM_LABEL)) asked.label = text_of(octets_of(*param));
+  }
+  return asked;
+}
+
+void capture(std::string_view label, Octets secret) {
+  if (capture_of_thread == nullptr) return;
+  if (label == "c ap traffic") capture_of_thread->client = TrafficSecret(secret);
+  if (label == "s ap traffic") capture_of_thread->server = TrafficSecret(secret);
+  if (label == "res master") capture_of_thread->resumption = TrafficSecret(secret);
+}
+
+int derive_tls13(void*, unsigned char* out, std::size_t size, Params params) {
+  const Derivation asked = read_derivation(params);
+  const std::span<std::byte> into(reinterpret_cast<std::byte*>(out), size);
+  const bool label_fits = asked.prefix == kTls13Prefix && asked.label.size() + asked.data.size() <= 249;
+  if (!asked.hash || !label_fits) return 0;
+  if (asked.mode == EVP_KDF_HKDF_MODE_EXTRACT_ONLY) {
+    if (size != size_bytes(*asked.hash)) return 0;
+    next_stage(*asked.hash, asked.salt, asked.label, asked.key, into);
+    return 1;
+  }
+  if (asked.mode != EVP_KDF_HKDF_MODE_EXPAND_ONLY || asked.key.empty() || size > size_bytes(*asked.hash))
+    return 0;
+  expand_label(*asked.hash, asked.key, asked.label, asked.data, into);
+  capture(asked.label, into);
+  return 1;
+}
+
+int derive_tls12(void*, unsigned char* out, std::size_t size, Params params) {
+  std::optional<Hash> hash;
+  Octets secret;
+  std::array<Octets, kMaxSeedParts> seed;
+  std::size_t parts = 0;
+  for (Params param = params; param != nullptr && param->key != nullptr; ++param) {
+    if (is(*param, OSSL_KDF_PARAM_DIGEST)) hash = hash_of(*param);
+    if (is(*param, OSSL_KDF_PARAM_SECRET)) secret = octets_of(*param);
+    if (!is(*param, OSSL_KDF_PARAM_SEED)) continue;
+    if (parts == seed.size()) return 0;
+    seed[parts++] = octets_of(*param);
+  }
+  if (!hash || parts == 0) return 0;
+  p_hash(*hash, secret, std::span(seed).first(parts), {reinterpret_cast<std::byte*>(out), size});
+  return 1;
+}
+
+// OpenSSL hands over all parameters with the call that derives, so a context has nothing to remember: the
+// provider's own address serves as each.
+void* new_context(void* provider) {
+  return provider;
+}
+void free_context(void*) {}
+
+/// OpenSSL's tables hold functions as void (*)(void).
+template <class Function>
+constexpr auto entry(int id, Function* function) {
+  return OSSL_DISPATCH{id, reinterpret_cast<void (*)()>(function)};
+}
+
+const std::array<OSSL_DISPATCH, 4> kTls13Kdf{{
+    entry(OSSL_FUNC_KDF_NEWCTX, new_context),
+    entry(OSSL_FUNC_KDF_FREECTX, free_context),
+    entry(OSSL_FUNC_KDF_DERIVE, derive_tls13),
+    {0, nullptr},
+}};
+const std::array<OSSL_DISPATCH, 4> kTls12Kdf{{
+    entry(OSSL_FUNC_KDF_NEWCTX, new_context),
+    entry(OSSL_FUNC_KDF_FREECTX, free_context),
+    entry(OSSL_FUNC_KDF_DERIVE, derive_tls12),
+    {0, nullptr},
+}};
+const std::array<OSSL_ALGORITHM, 3> kAlgorithms{{
+    {OSSL_KDF_NAME_TLS1_3_KDF, kProviderDefinition, kTls13Kdf.data(), "the key schedule of TLS 1.3"},
+    {OSSL_KDF_NAME_TLS1_PRF, kProviderDefinition, kTls12Kdf.data(), "the pseudorandom function of TLS 1.2"},
+    {nullptr, nullptr, nullptr, nullptr},
+}};
+
+const OSSL_ALGORITHM* algorithms(void*, int operation, int* no_cache) {
+  *no_cache = 0;
+  return operation == OSSL_OP_KDF ? kAlgorithms.data() : nullptr;
+}
+
+const std::array<OSSL_DISPATCH, 2> kProviderFunctions{{
+    entry(OSSL_FUNC_PROVIDER_QUERY_OPERATION, algorithms),
+    {0, nullptr},
+}};
+
+int start_provider(const OSSL_CORE_HANDLE* handle, const OSSL_DISPATCH*, const OSSL_DISPATCH** functions,
+                   void** provider) {
+  *functions = kProviderFunctions.data();
+  // It has no state; what stands for a context must only not be null.
+  *provider = const_cast<void*>(static_cast<const void*>(handle));
+  return 1;
+}
+
+}  // namespace
+
+Result<KeySchedule> KeySchedule::load(OSSL_LIB_CTX* library) {
+  constexpr int kKeepOthers = 1;
+  ProviderPtr provider;
+  if (OSSL_PROVIDER_add_builtin(library, kProviderName, start_provider) == 1) {
+    provider.reset(OSSL_PROVIDER_try_load(library, kProviderName, kKeepOthers));
+  }
+  if (provider == nullptr) return fail_openssl(ErrorKind::kSystem, "loading the provider of key schedules");
+  const bool fips = EVP_default_properties_is_fips_enabled(library) == 1;
+  return KeySchedule(std::move(provider), fips ? nullptr : kPreferred);
+}
+
+CapturingSecrets::CapturingSecrets(SecretCapture* into) {
+  HG_CHECK(capture_of_thread == nullptr);
+  capture_of_thread = into;
+}
+
+CapturingSecrets::~CapturingSecrets() {
+  capture_of_thread = nullptr;
+}
+
+}  // namespace headgate

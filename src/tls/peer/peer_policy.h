@@ -1,0 +1,68 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/close_reason.h"
+#include "base/units.h"
+#include "config/config.h"
+#include "tls/peer/peer_identity.h"
+#include "tls/peer/revocation.h"
+
+namespace headgate {
+
+/// Whether a peer may pass, and if not, why: `why` for the metric, `detail` a sentence for the operator. The
+/// peer itself hears a TLS alert and nothing else.
+struct Authorization {
+  bool allowed = false;
+  HandshakeFailure why = HandshakeFailure::kNone;
+  std::string detail;
+};
+
+/// Who may pass among those the CA vouches for: today's allow list, revocation list and CAs. Asked in the
+/// handshake, again when a session is resumed, and again for connected peers whom a change may concern.
+/// Immutable, shared by all workers; any thread.
+class PeerPolicy {
+ public:
+  /// `trusted` are the trust_key()s of the certificates in the `ca` file.
+  PeerPolicy(const config::ClientAuth& settings, std::vector<IssuedKey> trusted,
+             std::shared_ptr<const RevocationList> revocations);
+
+  /// Judges a peer whose chain has been verified, now or when its session began. `peer` is nullptr for one
+  /// without a certificate, which passes unless one is required.
+  [[nodiscard]] Authorization authorize(const PeerIdentity* peer, WallTime now) const;
+
+  [[nodiscard]] const RevocationList* revocations() const { return revocations_.get(); }
+  [[nodiscard]] const std::shared_ptr<const RevocationList>& shared_revocations() const {
+    return revocations_;
+  }
+  [[nodiscard]] config::ClientAuthMode mode() const { return mode_; }
+
+  /// What lets this peer pass: a key for the first entry of the allow list that matches it, or for there
+  /// being no list. nullopt: nothing does. As long as the list has that entry, it has not to be judged again.
+  [[nodiscard]] std::optional<IssuedKey> admission_of(const PeerIdentity& peer) const;
+  /// What concerned peers have to be looked for by that pass under `before`: their admission, a certificate
+  /// of their chain, what their chain is trusted for, or their issuer has gone, or been revoked. None of
+  /// these keys: nobody fares worse than under `before`, which is of the same mode.
+  [[nodiscard]] std::vector<IssuedKey> stricter_since(const PeerPolicy& before) const;
+
+ private:
+  [[nodiscard]] std::vector<IssuedKey> admissions() const;
+
+  config::ClientAuthMode mode_;
+  config::ClientAllow allow_;
+  std::vector<IssuedKey> trusted_;  // sorted
+  std::shared_ptr<const RevocationList> revocations_;
+};
+
+/// Whether `text` matches `pattern`, in which '*' stands for any characters but '/', also none. So the trust
+/// domain of a SPIFFE ID, which ends at a slash, is never matched across it.
+[[nodiscard]] bool matches_uri(std::string_view pattern, std::string_view text);
+/// Whether a DNS name matches `pattern`, in which '*' stands for any characters but '.', at least one. Case
+/// is ignored.
+[[nodiscard]] bool matches_dns(std::string_view pattern, std::string_view text);
+
+}  // namespace headgate

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/units.h"
+#include "tls/handshake/diagnostic.h"
+#include "tls/peer/peer_identity.h"
+
+namespace headgate {
+
+/// The certificates that the issuers of a CRL file have revoked, for look-ups in constant time. Immutable,
+/// shared by all workers; any thread.
+///
+/// A list that is past its nextUpdate is a fault when it is loaded. One that gets there while in force stays
+/// in force: what it revokes stays revoked.
+class RevocationList {
+ public:
+  /// Reads PEM (any number of lists) or DER. Every list must be signed by one of `issuers`, be complete (no
+  /// delta, no indirect list) and current. Faults go to `out` under the name `file`; nullptr when one of them
+  /// is an error.
+  [[nodiscard]] static std::shared_ptr<const RevocationList> parse(std::string_view bytes,
+                                                                   const std::string& file,
+                                                                   const std::vector<X509*>& issuers,
+                                                                   WallTime now, Diagnostics& out);
+
+  [[nodiscard]] bool revokes(const IssuedKey& certificate) const;
+  /// Whether one of the lists is by `issuer` (an issuer_key()), so that revokes() can know what it revokes.
+  [[nodiscard]] bool covers(const IssuedKey& issuer) const;
+  /// Those that `before` has a list of and this does not.
+  [[nodiscard]] std::vector<IssuedKey> issuers_lost_since(const RevocationList& before) const;
+  [[nodiscard]] std::size_t size() const { return size_; }
+  /// The earliest nextUpdate of the lists.
+  [[nodiscard]] WallTime next_update() const { return next_update_; }
+  /// What this list revokes and `before` (nullptr: nothing) does not: the peers to look for among the
+  /// connected.
+  [[nodiscard]] std::vector<IssuedKey> revoked_since(const RevocationList* before) const;
+
+ private:
+  void add(X509_CRL* list, const X509& issuer);
+  void insert(const IssuedKey& key);
+
+  std::vector<IssuedKey> slots_;    // open addressing; a zero key is an empty slot
+  std::vector<IssuedKey> issuers_;  // digests of the issuers' names
+  std::size_t size_ = 0;
+  WallTime next_update_ = WallTime::max();
+};
+
+}  // namespace headgate

@@ -1,0 +1,288 @@
+#include "tls/record/record_layer.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+
+#include "base/check.h"
+#include "tls/octets.h"
+
+namespace headgate {
+namespace {
+
+// What every protected record looks like from outside. RFC 8446, section 5.2.
+constexpr auto kOuterType = static_cast<std::byte>(ContentType::kApplicationData);
+constexpr std::byte kLegacyVersion{3};
+
+// Up to here the content is copied behind the header and sealed there with its type in one go, which costs
+// less than sealing the type separately.
+constexpr std::size_t kCopiedContentBytes = 512;
+constexpr std::size_t kCipherBlockBytes = 16;
+
+// RFC 8446, section 4.
+constexpr std::uint8_t kNewSessionTicket = 4;
+constexpr std::uint8_t kKeyUpdate = 24;
+// Lifetime, age_add, nonce, ticket and extensions, each as long as its length field allows. Section 4.6.1.
+constexpr std::uint32_t kMaxTicketBytes = 4 + 4 + (1 + 255) + (2 + 65535) + (2 + 65534);
+
+std::size_t body_bytes(std::span<const std::byte> header) {
+  return std::to_integer<std::size_t>(header[3]) << 8 | std::to_integer<std::size_t>(header[4]);
+}
+
+void write_header(std::span<std::byte> into, std::size_t body) {
+  into[0] = kOuterType;
+  into[1] = kLegacyVersion;
+  into[2] = kLegacyVersion;
+  into[3] = static_cast<std::byte>(body >> 8);
+  into[4] = static_cast<std::byte>(body & 0xff);
+}
+
+/// The parameter list that names a tag, which is `kTagBytes` at `tag`.
+std::array<OSSL_PARAM, 2> tag_params(void* tag) {
+  return {OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, kTagBytes),
+          OSSL_PARAM_construct_end()};
+}
+
+bool encrypt(EVP_CIPHER_CTX* context, const std::byte* from, std::size_t size, std::byte* to) {
+  int written = 0;
+  return EVP_EncryptUpdate(context, as_octets(to), &written, as_octets(from), static_cast<int>(size)) == 1;
+}
+
+bool decrypt(EVP_CIPHER_CTX* context, const std::byte* from, std::size_t size, std::byte* to) {
+  int written = 0;
+  return EVP_DecryptUpdate(context, as_octets(to), &written, as_octets(from), static_cast<int>(size)) == 1;
+}
+
+/// Encrypts content and type to `to`.
+bool encrypt_inner(EVP_CIPHER_CTX* context, ContentType type, std::span<const std::byte> content,
+                   std::byte* to) {
+  if (content.size() <= kCopiedContentBytes) {
+    if (!content.empty()) std::memcpy(to, content.data(), content.size());
+    to[content.size()] = static_cast<std::byte>(type);
+    return encrypt(context, to, content.size() + 1, to);
+  }
+  const std::size_t whole_blocks = content.size() - content.size() % kCipherBlockBytes;
+  const std::span<const std::byte> rest = content.subspan(whole_blocks);
+  std::array<std::byte, kCipherBlockBytes> tail;
+  std::copy(rest.begin(), rest.end(), tail.begin());
+  tail[rest.size()] = static_cast<std::byte>(type);
+  return encrypt(context, content.data(), whole_blocks, to) &&
+         encrypt(context, tail.data(), rest.size() + 1, to + whole_blocks);
+}
+
+}  // namespace
+
+std::size_t record_size_bytes(std::span<const std::byte> bytes) {
+  return bytes.size() < kRecordHeaderBytes ? 0 : kRecordHeaderBytes + body_bytes(bytes);
+}
+
+std::size_t RecordProtector::seal(ContentType type, std::span<const std::byte> content,
+                                  std::span<std::byte> into) {
+  const std::size_t inner = content.size() + 1;
+  HG_CHECK(content.size() <= kMaxRecordContentBytes && into.size() >= content.size() + kRecordOverheadBytes);
+  HG_CHECK(direction_.sequence_number() < kMaxRecordsPerKey);
+  write_header(into, inner + kTagBytes);
+
+  EVP_CIPHER_CTX* context = direction_.context();
+  std::byte* body = into.data() + kRecordHeaderBytes;
+  auto tag = tag_params(body + inner);
+  int written = 0;
+  HG_CHECK(EVP_EncryptInit_ex2(context, nullptr, nullptr, direction_.nonce().data(), nullptr) == 1 &&
+           encrypt(context, into.data(), kRecordHeaderBytes, nullptr) &&
+           encrypt_inner(context, type, content, body) &&
+           EVP_EncryptFinal_ex(context, as_octets(body + inner), &written) == 1 &&
+           EVP_CIPHER_CTX_get_params(context, tag.data()) == 1);
+  direction_.advance();
+  return kRecordHeaderBytes + inner + kTagBytes;
+}
+
+bool RecordProtector::key_is_worn() const {
+  return direction_.sequence_number() >= kRecordsPerKey;
+}
+
+std::size_t RecordProtector::seal_alert(Alert alert, std::span<std::byte> into) {
+  constexpr std::byte kWarning{1};
+  constexpr std::byte kFatal{2};
+  const std::array content{alert == Alert::kCloseNotify ? kWarning : kFatal, static_cast<std::byte>(alert)};
+  return seal(ContentType::kAlert, content, into);
+}
+
+std::size_t RecordProtector::seal_key_update(KeyUpdateRequest request, std::span<std::byte> into) {
+  const std::array message{std::byte{kKeyUpdate}, std::byte{0}, std::byte{0}, std::byte{1},
+                           static_cast<std::byte>(request)};
+  const std::size_t size = seal(ContentType::kHandshake, message, into);
+  direction_.update_keys();
+  return size;
+}
+
+RecordOpener::Opened RecordOpener::open(std::span<const std::byte> ciphertext, std::span<std::byte> into) {
+  Opened opened;
+  const auto stop = [&opened](const Verdict& verdict) {
+    opened.status = verdict.status;
+    opened.alert = verdict.alert;
+    opened.what = verdict.what;
+    return opened;
+  };
+  for (;;) {
+    const auto rest = ciphertext.subspan(opened.consumed_bytes);
+    if (rest.size() < kRecordHeaderBytes) return opened;
+    if (const Verdict header = check_header(rest); header.status != Status::kNeedsMore) return stop(header);
+    const std::size_t record_bytes = record_size_bytes(rest);
+    if (rest.size() < record_bytes) return opened;
+
+    const auto room = into.subspan(opened.produced_bytes);
+    const std::size_t inner_bytes = record_bytes - kRecordHeaderBytes - kTagBytes;
+    if (room.size() + 1 < inner_bytes) return stop({.status = Status::kNoRoom});  // the type may lie outside
+
+    Inner inner;
+    opened.consumed_bytes += record_bytes;
+    if (!unprotect(rest.first(record_bytes), room, inner)) {
+      return stop(refuse(Alert::kBadRecordMac, "a record's protection does not hold"));
+    }
+    const Verdict verdict = accept(inner);
+    if (verdict.status != Status::kNeedsMore) return stop(verdict);
+    if (inner.type == static_cast<std::uint8_t>(ContentType::kApplicationData)) {
+      opened.produced_bytes += inner.content.size();
+    }
+  }
+}
+
+bool RecordOpener::take_key_update_request() {
+  return std::exchange(key_update_requested_, false);
+}
+
+// The version is not looked at: RFC 8446, section 5.2. A change_cipher_spec is legal before the peer's
+// Finished only, and without protection nothing is.
+RecordOpener::Verdict RecordOpener::check_header(std::span<const std::byte> header) {
+  if (header[0] != kOuterType) return refuse(Alert::kUnexpectedMessage, "a record is not protected");
+  const std::size_t body = body_bytes(header);
+  if (body > kMaxRecordBodyBytes) return refuse(Alert::kRecordOverflow, "a record is longer than 16 KiB");
+  if (body < 1 + kTagBytes) return refuse(Alert::kBadRecordMac, "a record is too short for its protection");
+  return {};
+}
+
+// `into` may be one byte short of the inner plaintext: content fills it, and the type goes to `last`.
+bool RecordOpener::unprotect(std::span<const std::byte> record, std::span<std::byte> into, Inner& inner) {
+  const std::span<const std::byte> body = record.subspan(kRecordHeaderBytes);
+  const std::size_t inner_bytes = body.size() - kTagBytes;
+  const std::size_t placed = std::min(inner_bytes, into.size());
+  std::byte last{};
+  std::byte final_block[kCipherBlockBytes];
+  int written = 0;
+
+  EVP_CIPHER_CTX* context = direction_.context();
+  auto tag = tag_params(const_cast<std::byte*>(body.data() + inner_bytes));
+  const bool authentic =
+      EVP_DecryptInit_ex2(context, nullptr, nullptr, direction_.nonce().data(), tag.data()) == 1 &&
+      decrypt(context, record.data(), kRecordHeaderBytes, nullptr) &&
+      (placed == 0 || decrypt(context, body.data(), placed, into.data())) &&
+      (placed == inner_bytes || decrypt(context, body.data() + placed, 1, &last)) &&
+      EVP_DecryptFinal_ex(context, as_octets(final_block), &written) == 1;
+  if (!authentic) {
+    ERR_clear_error();
+    return false;
+  }
+  direction_.advance();
+
+  if (placed < inner_bytes && last != std::byte{0}) {
+    inner = {std::to_integer<std::uint8_t>(last), into.first(placed)};
+    return true;
+  }
+  std::size_t end = placed;  // behind the last byte that is not padding
+  while (end > 0 && into[end - 1] == std::byte{0}) --end;
+  if (end > 0) inner = {std::to_integer<std::uint8_t>(into[end - 1]), into.first(end - 1)};
+  return true;
+}
+
+RecordOpener::Verdict RecordOpener::accept(const Inner& inner) {
+  switch (static_cast<ContentType>(inner.type)) {
+    case ContentType::kApplicationData:
+      if (!between_messages()) return refuse(Alert::kUnexpectedMessage, "data inside a handshake message");
+      if (inner.content.empty()) return accept_dataless();
+      dataless_allowed_ = std::max(dataless_allowed_, kMaxDatalessRecords);
+      return {};
+    case ContentType::kHandshake:
+      return accept_handshake(inner.content);
+    case ContentType::kAlert:
+      return accept_alert(inner.content);
+    case ContentType::kChangeCipherSpec:
+      break;
+  }
+  return refuse(Alert::kUnexpectedMessage, "a record of a type that is not legal here");
+}
+
+RecordOpener::Verdict RecordOpener::accept_dataless() {
+  if (dataless_allowed_ == 0) return refuse(Alert::kUnexpectedMessage, "too many records without data");
+  --dataless_allowed_;
+  return {};
+}
+
+// Messages may share a record and may be spread over several, but no fragment is empty. RFC 8446,
+// section 5.1.
+RecordOpener::Verdict RecordOpener::accept_handshake(std::span<const std::byte> content) {
+  if (content.empty()) return refuse(Alert::kUnexpectedMessage, "an empty handshake record");
+  while (!content.empty()) {
+    if (skip_bytes_ > 0) {
+      const auto skipped = static_cast<std::uint32_t>(std::min<std::size_t>(skip_bytes_, content.size()));
+      skip_bytes_ -= skipped;
+      content = content.subspan(skipped);
+      continue;
+    }
+    message_[message_bytes_++] = content.front();
+    content = content.subspan(1);
+    if (message_bytes_ < kMessageHeaderBytes) continue;
+    if (const Verdict verdict = accept_message(content.empty()); verdict.status != Status::kNeedsMore)
+      return verdict;
+  }
+  return accept_dataless();
+}
+
+// Called with the header alone, and again with each byte behind it until the message is done.
+RecordOpener::Verdict RecordOpener::accept_message(bool at_record_end) {
+  const auto type = std::to_integer<std::uint8_t>(message_[0]);
+  if (type == kKeyUpdate) return accept_key_update(at_record_end);
+  if (type != kNewSessionTicket || role_ != TlsRole::kClient) {
+    return refuse(Alert::kUnexpectedMessage, "a handshake message that is not legal after the handshake");
+  }
+  const auto length = std::to_integer<std::uint32_t>(message_[1]) << 16 |
+                      std::to_integer<std::uint32_t>(message_[2]) << 8 |
+                      std::to_integer<std::uint32_t>(message_[3]);
+  if (length > kMaxTicketBytes) return refuse(Alert::kDecodeError, "a NewSessionTicket that is too long");
+  skip_bytes_ = length;
+  message_bytes_ = 0;
+  return {};
+}
+
+// RFC 8446, sections 4.6.3 and 5.1: the keys change behind it, so its record ends with it.
+RecordOpener::Verdict RecordOpener::accept_key_update(bool at_record_end) {
+  const bool one_byte =
+      message_[1] == std::byte{0} && message_[2] == std::byte{0} && message_[3] == std::byte{1};
+  if (!one_byte) return refuse(Alert::kDecodeError, "a KeyUpdate of a wrong length");
+  if (message_bytes_ < message_.size()) return {};
+  const auto request = static_cast<KeyUpdateRequest>(message_[4]);
+  if (request > KeyUpdateRequest::kRequested) {
+    return refuse(Alert::kIllegalParameter, "a KeyUpdate that asks for what does not exist");
+  }
+  if (!at_record_end) return refuse(Alert::kUnexpectedMessage, "a KeyUpdate in the middle of a record");
+  if (request == KeyUpdateRequest::kRequested) key_update_requested_ = true;
+  message_bytes_ = 0;
+  direction_.update_keys();
+  return {};
+}
+
+// An alert has a record of its own. Except for these two every alert is fatal, whatever level it claims: RFC
+// 8446, sections 5.1 and 6.
+RecordOpener::Verdict RecordOpener::accept_alert(std::span<const std::byte> content) {
+  if (content.empty()) return refuse(Alert::kUnexpectedMessage, "an empty alert record");
+  if (content.size() != 2) return refuse(Alert::kDecodeError, "an alert of a wrong length");
+  const auto alert = static_cast<Alert>(content[1]);
+  if (alert == Alert::kCloseNotify) return {.status = Status::kEnded};
+  if (alert == Alert::kUserCanceled) return accept_dataless();
+  return {.status = Status::kPeerAlert, .alert = alert};
+}
+
+}  // namespace headgate

@@ -1,0 +1,255 @@
+#include "tls/handshake/client_hello.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tls/openssl/openssl_types.h"
+#include "unit/tls/test_pki.h"
+
+namespace headgate {
+namespace {
+
+using test::bytes_of;
+using testing::ElementsAre;
+
+/// A ClientHello message put together by hand, so that a test knows every byte of it.
+class HelloBuilder {
+ public:
+  HelloBuilder& extension(std::uint16_t type, const std::string& content) {
+    extensions_ += number16(type) + vector16(content);
+    return *this;
+  }
+  HelloBuilder& suites(const std::string& wire) {
+    suites_ = wire;
+    return *this;
+  }
+  [[nodiscard]] std::string message() const {
+    const std::string body = std::string("\x03\x03", 2) + std::string(32, 'r') + '\0' + vector16(suites_) +
+                             std::string("\x01\x00", 2) + vector16(extensions_);
+    return std::string("\x01\x00", 2) + number16(static_cast<std::uint16_t>(body.size())) + body;
+  }
+  /// The message in records of at most `size` bytes of it.
+  [[nodiscard]] std::vector<std::byte> records(std::size_t size = 16384) const {
+    std::string wire;
+    const std::string all = message();
+    for (std::size_t at = 0; at < all.size(); at += size)
+      wire += "\x16\x03\x01" + vector16(all.substr(at, size));
+    return bytes_of(wire);
+  }
+
+  static std::string number16(std::uint16_t number) {
+    return {static_cast<char>(number >> 8), static_cast<char>(number & 0xff)};
+  }
+  static std::string vector16(const std::string& content) {
+    return number16(static_cast<std::uint16_t>(content.size())) + content;
+  }
+
+ private:
+  std::string suites_ = std::string("\x13\x01\xc0\x2b", 4);
+  std::string extensions_;
+};
+
+/// A ClientHello with the bytes that it points into.
+struct Kept {
+  explicit Kept(const HelloBuilder& builder) : wire(builder.records()), parsed(parse_client_hello(wire)) {}
+  [[nodiscard]] const ClientHello* operator->() const { return &*parsed; }
+  std::vector<std::byte> wire;
+  Result<ClientHello> parsed;
+};
+
+std::string server_name(const std::string& name) {
+  return HelloBuilder::vector16('\0' + HelloBuilder::vector16(name));
+}
+
+HelloBuilder typical() {
+  HelloBuilder hello;
+  hello.extension(0, server_name("WWW.Example.COM."))
+      .extension(10, HelloBuilder::vector16(std::string("\x11\xec\x00\x1d", 4)))
+      .extension(13, HelloBuilder::vector16(std::string("\x04\x03\x08\x04", 4)))
+      .extension(16, HelloBuilder::vector16("\x02h2\x08http/1.1"))
+      .extension(43, std::string("\x04\x03\x04\x03\x03", 5))
+      .extension(51, HelloBuilder::vector16(std::string("\x00\x1d\x00\x02", 4) + "ab"));
+  return hello;
+}
+
+TEST(ClientHello, SaysWhatTheClientAsksFor) {
+  const auto wire = typical().records();
+  const auto hello = parse_client_hello(wire);
+  ASSERT_TRUE(hello) << hello.error().what;
+  EXPECT_EQ(hello->server_name, "www.example.com");
+  EXPECT_THAT(hello->alpn, ElementsAre("h2", "http/1.1"));
+  EXPECT_THAT(std::vector(hello->groups.begin(), hello->groups.end()), ElementsAre(0x11ec, 0x001d));
+  EXPECT_THAT(hello->key_share_groups, ElementsAre(0x001d));
+  EXPECT_TRUE(hello->offers_version(0x0304));
+  EXPECT_FALSE(hello->offers_version(0x0302));
+  EXPECT_TRUE(hello->offers_alpn("h2"));
+  EXPECT_FALSE(hello->offers_session);
+  EXPECT_EQ(hello->wire_bytes, wire.size());
+  EXPECT_EQ(hello->message_bytes, wire.size() - 5);
+  EXPECT_TRUE(hello->reassembled.empty());
+}
+
+TEST(ClientHello, LeavesWhatFollowsItAlone) {
+  auto wire = typical().records();
+  const std::size_t size = wire.size();
+  wire.resize(size + 100);
+  const auto hello = parse_client_hello(wire);
+  ASSERT_TRUE(hello);
+  EXPECT_EQ(hello->wire_bytes, size);
+}
+
+TEST(ClientHello, IsIncompleteInEveryPrefix) {
+  const auto wire = typical().records(100);
+  for (std::size_t size = 0; size < wire.size(); ++size) {
+    const auto hello = parse_client_hello(std::span(wire).first(size));
+    ASSERT_FALSE(hello) << size;
+    ASSERT_EQ(hello.error().kind, ErrorKind::kIncomplete) << size << ": " << hello.error().what;
+  }
+}
+
+TEST(ClientHello, MayBeCutIntoRecordsAnywhere) {
+  const std::string message = typical().message();
+  for (std::size_t size = 1; size < message.size(); ++size) {
+    const auto wire = typical().records(size);
+    auto parsed = parse_client_hello(wire);
+    ASSERT_TRUE(parsed) << size << ": " << parsed.error().what;
+    const ClientHello hello = std::move(*parsed);  // the views follow the bytes that it keeps
+    ASSERT_EQ(hello.server_name, "www.example.com");
+    ASSERT_THAT(hello.alpn, ElementsAre("h2", "http/1.1"));
+    ASSERT_TRUE(hello.groups.contains(0x11ec));
+  }
+}
+
+TEST(ClientHello, WithAnyByteDamagedIsReadOrRefusedButNeverOverrun) {
+  const auto wire = typical().records();
+  for (std::size_t at = 0; at < wire.size(); ++at) {
+    for (const unsigned value : {0x00U, 0x01U, 0x7fU, 0xffU}) {
+      std::vector<std::byte> damaged(wire);
+      damaged[at] = static_cast<std::byte>(value);
+      damaged.shrink_to_fit();
+      const auto hello = parse_client_hello(damaged);
+      if (hello) static_cast<void>(hello->ja4());
+    }
+  }
+}
+
+TEST(ClientHello, OfOpensslIsReadAlike) {
+  const SslCtxPtr context(SSL_CTX_new(TLS_client_method()));
+  const SslPtr ssl(SSL_new(context.get()));
+  SSL_set_bio(ssl.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+  SSL_set_tlsext_host_name(ssl.get(), "api.example.com");
+  SSL_set_tlsext_status_type(ssl.get(), TLSEXT_STATUSTYPE_ocsp);
+  SSL_connect(ssl.get());
+  std::vector<std::byte> wire(65536);
+  wire.resize(static_cast<std::size_t>(BIO_read(SSL_get_wbio(ssl.get()), wire.data(), 65536)));
+  const auto hello = parse_client_hello(wire);
+  ASSERT_TRUE(hello) << hello.error().what;
+  EXPECT_EQ(hello->server_name, "api.example.com");
+  EXPECT_TRUE(hello->asks_for_staple);
+  EXPECT_TRUE(hello->offers_version(0x0304));
+  EXPECT_TRUE(hello->cipher_suites.contains(0x1301));
+}
+
+TEST(ClientHello, MayNameAnAddress) {
+  const Kept hello(HelloBuilder().extension(0, server_name("192.0.2.1")));
+  ASSERT_TRUE(hello.parsed);
+  EXPECT_EQ(hello->server_name, "192.0.2.1");
+}
+
+TEST(ClientHello, OfferingATicketOrAPskOffersASession) {
+  const Kept empty_ticket(HelloBuilder().extension(35, ""));
+  const Kept ticket(HelloBuilder().extension(35, "t"));
+  const Kept psk(HelloBuilder().extension(41, "p"));
+  EXPECT_FALSE(empty_ticket->offers_session);
+  EXPECT_TRUE(ticket->offers_session);
+  EXPECT_TRUE(psk->offers_session);
+}
+
+TEST(ClientHello, IsRefusedWhenAnExtensionIsMalformedOrRepeated) {
+  const auto kind_of = [](const HelloBuilder& hello) {
+    const auto wire = hello.records();
+    const auto parsed = parse_client_hello(wire);
+    return parsed ? "read" : parsed.error().kind == ErrorKind::kMalformed ? "malformed" : "incomplete";
+  };
+  EXPECT_STREQ(kind_of(HelloBuilder().extension(0, server_name(std::string("a\0b", 3)))), "malformed");
+  EXPECT_STREQ(kind_of(HelloBuilder().extension(0, "")), "malformed");
+  EXPECT_STREQ(kind_of(HelloBuilder().extension(16, HelloBuilder::vector16(std::string("\0", 1)))),
+               "malformed");
+  EXPECT_STREQ(kind_of(HelloBuilder().extension(10, HelloBuilder::vector16("abc"))), "malformed");
+  EXPECT_STREQ(kind_of(HelloBuilder().extension(51, HelloBuilder::vector16("abc"))), "malformed");
+  EXPECT_STREQ(kind_of(HelloBuilder().extension(77, "").extension(77, "")), "malformed");
+  EXPECT_STREQ(kind_of(HelloBuilder().suites("abc")), "malformed");
+  EXPECT_STREQ(kind_of(HelloBuilder().suites("")), "malformed");
+}
+
+TEST(ClientHello, IsRefusedWithMoreExtensionsThanAnyClientSends) {
+  HelloBuilder hello;
+  for (std::uint16_t type = 1000; type < 2000; ++type) hello.extension(type, "");
+  const auto wire = hello.records();
+  const auto parsed = parse_client_hello(wire);
+  ASSERT_FALSE(parsed);
+  EXPECT_EQ(parsed.error().kind, ErrorKind::kMalformed);
+}
+
+TEST(ClientHello, OfMoreThan64KiBIsRefusedByItsHeader) {
+  const auto wire = bytes_of(std::string("\x16\x03\x01\x00\x04\x01\x01\x00\x01", 9));
+  const auto parsed = parse_client_hello(wire);
+  ASSERT_FALSE(parsed);
+  EXPECT_EQ(parsed.error().kind, ErrorKind::kMalformed);
+}
+
+// Plaintext that follows in the same record was never part of the handshake: it must not be taken for
+// protected data.
+TEST(ClientHello, WithDataBehindItInItsRecordIsRefused) {
+  std::string message = typical().message() + "QUIT\r\n";
+  const auto wire = bytes_of("\x16\x03\x01" + HelloBuilder::vector16(message));
+  const auto parsed = parse_client_hello(wire);
+  ASSERT_FALSE(parsed);
+  EXPECT_EQ(parsed.error().kind, ErrorKind::kMalformed);
+}
+
+TEST(ClientHello, CountsForDryRunPolicies) {
+  const Kept modern(typical());
+  EXPECT_FALSE(tls13_only_would_refuse(*modern.parsed));
+  EXPECT_FALSE(pq_only_would_refuse(*modern.parsed));
+  const Kept old{HelloBuilder()};
+  EXPECT_TRUE(tls13_only_would_refuse(*old.parsed));
+  EXPECT_TRUE(pq_only_would_refuse(*old.parsed));
+}
+
+TEST(FirstBytes, TellPlainHttpFromTlsAndFromTheRest) {
+  const auto classify = [](std::string_view text) { return classify_first_bytes(bytes_of(text)); };
+  EXPECT_EQ(classify("GET / HTTP/1.1"), FirstBytes::kPlainHttp);
+  EXPECT_EQ(classify("POST /"), FirstBytes::kPlainHttp);
+  EXPECT_EQ(classify("G"), FirstBytes::kPlainHttp);
+  EXPECT_EQ(classify("GARBAGE"), FirstBytes::kOther);
+  EXPECT_EQ(classify("PRI * HTTP/2.0"), FirstBytes::kPlainHttp);
+  EXPECT_EQ(classify(""), FirstBytes::kTls);
+  EXPECT_EQ(classify("\x16"), FirstBytes::kTls);
+  EXPECT_EQ(classify("\x16\x03\x01"), FirstBytes::kTls);
+  EXPECT_EQ(classify("\x16\x02"), FirstBytes::kOther);
+  EXPECT_EQ(classify("SSH-2.0-x"), FirstBytes::kOther);
+}
+
+TEST(Ja4, HasCountsVersionAndAlpnInItsFirstPart) {
+  EXPECT_EQ(Kept(typical())->ja4().substr(0, 11), "t13d0206h2_");
+  EXPECT_EQ(Kept(HelloBuilder())->ja4().substr(0, 11), "t12i020000_");
+}
+
+TEST(Ja4, DependsNeitherOnOrderNorOnGrease) {
+  const std::string plain = std::string("\x13\x01\x13\x02", 4);
+  const std::string greased = std::string("\x3a\x3a\x13\x02\x13\x01", 6);
+  const Kept one(HelloBuilder().suites(plain).extension(23, "").extension(21, ""));
+  const Kept other(HelloBuilder().suites(greased).extension(21, "").extension(0x0a0a, "").extension(23, ""));
+  EXPECT_EQ(one->ja4(), other->ja4());
+}
+
+TEST(Ja4, HashesSuitesAndExtensionsAsPublished) {
+  // SHA-256 of "1301,1302,1303" begins 55b375c5d22e; of "0005,000a_0403" 9c... is computed by the same code
+  // path.
+  const Kept hello(HelloBuilder().suites(std::string("\x13\x03\x13\x01\x13\x02", 6)));
+  EXPECT_EQ(hello->ja4(), "t12i030000_55b375c5d22e_000000000000");
+}
+
+}  // namespace
+}  // namespace headgate

@@ -1,0 +1,156 @@
+#include "tls/handshake/session_tickets.h"
+
+#include <filesystem>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tls/handshake/session_binding.h"
+#include "unit/tls/test_pki.h"
+
+namespace headgate {
+namespace {
+
+using std::chrono::hours;
+using test::TemporaryDirectory;
+
+const LibraryContext& library() {
+  static const auto made = LibraryContext::make();
+  return **made;
+}
+
+std::shared_ptr<TicketSecrets> secrets_of(const std::string& file_text) {
+  auto secrets = std::make_shared<TicketSecrets>();
+  const auto parsed = parse_ticket_secrets(file_text);
+  for (const TicketSecret& one : *parsed) secrets->secrets.push_back({one, WallTime::max()});
+  secrets->rotate_every = hours(6);
+  secrets->lifetime = hours(12);
+  return secrets;
+}
+
+/// The middle of a slot, so that small steps stay within it.
+const WallTime kTicketTime{hours(6 * 80'000 + 3)};
+
+TEST(TicketKeys, FollowFromSecretAndTimeAlone) {
+  const std::string file = new_secret_file();
+  TicketKeys one(library(), secrets_of(file));
+  TicketKeys other(library(), secrets_of(file));
+  const TicketKey* mine = one.issuing(kTicketTime);
+  const TicketKey* theirs = other.issuing(kTicketTime + hours(1));
+  ASSERT_NE(mine, nullptr);
+  EXPECT_EQ(mine->name, theirs->name);
+  EXPECT_EQ(mine->aes, theirs->aes);
+  EXPECT_EQ(mine->mac, theirs->mac);
+}
+
+TEST(TicketKeys, OfAnotherSecretAreOthers) {
+  TicketKeys one(library(), secrets_of(new_secret_file()));
+  TicketKeys other(library(), secrets_of(new_secret_file()));
+  EXPECT_EQ(other.find(one.issuing(kTicketTime)->name, kTicketTime), nullptr);
+}
+
+TEST(TicketKeys, RotateByThemselvesAndOpenOldTicketsForOneLifetime) {
+  TicketKeys keys(library(), secrets_of(new_secret_file()));
+  const auto first = keys.issuing(kTicketTime)->name;
+  EXPECT_NE(keys.issuing(kTicketTime + hours(6))->name, first);
+  EXPECT_NE(keys.find(first, kTicketTime + hours(6)), nullptr);
+  EXPECT_NE(keys.find(first, kTicketTime + hours(12)), nullptr);
+  EXPECT_EQ(keys.find(first, kTicketTime + hours(18)), nullptr);
+}
+
+TEST(TicketKeys, OpenTicketsOfAnInstanceWhoseClockIsAhead) {
+  const std::string file = new_secret_file();
+  TicketKeys behind(library(), secrets_of(file));
+  TicketKeys ahead(library(), secrets_of(file));
+  EXPECT_NE(behind.find(ahead.issuing(kTicketTime + hours(6))->name, kTicketTime), nullptr);
+  EXPECT_EQ(behind.find(ahead.issuing(kTicketTime + hours(12))->name, kTicketTime), nullptr);
+}
+
+TEST(TicketKeys, TellHowOldTheIssuingOneIs) {
+  const TicketKeys keys(library(), secrets_of(new_secret_file()));
+  EXPECT_EQ(keys.age(kTicketTime), hours(3));
+}
+
+TEST(TicketSecretFile, IsReadBackAsItWasMade) {
+  const auto one = parse_ticket_secrets(new_secret_file());
+  ASSERT_TRUE(one) << one.error().what;
+  EXPECT_EQ(one->size(), 1U);
+  const auto two = parse_ticket_secrets(new_secret_file() + "\r\n  \n" + new_secret_file());
+  ASSERT_TRUE(two);
+  EXPECT_FALSE(two->front() == two->back());
+}
+
+TEST(TicketSecretFile, NamesTheLineThatIsWrong) {
+  const std::string good = new_secret_file();
+  EXPECT_FALSE(parse_ticket_secrets(""));
+  const auto bad = parse_ticket_secrets("# comment\nheadgate-ticket-secret-1:1234\n");
+  ASSERT_FALSE(bad);
+  EXPECT_THAT(bad.error().what, testing::HasSubstr("line 2"));
+  const std::size_t newline = 1;
+  for (std::size_t size = 0; size < good.size() - newline; ++size) {
+    ASSERT_FALSE(parse_ticket_secrets(good.substr(0, size))) << size;
+  }
+}
+
+class LoadingSecrets : public testing::Test {
+ protected:
+  Result<std::shared_ptr<const TicketSecrets>> load(const TicketSecrets* previous, WallTime now) {
+    return TicketSecrets::load(settings_, previous, now);
+  }
+  TemporaryDirectory directory_;
+  config::Resumption settings_;
+};
+
+TEST_F(LoadingSecrets, RefusesAFileThatOthersCanRead) {
+  settings_.secret_file = directory_.write("secret", new_secret_file());
+  EXPECT_TRUE(load(nullptr, kTicketTime));
+  for (const auto open : {std::filesystem::perms::group_read, std::filesystem::perms::others_read}) {
+    std::filesystem::permissions(settings_.secret_file, std::filesystem::perms::owner_read | open);
+    const auto refused = load(nullptr, kTicketTime);
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().what, testing::HasSubstr("chmod 600"));
+  }
+}
+
+TEST_F(LoadingSecrets, KeepsTheRandomOnesOfTheProcessThroughAReload) {
+  const auto first = load(nullptr, kTicketTime);
+  const auto second = load(first->get(), kTicketTime);
+  EXPECT_EQ((*first)->secrets.front().secret, (*second)->secrets.front().secret);
+}
+
+TEST_F(LoadingSecrets, AcceptsTheSecretBeforeForOneLifetime) {
+  settings_.secret_file = directory_.write("secret", new_secret_file());
+  const auto first = load(nullptr, kTicketTime);
+  directory_.write("secret", new_secret_file());
+  const auto second = load(first->get(), kTicketTime);
+  ASSERT_EQ((*second)->secrets.size(), 2U);
+  TicketKeys before(library(), *first);
+  TicketKeys after(library(), *second);
+  const auto name = before.issuing(kTicketTime)->name;
+  EXPECT_NE(after.issuing(kTicketTime)->name, name);
+  EXPECT_NE(after.find(name, kTicketTime + hours(11)), nullptr);
+  EXPECT_EQ(after.find(name, kTicketTime + hours(12)), nullptr);
+  const auto third = load(second->get(), kTicketTime + hours(1));
+  EXPECT_EQ((*third)->secrets.back().accepted_until, kTicketTime + hours(12));
+}
+
+TEST(SessionBinding, IsReadBackAsItWasWrittenAndInNoOtherForm) {
+  SessionBinding binding;
+  binding.policy.fill(std::byte{1});
+  binding.certificate.fill(std::byte{2});
+  binding.authenticated_at = 1'700'000'000;
+  binding.chain_not_after = 1'800'000'000;
+  binding.trust.resize(2);
+  binding.trust[1].fill(std::byte{3});
+  binding.chain.resize(3);
+  const auto bytes = binding.encode();
+  EXPECT_EQ(SessionBinding::decode(bytes), binding);
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    const auto decoded = SessionBinding::decode(std::span(bytes).first(size));
+    EXPECT_FALSE(decoded == binding);
+  }
+  EXPECT_FALSE(SessionBinding::decode({}));
+}
+
+}  // namespace
+}  // namespace headgate
