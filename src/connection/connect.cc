@@ -46,6 +46,8 @@ void attempt_failed(Dial& dial, Context& context, ConnectFailure failure, std::s
   dial.choice.reset();
   dial.last_failure = failure;
   dial.greeting.clear();
+  dial.request.reset();
+  dial.handshake.reset();
   dial.stage = Dial::Stage::kPick;
   context.sides.backend.reset();
 }
@@ -76,43 +78,103 @@ std::optional<Close> pick(Dial& dial, Context& context) {
   return std::nullopt;
 }
 
-/// The server is connected: says whom we speak for, then begins TLS where the backend has it.
+/// The server is connected: says for which client we speak.
 void introduce(Dial& dial, Context& context) {
   const config::Backend& backend = dial.backend->picker->group().config;
   if (backend.send_proxy != config::SendProxy::kNone) {
     const auto header = proxy_header_for(backend, context.info, context.sides.client->descriptor());
     context.sides.backend->write(header);
   }
-  if (!dial.backend->tls) {
-    dial.stage = Dial::Stage::kAwaitingGreeting;
-    return;
-  }
-  auto secured = context.services.transport.connect_tls(std::move(context.sides.backend), *dial.backend,
-                                                        dial.choice->lease.server().label(), context.info);
-  if (!secured) return attempt_failed(dial, context, ConnectFailure::kTls, secured.error().what);
-  context.sides.backend = *std::move(secured);
-  dial.stage = Dial::Stage::kSecuring;
+  dial.stage = Dial::Stage::kIntroducing;
 }
 
-/// Waits for a stream's handshake. Nothing: the stage is over, one way or the other.
-std::optional<Wait> await_stream(Dial& dial, Context& context) {
-  const bool tls = dial.stage == Dial::Stage::kSecuring;
+/// All of the introduction is with the kernel: then TLS begins where the backend has it. It costs a key
+/// exchange and the verification of the server, so it needs a permit, as the client's handshake did.
+std::optional<Wait> finish_introduction(Dial& dial, Context& context) {
+  const IoStatus flushed = context.sides.backend->flush();
+  if (flushed == IoStatus::kWantWrite) return Wait{.backend = Interest::kWrite};
+  if (flushed != IoStatus::kDone) {
+    const StreamFailure failure = context.sides.backend->failure();
+    attempt_failed(dial, context, failure_of(failure), failure.what);
+    return std::nullopt;
+  }
+  if (!dial.backend->tls) {
+    dial.stage = Dial::Stage::kAwaitingGreeting;
+    return std::nullopt;
+  }
+  dial.stage = Dial::Stage::kAwaitingPermit;
+  const bool paid = context.listener.tls != nullptr;  // this client's own handshake was permitted
+  dial.request =
+      std::make_unique<HeldRequest>(context.services.permits, context.connection,
+                                    *context.listener.policy->counters, context.info.client.network());
+  dial.request->ask({.work = paid ? HandshakeWork::kFinish : HandshakeWork::kFull});
+  return Wait{};
+}
+
+ServerRequest request_for(const Dial& dial, const ConnectionInfo& info) {
+  const config::BackendTls& settings = dial.backend->tls->shared().settings;
+  const ServerState& server = dial.choice->lease.server();
+  ServerRequest request{.server = server.label(), .server_name = settings.server_name, .alpn = {}};
+  if (request.server_name == "$sni") request.server_name = info.server_name.view();
+  if (request.server_name.empty()) request.server_name = server.endpoint().host;
+  for (const auto& protocol : settings.alpn) {
+    if (protocol != "$alpn") {
+      request.alpn.push_back(protocol);
+    } else if (!info.alpn.empty()) {
+      request.alpn.emplace_back(info.alpn.view());
+    }
+  }
+  return request;
+}
+
+std::optional<Wait> begin_tls(Dial& dial, Context& context) {
+  if (!dial.request->granted) return Wait{};
+  dial.request.reset();
+  auto begun = context.services.handshakes.connect(std::move(context.sides.backend), dial.backend->tls,
+                                                   request_for(dial, context.info));
+  if (!begun) {
+    attempt_failed(dial, context, ConnectFailure::kTls, begun.error().what);
+    return std::nullopt;
+  }
+  dial.handshake = *std::move(begun);
+  dial.stage = Dial::Stage::kSecuring;
+  return std::nullopt;
+}
+
+/// Takes a step of the handshake with the server. Nothing: the stage is over, one way or the other.
+std::optional<Step> secure(Dial& dial, Context& context) {
+  ClientHandshake::Answer answer = dial.handshake->step();
+  if (const auto* wait = std::get_if<ClientHandshake::Wait>(&answer)) {
+    return Wait{.backend = (wait->read ? Interest::kRead : Interest::kNone) |
+                           (wait->write ? Interest::kWrite : Interest::kNone)};
+  }
+  if (auto* offload = std::get_if<ClientHandshake::Offload>(&answer))
+    return Offload{.operation = std::move(offload->operation), .wait = {}};
+  if (auto* secured = std::get_if<ClientHandshake::Secured>(&answer)) {
+    context.sides.backend = std::move(secured->stream);
+    dial.handshake.reset();
+    dial.stage = Dial::Stage::kAwaitingGreeting;
+    return std::nullopt;
+  }
+  attempt_failed(dial, context, ConnectFailure::kTls, std::get<ClientHandshake::Failed>(answer).what);
+  return std::nullopt;
+}
+
+/// Waits until the socket is connected. Nothing: the stage is over, one way or the other.
+std::optional<Wait> await_connection(Dial& dial, Context& context) {
   switch (context.sides.backend->handshake()) {
     case IoStatus::kWantRead:
       return Wait{.backend = Interest::kRead};
     case IoStatus::kWantWrite:
       return Wait{.backend = Interest::kWrite};
     case IoStatus::kDone:
-      if (tls) {
-        dial.stage = Dial::Stage::kAwaitingGreeting;
-      } else {
-        introduce(dial, context);
-      }
+      introduce(dial, context);
       return std::nullopt;
+    case IoStatus::kPaused:
     case IoStatus::kEnded:
     case IoStatus::kFailed: {
       const StreamFailure failure = context.sides.backend->failure();
-      attempt_failed(dial, context, tls ? ConnectFailure::kTls : failure_of(failure), failure.what);
+      attempt_failed(dial, context, failure_of(failure), failure.what);
       return std::nullopt;
     }
   }
@@ -172,8 +234,16 @@ Step step(Connect& phase, Context& context) {
         if (const auto close = pick(dial, context)) return *close;
         break;
       case Dial::Stage::kConnecting:
+        if (const auto wait = await_connection(dial, context)) return *wait;
+        break;
+      case Dial::Stage::kIntroducing:
+        if (const auto wait = finish_introduction(dial, context)) return *wait;
+        break;
+      case Dial::Stage::kAwaitingPermit:
+        if (const auto wait = begin_tls(dial, context)) return *wait;
+        break;
       case Dial::Stage::kSecuring:
-        if (const auto wait = await_stream(dial, context)) return *wait;
+        if (auto next = secure(dial, context)) return *std::move(next);
         break;
       case Dial::Stage::kAwaitingGreeting:
         if (auto next = await_greeting(dial, context)) return *std::move(next);

@@ -15,7 +15,7 @@ namespace {
 /// A client that was shown a certificate and went, or said nothing more, may have done so because of it.
 void count_for_canary(HandshakeTask& task, CloseReason reason) {
   const bool went = reason == CloseReason::kClientLeftInHandshake || reason == CloseReason::kHandshakeTimeout;
-  if (went && !task.first_step && task.group != nullptr) task.group->count_failed();
+  if (went && task.began && task.canary_arm != nullptr) task.canary_arm->count_failed();
 }
 
 }  // namespace
@@ -37,10 +37,10 @@ Connection::Connection(Services& services, std::shared_ptr<WorkerSnapshot> snaps
       listener_(listener),
       info_(std::move(info)),
       sides_(std::move(sides)),
+      phase_(std::move(first)),
       client_watcher_(services.loop, this, IoWatcher::Calls<&Connection::client_ready>()),
       backend_watcher_(services.loop, this, IoWatcher::Calls<&Connection::backend_ready>()),
       timer_(services.loop, this, Timer::Calls<&Connection::timer_fired>()),
-      phase_(std::move(first)),
       entered_(info_.accepted) {
   listener_.metrics->active.add();
 }
@@ -54,21 +54,19 @@ void Connection::resume() {
   drive();
 }
 
-void Connection::turn_granted() {
+void Connection::permit_granted() {
   drive();
 }
 
-void Connection::turn_refused() {
-  finish(CloseReason::kHandshakeShed);
-}
-
-void Connection::step_finished(std::unique_ptr<Stream> client, IoStatus status, Duration cpu) {
-  sides_.client = std::move(client);
-  auto& task = *std::get<Handshake>(phase_).task;
-  task.running_beside = false;
-  task.beside_finished = true;
-  task.beside_status = status;
-  task.times.cpu += cpu;
+void Connection::operation_finished(Duration cpu) {
+  if (buried_) return;
+  if (auto* handshake = std::get_if<Handshake>(&phase_)) {
+    HandshakeTask& task = *handshake->task;
+    task.awaits_operation = false;
+    task.spent += cpu;
+    task.times.cpu += cpu;
+  }
+  ready_.backend = ready_.backend | Interest::kRead;
   drive();
 }
 
@@ -151,6 +149,10 @@ void Connection::drive() {
     Step next = std::visit([&context](auto& phase) { return step(phase, context); }, phase_);
     if (auto* wait = std::get_if<Wait>(&next)) return arm(*wait);
     if (auto* close = std::get_if<Close>(&next)) return finish(close->reason);
+    if (auto* offload = std::get_if<Offload>(&next)) {
+      services_.host.offload(*this, std::move(offload->operation));
+      return arm(offload->wait);
+    }
     enter(std::get<Phase>(std::move(next)));
   }
 }
@@ -171,8 +173,9 @@ void Connection::arm(const Wait& wait) {
 }
 
 void Connection::watch_descriptors() {
-  const int client = sides_.client ? sides_.client->descriptor() : -1;
-  const int backend = sides_.backend ? sides_.backend->descriptor() : -1;
+  const PhaseDescriptors own = descriptors(phase_);
+  const int client = sides_.client ? sides_.client->descriptor() : own.client;
+  const int backend = sides_.backend ? sides_.backend->descriptor() : own.backend;
   if (client != client_watcher_.descriptor()) client_watcher_.attach(client);
   if (backend != backend_watcher_.descriptor()) backend_watcher_.attach(backend);
 }

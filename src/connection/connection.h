@@ -32,11 +32,10 @@ class Connection final : public Pooled<Connection> {
 
   /// Takes the first step; later also the step for work that no descriptor announces. Not while it rests.
   void resume();
-  /// The admission queue says: go on, or end.
-  void turn_granted();
-  void turn_refused();
-  /// A handshake step ran beside the loop and gives the stream back.
-  void step_finished(std::unique_ptr<Stream> client, IoStatus status, Duration cpu);
+  /// The admission queue says that the step which was asked for may be taken.
+  void permit_granted();
+  /// The private-key operation that was offloaded is finished; it took `cpu`.
+  void operation_finished(Duration cpu);
   /// Sends session tickets that were held back for the first answer.
   void flush_held_back();
   /// Ends it now, whatever it is doing: drain, shutdown of the process, a peer that may no longer be there.
@@ -100,10 +99,10 @@ class Connection final : public Pooled<Connection> {
   ListenerState& listener_;
   std::unique_ptr<ListenerPlace> place_;  // where the listener has limits
   ConnectionInfo info_;
-  Sides sides_;  // before the watchers: watching ends before a descriptor is closed
+  Sides sides_;  // these two before the watchers: watching ends before a descriptor is closed
+  Phase phase_;
   IoWatcher client_watcher_, backend_watcher_;
   Timer timer_;
-  Phase phase_;
   TimePoint entered_;
 };
 

@@ -9,6 +9,7 @@
 
 #include "base/close_reason.h"
 #include "base/packed_text.h"
+#include "base/record_protection.h"
 #include "base/units.h"
 #include "net/source_address.h"
 #include "tls/peer/peer_identity.h"
@@ -64,21 +65,6 @@ class KnownTlsInfo {
   std::set<TlsInfo> known_;
 };
 
-/// Who protects the client's records.
-enum class RecordsBy : std::uint8_t { kNobody, kHeadgate, kOpenssl };
-/// "plain", "headgate", "openssl".
-[[nodiscard]] constexpr std::string_view name(RecordsBy who) {
-  switch (who) {
-    case RecordsBy::kNobody:
-      return "plain";
-    case RecordsBy::kHeadgate:
-      return "headgate";
-    case RecordsBy::kOpenssl:
-      return "openssl";
-  }
-  return "";
-}
-
 /// Where the time of a handshake went. `total` starts when the connection is accepted.
 struct HandshakeTimes {
   Duration total{}, queue{}, cpu{}, peer_wait{};
@@ -91,7 +77,7 @@ struct ConnectionInfo {
   SourceAddress client;
   std::int16_t alert = -1;  ///< Sent or received in a handshake that failed.
   HandshakeFailure failure = HandshakeFailure::kNone;
-  RecordsBy layer = RecordsBy::kNobody;
+  Protection protection = Protection::kNone;
   TimePoint accepted{};
   std::uint64_t bytes_from_client = 0;  ///< Plaintext.
   std::uint64_t bytes_to_client = 0;

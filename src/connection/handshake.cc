@@ -2,34 +2,41 @@
 
 #include "connection/connection.h"
 #include "connection/phase.h"
+#include "net/socket.h"
 
 namespace headgate {
 namespace {
 
+// A client that waited this long in the queue may have given up: asking the socket costs less than what
+// follows.
+constexpr Duration kMayHaveLeft = std::chrono::milliseconds(20);
+
 /// Takes the queue's time and the peer's into account, as far as this wake-up ends one of them.
 void account_for_waiting(HandshakeTask& task, TimePoint now) {
   if (task.waiting_since == TimePoint{}) return;
-  (task.place.turn.granted ? task.times.queue : task.times.peer_wait) += now - task.waiting_since;
+  (task.request.granted ? task.times.queue : task.times.peer_wait) += now - task.waiting_since;
   task.waiting_since = {};
 }
 
-/// The first step costs a key exchange and a signature: it waits for its turn. What follows is cheap, and
-/// whoever has got so far goes on at once.
-bool must_queue(const HandshakeTask& task) {
-  return task.first_step && !task.place.turn.granted && !task.beside_finished;
+Wait as_interest(const ServerHandshake::Wait& wait) {
+  return {.client = (wait.read ? Interest::kRead : Interest::kNone) |
+                    (wait.write ? Interest::kWrite : Interest::kNone)};
 }
 
-IoStatus run_step(HandshakeTask& task, Context& context) {
-  if (std::exchange(task.beside_finished, false)) {
-    context.services.transport.attach(*context.sides.client);
-    const bool waits = task.beside_status != IoStatus::kFailed && !context.sides.client->holds_back();
-    if (waits && context.sides.client->flush() == IoStatus::kFailed) return IoStatus::kFailed;
-    return task.beside_status;
-  }
-  const TimePoint begin = context.services.host.now();
-  const IoStatus status = context.sides.client->handshake();
-  task.times.cpu += context.services.host.now() - begin;
-  return status;
+void wait_for_permit(HandshakeTask& task, Context& context) {
+  task.waiting_since = context.services.host.now();
+  task.request.ask(task.handshake->cost());
+}
+
+/// What the permitted step took, operations on another thread included.
+void settle(HandshakeTask& task, Context& context) {
+  if (task.spent == Duration{}) return;
+  context.services.permits.learn(task.request.cost, std::exchange(task.spent, {}));
+}
+
+Step left(Context& context) {
+  context.info.failure = HandshakeFailure::kClientLeft;
+  return Close{CloseReason::kClientLeftInHandshake};
 }
 
 void count_negotiated(const HandshakeTask& task, Context& context) {
@@ -62,9 +69,28 @@ bool may_be_the_certificates_fault(HandshakeFailure failure) {
   }
 }
 
-Step done(HandshakeTask& task, Context& context) {
-  if (task.group != nullptr) task.group->count_ok();
-  context.services.transport.finish_accept(context.sides.client, context.listener, context.info);
+void adopt(ServerHandshake::Accepted accepted, Context& context) {
+  ConnectionInfo& info = context.info;
+  ListenerMetrics& metrics = *context.listener.metrics;
+  const NegotiatedInfo& negotiated = accepted.negotiated;
+  info.tls = context.services.known_tls.find_or_add({.version = InternedString(negotiated.version),
+                                                     .group = InternedString(negotiated.group),
+                                                     .cipher = InternedString(negotiated.cipher),
+                                                     .key_type = InternedString(accepted.key_type),
+                                                     .resumed = negotiated.resumed});
+  info.alpn = negotiated.alpn;
+  info.protection = accepted.protection;
+  info.peer = std::move(accepted.peer);
+  if (accepted.retried) metrics.hello_retry_requests.add();
+  metrics
+      .record_layer[static_cast<std::size_t>(accepted.protection)][static_cast<std::size_t>(accepted.reason)]
+      .add();
+  context.sides.client = std::move(accepted.stream);
+}
+
+Step act_on(HandshakeTask& task, ServerHandshake::Accepted accepted, Context& context) {
+  if (task.canary_arm != nullptr) task.canary_arm->count_ok();
+  adopt(std::move(accepted), context);
   count_negotiated(task, context);
   task.times.total = context.services.host.now() - context.info.accepted;
   context.services.recorder.done(context.listener.policy->config.name, context.info, task.times, task.hello,
@@ -73,59 +99,73 @@ Step done(HandshakeTask& task, Context& context) {
   return Phase(Authorize{});
 }
 
-Step failed(HandshakeTask& task, Context& context) {
-  context.services.transport.explain_failure(*context.sides.client, context.info);
+Step act_on(HandshakeTask& task, ServerHandshake::Refused refused, Context& context) {
+  const bool gone = refused.kind == FailureKind::kReset || refused.kind == FailureKind::kTruncated ||
+                    refused.kind == FailureKind::kTimedOut;
+  if (gone) return left(context);
+  context.info.failure = refused.failure;
+  context.info.alert = static_cast<std::int16_t>(refused.alert);
+  context.info.detail = refused.detail;
+  context.sides.client = std::move(refused.stream);
   task.times.total = context.services.host.now() - context.info.accepted;
-  const FailureKind kind = context.sides.client->failure().kind;
-  const bool left =
-      kind == FailureKind::kReset || kind == FailureKind::kTruncated || kind == FailureKind::kTimedOut;
-  if (left) {
-    context.info.failure = HandshakeFailure::kClientLeft;
-    return Close{CloseReason::kClientLeftInHandshake};
-  }
   context.services.recorder.failed(context.listener.policy->config.name, context.info,
                                    HandshakeResult::kFailed, task.times, task.hello);
-  if (task.group != nullptr && may_be_the_certificates_fault(context.info.failure))
-    task.group->count_failed();
+  if (task.canary_arm != nullptr && may_be_the_certificates_fault(context.info.failure))
+    task.canary_arm->count_failed();
   return Phase(Shutdown{CloseReason::kHandshakeFailed});
+}
+
+Step act_on(HandshakeTask& task, const ServerHandshake::Wait& wait, Context& context) {
+  task.waiting_since = context.services.host.now();
+  return as_interest(wait);
+}
+
+Step act_on(HandshakeTask& task, ServerHandshake::NeedsPermit, Context& context) {
+  wait_for_permit(task, context);
+  return Wait{};
+}
+
+Step act_on(HandshakeTask& task, ServerHandshake::Offload offload, Context&) {
+  task.awaits_operation = true;
+  return Offload{.operation = std::move(offload.operation), .wait = {}};
+}
+
+Step act_on(HandshakeTask&, ServerHandshake::Failed failed, Context& context) {
+  context.info.detail = std::move(failed.what);
+  return Close{CloseReason::kInternal};
+}
+
+/// Takes a step and notes what it cost.
+ServerHandshake::Answer timed_step(HandshakeTask& task, Context& context) {
+  const TimePoint begin = context.services.host.now();
+  ServerHandshake::Answer answer = task.handshake->step();
+  const Duration took = context.services.host.now() - begin;
+  task.times.cpu += took;
+  if (task.began) task.spent += took;
+  return answer;
 }
 
 }  // namespace
 
 Step step(Handshake& phase, Context& context) {
   HandshakeTask& task = *phase.task;
-  if (task.running_beside) return Wait{};
+  const bool only_writable = context.ready.client == Interest::kWrite;
+  if (task.awaits_operation || task.request.queued) {
+    if (!only_writable) return Wait{};
+    return std::visit([&](auto&& answer) { return act_on(task, std::move(answer), context); },
+                      task.handshake->flush());
+  }
   account_for_waiting(task, context.services.host.now());
-  if (must_queue(task)) {
-    task.waiting_since = context.services.host.now();
-    context.services.turns.request(task.place.turn);
-    return Wait{};
+  if (std::exchange(task.request.granted, false)) {
+    const bool waited = task.times.queue > kMayHaveLeft;
+    if (waited && has_left(task.handshake->descriptor())) return left(context);
+    settle(task, context);
+    task.began = true;
+    task.handshake->permit();
   }
-  if (task.place.turn.beside_the_loop && !task.beside_finished) {
-    task.running_beside = true;
-    context.services.transport.detach(*context.sides.client);
-    context.services.host.run_beside(context.connection, std::move(context.sides.client));
-    return Wait{};
-  }
-  const IoStatus status = run_step(task, context);
-  task.first_step = false;
-  task.place.turn.granted = false;
-  switch (status) {
-    case IoStatus::kDone:
-      return done(task, context);
-    case IoStatus::kWantRead:
-      task.waiting_since = context.services.host.now();
-      return Wait{.client = Interest::kRead};
-    case IoStatus::kWantWrite:
-      task.waiting_since = context.services.host.now();
-      return Wait{.client = Interest::kWrite};
-    case IoStatus::kEnded:
-      context.info.failure = HandshakeFailure::kClientLeft;
-      return Close{CloseReason::kClientLeftInHandshake};
-    case IoStatus::kFailed:
-      return failed(task, context);
-  }
-  return Close{CloseReason::kInternal};
+  auto answer = timed_step(task, context);
+  if (!std::holds_alternative<ServerHandshake::Offload>(answer)) settle(task, context);
+  return std::visit([&](auto&& one) { return act_on(task, std::move(one), context); }, std::move(answer));
 }
 
 }  // namespace headgate

@@ -69,29 +69,22 @@ Step begin_handshake(Hello& phase, const ClientHello& hello, Context& context) {
     return refuse_with_alert(phase, context, CloseReason::kHandshakeFailed, HandshakeFailure::kUnknownName,
                              Alert::kUnrecognizedName, std::string(selection.why));
   }
-  const bool beside = context.listener.tls_beside != nullptr && signs_slowly(*selection.certificate);
-  const Drive drive = beside ? Drive::kBesideLoop : Drive::kOnLoop;
   const config::Limits& limits = context.listener.policy->config.limits;
   if (limits.handshake_rate > 0 && !context.listener.policy->counters->take_handshake(
                                        limits.handshake_rate, context.services.host.now())) {
     context.info.detail = "limits.handshake_rate";
     return Close{CloseReason::kHandshakeShed};
   }
-  auto task =
-      std::make_unique<HandshakeTask>(context.services.turns, context.connection, limits.max_handshakes);
-  task->place.turn.work = hello.offers_session ? Work::kResumed : Work::kFull;
-  task->place.turn.beside_the_loop = beside;
-  task->group = selection.group;
+  auto task = std::make_unique<HandshakeTask>(context.services.permits, context.connection,
+                                              *context.listener.policy, context.info.client.network());
+  task->canary_arm = selection.group;
   task->hello.assign(phase.received.begin(),
                      phase.received.begin() + static_cast<std::ptrdiff_t>(hello.wire_bytes));
-  auto client =
-      context.services.transport.accept_tls(std::move(context.sides.client), std::move(phase.received),
-                                            context.listener, *selection.certificate, drive);
-  if (!client) {
-    context.info.detail = client.error().what;
-    return Close{CloseReason::kInternal};
-  }
-  context.sides.client = *std::move(client);
+  HandshakeStart start{.context = context.listener.tls,
+                       .certificate = selection.certificate,
+                       .ticket = hello.ticket,
+                       .received = std::move(phase.received)};
+  task->handshake = context.services.handshakes.accept(std::move(context.sides.client), std::move(start));
   return Phase(Handshake{.task = std::move(task)});
 }
 

@@ -2,66 +2,117 @@
 
 #include <cstdint>
 
+#include "base/intrusive_list.h"
 #include "base/units.h"
+#include "net/source_address.h"
+#include "tls/handshake/handshake_cost.h"
 
 namespace headgate {
 
 class Connection;
+class SharedCounters;
 
-/// What a handshake's next step costs, the cheapest first: the order in which turns are given.
-enum class Work : std::uint8_t {
-  kResumed,  ///< The client offers a session: no signature, if it is accepted.
-  kFull,     ///< A signature and a key exchange.
+/// A connection, as the admission queue sees it.
+class PermitOwner {
+ public:
+  /// The step that was asked for may be taken.
+  virtual void permit_granted() = 0;
+  /// It may not, and the connection ends: the queue is too long.
+  virtual void permit_refused() = 0;
+  /// The connection ends: another handshake takes its place among those in progress.
+  virtual void shed() = 0;
+
+ protected:
+  ~PermitOwner() = default;
 };
 
-/// A handshake's place in the admission queue. A node of the queue's lists, so it neither moves nor dies
-/// while queued: whoever destroys it withdraws it first. Loop thread only.
-struct Turn {
-  Connection* owner = nullptr;
-  Work work = Work::kFull;
-  bool beside_the_loop = false;  ///< The step is too long for the loop: it runs on the worker's other thread.
-  bool granted = false;
+/// A handshake's request to be given CPU time. A node of the admission queue's lists, so it neither moves nor
+/// dies while it is queued. Loop thread only.
+struct PermitRequest {
+  PermitOwner* owner = nullptr;
+  const SharedCounters* listener = nullptr;  ///< Stands for the listener, across reloads.
+  SourceNetwork source = 0;
+  HandshakeCost cost;
   bool queued = false;
-  TimePoint asked{};       ///< When it was queued.
-  Turn* before = nullptr;  ///< Its neighbours in the queue.
-  Turn* behind = nullptr;
+  bool granted = false;
+  TimePoint asked{};  ///< When it was queued.
+  Duration price{};   ///< What its step is expected to take.
+  ListHook<PermitRequest> of_age{}, of_source{};
+};
+
+/// A handshake in progress, for the limit of its listener: see PermitRequest.
+struct HandshakePlace {
+  PermitOwner* owner = nullptr;
+  const SharedCounters* listener = nullptr;
+  SourceNetwork source = 0;
+  ListHook<HandshakePlace> of_age{}, of_source{};
 };
 
 /// Gives out the CPU time for handshakes; the worker's admission queue.
-class Turns {
+class Permits {
  public:
-  virtual ~Turns() = default;
-  /// Queues `turn`. Later either its owner's turn_granted() is called, or its turn_refused(). Never from
-  /// within this call.
-  virtual void request(Turn& turn) = 0;
+  virtual ~Permits() = default;
+  /// Queues `request`. Later either its owner's permit_granted() is called, or its permit_refused(). Never
+  /// from within this call.
+  virtual void request(PermitRequest& request) = 0;
   /// Leaves the queue; nothing happens if it is not in it.
-  virtual void withdraw(Turn& turn) = 0;
+  virtual void withdraw(PermitRequest& request) = 0;
+  /// What a step that was permitted took: the next ones of its kind are expected to take as much.
+  virtual void learn(const HandshakeCost& cost, Duration cpu) = 0;
 
-  /// A handshake begins. When that makes more than `most` on this worker, the one that began first is ended:
-  /// nobody holds a place by doing nothing.
-  virtual void begin(Connection& connection, std::uint32_t most) = 0;
+  /// A handshake begins. When that makes more than `most` at its listener on this worker, another one is
+  /// ended: nobody holds a place by doing nothing.
+  virtual void begin(HandshakePlace& place, std::uint32_t most) = 0;
   /// It is over, well or not.
-  virtual void over(Connection& connection) = 0;
+  virtual void over(HandshakePlace& place) = 0;
 };
 
-/// A connection's stay in the handshake: leaves queue and count when destroyed. Neither copied nor moved.
-class TurnHolder {
+/// A connection's request, which leaves the queue when destroyed. Neither copied nor moved.
+class HeldRequest final : public PermitRequest, private PermitOwner {
  public:
-  TurnHolder(Turns& turns, Connection& connection, std::uint32_t most) : turns_(turns) {
-    turn.owner = &connection;
-    turns_.begin(connection, most);
+  HeldRequest(Permits& permits, Connection& connection, const SharedCounters& of_listener,
+              SourceNetwork of_network)
+      : permits_(permits), connection_(connection) {
+    owner = this;
+    listener = &of_listener;
+    source = of_network;
   }
-  ~TurnHolder() {
-    turns_.withdraw(turn);
-    turns_.over(*turn.owner);
-  }
-  TurnHolder(const TurnHolder&) = delete;
-  TurnHolder& operator=(const TurnHolder&) = delete;
+  ~HeldRequest() { permits_.withdraw(*this); }
+  HeldRequest(const HeldRequest&) = delete;
+  HeldRequest& operator=(const HeldRequest&) = delete;
 
-  Turn turn;
+  /// Queues it for a step of that cost.
+  void ask(const HandshakeCost& for_cost) {
+    cost = for_cost;
+    permits_.request(*this);
+  }
 
  private:
-  Turns& turns_;
+  void permit_granted() override;
+  void permit_refused() override;
+  void shed() override;
+
+  Permits& permits_;
+  Connection& connection_;
+};
+
+/// A connection's place among the handshakes in progress, which it leaves when destroyed. Neither copied nor
+/// moved.
+class HeldPlace final : public HandshakePlace {
+ public:
+  /// For the connection of `request`, which outlives the place.
+  HeldPlace(Permits& permits, const PermitRequest& request, std::uint32_t most) : permits_(permits) {
+    owner = request.owner;
+    listener = request.listener;
+    source = request.source;
+    permits_.begin(*this, most);
+  }
+  ~HeldPlace() { permits_.over(*this); }
+  HeldPlace(const HeldPlace&) = delete;
+  HeldPlace& operator=(const HeldPlace&) = delete;
+
+ private:
+  Permits& permits_;
 };
 
 }  // namespace headgate

@@ -36,6 +36,15 @@ std::string_view name(const Phase& phase) {
   return kNames[phase.index()];
 }
 
+PhaseDescriptors descriptors(const Phase& phase) {
+  if (const auto* handshake = std::get_if<Handshake>(&phase))
+    return {.client = handshake->task->handshake->descriptor()};
+  const auto* connect = std::get_if<Connect>(&phase);
+  if (connect != nullptr && connect->dial->handshake != nullptr)
+    return {.backend = connect->dial->handshake->descriptor()};
+  return {};
+}
+
 TimePoint deadline(const Phase& phase, const Context& context, TimePoint entered) {
   const config::Timeouts& timeouts = context.listener.policy->config.timeouts;
   const TimePoint handshake = context.info.accepted + timeouts.handshake;

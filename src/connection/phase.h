@@ -60,7 +60,8 @@ struct ProxyIn {
 struct StarttlsIn {
   std::unique_ptr<StarttlsDialogue> dialogue;
   std::vector<std::byte> received;
-  bool spoken_to = false;  ///< The client has said something: it is no probe.
+  StarttlsState state = StarttlsState::kNeedMore;  ///< What follows once the answer has been sent.
+  bool spoken_to = false;                          ///< The client has said something: it is no probe.
 };
 
 /// Collects the ClientHello, and decides by it: certificate, passthrough, refusal.
@@ -70,21 +71,24 @@ struct Hello {
 
 /// What lives as long as the handshake: its place in the admission queue, and where its time goes.
 struct HandshakeTask {
-  HandshakeTask(Turns& turns, Connection& connection, std::uint32_t most) : place(turns, connection, most) {}
-  TurnHolder place;
-  bool first_step = true;
-  bool running_beside = false;
-  IoStatus beside_status = IoStatus::kWantRead;  ///< Of the step that ran beside the loop.
-  bool beside_finished = false;
+  HandshakeTask(Permits& permits, Connection& connection, const ListenerPolicy& policy, SourceNetwork source)
+      : request(permits, connection, *policy.counters, source),
+        place(permits, request, policy.config.limits.max_handshakes) {}
+  HeldRequest request;
+  HeldPlace place;
+  std::unique_ptr<ServerHandshake> handshake;  ///< It owns the client's socket meanwhile.
+  bool began = false;                          ///< A permit has been used.
+  bool awaits_operation = false;               ///< A private-key operation is under way on another thread.
+  Duration spent{};                            ///< CPU time of the step that was permitted last.
   TimePoint waiting_since{};
   HandshakeTimes times;
-  CanaryGroup* group =
+  CanaryGroup* canary_arm =
       nullptr;  ///< Where the certificate is compared with another one. The snapshot holds it.
   std::vector<std::byte> hello;  ///< The ClientHello as it came, for the flight recorder.
 };
 
-/// Drives SSL_do_handshake() until it is done, with a turn of the admission queue before the step that costs
-/// CPU.
+/// Drives the handshake until it is done, with a permit of the admission queue before each step that costs
+/// CPU time.
 struct Handshake {
   std::unique_ptr<HandshakeTask> task;
 };
@@ -97,7 +101,14 @@ struct FindRoute {};
 
 /// Where connecting stands. `started` is when the attempt at hand began.
 struct Dial {
-  enum class Stage : std::uint8_t { kPick, kConnecting, kSecuring, kAwaitingGreeting };
+  enum class Stage : std::uint8_t {
+    kPick,
+    kConnecting,
+    kIntroducing,
+    kAwaitingPermit,
+    kSecuring,
+    kAwaitingGreeting
+  };
   BackendState* backend = nullptr;
   Stage stage = Stage::kPick;
   int attempts = 0;
@@ -106,7 +117,9 @@ struct Dial {
   TimePoint started{};
   std::vector<Tried> tried;
   std::optional<Choice> choice;
-  std::vector<std::byte> greeting;  ///< What a server that speaks first has said so far.
+  std::vector<std::byte> greeting;             ///< What a server that speaks first has said so far.
+  std::unique_ptr<HeldRequest> request;        ///< For the handshake with the server.
+  std::unique_ptr<ClientHandshake> handshake;  ///< In kSecuring: it owns the server's socket meanwhile.
 };
 
 /// One attempt after the other, until a server is connected and secured.
@@ -147,7 +160,12 @@ struct Wait {
 struct Close {
   CloseReason reason;
 };
-using Step = std::variant<Wait, Phase, Close>;
+/// Stay in this phase until `operation` has been performed on another thread, or as `wait` says.
+struct Offload {
+  std::shared_ptr<PrivateKeyOperation> operation;
+  Wait wait;
+};
+using Step = std::variant<Wait, Phase, Close, Offload>;
 
 Step step(Accept& phase, Context& context);
 Step step(ProxyIn& phase, Context& context);
@@ -165,6 +183,13 @@ Step step(Shutdown& phase, Context& context);
 [[nodiscard]] Step admit(std::vector<std::byte> received, Context& context);
 /// The connect phase for the backend of that name.
 [[nodiscard]] Step connect_to(std::string_view backend, Context& context);
+
+/// The descriptors that the phase owns itself, -1 for none: those that are in no stream of `Sides`.
+struct PhaseDescriptors {
+  int client = -1;
+  int backend = -1;
+};
+[[nodiscard]] PhaseDescriptors descriptors(const Phase& phase);
 
 /// "handshake", "relay", ...: the word in logs, in metrics and in /connections.json.
 [[nodiscard]] std::string_view name(const Phase& phase);

@@ -15,48 +15,26 @@
 #include "net/address.h"
 #include "net/buffers.h"
 #include "net/stream.h"
+#include "net/transport.h"
 #include "snapshot/worker_snapshot.h"
+#include "tls/handshake/client_handshake.h"
+#include "tls/handshake/server_handshake.h"
 
 namespace headgate {
 
-/// Where the steps of a handshake run.
-enum class Drive : std::uint8_t { kOnLoop, kBesideLoop };
+class Connection;
 
-/// Makes streams: from sockets and OpenSSL in a worker, from a script in a test. Loop thread only.
-class Transport {
+/// Begins TLS handshakes: with OpenSSL in a worker, from a script in a test. Loop thread only.
+class Handshakes {
  public:
-  virtual ~Transport() = default;
-
-  /// A plain stream that reads `received` first, then goes on as `plain`, which is used up.
-  [[nodiscard]] virtual std::unique_ptr<Stream> unread(std::unique_ptr<Stream> plain,
-                                                       std::vector<std::byte> received) = 0;
-  /// Starts TLS with a client whose ClientHello has arrived: `received` holds it and all that came behind it.
-  /// `plain` is used up. The result's handshake() is to be driven: on the loop, or beside it where `drive`
-  /// says so. Errors: kSystem.
-  [[nodiscard]] virtual Result<std::unique_ptr<Stream>> accept_tls(std::unique_ptr<Stream> plain,
-                                                                   std::vector<std::byte> received,
-                                                                   ListenerState& listener,
-                                                                   const StoredCertificate& certificate,
-                                                                   Drive drive) = 0;
-  /// After handshake() said kDone: writes what TLS settled on into `facts`, and puts another stream in the
-  /// place of `client` where the records are taken over from OpenSSL.
-  virtual void finish_accept(std::unique_ptr<Stream>& client, ListenerState& listener,
-                             ConnectionInfo& info) = 0;
-  /// After handshake() said kFailed: writes failure, alert and detail into `facts`.
-  virtual void explain_failure(const Stream& client, ConnectionInfo& info) = 0;
-  /// Reads and drops what a client still sends, past TLS: kDone, kWantRead, kEnded or kFailed.
-  [[nodiscard]] virtual IoStatus discard(Stream& client, std::span<std::byte> room) = 0;
-  /// Before and after a step of the handshake that another thread drives.
-  virtual void detach(Stream& client) = 0;
-  virtual void attach(Stream& client) = 0;
-
-  /// Begins to connect; handshake() of the result says when the connection is there. Errors: errno.
-  [[nodiscard]] virtual tl::expected<std::unique_ptr<Stream>, int> dial(const Address& address) = 0;
-  /// Starts TLS on a connection to `server`. Errors: kInvalid, kSystem.
-  [[nodiscard]] virtual Result<std::unique_ptr<Stream>> connect_tls(std::unique_ptr<Stream> plain,
-                                                                    BackendState& backend,
-                                                                    const std::string& server,
-                                                                    const ConnectionInfo& info) = 0;
+  virtual ~Handshakes() = default;
+  /// With a client whose ClientHello has arrived, on its plain stream, which is used up.
+  [[nodiscard]] virtual std::unique_ptr<ServerHandshake> accept(std::unique_ptr<Stream> plain,
+                                                                HandshakeStart start) = 0;
+  /// With a server, on the plain stream to it, which is used up. Errors: kInvalid, kSystem.
+  [[nodiscard]] virtual Result<std::unique_ptr<ClientHandshake>> connect(
+      std::unique_ptr<Stream> plain, std::shared_ptr<ClientContext> context,
+      const ServerRequest& request) = 0;
 };
 
 /// What else a worker does for its connections. Loop thread only.
@@ -71,9 +49,9 @@ class Host {
   virtual void call_again(Connection& connection) = 0;
   /// Calls connection.flush_held_back() a few milliseconds from now.
   virtual void flush_soon(Connection& connection) = 0;
-  /// Runs a handshake step of `client` beside the loop, then gives it back by connection.step_finished(). If
-  /// the connection is buried before, the stream is destroyed.
-  virtual void run_beside(Connection& connection, std::unique_ptr<Stream> client) = 0;
+  /// Performs `operation` on another thread, then calls connection.operation_finished(), unless the
+  /// connection is buried before.
+  virtual void offload(Connection& connection, std::shared_ptr<PrivateKeyOperation> operation) = 0;
   /// The client's certificate let it in: the connection is ended when that is no longer so.
   virtual void peer_let_in(Connection& connection) = 0;
 };
@@ -83,11 +61,13 @@ struct Services {
   Loop& loop;
   Buffers& buffers;
   Transport& transport;
-  Turns& turns;
+  Handshakes& handshakes;
+  Permits& permits;
   Host& host;
   Log& log;
   FailureLimiter& limiter;
   FlightRecorder& recorder;
+  KnownTlsInfo& known_tls;
   config::AccessLog access;
   LogLevels levels{};
 };

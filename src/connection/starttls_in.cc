@@ -29,8 +29,8 @@ Step left(const StarttlsIn& phase) {
   return Close{phase.spoken_to ? CloseReason::kClientLeftInHandshake : CloseReason::kProbe};
 }
 
-std::optional<Step> act_on(StarttlsState state, StarttlsIn& phase) {
-  switch (state) {
+std::optional<Step> act_on(StarttlsIn& phase) {
+  switch (phase.state) {
     case StarttlsState::kNeedMore:
       return std::nullopt;
     case StarttlsState::kTlsBegins:
@@ -56,6 +56,7 @@ Step step(StarttlsIn& phase, Context& context) {
     if (flushed == IoStatus::kFailed) return Close{CloseReason::kClientLeftInHandshake};
     if (flushed == IoStatus::kWantWrite) return Wait{.client = Interest::kWrite};
   }
+  if (auto end = act_on(phase)) return *std::move(end);
   for (;;) {
     if (!phase.received.empty()) {
       const StarttlsStep answer = phase.dialogue->feed(phase.received);
@@ -63,8 +64,9 @@ Step step(StarttlsIn& phase, Context& context) {
                            phase.received.begin() + static_cast<std::ptrdiff_t>(answer.consumed_bytes));
       const IoStatus said = say(client, answer.reply);
       if (said == IoStatus::kFailed) return Close{CloseReason::kClientLeftInHandshake};
-      if (auto end = act_on(answer.state, phase)) return *std::move(end);
+      phase.state = answer.state;
       if (said == IoStatus::kWantWrite) return Wait{.client = Interest::kWrite};
+      if (auto end = act_on(phase)) return *std::move(end);
     }
     const IoStatus status =
         gather(client, phase.received, context.services.buffers.plaintext, kMaxStarttlsInputBytes);

@@ -196,10 +196,10 @@ void add_sessions_and_records(Families& out, std::string_view listener, const Li
     out.add(Metric::kTickets, {listener, name(static_cast<TicketEvent>(i))},
             group.sum([i](auto& m) -> auto& { return m.tickets[i]; }));
   }
-  for (std::size_t layer = 0; layer < kLayerCount; ++layer) {
-    for (std::size_t i = 0; i < kLayerReasonCount; ++i) {
+  for (std::size_t layer = 0; layer < kProtectionCount; ++layer) {
+    for (std::size_t i = 0; i < kProtectionReasonCount; ++i) {
       out.add_if_any(Metric::kRecordLayerConnections,
-                     {listener, name(static_cast<Layer>(layer)), name(static_cast<LayerReason>(i))},
+                     {listener, name(static_cast<Protection>(layer)), name(static_cast<ProtectionReason>(i))},
                      group.sum([=](auto& m) -> auto& { return m.record_layer[layer][i]; }));
     }
   }

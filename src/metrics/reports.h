@@ -20,7 +20,7 @@ struct ConnectionReport {
   std::string sni{}, alpn{}, version{}, group{}, cipher{};
   std::string peer{};  ///< The identity of the client's certificate.
   std::string backend{}, server{};
-  std::string record_layer{};  ///< "headgate", "openssl", "kernel" or "plain".
+  std::string record_layer{};  ///< "headgate", "openssl" or "plain".
   bool resumed = false;
   std::chrono::milliseconds age{0}, idle{0};
   std::uint64_t bytes_from_client = 0, bytes_to_client = 0;

@@ -9,9 +9,6 @@ constexpr std::array<std::string_view, kHandshakeResultCount> kResults{"ok", "fa
 constexpr std::array<std::string_view, kHandshakePhaseCount> kPhases{"total", "queue", "cpu", "peer_wait"};
 constexpr std::array<std::string_view, kTicketEventCount> kTicketEvents{"issued", "resumed", "expired",
                                                                         "unknown_key", "refused_policy"};
-constexpr std::array<std::string_view, kLayerCount> kLayers{"headgate", "openssl", "kernel"};
-constexpr std::array<std::string_view, kLayerReasonCount> kLayerReasons{
-    "default", "tls12", "configured", "buffered_input", "unsupported_cipher", "max_fragment_length"};
 constexpr std::array<std::string_view, kKtlsResultCount> kKtlsResults{"on", "refused", "unsupported"};
 constexpr std::array<std::string_view, kConnectFailureCount> kConnectFailures{
     "refused", "timeout", "unreachable", "tls", "resolve", "other"};
@@ -37,12 +34,6 @@ std::string_view name(HandshakePhase phase) {
 }
 std::string_view name(TicketEvent event) {
   return kTicketEvents[static_cast<std::size_t>(event)];
-}
-std::string_view name(Layer layer) {
-  return kLayers[static_cast<std::size_t>(layer)];
-}
-std::string_view name(LayerReason reason) {
-  return kLayerReasons[static_cast<std::size_t>(reason)];
 }
 std::string_view name(ClientCertificateFault fault) {
   constexpr std::array<std::string_view, kClientCertificateFaultCount> kFaults{

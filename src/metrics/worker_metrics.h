@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/close_reason.h"
+#include "base/record_protection.h"
 #include "metrics/counter.h"
 
 /// The counters that one worker writes and the exporter reads. A worker gets its own objects from
@@ -24,16 +25,6 @@ enum class Direction : std::uint8_t { kFromClient, kToClient };
 enum class HandshakeResult : std::uint8_t { kOk, kFailed, kTimeout, kProbe, kShed };
 enum class HandshakePhase : std::uint8_t { kTotal, kQueue, kCpu, kPeerWait };
 enum class TicketEvent : std::uint8_t { kIssued, kResumed, kExpired, kUnknownKey, kRefusedPolicy };
-enum class Layer : std::uint8_t { kHeadgate, kOpenssl, kKernel };
-/// Why a connection's records are protected where they are.
-enum class LayerReason : std::uint8_t {
-  kDefault,
-  kTls12,
-  kConfigured,
-  kBufferedInput,
-  kUnsupportedCipher,
-  kMaxFragmentLength
-};
 /// What is wrong with a client's certificate, finer than the reason of the handshake's failure.
 enum class ClientCertificateFault : std::uint8_t {
   kExpired,
@@ -55,8 +46,6 @@ inline constexpr std::size_t kDirectionCount = 2;
 inline constexpr std::size_t kHandshakeResultCount = 5;
 inline constexpr std::size_t kHandshakePhaseCount = 4;
 inline constexpr std::size_t kTicketEventCount = 5;
-inline constexpr std::size_t kLayerCount = 3;
-inline constexpr std::size_t kLayerReasonCount = 6;
 inline constexpr std::size_t kKtlsResultCount = 3;
 inline constexpr std::size_t kClientCertificateFaultCount = 10;
 
@@ -65,8 +54,6 @@ inline constexpr std::size_t kClientCertificateFaultCount = 10;
 [[nodiscard]] std::string_view name(HandshakeResult result);
 [[nodiscard]] std::string_view name(HandshakePhase phase);
 [[nodiscard]] std::string_view name(TicketEvent event);
-[[nodiscard]] std::string_view name(Layer layer);
-[[nodiscard]] std::string_view name(LayerReason reason);
 [[nodiscard]] std::string_view name(KtlsResult result);
 [[nodiscard]] std::string_view name(ClientCertificateFault fault);
 
@@ -105,9 +92,10 @@ struct ListenerMetrics {
       handshake_duration;                                                       // by HandshakePhase, resumed
   std::array<Counter, kClientCertificateFaultCount> client_certificate_faults;  // by ClientCertificateFault
   NegotiatedCounters negotiated;
-  std::array<Counter, kTicketEventCount> tickets;                                // by TicketEvent
-  std::array<std::array<Counter, kLayerReasonCount>, kLayerCount> record_layer;  // by Layer, LayerReason
-  std::array<std::array<Counter, kKtlsResultCount>, kDirectionCount> ktls;       // by Direction, KtlsResult
+  std::array<Counter, kTicketEventCount> tickets;  // by TicketEvent
+  std::array<std::array<Counter, kProtectionReasonCount>, kProtectionCount>
+      record_layer;                                                         // by Protection, ProtectionReason
+  std::array<std::array<Counter, kKtlsResultCount>, kDirectionCount> ktls;  // by Direction, KtlsResult
   Counter ocsp_staples_expired;  // handshakes that went without their staple because it had expired
   Counter certificates_compressed;
   Counter hello_retry_requests;

@@ -96,6 +96,12 @@ StreamFailure failure_of_errno(std::string_view doing, int error) {
   return {kind, -1, std::string(doing) + ": " + std::system_category().message(error), error};
 }
 
+bool has_left(int fd) {
+  std::byte next{};
+  const ssize_t size = ::recv(fd, &next, 1, MSG_PEEK | MSG_DONTWAIT);
+  return size == 0 || (size < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
 void send_end(int fd) {
   ::shutdown(fd, SHUT_WR);
 }

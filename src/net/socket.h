@@ -32,6 +32,9 @@ enum class Then : std::uint8_t { kMore, kEnd };
 /// What `error`, a value of errno, means for a stream, in words as well.
 [[nodiscard]] StreamFailure failure_of_errno(std::string_view doing, int error);
 
+/// Whether the peer has ended or reset the connection and no byte of it is left to be read. Takes nothing.
+[[nodiscard]] bool has_left(int fd);
+
 /// Ends our direction with FIN. Harmless when the peer is gone.
 void send_end(int fd);
 /// Makes close() send RST.

@@ -10,6 +10,10 @@
 
 namespace headgate {
 
+/// The network that counts as one source: an IPv4 address, however it is written (RFC 4291, section 2.5.5.2),
+/// or the /64 of an IPv6 address, which is what one host is given. 0 for a unix socket.
+using SourceNetwork = std::uint64_t;
+
 /// Where a client comes from, in 20 bytes: what a connection keeps of an Address. A value. A unix socket's
 /// client has no address of its own.
 class SourceAddress {
@@ -41,10 +45,26 @@ class SourceAddress {
     return Address::from_socket(storage, sizeof(sa_family_t));
   }
 
+  [[nodiscard]] SourceNetwork network() const {
+    constexpr std::array<std::uint8_t, 12> kMappedPrefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    const bool mapped = family_ == AF_INET6 && std::memcmp(ip_.data(), kMappedPrefix.data(), 12) == 0;
+    if (family_ == AF_INET || mapped) return kIpv4Network | number(mapped ? 12 : 0, 4);
+    return number(0, 8);
+  }
+
   /// The same for all connections from one host.
   [[nodiscard]] const std::array<std::uint8_t, 16>& host() const { return ip_; }
 
  private:
+  // 0:ffff::/32, which belongs to nobody.
+  static constexpr SourceNetwork kIpv4Network = SourceNetwork{0xffff} << 32U;
+
+  [[nodiscard]] SourceNetwork number(std::size_t first, std::size_t size) const {
+    SourceNetwork value = 0;
+    for (std::size_t i = first; i < first + size; ++i) value = value << 8U | ip_[i];
+    return value;
+  }
+
   std::array<std::uint8_t, 16> ip_{};
   sa_family_t family_ = AF_UNIX;
   std::uint16_t port_ = 0;

@@ -10,11 +10,12 @@
 
 namespace headgate {
 
-/// What a stream could do just now: five words for handshake, read, write and shutdown alike.
+/// What a stream could do just now: the same words for handshake, read, write and shutdown.
 enum class IoStatus : std::uint8_t {
   kDone,       ///< As asked.
   kWantRead,   ///< Nothing more until the descriptor is readable.
   kWantWrite,  ///< Nothing more until the descriptor is writable.
+  kPaused,     ///< Handshakes alone: nothing more until something is there that no descriptor announces.
   kEnded,      ///< The peer ended its direction in order; no byte comes after this.
   kFailed,     ///< The stream is broken; failure() says how.
 };

@@ -5,13 +5,12 @@
 namespace headgate {
 namespace {
 
-bool needs_thread_beside(const ListenerPolicy& policy) {
+bool holds_rsa(const ListenerPolicy& policy) {
   return policy.tls && policy.tls->certificates->holds_rsa();
 }
 
-// Counters of the thread beside worker n: they add up with the others of the listener.
-int beside_index(int worker) {
-  return -1 - worker;
+bool presents_rsa(const BackendPolicy& policy) {
+  return policy.tls && policy.tls->certificate && is_rsa(policy.tls->certificate->key_type());
 }
 
 }  // namespace
@@ -28,34 +27,26 @@ Counter& NegotiatedCache::of(NegotiatedCounters& counters, std::string_view vers
   return counter;
 }
 
-bool signs_slowly(const StoredCertificate& certificate) {
-  return is_rsa(certificate.key_type());
+bool needs_offload(const Snapshot& snapshot) {
+  return std::ranges::any_of(snapshot.listeners, [](const auto& policy) { return holds_rsa(*policy); }) ||
+         std::ranges::any_of(snapshot.backends,
+                             [](const auto& backend) { return presents_rsa(backend.second); });
 }
 
-bool needs_thread_beside(const Snapshot& snapshot) {
-  return std::any_of(snapshot.listeners.begin(), snapshot.listeners.end(),
-                     [](const auto& policy) { return needs_thread_beside(*policy); });
-}
-
-Result<std::shared_ptr<WorkerSnapshot>> WorkerSnapshot::prepare(std::shared_ptr<const Snapshot> shared,
-                                                                int worker, const LibraryContext& library,
-                                                                const LibraryContext* beside,
-                                                                MetricsRegistry& registry) {
+Result<std::shared_ptr<WorkerSnapshot>> WorkerSnapshot::prepare(
+    std::shared_ptr<const Snapshot> shared, int worker, const LibraryContext& library,
+    const std::shared_ptr<const LibraryContext>& offload, MetricsRegistry& registry) {
   auto prepared = std::make_shared<WorkerSnapshot>();
+  // Under FIPS a key may not be another provider's, so signatures stay on the loop.
+  const std::shared_ptr<const LibraryContext> elsewhere = library.is_fips() ? nullptr : offload;
   for (const auto& policy : shared->listeners) {
     auto state = std::make_unique<ListenerState>();
     state->policy = policy;
     state->metrics = &registry.listener(worker, policy->config.name);
     if (policy->tls) {
-      auto context = ServerContext::make(library, policy->tls, *state->metrics);
+      auto context = ServerContext::make(library, elsewhere, policy->tls, *state->metrics);
       if (!context) return tl::unexpected(std::move(context.error()));
       state->tls = *std::move(context);
-      if (beside != nullptr && needs_thread_beside(*policy)) {
-        ListenerMetrics& metrics = registry.listener(beside_index(worker), policy->config.name);
-        auto other = ServerContext::make(*beside, policy->tls, metrics);
-        if (!other) return tl::unexpected(std::move(other.error()));
-        state->tls_beside = *std::move(other);
-      }
     }
     prepared->listeners.push_back(std::move(state));
   }
@@ -65,7 +56,7 @@ Result<std::shared_ptr<WorkerSnapshot>> WorkerSnapshot::prepare(std::shared_ptr<
       state.metrics.push_back(&registry.server(worker, name, server.config.address));
     }
     if (policy.tls) {
-      auto context = ClientContext::make(library, policy.tls);
+      auto context = ClientContext::make(library, elsewhere, policy.tls);
       if (!context) return tl::unexpected(std::move(context.error()));
       state.tls = *std::move(context);
     }

@@ -38,28 +38,21 @@ class NegotiatedCache {
 struct ListenerState {
   std::shared_ptr<const ListenerPolicy> policy;
   ListenerMetrics* metrics = nullptr;  ///< Of the registry, which outlives every snapshot.
-  std::unique_ptr<ServerContext> tls;  ///< nullptr: plaintext in.
-  /// Where a certificate of the listener signs slowly (RSA): a context for handshakes whose steps run beside
-  /// the loop, each on the worker's other thread alone. It has a library context, ticket keys and counters of
-  /// its own, so the two threads share nothing that is written.
-  std::unique_ptr<ServerContext> tls_beside;
+  std::shared_ptr<ServerContext> tls;  ///< nullptr: plaintext in. Each handshake shares it.
   /// The counters of what was negotiated so far, found again without building their key.
   NegotiatedCache negotiated;
 };
 
-/// Whether a signature with this certificate's key takes longer than a loop can spare: RSA-2048 0.7 ms,
-/// RSA-4096 5 ms, where P-256 takes 20 us.
-[[nodiscard]] bool signs_slowly(const StoredCertificate& certificate);
-
 /// One worker's part of one backend. Loop thread of that worker.
 struct BackendState {
   std::unique_ptr<GroupPicker> picker;
-  std::unique_ptr<ClientContext> tls;   ///< nullptr: plaintext to the servers.
+  std::shared_ptr<ClientContext> tls;   ///< nullptr: plaintext to the servers. Each connection shares it.
   std::vector<ServerMetrics*> metrics;  ///< In the order of the group's servers.
 };
 
-/// Whether a worker needs its other thread for any listener of `snapshot`.
-[[nodiscard]] bool needs_thread_beside(const Snapshot& snapshot);
+/// Whether a key of `snapshot` takes longer for a signature than a loop can spare: RSA-2048 takes 0.7 ms,
+/// RSA-4096 5 ms, where P-256 takes 20 us. Then each worker uses such keys on its other thread.
+[[nodiscard]] bool needs_offload(const Snapshot& snapshot);
 
 /// A snapshot as one worker uses it. Prepared off the loops by the supervisor, then owned by the worker and
 /// by each connection that began with it: it is freed when the last of them ends.
@@ -68,14 +61,12 @@ struct WorkerSnapshot {
   std::vector<std::unique_ptr<ListenerState>> listeners;  ///< In the order of the snapshot's.
   std::map<std::string, BackendState, std::less<>> backends;
 
-  /// `library` is the worker's; `beside` is its other thread's, nullptr where needs_thread_beside() says no.
-  /// Everything but what the snapshot before has experienced of its servers: adopt() takes that over. Errors:
-  /// kInvalid.
-  [[nodiscard]] static Result<std::shared_ptr<WorkerSnapshot>> prepare(std::shared_ptr<const Snapshot> shared,
-                                                                       int worker,
-                                                                       const LibraryContext& library,
-                                                                       const LibraryContext* beside,
-                                                                       MetricsRegistry& registry);
+  /// `library` is the worker's; `offload` is that of its other thread, nullptr where needs_offload() says no.
+  /// Makes everything but what the snapshot before has experienced of its servers: adopt() takes that over.
+  /// Errors: kInvalid.
+  [[nodiscard]] static Result<std::shared_ptr<WorkerSnapshot>> prepare(
+      std::shared_ptr<const Snapshot> shared, int worker, const LibraryContext& library,
+      const std::shared_ptr<const LibraryContext>& offload, MetricsRegistry& registry);
   /// Makes the pickers, with what `previous` (or nullptr) knows. On the worker's loop, before the first
   /// connection.
   void adopt(const WorkerSnapshot* previous, std::uint64_t seed);

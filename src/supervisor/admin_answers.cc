@@ -44,7 +44,7 @@ ConnectionReport report_of(const Connection& connection, int worker, TimePoint n
   if (info.peer) report.peer = info.peer->short_name();
   report.backend = info.backend.view();
   report.server = info.server.view();
-  report.record_layer = name(info.layer);
+  report.record_layer = name(info.protection);
   report.resumed = info.tls->resumed;
   report.age = duration_cast<milliseconds>(now - info.accepted);
   const auto* relay = std::get_if<Relay>(&connection.phase());

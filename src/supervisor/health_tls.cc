@@ -1,6 +1,6 @@
 #include "supervisor/health_tls.h"
 
-#include "tls/handshake/tls_stream.h"
+#include "tls/handshake/client_handshake.h"
 
 namespace headgate {
 
@@ -26,29 +26,25 @@ Result<std::unique_ptr<Stream>> HealthTls::open(const BackendGroup& group, const
   for (const auto& protocol : settings.alpn) {
     if (protocol != "$alpn") request.alpn.push_back(protocol);
   }
-  auto extra = std::make_unique<SslExtraData>();
-  auto ssl = (*made)->new_ssl(request, *extra);
-  if (!ssl) return tl::unexpected(std::move(ssl.error()));
-  return std::make_unique<TlsStream>(*std::move(ssl), std::move(extra), std::move(connected), buffers_,
-                                     TakeOver::kNo);
+  return client_stream(*std::move(made), request, std::move(connected), buffers_);
 }
 
-Result<ClientContext*> HealthTls::context(const std::string& backend) {
+Result<std::shared_ptr<ClientContext>> HealthTls::context(const std::string& backend) {
   {
     const std::lock_guard lock(mutex_);
     if (contexts_of_ != snapshot_) contexts_.clear();
     contexts_of_ = snapshot_;
   }
   auto& context = contexts_[backend];
-  if (context) return context.get();
+  if (context) return context;
   const auto policy = contexts_of_->backends.find(backend);
   if (policy == contexts_of_->backends.end() || !policy->second.tls) {
     return fail(ErrorKind::kNotFound, "the backend has no TLS any more");
   }
-  auto made = ClientContext::make(*library_, policy->second.tls);
+  auto made = ClientContext::make(*library_, nullptr, policy->second.tls);
   if (!made) return tl::unexpected(std::move(made.error()));
   context = *std::move(made);
-  return context.get();
+  return context;
 }
 
 }  // namespace headgate

@@ -27,14 +27,14 @@ class HealthTls {
 
  private:
   explicit HealthTls(std::unique_ptr<LibraryContext> library) : library_(std::move(library)) {}
-  [[nodiscard]] Result<ClientContext*> context(const std::string& backend);
+  [[nodiscard]] Result<std::shared_ptr<ClientContext>> context(const std::string& backend);
 
   std::unique_ptr<LibraryContext> library_;
   Buffers buffers_;
   std::mutex mutex_;
-  std::shared_ptr<const Snapshot> snapshot_;     // guarded by mutex_
-  std::shared_ptr<const Snapshot> contexts_of_;  // the checker's thread, as all below
-  std::map<std::string, std::unique_ptr<ClientContext>> contexts_;
+  std::shared_ptr<const Snapshot> snapshot_;                        // guarded by mutex_
+  std::shared_ptr<const Snapshot> contexts_of_;                     // the checker's thread, as all below
+  std::map<std::string, std::shared_ptr<ClientContext>> contexts_;  // each check under way shares its own
 };
 
 }  // namespace headgate

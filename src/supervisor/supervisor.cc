@@ -143,17 +143,17 @@ Result<void> Supervisor::adopt(std::shared_ptr<const Snapshot> snapshot) {
   if (auto made = make_workers(count); !made) return tl::unexpected(std::move(made.error()));
   auto plan = sockets_.plan(snapshot->config, count);
   if (!plan) return tl::unexpected(std::move(plan.error()));
-  const bool beside = needs_thread_beside(*snapshot);
+  const bool offloads = needs_offload(*snapshot);
   std::vector<std::shared_ptr<WorkerSnapshot>> prepared;
   for (std::size_t i = 0; i < count; ++i) {
-    const LibraryContext* library_beside = nullptr;
-    if (beside) {
-      auto library = workers_[i]->library_beside();
+    std::shared_ptr<const LibraryContext> offload;
+    if (offloads) {
+      auto library = workers_[i]->offload_library();
       if (!library) return tl::unexpected(std::move(library.error()));
-      library_beside = *library;
+      offload = *std::move(library);
     }
-    auto one = WorkerSnapshot::prepare(snapshot, workers_[i]->index(), workers_[i]->library(), library_beside,
-                                       registry_);
+    auto one =
+        WorkerSnapshot::prepare(snapshot, workers_[i]->index(), workers_[i]->library(), offload, registry_);
     if (!one) return tl::unexpected(std::move(one.error()));
     prepared.push_back(*std::move(one));
   }

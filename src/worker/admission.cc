@@ -1,83 +1,126 @@
 #include "worker/admission.h"
 
-#include "connection/connection.h"
+#include <algorithm>
 
 namespace headgate {
+namespace {
 
-void Admission::Queue::push(Turn& turn) {
-  turn.before = newest;
-  turn.behind = nullptr;
-  (newest != nullptr ? newest->behind : oldest) = &turn;
-  newest = &turn;
-}
+// Full handshakes get one part, those that go before them this many.
+constexpr int kShareOfUrgent = 3;
 
-void Admission::Queue::remove(Turn& turn) {
-  (turn.before != nullptr ? turn.before->behind : oldest) = turn.behind;
-  (turn.behind != nullptr ? turn.behind->before : newest) = turn.before;
-  turn.before = turn.behind = nullptr;
-}
+}  // namespace
 
-void Admission::request(Turn& turn) {
-  turn.asked = Clock::now();
-  turn.queued = true;
-  queue_of(turn).push(turn);
+/// The handshakes in progress of one listener, in the order of their beginning, and each source's own.
+struct Admission::InProgress {
+  using OfSource = IntrusiveList<HandshakePlace, &HandshakePlace::of_source>;
+  IntrusiveList<HandshakePlace, &HandshakePlace::of_age> all;
+  std::unordered_map<SourceNetwork, OfSource> by_source;
+
+  /// The one to end for `newcomer`: the oldest, but no source ends another's while it has more itself.
+  [[nodiscard]] HandshakePlace& to_end_for(const HandshakePlace& newcomer) const {
+    HandshakePlace& oldest = *all.front();
+    const auto own = by_source.find(newcomer.source);
+    if (own == by_source.end() || own->second.size() <= by_source.at(oldest.source).size()) return oldest;
+    return *own->second.front();
+  }
+};
+
+Admission::Admission(OffloadRoom& room, LoopMetrics& metrics) : room_(room), metrics_(metrics) {}
+Admission::~Admission() = default;
+
+void Admission::request(PermitRequest& request) {
+  request.asked = Clock::now();
+  request.queued = true;
+  request.granted = false;
+  queue_of(request).push(request, prices_.of(request.cost));
   metrics_.handshakes_queued.add();
 }
 
-void Admission::withdraw(Turn& turn) {
-  if (turn.queued) take_out(turn);
+void Admission::withdraw(PermitRequest& request) {
+  if (!request.queued) return;
+  queue_of(request).remove(request);
+  take_out(request);
 }
 
-void Admission::begin(Connection& connection, std::uint32_t most) {
-  if (in_progress_.size() >= most) in_progress_.begin()->second->end(CloseReason::kHandshakeShed);
-  in_progress_.emplace(connection.info().id, &connection);
+void Admission::begin(HandshakePlace& place, std::uint32_t most) {
+  auto& of_listener = in_progress_[place.listener];
+  if (!of_listener) of_listener = std::make_unique<InProgress>();
+  InProgress& progress = *of_listener;
+  if (progress.all.size() >= most) progress.to_end_for(place).owner->shed();
+  progress.all.push_back(place);
+  progress.by_source[place.source].push_back(place);
   metrics_.handshakes_in_progress.add();
 }
 
-void Admission::over(Connection& connection) {
-  in_progress_.erase(connection.info().id);
+void Admission::over(HandshakePlace& place) {
+  const auto listener = in_progress_.find(place.listener);
+  InProgress& progress = *listener->second;
+  const auto source = progress.by_source.find(place.source);
+  progress.all.remove(place);
+  source->second.remove(place);
+  if (source->second.empty()) progress.by_source.erase(source);
   metrics_.handshakes_in_progress.sub();
 }
 
 bool Admission::serve() {
-  if (on_loop_.empty() && beside_.empty()) return false;
+  if (!loop_has_requests() && offloaded_.empty()) return false;
   TimePoint now = Clock::now();
-  for (Queue* queue : {&on_loop_.resumed, &on_loop_.full, &beside_.resumed, &beside_.full})
-    drop_stale(*queue, now);
-  while (!beside_.empty() && slow_lane_.has_room()) grant_next(beside_, now);
+  for (FairQueue& queue : on_loop_) refuse_stale(queue, now);
+  refuse_stale(offloaded_, now);
   const TimePoint end = now + kSlice;
-  while (!on_loop_.empty() && now < end) {
-    grant_next(on_loop_, now);
+  while (!offloaded_.empty() && room_.has_room()) grant_next(offloaded_, now);
+  now = Clock::now();
+  while (loop_has_requests() && now < end) {
+    grant_next(next_of_loop(), now);
     now = Clock::now();
   }
-  return !on_loop_.empty();
+  return loop_has_requests();
 }
 
-Admission::Queue& Admission::queue_of(const Turn& turn) {
-  Lane& lane = turn.beside_the_loop ? beside_ : on_loop_;
-  return turn.work == Work::kResumed ? lane.resumed : lane.full;
+bool Admission::loop_has_requests() const {
+  return std::ranges::any_of(on_loop_, [](const FairQueue& queue) { return !queue.empty(); });
 }
 
-void Admission::drop_stale(Queue& queue, TimePoint now) {
-  while (!queue.empty() && queue.oldest->asked + kStale < now) {
-    Turn& turn = *queue.oldest;
-    take_out(turn);
-    turn.owner->turn_refused();
+FairQueue& Admission::queue_of(const PermitRequest& request) {
+  return request.cost.offloaded ? offloaded_ : on_loop_[static_cast<std::size_t>(request.cost.work)];
+}
+
+// By urgency, but whoever has a ticket must not keep all others out.
+FairQueue& Admission::next_of_loop() {
+  FairQueue& full = on_loop_[static_cast<std::size_t>(HandshakeWork::kFull)];
+  FairQueue& first = *std::ranges::find_if(on_loop_, [](const FairQueue& queue) { return !queue.empty(); });
+  if (&first == &full || full.empty()) {
+    owed_to_full_ = {};
+    return first;
+  }
+  if (owed_to_full_ >= kShareOfUrgent * full.oldest()->price) {
+    owed_to_full_ = {};
+    return full;
+  }
+  owed_to_full_ += first.oldest()->price;
+  return first;
+}
+
+void Admission::refuse_stale(FairQueue& queue, TimePoint now) {
+  while (!queue.empty() && queue.oldest()->asked + kStale < now) {
+    PermitRequest& request = *queue.oldest();
+    queue.remove(request);
+    take_out(request);
+    request.owner->permit_refused();
   }
 }
 
-void Admission::grant_next(Lane& lane, TimePoint now) {
-  Queue& queue = lane.resumed.empty() ? lane.full : lane.resumed;
-  const bool overdue = queue.oldest->asked + kPatience < now;
-  Turn& turn = overdue ? *queue.newest : *queue.oldest;
-  take_out(turn);
-  turn.granted = true;
-  turn.owner->turn_granted();
+void Admission::grant_next(FairQueue& queue, TimePoint now) {
+  const bool overdue = queue.oldest()->asked + kPatience < now;
+  PermitRequest& request =
+      queue.take(overdue ? FairQueue::Order::kNewestFirst : FairQueue::Order::kOldestFirst);
+  take_out(request);
+  request.granted = true;
+  request.owner->permit_granted();
 }
 
-void Admission::take_out(Turn& turn) {
-  queue_of(turn).remove(turn);
-  turn.queued = false;
+void Admission::take_out(PermitRequest& request) {
+  request.queued = false;
   metrics_.handshakes_queued.sub();
 }
 

@@ -1,79 +1,79 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <map>
+#include <memory>
+#include <unordered_map>
 
 #include "base/units.h"
 #include "connection/permits.h"
-#include "event/turn_watcher.h"
 #include "metrics/worker_metrics.h"
+#include "worker/fair_queue.h"
+#include "worker/handshake_prices.h"
 
 namespace headgate {
 
-/// Who has the room beside the loop: the worker's thread for slow signatures.
-class SlowLane {
+/// Where the signatures of offloaded keys are made: the worker's other thread.
+class OffloadRoom {
  public:
-  virtual ~SlowLane() = default;
-  /// Whether a step may be handed to it now. It is kept nearly empty, so that the queue decides who is next.
+  virtual ~OffloadRoom() = default;
+  /// Whether another signature may be handed over now. The room is kept nearly empty, so that the queue
+  /// decides whose is next.
   [[nodiscard]] virtual bool has_room() const = 0;
 };
 
-/// The admission queue: handshakes take turns in a slice of each turn of the loop, after everything that is
-/// established.
+/// The admission queue: the costly steps of handshakes are given a slice of each turn of the loop, after
+/// everything that is established.
 ///
-///  - Resumed before full: who has been here before costs a tenth.
+///  - First the steps that end handshakes which have been paid for; then those that resume by a ticket of
+///    ours; then full handshakes, which get a quarter of the time at least.
+///  - Within each of these, fair by price between listeners and between sources: see FairQueue.
 ///  - First come, first served, while the queue is shorter than a client's patience. When it is older, the
-///  newest first:
-///    the oldest have given up or soon will, and serving them in order would serve nobody.
-///  - What is stale is dropped before any cryptography is paid for it: kStale after it was queued.
+///    newest first: the oldest have given up or soon will, and serving them in order would serve nobody.
+///  - A request that is stale is refused before any cryptography is paid for: kStale after it was queued.
 ///
-/// Owned by a worker, loop thread only. Turns that are destroyed must have been withdrawn.
-class Admission final : public Turns {
+/// Owned by a worker, loop thread only. Requests and places that are destroyed must have left.
+class Admission final : public Permits {
  public:
-  /// A bound on how long established connections wait for handshakes in one turn of the loop, when each is
-  /// short.
+  /// A bound on how long established connections wait for handshakes in one turn of the loop, when each step
+  /// is short.
   static constexpr Duration kSlice = std::chrono::microseconds(500);
   /// A queue whose head waits longer than this is served from its other end.
   static constexpr Duration kPatience = std::chrono::milliseconds(500);
-  /// Nobody who waits this long is still there: clients' own connect timeouts are a few seconds.
+  /// No client that waits this long is still there: clients' own connect timeouts are a few seconds.
   static constexpr Duration kStale = std::chrono::milliseconds(1500);
 
-  Admission(SlowLane& slow_lane, LoopMetrics& metrics) : slow_lane_(slow_lane), metrics_(metrics) {}
+  Admission(OffloadRoom& room, LoopMetrics& metrics);
+  ~Admission() override;
 
-  void request(Turn& turn) override;
-  void withdraw(Turn& turn) override;
-  void begin(Connection& connection, std::uint32_t most) override;
-  void over(Connection& connection) override;
+  void request(PermitRequest& request) override;
+  void withdraw(PermitRequest& request) override;
+  void learn(const HandshakeCost& cost, Duration cpu) override { prices_.learn(cost, cpu); }
+  void begin(HandshakePlace& place, std::uint32_t most) override;
+  void over(HandshakePlace& place) override;
 
-  /// Gives turns for one slice. Whether turns are left that the loop itself could take: then it must not
-  /// sleep.
+  /// Gives permits for one slice. Whether requests are left that the loop itself could serve: then it must
+  /// not sleep.
   bool serve();
 
  private:
-  /// Turns in the order of asking.
-  struct Queue {
-    Turn* oldest = nullptr;
-    Turn* newest = nullptr;
-    [[nodiscard]] bool empty() const { return oldest == nullptr; }
-    void push(Turn& turn);
-    void remove(Turn& turn);
-  };
-  /// One lane's queues: on the loop or beside it.
-  struct Lane {
-    Queue resumed, full;
-    [[nodiscard]] bool empty() const { return resumed.empty() && full.empty(); }
-  };
+  struct InProgress;
 
-  [[nodiscard]] Queue& queue_of(const Turn& turn);
-  void drop_stale(Queue& queue, TimePoint now);
-  void grant_next(Lane& lane, TimePoint now);
-  void take_out(Turn& turn);
+  [[nodiscard]] FairQueue& queue_of(const PermitRequest& request);
+  [[nodiscard]] bool loop_has_requests() const;
+  [[nodiscard]] FairQueue& next_of_loop();
+  void refuse_stale(FairQueue& queue, TimePoint now);
+  void grant_next(FairQueue& queue, TimePoint now);
+  void take_out(PermitRequest& request);
 
-  SlowLane& slow_lane_;
+  OffloadRoom& room_;
   LoopMetrics& metrics_;
-  Lane on_loop_, beside_;
-  std::map<std::uint64_t, Connection*> in_progress_;  // by connection id, so the oldest first
+  HandshakePrices prices_;
+  std::array<FairQueue, kHandshakeWorkCount> on_loop_;  // by HandshakeWork
+  FairQueue offloaded_;
+  Duration owed_to_full_{};  // what went before full handshakes while some were waiting
+  std::unordered_map<const SharedCounters*, std::unique_ptr<InProgress>> in_progress_;
 };
 
 }  // namespace headgate

@@ -19,7 +19,7 @@ Duration thread_cpu_time() {
   return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
-// It begins with the name of the thread that started it.
+// A thread begins with the name of the thread that started it.
 void append_to_thread_name(const char* suffix) {
   char name[16] = {};  // as long as Linux lets them be
   pthread_getname_np(pthread_self(), name, sizeof name);
@@ -37,11 +37,11 @@ CryptoOffload::~CryptoOffload() {
   if (thread_.joinable()) thread_.join();
 }
 
-void CryptoOffload::run(Step step) {
+void CryptoOffload::run(Task task) {
   ++pending_;
   {
     const std::lock_guard lock(mutex_);
-    steps_.push_back(std::move(step));
+    tasks_.push_back(std::move(task));
   }
   if (!thread_.joinable()) thread_ = std::thread([this] { work(); });
   wake_.notify_one();
@@ -49,24 +49,22 @@ void CryptoOffload::run(Step step) {
 
 void CryptoOffload::work() {
   const CrashStack stack;
-  append_to_thread_name("-slow");
+  append_to_thread_name("-rsa");
   work_in_background();
   for (;;) {
     std::unique_lock lock(mutex_);
-    wake_.wait(lock, [this] { return stopping_ || !steps_.empty(); });
+    wake_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
     if (stopping_) return;
-    Step step = std::move(steps_.front());
-    steps_.pop_front();
+    Task task = std::move(tasks_.front());
+    tasks_.pop_front();
     lock.unlock();
-    const CrashTag tag(step.listener.c_str(), step.connection);
+    const CrashTag tag(task.listener.c_str(), task.connection);
     const Duration begin = thread_cpu_time();
-    step.status = step.client->handshake();
-    step.cpu = thread_cpu_time() - begin;
-    // std::function wants something that can be copied.
-    auto done = std::make_shared<Step>(std::move(step));
-    inbox_.post([this, done] {
+    task.operation->perform();
+    task.cpu = thread_cpu_time() - begin;
+    inbox_.post([this, done = std::move(task)] {
       --pending_;
-      finished_(std::move(*done));
+      finished_(done);
     });
   }
 }

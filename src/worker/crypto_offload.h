@@ -11,35 +11,34 @@
 
 #include "base/units.h"
 #include "event/inbox.h"
-#include "net/stream.h"
+#include "tls/openssl/private_key_operation.h"
 
 namespace headgate {
 
-/// A worker's other thread: it drives the handshakes whose signatures take longer than a loop can spare
-/// (RSA), at a lower priority, so that whoever is connected already does not feel them.
+/// A worker's other thread: it performs the private-key operations that take longer than a loop can spare
+/// (RSA), at a lower priority, so that established connections do not feel them.
 ///
-/// Started with the first step. The streams given to it are detached; it touches nothing else of the worker.
-/// Answers come through the worker's inbox. Made and used on the loop's thread.
+/// The thread starts with the first operation. It touches nothing of the worker but the inbox; each operation
+/// owns what it uses. Made and used on the loop's thread.
 class CryptoOffload {
  public:
-  struct Step {
-    std::uint64_t connection = 0;  ///< Its id.
+  struct Task {
+    std::uint64_t connection = 0;  ///< The id of the connection that waits.
     std::string listener;          ///< Its name, for the report of a crash.
-    std::unique_ptr<Stream> client;
-    IoStatus status = IoStatus::kWantRead;
-    Duration cpu{};
+    std::shared_ptr<PrivateKeyOperation> operation;
+    Duration cpu{};  ///< What the operation took, once it is finished.
   };
-  using Finished = std::function<void(Step)>;
+  using Finished = std::function<void(const Task&)>;
 
-  /// `finished` is called on the loop's thread, with each step.
+  /// `finished` is called on the loop's thread, with each task.
   CryptoOffload(Inbox& inbox, Finished finished) : inbox_(inbox), finished_(std::move(finished)) {}
-  /// Waits for the step at hand; those behind it are not taken.
+  /// Waits for the operation at hand; those behind it are not performed.
   ~CryptoOffload();
   CryptoOffload(const CryptoOffload&) = delete;
   CryptoOffload& operator=(const CryptoOffload&) = delete;
 
-  void run(Step step);
-  /// Steps handed over and not given back yet.
+  void run(Task task);
+  /// Tasks that were handed over and have not come back yet.
   [[nodiscard]] std::size_t pending() const { return pending_; }
 
  private:
@@ -50,7 +49,7 @@ class CryptoOffload {
   std::size_t pending_ = 0;  // loop thread
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<Step> steps_;  // guarded by mutex_
+  std::deque<Task> tasks_;  // guarded by mutex_
   bool stopping_ = false;   // guarded by mutex_
   std::thread thread_;
 };

@@ -88,7 +88,7 @@ std::unique_ptr<Stream> stream_of(HandoverSide side, TlsRole role, Fd socket, Wo
                           .received = std::move(side.received),
                           .unsent = std::move(side.unsent)};
   return std::make_unique<RecordStream>(std::move(state), worker.services().buffers,
-                                        worker.transport().aead());
+                                        worker.handshakes().aead());
 }
 
 ConnectionInfo facts_of(HandoverConnection& connection, Worker& worker, TimePoint now) {
@@ -100,14 +100,13 @@ ConnectionInfo facts_of(HandoverConnection& connection, Worker& worker, TimePoin
   info.bytes_to_client = connection.bytes_to_client;
   info.server_name = connection.server_name;
   info.alpn = connection.alpn;
-  info.tls =
-      worker.transport().known_tls_info().find_or_add({.version = InternedString(connection.tls_version),
-                                                       .group = InternedString(connection.group),
-                                                       .cipher = InternedString(connection.cipher),
-                                                       .key_type = InternedString(connection.key_type),
-                                                       .resumed = connection.resumed});
+  info.tls = worker.services().known_tls.find_or_add({.version = InternedString(connection.tls_version),
+                                                      .group = InternedString(connection.group),
+                                                      .cipher = InternedString(connection.cipher),
+                                                      .key_type = InternedString(connection.key_type),
+                                                      .resumed = connection.resumed});
   const bool tls = connection.client_side.layer == HandoverLayer::kTls13;
-  info.layer = tls ? RecordsBy::kHeadgate : RecordsBy::kNobody;
+  info.protection = tls ? Protection::kHeadgate : Protection::kNone;
   info.peer = std::move(connection.peer);
   info.probe = connection.probe;
   return info;

@@ -22,9 +22,9 @@ constexpr Duration kHoldBack = std::chrono::milliseconds(5);
 constexpr Duration kSecond = std::chrono::seconds(1);
 constexpr Duration kDescriptorWarningInterval = std::chrono::seconds(10);
 
-// One step at work and one waiting, so that the slow thread never idles and the admission queue still
+// One operation at work and one waiting, so that the other thread never idles and the admission queue still
 // decides.
-constexpr std::size_t kSlowSteps = 2;
+constexpr std::size_t kOffloadedAtOnce = 2;
 
 // Ids are unique among the workers: the index is in the upper bits.
 constexpr int kIndexShift = 48;
@@ -44,15 +44,15 @@ Worker::Worker(const Options& options, std::unique_ptr<LibraryContext> library, 
       metrics_(registry.loop(options.index)),
       library_(std::move(library)),
       inbox_(loop_),
-      transport_(buffers_, *library_),
+      handshakes_(buffers_, *library_),
       admission_(*this, metrics_),
-      services_{loop_, buffers_, transport_, admission_,     *this,
-                log_,  limiter_, recorder_,  options.access, {}},
+      services_{loop_, buffers_, transport_, handshakes_, admission_,     *this,
+                log_,  limiter_, recorder_,  known_tls_,  options.access, {}},
       turn_(loop_, this, &Worker::before_wait, &Worker::after_wait),
       flush_timer_(loop_, this, Timer::Calls<&Worker::flush_due>()),
       second_timer_(loop_, this, Timer::Calls<&Worker::second_over>()),
       crypto_offload_(std::make_unique<CryptoOffload>(
-          inbox_, [this](CryptoOffload::Step step) { step_finished(std::move(step)); })),
+          inbox_, [this](const CryptoOffload::Task& task) { operation_finished(task); })),
       next_id_((static_cast<std::uint64_t>(options.index) << kIndexShift) + 1) {}
 
 Worker::~Worker() {
@@ -74,13 +74,13 @@ void Worker::stop() {
   crypto_offload_.reset();
 }
 
-Result<const LibraryContext*> Worker::library_beside() {
-  if (!library_beside_) {
+Result<std::shared_ptr<const LibraryContext>> Worker::offload_library() {
+  if (!offload_library_) {
     auto made = LibraryContext::make();
     if (!made) return tl::unexpected(std::move(made.error()));
-    library_beside_ = *std::move(made);
+    offload_library_ = *std::move(made);
   }
-  return library_beside_.get();
+  return offload_library_;
 }
 
 void Worker::run() {
@@ -161,7 +161,7 @@ void Worker::out_of_descriptors(const std::string& listener_name, bool refused) 
 }
 
 void Worker::bury(Connection& connection) {
-  beside_.erase(connection.info().id);
+  offloading_.erase(connection.info().id);
   peers_.remove(connection);
   morgue_.push_back(&connection);
 }
@@ -178,11 +178,11 @@ void Worker::flush_soon(Connection& connection) {
   to_flush_.push_back(&connection);
 }
 
-void Worker::run_beside(Connection& connection, std::unique_ptr<Stream> client) {
-  beside_.emplace(connection.info().id, &connection);
+void Worker::offload(Connection& connection, std::shared_ptr<PrivateKeyOperation> operation) {
+  offloading_.emplace(connection.info().id, &connection);
   crypto_offload_->run({.connection = connection.info().id,
                         .listener = connection.listener().policy->config.name,
-                        .client = std::move(client)});
+                        .operation = std::move(operation)});
 }
 
 // The handshake may have begun before the rules changed, and have been judged by the old ones.
@@ -197,16 +197,16 @@ void Worker::evaluate_soon(Connection& connection) {
   peers_.evaluate_soon(connection);
 }
 
-void Worker::step_finished(CryptoOffload::Step step) {
-  const auto found = beside_.find(step.connection);
-  if (found == beside_.end()) return;  // the connection has ended: its stream ends here
+void Worker::operation_finished(const CryptoOffload::Task& task) {
+  const auto found = offloading_.find(task.connection);
+  if (found == offloading_.end()) return;  // the connection has ended
   Connection& connection = *found->second;
-  beside_.erase(found);
-  connection.step_finished(std::move(step.client), step.status, step.cpu);
+  offloading_.erase(found);
+  connection.operation_finished(task.cpu);
 }
 
 bool Worker::has_room() const {
-  return crypto_offload_->pending() < kSlowSteps;
+  return crypto_offload_->pending() < kOffloadedAtOnce;
 }
 
 void Worker::flush_due(void* self) {

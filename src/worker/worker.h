@@ -19,8 +19,8 @@
 #include "worker/acceptor.h"
 #include "worker/admission.h"
 #include "worker/crypto_offload.h"
+#include "worker/openssl_handshakes.h"
 #include "worker/peer_watch.h"
-#include "worker/socket_transport.h"
 
 namespace headgate {
 
@@ -36,7 +36,7 @@ struct BoundSocket {
 /// through its inbox.
 ///
 /// Made and destroyed by the supervisor's thread; everything marked so runs on the worker's own.
-class Worker final : public Host, private SlowLane {
+class Worker final : public Host, private OffloadRoom {
  public:
   struct Options {
     int index = 0;
@@ -64,10 +64,10 @@ class Worker final : public Host, private SlowLane {
   /// Whether it has no connection and accepts none. As of its last turn; any thread.
   [[nodiscard]] bool is_empty() const { return empty_.load(std::memory_order_relaxed); }
 
-  /// The library contexts that a WorkerSnapshot is prepared with. The second is made when first asked for.
-  /// Supervisor.
+  /// The library contexts that a WorkerSnapshot is prepared with: that of the loop, and that of the other
+  /// thread, which is made when first asked for. Supervisor.
   [[nodiscard]] const LibraryContext& library() const { return *library_; }
-  [[nodiscard]] Result<const LibraryContext*> library_beside();
+  [[nodiscard]] Result<std::shared_ptr<const LibraryContext>> offload_library();
   [[nodiscard]] int index() const { return options_.index; }
 
   // On the worker's thread:
@@ -87,7 +87,7 @@ class Worker final : public Host, private SlowLane {
   [[nodiscard]] const std::vector<std::unique_ptr<Connection>>& connections() const { return connections_; }
   [[nodiscard]] FlightRecorder& recorder() { return recorder_; }
   [[nodiscard]] Services& services() { return services_; }
-  [[nodiscard]] SocketTransport& transport() { return transport_; }
+  [[nodiscard]] OpensslHandshakes& handshakes() { return handshakes_; }
   /// What new connections begin with.
   [[nodiscard]] const std::shared_ptr<WorkerSnapshot>& snapshot() const { return snapshot_; }
   /// Unique within the process.
@@ -102,7 +102,7 @@ class Worker final : public Host, private SlowLane {
   void bury(Connection& connection) override;
   void call_again(Connection& connection) override;
   void flush_soon(Connection& connection) override;
-  void run_beside(Connection& connection, std::unique_ptr<Stream> client) override;
+  void offload(Connection& connection, std::shared_ptr<PrivateKeyOperation> operation) override;
   void peer_let_in(Connection& connection) override;
 
  private:
@@ -116,7 +116,7 @@ class Worker final : public Host, private SlowLane {
 
   void run();
   void accepted(const std::string& listener, Fd client, const Address& source);
-  void step_finished(CryptoOffload::Step step);
+  void operation_finished(const CryptoOffload::Task& task);
   void out_of_descriptors(const std::string& listener, bool refused);
   void flush_held_back();
   void each_second();
@@ -129,11 +129,14 @@ class Worker final : public Host, private SlowLane {
   Options options_;
   Log& log_;
   LoopMetrics& metrics_;
-  std::unique_ptr<LibraryContext> library_, library_beside_;
+  std::unique_ptr<LibraryContext> library_;
+  std::shared_ptr<const LibraryContext> offload_library_;
   Loop loop_;
   Inbox inbox_;
   Buffers buffers_;
   SocketTransport transport_;
+  OpensslHandshakes handshakes_;
+  KnownTlsInfo known_tls_;
   FailureLimiter limiter_;
   FlightRecorder recorder_;
   Admission admission_;
@@ -150,10 +153,10 @@ class Worker final : public Host, private SlowLane {
   std::vector<Bound> acceptors_;
   PeerWatch peers_;
   std::vector<std::unique_ptr<Connection>> connections_;
-  std::vector<Connection*> morgue_;                        // buried in this turn
-  std::vector<Connection*> to_call_;                       // with work that no descriptor announces
-  std::vector<Connection*> to_flush_;                      // holding session tickets back
-  std::unordered_map<std::uint64_t, Connection*> beside_;  // whose step runs on the slow thread
+  std::vector<Connection*> morgue_;                            // buried in this turn
+  std::vector<Connection*> to_call_;                           // with work that no descriptor announces
+  std::vector<Connection*> to_flush_;                          // holding session tickets back
+  std::unordered_map<std::uint64_t, Connection*> offloading_;  // with an operation under way
   std::uint64_t next_id_;
   TimePoint turn_began_{};
   TimePoint last_descriptor_warning_{};

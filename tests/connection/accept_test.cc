@@ -45,9 +45,9 @@ TEST_F(AcceptTest, CountsWhatAListedProbeDoesAsAProbe) {
   client->leaves();
   start();
   EXPECT_END("not_tls");
-  const auto& handshakes = connection->listener().metrics->handshakes;
-  EXPECT_EQ(handshakes[static_cast<std::size_t>(HandshakeResult::kProbe)][0].value(), 1U);
-  EXPECT_EQ(handshakes[static_cast<std::size_t>(HandshakeResult::kFailed)][0].value(), 0U);
+  const auto& counted = connection->listener().metrics->handshakes;
+  EXPECT_EQ(counted[static_cast<std::size_t>(HandshakeResult::kProbe)][0].value(), 1U);
+  EXPECT_EQ(counted[static_cast<std::size_t>(HandshakeResult::kFailed)][0].value(), 0U);
 }
 
 TEST_F(ProxyInTest, TakesTheClientsAddressFromTheHeader) {
@@ -62,7 +62,7 @@ TEST_F(ProxyInTest, WhatFollowsTheHeaderInOneReadIsTheHello) {
   client->sends("PROXY TCP4 198.51.100.9 192.0.2.1 5555 443\r\n" + hello);
   start();
   EXPECT_EQ(phase(), "handshake");
-  EXPECT_EQ(transport.received_by_tls, hello);
+  EXPECT_EQ(handshakes.script.received, hello);
 }
 
 TEST_F(ProxyInTest, WaitsForTheRestOfAHeader) {

@@ -1,127 +1,216 @@
 #include "worker/admission.h"
 
 #include <algorithm>
+#include <deque>
+#include <vector>
 
-#include "connection/fixture.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "snapshot/shared_counters.h"
 
 namespace headgate::test {
 namespace {
 
-/// The queue in front of a lane whose room a test opens step by step, so that each serve() gives one turn.
-/// Its turns belong to one connection that waits for a hello: being driven changes nothing for it.
-class AdmissionTest : public ConnectionTest {
+constexpr HandshakeCost kFull{.work = HandshakeWork::kFull};
+constexpr HandshakeCost kResume{.work = HandshakeWork::kResume};
+constexpr HandshakeCost kFinish{.work = HandshakeWork::kFinish};
+constexpr HandshakeCost kOffloaded{
+    .work = HandshakeWork::kFull, .key = KeyType::kRsa, .key_bits = 4096, .offloaded = true};
+
+using testing::ElementsAre;
+using namespace std::chrono_literals;
+
+/// The queue of a worker, and connections that note what it tells them.
+class AdmissionTest : public testing::Test {
  protected:
-  struct Lane final : SlowLane {
-    bool room = true;
-    std::size_t granted_before = 0;
-    std::vector<Turn>* turns = nullptr;
-    [[nodiscard]] bool has_room() const override { return room && granted() == granted_before; }
-    [[nodiscard]] std::size_t granted() const {
-      return static_cast<std::size_t>(
-          std::count_if(turns->begin(), turns->end(), [](const Turn& turn) { return turn.granted; }));
-    }
+  struct Room final : OffloadRoom {
+    int left = 1'000'000;
+    [[nodiscard]] bool has_room() const override { return left > 0; }
+  };
+  struct Asked final : PermitRequest, PermitOwner {
+    Asked(AdmissionTest& in, int its_number) : test(in), number(its_number) { owner = this; }
+    void permit_granted() override { test.order.push_back(number); }
+    void permit_refused() override { test.refused.push_back(number); }
+    void shed() override {}
+    AdmissionTest& test;
+    int number;
   };
 
-  AdmissionTest() {
-    lane.turns = &queued;
-    start();
-    for (Turn& turn : queued) {
-      turn.owner = connection.get();
-      turn.beside_the_loop = true;
-    }
-  }
   ~AdmissionTest() override {
-    for (Turn& turn : queued) admission.withdraw(turn);
-  }
-  void ask(std::size_t which, Work work, Duration ago = {}) {
-    queued[which].work = work;
-    admission.request(queued[which]);
-    queued[which].asked -= ago;
-  }
-  /// Which turn is given next; -1: none.
-  int next() {
-    std::vector<bool> before;
-    for (const Turn& turn : queued) before.push_back(turn.granted);
-    lane.granted_before = lane.granted();
-    admission.serve();
-    for (std::size_t i = 0; i < queued.size(); ++i) {
-      if (queued[i].granted != before[i]) return static_cast<int>(i);
-    }
-    return -1;
+    for (Asked& request : asked) admission.withdraw(request);
   }
 
-  std::vector<Turn> queued = std::vector<Turn>(3);
-  Lane lane;
-  Admission admission{lane, metrics.loop(0)};
+  /// Queues a request, and returns its number.
+  int ask(const HandshakeCost& cost, SourceNetwork source = 1, int listener = 0, Duration ago = {}) {
+    Asked& request = asked.emplace_back(*this, static_cast<int>(asked.size()));
+    request.listener = &listeners.at(static_cast<std::size_t>(listener));
+    request.source = source;
+    request.cost = cost;
+    admission.request(request);
+    request.asked -= ago;
+    return request.number;
+  }
+  /// Serves until nothing more is granted; the numbers of what was granted, in the order of granting.
+  std::vector<int> serve() {
+    order.clear();
+    std::size_t before = 0;
+    do {
+      before = order.size();
+      admission.serve();
+    } while (order.size() > before);
+    return order;
+  }
+  /// How many were granted before `number`.
+  [[nodiscard]] std::ptrdiff_t place_of(int number) const {
+    return std::ranges::find(order, number) - order.begin();
+  }
+
+  std::vector<int> order, refused;
+  std::deque<SharedCounters> listeners = std::deque<SharedCounters>(2);
+  std::deque<Asked> asked;
+  Room room;
+  LoopMetrics metrics;
+  Admission admission{room, metrics};
 };
 
-TEST_F(AdmissionTest, ServesResumedHandshakesBeforeFullOnes) {
-  ask(0, Work::kFull);
-  ask(1, Work::kResumed);
-  EXPECT_EQ(next(), 1);
-  EXPECT_EQ(next(), 0);
+TEST_F(AdmissionTest, ServesWhatHasBeenPaidForThenTicketsThenFullHandshakes) {
+  ask(kFull);
+  ask(kResume);
+  ask(kFinish);
+  EXPECT_THAT(serve(), ElementsAre(2, 1, 0));
 }
 
-TEST_F(AdmissionTest, ServesInTheOrderOfAskingWhileTheQueueIsYoung) {
-  ask(2, Work::kFull);
-  ask(0, Work::kFull);
-  ask(1, Work::kFull);
-  EXPECT_EQ(next(), 2);
-  EXPECT_EQ(next(), 0);
-  EXPECT_EQ(next(), 1);
+TEST_F(AdmissionTest, ServesASourceInTheOrderOfAskingWhileTheQueueIsYoung) {
+  ask(kFull);
+  ask(kFull);
+  ask(kFull);
+  EXPECT_THAT(serve(), ElementsAre(0, 1, 2));
 }
 
 TEST_F(AdmissionTest, ServesTheNewestFirstOnceTheQueueIsOlderThanPatience) {
-  ask(0, Work::kFull, Admission::kPatience + 100ms);
-  ask(1, Work::kFull, Admission::kPatience + 50ms);
-  ask(2, Work::kFull);
-  EXPECT_EQ(next(), 2);
-  EXPECT_EQ(next(), 1);
-  EXPECT_EQ(next(), 0);
+  ask(kFull, 1, 0, Admission::kPatience + 100ms);
+  ask(kFull, 1, 0, Admission::kPatience + 50ms);
+  ask(kFull);
+  EXPECT_THAT(serve(), ElementsAre(2, 1, 0));
+}
+
+TEST_F(AdmissionTest, ASourceThatAsksOftenWaitsForThoseThatAskOnce) {
+  for (int i = 0; i < 9; ++i) ask(kFull, 1);
+  const int honest = ask(kFull, 2);
+  serve();
+  EXPECT_LE(place_of(honest), 1);
+}
+
+TEST_F(AdmissionTest, SourcesThatAskOftenShareAlike) {
+  for (int i = 0; i < 8; ++i) ask(kFull, 1);
+  for (int i = 0; i < 4; ++i) ask(kFull, 2);
+  serve();
+  const auto of_second =
+      std::ranges::count_if(order.begin(), order.begin() + 8, [](int one) { return one >= 8; });
+  EXPECT_EQ(of_second, 4);
+}
+
+TEST_F(AdmissionTest, AListenerUnderAFloodLeavesAnotherItsHalf) {
+  for (SourceNetwork source = 10; source < 30; ++source) ask(kFull, source, 0);
+  const int first = ask(kFull, 1, 1);
+  const int second = ask(kFull, 2, 1);
+  serve();
+  EXPECT_LE(place_of(first), 1);
+  EXPECT_LE(place_of(second), 3);
+}
+
+TEST_F(AdmissionTest, FullHandshakesGetTheirPartWhileTicketsFlood) {
+  for (int i = 0; i < 40; ++i) ask(kResume, 1);
+  const int full = ask(kFull, 2);
+  serve();
+  EXPECT_LT(place_of(full), 10);
+}
+
+TEST_F(AdmissionTest, AFloodOfNewSourcesDoesNotStarveThoseServedBefore) {
+  ask(kFull, 1);
+  ask(kFull, 1);
+  serve();
+  for (SourceNetwork source = 10; source < 60; ++source) ask(kFull, source);
+  const int returning = ask(kFull, 1);
+  serve();
+  EXPECT_LT(place_of(returning), 12);
 }
 
 TEST_F(AdmissionTest, RefusesWhatIsStaleBeforeAnythingIsPaidForIt) {
-  ask(0, Work::kFull, Admission::kStale + 1ms);
-  EXPECT_EQ(next(), -1);
-  EXPECT_FALSE(queued[0].queued);
-  EXPECT_END("handshake_shed");
+  ask(kFull, 1, 0, Admission::kStale + 1ms);
+  EXPECT_THAT(serve(), ElementsAre());
+  EXPECT_FALSE(asked.front().queued);
+  EXPECT_THAT(refused, ElementsAre(0));
 }
 
-TEST_F(AdmissionTest, KeepsTurnsWaitingWhileTheOtherThreadHasNoRoom) {
-  lane.room = false;
-  ask(0, Work::kFull);
-  EXPECT_EQ(next(), -1);
-  EXPECT_TRUE(queued[0].queued);
-  lane.room = true;
-  EXPECT_EQ(next(), 0);
+TEST_F(AdmissionTest, KeepsOffloadedSignaturesWaitingWhileTheOtherThreadHasNoRoom) {
+  room.left = 0;
+  const int offloaded = ask(kOffloaded);
+  const int own = ask(kFull);
+  EXPECT_THAT(serve(), ElementsAre(own));
+  room.left = 1;
+  EXPECT_THAT(serve(), ElementsAre(offloaded));
 }
 
-TEST_F(AdmissionTest, GivesNoTurnToWhoHasLeftTheQueue) {
-  ask(0, Work::kFull);
-  ask(1, Work::kFull);
-  admission.withdraw(queued[0]);
-  EXPECT_EQ(next(), 1);
-  EXPECT_EQ(next(), -1);
-  EXPECT_EQ(metrics.loop(0).handshakes_queued.value(), 0);
+TEST_F(AdmissionTest, GrantsNothingToARequestThatHasLeftTheQueue) {
+  ask(kFull);
+  const int second = ask(kFull);
+  admission.withdraw(asked.front());
+  EXPECT_THAT(serve(), ElementsAre(second));
+  EXPECT_EQ(metrics.handshakes_queued.value(), 0);
 }
 
-TEST_F(AdmissionTest, ServesTheLoopsOwnTurnsWhateverTheOtherThreadDoes) {
-  lane.room = false;
-  ask(0, Work::kFull);
-  queued[1].beside_the_loop = false;
-  ask(1, Work::kFull);
-  while (admission.serve()) {
+/// Handshakes in progress, which leave when they are ended.
+class PlacesTest : public AdmissionTest {
+ protected:
+  struct Place final : HandshakePlace, PermitOwner {
+    explicit Place(PlacesTest& in) : test(in) { owner = this; }
+    void permit_granted() override {}
+    void permit_refused() override {}
+    void shed() override {
+      is_shed = true;
+      test.admission.over(*this);
+    }
+    PlacesTest& test;
+    bool is_shed = false;
+  };
+  ~PlacesTest() override {
+    for (Place& place : places) {
+      if (!place.is_shed) admission.over(place);
+    }
   }
-  EXPECT_TRUE(queued[1].granted);
-  EXPECT_FALSE(queued[0].granted);
+  Place& begin(SourceNetwork source, int listener, std::uint32_t most) {
+    Place& place = places.emplace_back(*this);
+    place.source = source;
+    place.listener = &listeners.at(static_cast<std::size_t>(listener));
+    admission.begin(place, most);
+    return place;
+  }
+  std::deque<Place> places;
+};
+
+TEST_F(PlacesTest, EndsTheHandshakeThatBeganFirstWhenThereAreTooMany) {
+  const Place& first = begin(1, 0, 1);
+  EXPECT_FALSE(first.is_shed);
+  const Place& second = begin(2, 0, 1);
+  EXPECT_TRUE(first.is_shed);
+  EXPECT_FALSE(second.is_shed);
 }
 
-TEST_F(AdmissionTest, EndsTheHandshakeThatBeganFirstWhenThereAreTooMany) {
-  admission.begin(*connection, 1);
-  EXPECT_FALSE(connection->is_buried());
-  admission.begin(*connection, 1);
-  EXPECT_END("handshake_shed");
-  admission.over(*connection);
+TEST_F(PlacesTest, OneListenersHandshakesDoNotCountAgainstAnothers) {
+  const Place& first = begin(1, 0, 1);
+  begin(1, 1, 1);
+  EXPECT_FALSE(first.is_shed);
+}
+
+TEST_F(PlacesTest, ASourceWithMoreHandshakesThanTheOldestEndsItsOwn) {
+  const Place& honest = begin(1, 0, 3);
+  const Place& first_of_many = begin(2, 0, 3);
+  begin(2, 0, 3);
+  begin(2, 0, 3);
+  EXPECT_FALSE(honest.is_shed);
+  EXPECT_TRUE(first_of_many.is_shed);
 }
 
 }  // namespace

@@ -103,7 +103,9 @@ TEST_F(ConnectTest, SecuresTheConnectionWhereTheBackendHasTls) {
   server->handshakes = {IoStatus::kDone, IoStatus::kWantRead, IoStatus::kDone};
   start();
   EXPECT_EQ(phase(), "connect");
-  EXPECT_EQ(transport.secured, 1);
+  EXPECT_EQ(handshakes.script.secured, 0) << "a handshake with a server is paid for as well";
+  permits.grant();
+  EXPECT_EQ(handshakes.script.secured, 1);
   EXPECT_EQ(connection->waiting().backend, Interest::kRead);
   server->sends("hello");
   wake();
@@ -115,7 +117,42 @@ TEST_F(ConnectTest, NamesAFailedHandshakeWithTheServer) {
   app().connect_attempts = 1;
   server->handshakes = {IoStatus::kDone, IoStatus::kFailed};
   start();
+  permits.grant();
   EXPECT_END("backend_handshake_failed");
+}
+
+TEST_F(ConnectTest, BeginsTlsWhenTheIntroductionHasLeft) {
+  app().tls.emplace().verify = false;
+  app().send_proxy = config::SendProxy::kV1;
+  server->writes = {IoStatus::kWantWrite};
+  server->flushes = {IoStatus::kWantWrite, IoStatus::kDone};
+  start();
+  EXPECT_EQ(permits.waiting, nullptr);
+  EXPECT_EQ(connection->waiting().backend, Interest::kWrite);
+  wake();
+  ASSERT_NE(permits.waiting, nullptr);
+  permits.grant();
+  EXPECT_EQ(handshakes.script.secured, 1);
+  EXPECT_THAT(server->written, testing::StartsWith("PROXY "));
+}
+
+TEST_F(ConnectTest, GoesOnWhenTheSignatureForTheServerIsMade) {
+  app().tls.emplace().verify = false;
+  server->handshakes = {IoStatus::kDone, IoStatus::kPaused, IoStatus::kDone};
+  start();
+  permits.grant();
+  ASSERT_NE(host.operation, nullptr);
+  EXPECT_EQ(phase(), "connect");
+  connection->operation_finished(1ms);
+  EXPECT_EQ(phase(), "relay");
+}
+
+TEST_F(ConnectTest, LeavesTheQueueWhenTheConnectionEnds) {
+  app().tls.emplace().verify = false;
+  start();
+  ASSERT_NE(permits.waiting, nullptr);
+  connection->end(CloseReason::kCut);
+  EXPECT_EQ(permits.waiting, nullptr);
 }
 
 TEST_F(ConnectTest, CountsEachFailedAttempt) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -43,6 +44,7 @@ struct Script {
   std::size_t most_kept_bytes = 0;
   std::size_t bytes_read = 0;
   int handshake_steps = 0;
+  std::function<void()> on_handshake = [] {};  ///< Called in each step.
   bool ended = false, reset = false, closed = false;
 
   Script() : event(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
@@ -71,6 +73,7 @@ class FakeStream final : public Stream {
 
   IoStatus handshake() override {
     ++script_->handshake_steps;
+    script_->on_handshake();
     return next(script_->handshakes);
   }
 

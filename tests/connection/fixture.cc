@@ -45,8 +45,18 @@ void ConnectionTest::start() {
   ASSERT_NE(shared, nullptr) << (faults.empty() ? "" : faults.front().what);
   auto snapshot = *WorkerSnapshot::prepare(std::move(shared), 0, *library_, nullptr, metrics);
   snapshot->adopt(nullptr, 1);
-  services_ = std::make_unique<Services>(
-      Services{loop, buffers, transport, turns, host, *log_, limiter, recorder, config::AccessLog::kAll, {}});
+  services_ = std::make_unique<Services>(Services{loop,
+                                                  buffers,
+                                                  transport,
+                                                  handshakes,
+                                                  permits,
+                                                  host,
+                                                  *log_,
+                                                  limiter,
+                                                  recorder,
+                                                  known_tls,
+                                                  config::AccessLog::kAll,
+                                                  {}});
   ConnectionInfo info;
   info.id = 1;
   info.client = SourceAddress(*Address::parse(source));
@@ -60,7 +70,7 @@ void ConnectionTest::start() {
 void ConnectionTest::start_relay() {
   if (listener().tls) client->sends(client_hello());
   start();
-  if (turns.waiting != nullptr) turns.grant();
+  while (permits.waiting != nullptr) permits.grant();
   ASSERT_EQ(phase(), "relay");
 }
 

@@ -25,9 +25,6 @@ class FakeTransport final : public Transport {
  public:
   std::deque<std::shared_ptr<Script>> servers;  ///< What the next dials reach; nullptr: ECONNREFUSED at once.
   std::vector<std::string> dialled;
-  std::string received_by_tls;  ///< What accept_tls() was given.
-  std::unique_ptr<PeerIdentity> peer;
-  int detached = 0, attached = 0, secured = 0;
 
   [[nodiscard]] std::unique_ptr<Stream> unread(std::unique_ptr<Stream> plain,
                                                std::vector<std::byte> received) override {
@@ -36,27 +33,9 @@ class FakeTransport final : public Transport {
     script->buffered = true;
     return std::make_unique<FakeStream>(std::move(script));
   }
-  [[nodiscard]] Result<std::unique_ptr<Stream>> accept_tls(std::unique_ptr<Stream> plain,
-                                                           std::vector<std::byte> received, ListenerState&,
-                                                           const StoredCertificate&, Drive) override {
-    received_by_tls = text_of(received);
-    return std::make_unique<FakeStream>(script_of(*plain));
-  }
-  void finish_accept(std::unique_ptr<Stream>&, ListenerState&, ConnectionInfo& info) override {
-    static constexpr TlsInfo kTls13{
-        .version = InternedString("TLSv1.3"), .group = {}, .cipher = {}, .key_type = {}};
-    info.tls = &kTls13;
-    info.peer = std::move(peer);
-  }
-  void explain_failure(const Stream& client, ConnectionInfo& info) override {
-    info.failure = script_of(client)->refusal;
-    info.alert = static_cast<std::int16_t>(client.failure().alert);
-  }
   [[nodiscard]] IoStatus discard(Stream& client, std::span<std::byte> room) override {
     return client.read(room).status;
   }
-  void detach(Stream&) override { ++detached; }
-  void attach(Stream&) override { ++attached; }
   [[nodiscard]] tl::expected<std::unique_ptr<Stream>, int> dial(const Address& address) override {
     dialled.push_back(address.text());
     if (servers.empty()) return tl::unexpected(ECONNREFUSED);
@@ -65,14 +44,7 @@ class FakeTransport final : public Transport {
     if (!script) return tl::unexpected(ECONNREFUSED);
     return std::make_unique<FakeStream>(std::move(script));
   }
-  [[nodiscard]] Result<std::unique_ptr<Stream>> connect_tls(std::unique_ptr<Stream> plain, BackendState&,
-                                                            const std::string&,
-                                                            const ConnectionInfo&) override {
-    ++secured;
-    return std::make_unique<FakeStream>(script_of(*plain));
-  }
 
- private:
   static std::shared_ptr<Script> script_of(const Stream& stream) {
     return static_cast<const FakeStream&>(stream).script();
   }
@@ -81,42 +53,164 @@ class FakeTransport final : public Transport {
   }
 };
 
+/// What a scripted handshake computes on another thread: nothing.
+struct FakeOperation final : PrivateKeyOperation {
+  void compute() override {}
+};
+
+/// How the scripted handshakes of a connection go, beside what the script of its stream says.
+struct HandshakeScript {
+  std::string received;  ///< What the handshake began with.
+  std::unique_ptr<PeerIdentity> peer;
+  HandshakeCost cost;
+  /// After this many steps another permit is needed; the first step needs one in any case.
+  std::deque<int> permits_before_steps;
+  int permits = 0;
+  int secured = 0;  ///< Handshakes with servers that were begun.
+};
+
+/// A handshake from the script of the client's stream: each of its `handshakes` is the answer of one step.
+class FakeServerHandshake final : public ServerHandshake {
+ public:
+  FakeServerHandshake(HandshakeScript& script, std::unique_ptr<Stream> stream)
+      : script_(script), stream_(std::move(stream)), client_(*FakeTransport::script_of(*stream_)) {}
+
+  Answer step() override {
+    if (!permitted_) return NeedsPermit{};
+    if (!script_.permits_before_steps.empty() &&
+        script_.permits_before_steps.front() == client_.handshake_steps) {
+      script_.permits_before_steps.pop_front();
+      permitted_ = false;
+      return NeedsPermit{};
+    }
+    switch (stream_->handshake()) {
+      case IoStatus::kDone:
+        return Accepted{.stream = std::move(stream_),
+                        .negotiated = {.version = "TLSv1.3", .group = {}, .cipher = {}, .alpn = {}},
+                        .key_type = {},
+                        .peer = std::move(script_.peer)};
+      case IoStatus::kWantRead:
+        return Wait{.read = true, .write = stream_->unsent_bytes() > 0};
+      case IoStatus::kWantWrite:
+        return Wait{.read = false, .write = true};
+      case IoStatus::kPaused:
+        return Offload{std::make_shared<FakeOperation>()};
+      case IoStatus::kEnded:
+      case IoStatus::kFailed:
+        break;
+    }
+    const StreamFailure& failure = stream_->failure();
+    return Refused{.stream = std::move(stream_),
+                   .kind = failure.kind == FailureKind::kNone ? FailureKind::kTruncated : failure.kind,
+                   .failure = client_.refusal,
+                   .alert = failure.alert,
+                   .detail = failure.what};
+  }
+  Answer flush() override {
+    static_cast<void>(stream_->flush());
+    return Wait{.read = true, .write = stream_->unsent_bytes() > 0};
+  }
+  void permit() override {
+    permitted_ = true;
+    ++script_.permits;
+  }
+  [[nodiscard]] HandshakeCost cost() const override { return script_.cost; }
+  [[nodiscard]] int descriptor() const override { return client_.event.number(); }
+
+ private:
+  HandshakeScript& script_;
+  std::unique_ptr<Stream> stream_;
+  Script& client_;
+  bool permitted_ = false;
+};
+
+/// Likewise with a server.
+class FakeClientHandshake final : public ClientHandshake {
+ public:
+  explicit FakeClientHandshake(std::unique_ptr<Stream> stream) : stream_(std::move(stream)) {}
+
+  Answer step() override {
+    switch (stream_->handshake()) {
+      case IoStatus::kDone:
+        return Secured{std::move(stream_)};
+      case IoStatus::kWantRead:
+        return Wait{.read = true, .write = stream_->unsent_bytes() > 0};
+      case IoStatus::kWantWrite:
+        return Wait{.read = false, .write = true};
+      case IoStatus::kPaused:
+        return Offload{std::make_shared<FakeOperation>()};
+      case IoStatus::kEnded:
+      case IoStatus::kFailed:
+        break;
+    }
+    return Failed{stream_->failure().what};
+  }
+  [[nodiscard]] int descriptor() const override { return stream_->descriptor(); }
+
+ private:
+  std::unique_ptr<Stream> stream_;
+};
+
+class FakeHandshakes final : public Handshakes {
+ public:
+  HandshakeScript script;
+
+  [[nodiscard]] std::unique_ptr<ServerHandshake> accept(std::unique_ptr<Stream> plain,
+                                                        HandshakeStart start) override {
+    script.received = FakeTransport::text_of(start.received);
+    return std::make_unique<FakeServerHandshake>(
+        script, std::make_unique<FakeStream>(FakeTransport::script_of(*plain)));
+  }
+  [[nodiscard]] Result<std::unique_ptr<ClientHandshake>> connect(std::unique_ptr<Stream> plain,
+                                                                 std::shared_ptr<ClientContext>,
+                                                                 const ServerRequest&) override {
+    ++script.secured;
+    return std::make_unique<FakeClientHandshake>(
+        std::make_unique<FakeStream>(FakeTransport::script_of(*plain)));
+  }
+};
+
 /// A worker whose clock a test moves, and which only notes what it is asked for.
 class FakeHost final : public Host {
  public:
   TimePoint time = Clock::now() + 24h;  ///< So far ahead that no real timer fires in a test.
   int buried = 0, called_again = 0, flushes_asked = 0, peers_let_in = 0;
-  std::unique_ptr<Stream> beside;  ///< What runs beside the loop.
+  std::shared_ptr<PrivateKeyOperation> operation;  ///< What was offloaded last.
 
   [[nodiscard]] TimePoint now() const override { return time; }
   void bury(Connection&) override { ++buried; }
   void call_again(Connection&) override { ++called_again; }
   void flush_soon(Connection&) override { ++flushes_asked; }
-  void run_beside(Connection&, std::unique_ptr<Stream> client) override { beside = std::move(client); }
+  void offload(Connection&, std::shared_ptr<PrivateKeyOperation> handed_over) override {
+    operation = std::move(handed_over);
+  }
   void peer_let_in(Connection&) override { ++peers_let_in; }
 };
 
 /// An admission queue of at most one, served by the test.
-class FakeTurns final : public Turns {
+class FakePermits final : public Permits {
  public:
-  Turn* waiting = nullptr;
-  bool beside_the_loop = false;
+  PermitRequest* waiting = nullptr;
   int in_progress = 0;
+  std::vector<Duration> learned;
 
-  void request(Turn& turn) override {
-    waiting = &turn;
-    turn.beside_the_loop = beside_the_loop;
+  void request(PermitRequest& request) override {
+    waiting = &request;
+    request.queued = true;
+    request.granted = false;
   }
-  void withdraw(Turn& turn) override {
-    if (waiting == &turn) waiting = nullptr;
+  void withdraw(PermitRequest& request) override {
+    if (waiting == &request) waiting = nullptr;
   }
-  void begin(Connection&, std::uint32_t) override { ++in_progress; }
-  void over(Connection&) override { --in_progress; }
+  void learn(const HandshakeCost&, Duration cpu) override { learned.push_back(cpu); }
+  void begin(HandshakePlace&, std::uint32_t) override { ++in_progress; }
+  void over(HandshakePlace&) override { --in_progress; }
 
   void grant() {
-    Turn& turn = *std::exchange(waiting, nullptr);
-    turn.granted = true;
-    turn.owner->turn_granted();
+    PermitRequest& request = *std::exchange(waiting, nullptr);
+    request.queued = false;
+    request.granted = true;
+    request.owner->permit_granted();
   }
 };
 
@@ -150,10 +244,12 @@ class ConnectionTest : public testing::Test {
   Loop loop;
   Buffers buffers;
   FakeTransport transport;
-  FakeTurns turns;
+  FakeHandshakes handshakes;
+  FakePermits permits;
   FakeHost host;
   FailureLimiter limiter;
   FlightRecorder recorder;
+  KnownTlsInfo known_tls;
   MetricsRegistry metrics;
   std::unique_ptr<Connection> connection;
 
@@ -179,7 +275,7 @@ class RelayTest : public ConnectionTest {
     EXPECT_EQ(name(connection->close_reason()), reason); \
     EXPECT_EQ(ends(connection->close_reason()), 1U);     \
     EXPECT_EQ(host.buried, 1);                           \
-    EXPECT_EQ(turns.in_progress, 0);                     \
+    EXPECT_EQ(permits.in_progress, 0);                   \
   } while (false)
 
 /// The first flight of a real client that asks for `name`.

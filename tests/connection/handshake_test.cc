@@ -10,11 +10,11 @@ TEST_F(HandshakeTest, GoesFromHelloToRelay) {
   client->sends(hello);
   start();
   EXPECT_EQ(phase(), "handshake");
-  EXPECT_EQ(transport.received_by_tls, hello);
-  turns.grant();
+  EXPECT_EQ(handshakes.script.received, hello);
+  permits.grant();
   EXPECT_EQ(phase(), "relay");
   EXPECT_EQ(connection->info().server_name.view(), "www.example.com");
-  EXPECT_EQ(turns.in_progress, 0);
+  EXPECT_EQ(permits.in_progress, 0);
 }
 
 TEST_F(HandshakeTest, GathersAHelloThatComesInPieces) {
@@ -27,15 +27,15 @@ TEST_F(HandshakeTest, GathersAHelloThatComesInPieces) {
     wake();
   }
   EXPECT_EQ(phase(), "handshake");
-  EXPECT_EQ(transport.received_by_tls, hello);
+  EXPECT_EQ(handshakes.script.received, hello);
 }
 
-TEST_F(HandshakeTest, PaysForNoCryptographyBeforeItsTurn) {
+TEST_F(HandshakeTest, PaysForNoCryptographyBeforeItIsPermitted) {
   client->sends(client_hello());
   start();
   EXPECT_EQ(client->handshake_steps, 0);
   EXPECT_EQ(connection->waiting().client, Interest::kNone);
-  turns.grant();
+  permits.grant();
   EXPECT_EQ(client->handshake_steps, 1);
 }
 
@@ -43,20 +43,20 @@ TEST_F(HandshakeTest, WaitsForTheDirectionThatTlsAsksFor) {
   client->handshakes = {IoStatus::kWantWrite, IoStatus::kWantRead, IoStatus::kDone};
   client->sends(client_hello());
   start();
-  turns.grant();
+  permits.grant();
   EXPECT_EQ(connection->waiting().client, Interest::kWrite);
   wake();
   EXPECT_EQ(connection->waiting().client, Interest::kRead);
   client->sends("finished");
   wake();
   EXPECT_EQ(phase(), "relay");
-  EXPECT_EQ(turns.waiting, nullptr) << "the steps behind the first one do not queue again";
+  EXPECT_EQ(permits.waiting, nullptr) << "what follows the first step is paid for";
 }
 
 TEST_F(HandshakeTest, IsShedWhenTheQueueRefusesIt) {
   client->sends(client_hello());
   start();
-  std::exchange(turns.waiting, nullptr)->owner->turn_refused();
+  std::exchange(permits.waiting, nullptr)->owner->permit_refused();
   EXPECT_EQ(client->handshake_steps, 0);
   EXPECT_END("handshake_shed");
 }
@@ -76,7 +76,7 @@ TEST_F(HandshakeTest, LeavesTheQueueWhenItsTimeIsOver) {
   client->sends(client_hello());
   start();
   pass(listener().timeouts.handshake);
-  EXPECT_EQ(turns.waiting, nullptr);
+  EXPECT_EQ(permits.waiting, nullptr);
   EXPECT_END("handshake_timeout");
 }
 
@@ -93,7 +93,7 @@ TEST_F(HandshakeTest, CountsItsTimeFromAcceptOverAllPhasesBeforeTheRelay) {
   client->handshakes = {IoStatus::kWantRead};
   client->sends(client_hello());
   wake();
-  turns.grant();
+  permits.grant();
   EXPECT_EQ(phase(), "handshake");
   pass(2s - 1ms);
   EXPECT_FALSE(connection->is_buried());
@@ -126,7 +126,7 @@ TEST_F(HandshakeTest, AClientThatLeavesInTheHandshakeIsNamedSo) {
   client->sends(client_hello());
   client->handshakes = {IoStatus::kWantRead, IoStatus::kEnded};
   start();
-  turns.grant();
+  permits.grant();
   client->sends("x");
   wake();
   EXPECT_END("client_left_in_handshake");
@@ -137,7 +137,7 @@ TEST_F(HandshakeTest, AResetInTheHandshakeIsAClientThatLeft) {
   client->handshakes = {IoStatus::kFailed};
   client->failure.kind = FailureKind::kReset;
   start();
-  turns.grant();
+  permits.grant();
   EXPECT_END("client_left_in_handshake");
 }
 
@@ -147,7 +147,7 @@ TEST_F(HandshakeTest, LetsTheClientReadTheAlertBeforeTheConnectionCloses) {
   client->failure = {.kind = FailureKind::kProtocol, .alert = 40, .what = "no shared cipher", .error = 0};
   client->refusal = HandshakeFailure::kNoSharedCipher;
   start();
-  turns.grant();
+  permits.grant();
   EXPECT_EQ(phase(), "shutdown");
   EXPECT_TRUE(client->ended);
   EXPECT_FALSE(client->reset);
@@ -224,54 +224,82 @@ TEST_F(HandshakeTest, RefusesAnUnknownNameWhereTheListenerSaysSo) {
   EXPECT_END("handshake_failed");
 }
 
-TEST_F(HandshakeTest, AStepBesideTheLoopGivesTheStreamBack) {
-  turns.beside_the_loop = true;
-  client->handshakes = {IoStatus::kDone};
+TEST_F(HandshakeTest, EachStepThatNeedsAPermitIsQueued) {
+  handshakes.script.permits_before_steps = {1};
+  client->handshakes = {IoStatus::kWantRead, IoStatus::kDone};
   client->sends(client_hello());
   start();
-  turns.grant();
-  ASSERT_NE(host.beside, nullptr);
-  EXPECT_EQ(client->handshake_steps, 0) << "the other thread takes the step";
-  EXPECT_EQ(transport.detached, 1);
-  connection->step_finished(std::move(host.beside), IoStatus::kDone, 5ms);
-  EXPECT_EQ(transport.attached, 1);
-  EXPECT_EQ(phase(), "relay");
-}
-
-TEST_F(HandshakeTest, StepsBesideTheLoopGoOnUntilTheHandshakeIsDone) {
-  turns.beside_the_loop = true;
-  client->sends(client_hello());
-  start();
-  turns.grant();
-  connection->step_finished(std::move(host.beside), IoStatus::kWantRead, 5ms);
+  permits.grant();
   EXPECT_EQ(connection->waiting().client, Interest::kRead);
-  client->sends("finished");
+  client->sends("another hello");
   wake();
-  ASSERT_NE(host.beside, nullptr);
-  connection->step_finished(std::move(host.beside), IoStatus::kDone, 1ms);
+  ASSERT_NE(permits.waiting, nullptr) << "a second hello queues as the first one did";
+  EXPECT_EQ(client->handshake_steps, 1);
+  EXPECT_EQ(connection->waiting().client, Interest::kNone);
+  permits.grant();
   EXPECT_EQ(phase(), "relay");
 }
 
-TEST_F(HandshakeTest, MayEndWhileAStepRunsBesideTheLoop) {
-  turns.beside_the_loop = true;
+TEST_F(HandshakeTest, TellsTheQueueWhatAPermittedStepTook) {
+  client->handshakes = {IoStatus::kWantRead, IoStatus::kDone};
+  client->on_handshake = [this] { host.time += 3ms; };
   client->sends(client_hello());
   start();
-  turns.grant();
-  client->closed = false;  // the plain stream is used up, the TLS stream is beside the loop
+  permits.grant();
+  EXPECT_THAT(permits.learned, testing::ElementsAre(Duration(3ms)));
+}
+
+TEST_F(HandshakeTest, WaitsForWritingWhileBytesAreUnsentWhateverTlsAsksFor) {
+  client->handshakes = {IoStatus::kWantRead, IoStatus::kWantRead, IoStatus::kDone};
+  client->kept = "the rest of a long flight";
+  client->flushes = {IoStatus::kWantWrite};
+  client->sends(client_hello());
+  start();
+  permits.grant();
+  EXPECT_EQ(connection->waiting().client, Interest::kBoth);
+}
+
+TEST_F(HandshakeTest, GoesOnWhenTheOperationOnTheOtherThreadIsFinished) {
+  client->handshakes = {IoStatus::kPaused, IoStatus::kDone};
+  client->sends(client_hello());
+  start();
+  permits.grant();
+  ASSERT_NE(host.operation, nullptr);
+  EXPECT_EQ(phase(), "handshake");
+  EXPECT_EQ(connection->waiting().client, Interest::kNone);
+  connection->operation_finished(5ms);
+  EXPECT_EQ(phase(), "relay");
+  EXPECT_THAT(permits.learned, testing::ElementsAre(Duration(5ms)))
+      << "the operation's time is part of the price";
+}
+
+TEST_F(HandshakeTest, TakesNoStepWhileAnOperationIsUnderWay) {
+  client->handshakes = {IoStatus::kPaused, IoStatus::kDone};
+  client->sends(client_hello());
+  start();
+  permits.grant();
+  connection->resume();
+  EXPECT_EQ(client->handshake_steps, 1);
+}
+
+TEST_F(HandshakeTest, MayEndWhileAnOperationIsUnderWay) {
+  client->handshakes = {IoStatus::kPaused};
+  client->sends(client_hello());
+  start();
+  permits.grant();
   pass(listener().timeouts.handshake);
   EXPECT_END("handshake_timeout");
-  connection->flush_held_back();
-  connection.reset();
-  EXPECT_FALSE(client->closed);
-  host.beside.reset();
   EXPECT_TRUE(client->closed);
+  host.operation->perform();
+  connection->operation_finished(5ms);
+  EXPECT_TRUE(connection->is_buried());
 }
 
 TEST_F(HandshakeTest, AsksForHeldBackTicketsToBeFlushedSoon) {
   client->holds_back = true;
   client->sends(client_hello());
   start();
-  turns.grant();
+  permits.grant();
   EXPECT_EQ(host.flushes_asked, 1);
 }
 
@@ -296,7 +324,7 @@ TEST_F(HandshakeTest, APassthroughRouteGetsTheHelloUnread) {
   EXPECT_EQ(phase(), "relay");
   EXPECT_EQ(server->written, hello);
   EXPECT_EQ(client->handshake_steps, 0);
-  EXPECT_TRUE(transport.received_by_tls.empty());
+  EXPECT_TRUE(handshakes.script.received.empty());
 }
 
 TEST_F(HandshakeTest, AnIdentityThatMayNotPassIsReset) {
@@ -304,14 +332,14 @@ TEST_F(HandshakeTest, AnIdentityThatMayNotPassIsReset) {
   listener().tls->client_auth.ca = listener().tls->certificates.front().certificate;
   client->sends(client_hello());
   start();
-  turns.grant();
+  permits.grant();
   EXPECT_TRUE(client->reset);
   EXPECT_TRUE(transport.dialled.empty());
   EXPECT_END("client_not_allowed");
 }
 
 TEST_F(HandshakeTest, HasThePeerWatchedOnceItIsLetIn) {
-  transport.peer = std::make_unique<PeerIdentity>();
+  handshakes.script.peer = std::make_unique<PeerIdentity>();
   start_relay();
   EXPECT_EQ(host.peers_let_in, 1);
 }

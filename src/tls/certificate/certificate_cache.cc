@@ -11,7 +11,8 @@ Result<CertificateCache::Entry*> CertificateCache::entry(const StoredCertificate
   }
   const auto above = chain(certificate.chain());
   if (!above) return tl::unexpected(above.error());
-  auto made = materialise(certificate, *above, library_.get());
+  auto made = offloads(certificate) ? materialise_offloaded(certificate, *above, library_, offload_)
+                                    : materialise(certificate, *above, library_.get());
   if (!made) return tl::unexpected(made.error());
   if (entries_.size() == capacity_) {
     by_certificate_.erase(entries_.back().of);

@@ -2,8 +2,10 @@
 
 #include <cstddef>
 #include <list>
+#include <memory>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 
 #include "base/result.h"
 #include "tls/certificate/certificate.h"
@@ -27,14 +29,21 @@ inline constexpr std::size_t kMaterialisedChains = 64;
 /// only.
 class CertificateCache {
  public:
-  explicit CertificateCache(const LibraryContext& library, std::size_t capacity = kMaterialisedCertificates)
-      : library_(library), capacity_(capacity) {}
+  /// RSA keys are used on the thread to which `offload` belongs; nullptr: on the caller's.
+  explicit CertificateCache(const LibraryContext& library,
+                            std::shared_ptr<const LibraryContext> offload = nullptr,
+                            std::size_t capacity = kMaterialisedCertificates)
+      : library_(library), offload_(std::move(offload)), capacity_(capacity) {}
 
   /// Makes `ssl` present `certificate` with its chain, and nothing else. Before its handshake.
   [[nodiscard]] Result<void> apply(SSL* ssl, const StoredCertificate& certificate);
   /// The same for every SSL that `context` makes.
   [[nodiscard]] Result<void> apply(SSL_CTX* context, const StoredCertificate& certificate);
 
+  /// Whether the private key of `certificate` is used on another thread.
+  [[nodiscard]] bool offloads(const StoredCertificate& certificate) const {
+    return offload_ != nullptr && is_rsa(certificate.key_type());
+  }
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
  private:
@@ -49,6 +58,7 @@ class CertificateCache {
   [[nodiscard]] Result<STACK_OF(X509) *> chain(const CertificateChain& wanted);
 
   const LibraryContext& library_;
+  std::shared_ptr<const LibraryContext> offload_;
   std::size_t capacity_;
   std::list<Entry> entries_;  // the one used last comes first
   std::unordered_map<const StoredCertificate*, std::list<Entry>::iterator> by_certificate_;

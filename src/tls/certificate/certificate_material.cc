@@ -1,6 +1,7 @@
 #include "tls/certificate/certificate_material.h"
 
 #include "tls/certificate/ec_private_key.h"
+#include "tls/openssl/offloaded_key.h"
 #include "tls/openssl/openssl_error.h"
 
 namespace headgate {
@@ -37,6 +38,15 @@ Result<PkeyPtr> key_of(const StoredCertificate& certificate, OSSL_LIB_CTX* libra
   const auto fields = read_certificate(certificate.leaf_der());
   if (!fields) return tl::unexpected(fields.error());
   return ec_key_pair(certificate.key_type(), *number, fields->public_key_bits, library);
+}
+
+Result<CertificateMaterial> with_key(const StoredCertificate& certificate, STACK_OF(X509) * chain,
+                                     OSSL_LIB_CTX* library, PkeyPtr key) {
+  auto leaf = parse_certificate(certificate.leaf_der(), library);
+  if (!leaf) return tl::unexpected(leaf.error());
+  CertificatesPtr shared(X509_chain_up_ref(chain));
+  if (shared == nullptr) return fail_openssl(ErrorKind::kSystem, "keeping a certificate chain");
+  return CertificateMaterial{std::move(*leaf), std::move(key), std::move(shared)};
 }
 
 }  // namespace
@@ -77,13 +87,19 @@ Result<CertificatesPtr> materialise(const CertificateChain& chain, OSSL_LIB_CTX*
 
 Result<CertificateMaterial> materialise(const StoredCertificate& certificate, STACK_OF(X509) * chain,
                                         OSSL_LIB_CTX* library) {
-  auto leaf = parse_certificate(certificate.leaf_der(), library);
-  if (!leaf) return tl::unexpected(leaf.error());
   auto key = key_of(certificate, library);
   if (!key) return tl::unexpected(key.error());
-  CertificatesPtr shared(X509_chain_up_ref(chain));
-  if (shared == nullptr) return fail_openssl(ErrorKind::kSystem, "keeping a certificate chain");
-  return CertificateMaterial{std::move(*leaf), std::move(*key), std::move(shared)};
+  return with_key(certificate, chain, library, *std::move(key));
+}
+
+Result<CertificateMaterial> materialise_offloaded(const StoredCertificate& certificate,
+                                                  STACK_OF(X509) * chain, const LibraryContext& library,
+                                                  const std::shared_ptr<const LibraryContext>& offload) {
+  auto home = key_of(certificate, offload->get());
+  if (!home) return tl::unexpected(home.error());
+  auto key = offload_key(*std::move(home), offload, library);
+  if (!key) return tl::unexpected(key.error());
+  return with_key(certificate, chain, library.get(), *std::move(key));
 }
 
 Result<CertificateMaterial> materialise(const StoredCertificate& certificate, OSSL_LIB_CTX* library) {

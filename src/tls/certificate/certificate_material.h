@@ -1,7 +1,10 @@
 #pragma once
 
+#include <memory>
+
 #include "base/result.h"
 #include "tls/certificate/certificate.h"
+#include "tls/openssl/library_context.h"
 #include "tls/openssl/openssl_types.h"
 
 namespace headgate {
@@ -23,6 +26,12 @@ struct CertificateMaterial {
 /// A certificate whose intermediates have been parsed before; `chain` is shared with the result.
 [[nodiscard]] Result<CertificateMaterial> materialise(const StoredCertificate& certificate,
                                                       STACK_OF(X509) * chain, OSSL_LIB_CTX* library);
+
+/// The same with a key that is used on the thread to which `offload` belongs: see
+/// tls/openssl/offloaded_key.h.
+[[nodiscard]] Result<CertificateMaterial> materialise_offloaded(
+    const StoredCertificate& certificate, STACK_OF(X509) * chain, const LibraryContext& library,
+    const std::shared_ptr<const LibraryContext>& offload);
 
 /// One certificate or one private key from DER, likewise.
 [[nodiscard]] Result<X509Ptr> parse_certificate(std::span<const std::byte> der, OSSL_LIB_CTX* library);

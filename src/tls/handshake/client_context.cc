@@ -118,12 +118,14 @@ std::shared_ptr<const BackendTls> BackendTls::load(const config::Backend& backen
   return failed ? nullptr : tls;
 }
 
-ClientContext::ClientContext(const LibraryContext& library, std::shared_ptr<const BackendTls> shared)
-    : library_(library), shared_(std::move(shared)) {}
+ClientContext::ClientContext(const LibraryContext& library, std::shared_ptr<const LibraryContext> offload,
+                             std::shared_ptr<const BackendTls> shared)
+    : library_(library), offload_(std::move(offload)), shared_(std::move(shared)) {}
 
-Result<std::unique_ptr<ClientContext>> ClientContext::make(const LibraryContext& library,
+Result<std::shared_ptr<ClientContext>> ClientContext::make(const LibraryContext& library,
+                                                           std::shared_ptr<const LibraryContext> offload,
                                                            std::shared_ptr<const BackendTls> shared) {
-  std::unique_ptr<ClientContext> made(new ClientContext(library, std::move(shared)));
+  std::shared_ptr<ClientContext> made(new ClientContext(library, std::move(offload), std::move(shared)));
   if (auto configured = made->configure(); !configured) {
     return fail(configured.error().kind,
                 "backend " + made->shared_->backend + ": " + configured.error().what);
@@ -146,8 +148,19 @@ Result<void> ClientContext::configure() {
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(context, ClientCallbacks::new_session);
   if (auto set = set_trust(); !set) return set;
-  if (shared_->certificate == nullptr) return {};
-  const auto own = materialise(*shared_->certificate, library_.get());
+  return shared_->certificate == nullptr ? Result<void>() : set_certificate();
+}
+
+bool ClientContext::offloads() const {
+  return offload_ != nullptr && shared_->certificate != nullptr && is_rsa(shared_->certificate->key_type());
+}
+
+Result<void> ClientContext::set_certificate() {
+  SSL_CTX* context = context_.get();
+  const auto chain = materialise(shared_->certificate->chain(), library_.get());
+  if (!chain) return tl::unexpected(chain.error());
+  const auto own = offloads() ? materialise_offloaded(*shared_->certificate, chain->get(), library_, offload_)
+                              : materialise(*shared_->certificate, chain->get(), library_.get());
   if (!own) return tl::unexpected(own.error());
   if (SSL_CTX_use_cert_and_key(context, own->leaf.get(), own->key.get(), own->chain.get(), 1) != 1) {
     return fail_openssl(ErrorKind::kInvalid, "certificate: " + shared_->settings.certificate);
@@ -205,6 +218,7 @@ Result<SslPtr> ClientContext::new_ssl(const ServerRequest& request, SslExtraData
   extra.session_key = session_key_of(request);
   attach_extra_data(ssl.get(), &extra);
   if (const SessionPtr session = take_session(extra.session_key)) SSL_set_session(ssl.get(), session.get());
+  if (offloads()) SSL_set_mode(ssl.get(), SSL_MODE_ASYNC);
   SSL_set_connect_state(ssl.get());
   return ssl;
 }

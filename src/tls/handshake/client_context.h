@@ -46,22 +46,26 @@ inline constexpr std::size_t kBackendSessions = 256;
 /// One worker's side of one backend's TLS: verification on by default, own sessions resumed per server and
 /// name.
 ///
-/// Loop thread of its worker; may be made on another one before. SSLs made from it die before it. Neither
-/// copied nor moved.
+/// Loop thread of its worker; may be made on another one before. Each connection holds a reference to it as
+/// long as it has one. Neither copied nor moved.
 class ClientContext {
  public:
-  /// Errors: kInvalid, naming what OpenSSL does not take.
-  [[nodiscard]] static Result<std::unique_ptr<ClientContext>> make(const LibraryContext& library,
-                                                                   std::shared_ptr<const BackendTls> shared);
+  /// `library` outlives the context. An RSA key is used on the thread to which `offload` belongs; nullptr: on
+  /// the caller's. Errors: kInvalid; the text names the setting that OpenSSL does not take.
+  [[nodiscard]] static Result<std::shared_ptr<ClientContext>> make(
+      const LibraryContext& library, std::shared_ptr<const LibraryContext> offload,
+      std::shared_ptr<const BackendTls> shared);
   ClientContext(const ClientContext&) = delete;
   ClientContext& operator=(const ClientContext&) = delete;
 
-  /// An SSL in connect state for `request`, with a session to resume if one is at hand, writing to `notes`,
-  /// which outlive it. It has no BIO yet. Errors: kInvalid (a name that cannot be one), kSystem.
+  /// An SSL in connect state for `request`, with a session to resume if one is at hand, which writes
+  /// to `extra`, which outlives it. It has no BIO yet. Errors: kInvalid (a name that cannot be one), kSystem.
   [[nodiscard]] Result<SslPtr> new_ssl(const ServerRequest& request, SslExtraData& extra);
 
   [[nodiscard]] std::size_t session_count() const { return sessions_.size(); }
   [[nodiscard]] const BackendTls& shared() const { return *shared_; }
+  /// Whether the private key of the client certificate is used on another thread.
+  [[nodiscard]] bool offloads() const;
 
  private:
   friend struct ClientCallbacks;
@@ -69,8 +73,10 @@ class ClientContext {
     std::string key;
     SessionPtr session;
   };
-  ClientContext(const LibraryContext& library, std::shared_ptr<const BackendTls> shared);
+  ClientContext(const LibraryContext& library, std::shared_ptr<const LibraryContext> offload,
+                std::shared_ptr<const BackendTls> shared);
   [[nodiscard]] Result<void> configure();
+  [[nodiscard]] Result<void> set_certificate();
   [[nodiscard]] Result<void> set_trust();
   [[nodiscard]] Result<void> set_name(SSL* ssl, const std::string& server_name) const;
   void forget_session(const std::string& key);
@@ -78,6 +84,7 @@ class ClientContext {
   [[nodiscard]] SessionPtr take_session(const std::string& key);
 
   const LibraryContext& library_;
+  std::shared_ptr<const LibraryContext> offload_;
   std::shared_ptr<const BackendTls> shared_;
   std::list<KeptSession> sessions_;  // the newest comes first
   std::unordered_map<std::string, std::list<KeptSession>::iterator> by_key_;

@@ -130,6 +130,20 @@ bool read_key_shares(std::span<const std::byte> extension, ClientHello& hello) {
   return true;
 }
 
+/// The identities of RFC 8446, section 4.2.11; their binders are left to OpenSSL.
+bool read_psk_identities(std::span<const std::byte> extension, ClientHello& hello) {
+  ByteReader outer(extension);
+  ByteReader list(outer.vector16());
+  if (outer.failed()) return false;
+  while (!list.at_end()) {
+    const auto identity = list.vector16();
+    list.take(4);  // obfuscated_ticket_age
+    if (list.failed()) return false;
+    if (hello.psk_identities++ == 0) hello.ticket = identity;
+  }
+  return true;
+}
+
 bool assign(Uint16List& to, std::optional<Uint16List> list) {
   if (list) to = *list;
   return list.has_value();
@@ -150,10 +164,11 @@ bool read_extension(std::uint16_t type, std::span<const std::byte> content, Clie
       return read_alpn(content, hello);
     case kSessionTicket:
       hello.offers_session = hello.offers_session || !content.empty();
+      if (hello.psk_identities == 0) hello.ticket = content;
       return true;
     case kPreSharedKey:
       hello.offers_session = true;
-      return true;
+      return read_psk_identities(content, hello);
     case kEarlyData:
       hello.offers_early_data = true;
       return true;

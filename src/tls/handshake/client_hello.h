@@ -98,6 +98,9 @@ struct ClientHello {
       key_share_groups;  ///< Groups for which a share was sent; never more than kMaxKeyShares.
   std::vector<std::uint16_t> extensions;  ///< All types in order, GREASE included.
   bool offers_session = false;            ///< Offers to resume: a PSK or a TLS 1.2 ticket.
+  /// The ticket that a server would resume by: the first PSK identity, or that of TLS 1.2. Empty: none.
+  std::span<const std::byte> ticket;
+  std::size_t psk_identities = 0;  ///< How many were offered.
   bool offers_early_data = false;
   bool asks_for_staple = false;   ///< status_request
   std::size_t message_bytes = 0;  ///< The handshake message with its header.

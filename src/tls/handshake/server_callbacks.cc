@@ -32,6 +32,7 @@ struct ServerCallbacks {
     context_of(ssl).metrics_.client_certificate_faults[static_cast<std::size_t>(fault)].add();
   }
 
+  static int certificate(SSL* ssl, void* arg);
   static int servername(SSL* ssl, int* alert, void* arg);
   static int alpn_select(SSL* ssl, const unsigned char** out, unsigned char* out_size,
                          const unsigned char* in, unsigned in_size, void* arg);
@@ -94,6 +95,14 @@ int verify_error_for(HandshakeFailure why) {
 }
 
 }  // namespace
+
+/// OpenSSL asks for the certificate when it knows that the handshake will be a full one, before it exchanges
+/// keys and signs. The certificate is there; what is asked for here is the permit to go on. Each
+/// ClientHello needs a permit, so the one behind a HelloRetryRequest does, too.
+int ServerCallbacks::certificate(SSL* ssl, void*) {
+  constexpr int kGoOn = 1, kPause = -1;
+  return std::exchange(extra_data_of(ssl)->full_permitted, false) ? kGoOn : kPause;
+}
 
 int ServerCallbacks::servername(SSL*, int*, void*) {
   return SSL_TLSEXT_ERR_OK;  // acknowledged: a certificate has been chosen by name, or the default is wanted
@@ -261,6 +270,7 @@ void ServerCallbacks::install(ServerContext& context) {
   const config::Tls& settings = context.shared_->settings;
   SSL_CTX_set_app_data(ctx, &context);
   SSL_CTX_set_info_callback(ctx, event);
+  SSL_CTX_set_cert_cb(ctx, certificate, nullptr);
   SSL_CTX_set_tlsext_servername_callback(ctx, servername);
   SSL_CTX_set_tlsext_status_cb(ctx, status);
   SSL_CTX_set_tlsext_status_arg(ctx, &context);

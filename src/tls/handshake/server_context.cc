@@ -3,9 +3,13 @@
 #include "tls/handshake/server_callbacks.h"
 #include "tls/openssl/algorithms.h"
 #include "tls/openssl/openssl_error.h"
+#include "tls/record/hkdf.h"
 
 namespace headgate {
 namespace {
+
+// Of a ticket beside the encrypted session: the key's name, the IV and the MAC.
+constexpr std::size_t kTicketOverheadBytes = 16 + 16 + 32;
 
 // A client's chain is longer than this only when someone wants to keep us busy.
 constexpr int kMaxChainDepth = 8;
@@ -43,22 +47,24 @@ int verify_mode(config::ClientAuthMode mode) {
 
 }  // namespace
 
-ServerContext::ServerContext(const LibraryContext& library, std::shared_ptr<const ListenerTls> shared,
-                             ListenerMetrics& metrics)
+ServerContext::ServerContext(const LibraryContext& library, std::shared_ptr<const LibraryContext> offload,
+                             std::shared_ptr<const ListenerTls> shared, ListenerMetrics& metrics)
     : library_(library),
       shared_(std::move(shared)),
       metrics_(metrics),
-      certificates_(library),
+      certificates_(library, std::move(offload)),
       ticket_keys_(library, shared_->ticket_secrets),
       ticket_issuer_(library, ticket_keys_),
       presented_by_default_(&shared_->certificates->default_certificate()),
       draws_(std::random_device()()),
       alpn_wire_(alpn_wire_format(shared_->settings.alpn)) {}
 
-Result<std::unique_ptr<ServerContext>> ServerContext::make(const LibraryContext& library,
+Result<std::shared_ptr<ServerContext>> ServerContext::make(const LibraryContext& library,
+                                                           std::shared_ptr<const LibraryContext> offload,
                                                            std::shared_ptr<const ListenerTls> shared,
                                                            ListenerMetrics& metrics) {
-  std::unique_ptr<ServerContext> made(new ServerContext(library, std::move(shared), metrics));
+  std::shared_ptr<ServerContext> made(
+      new ServerContext(library, std::move(offload), std::move(shared), metrics));
   if (auto configured = made->configure(); !configured) {
     return fail(configured.error().kind,
                 "listener " + made->shared_->listener + ": " + configured.error().what);
@@ -134,23 +140,36 @@ Result<void> ServerContext::set_resumption() {
   return {};
 }
 
+// RFC 5077, section 4: the MAC covers the key's name, the IV and the encrypted state.
+bool ServerContext::is_authentic_ticket(Octets ticket, WallTime now) {
+  if (ticket.size() <= kTicketOverheadBytes) return false;
+  const auto* name = reinterpret_cast<const unsigned char*>(ticket.data());
+  const TicketKey* key = ticket_keys_.find(std::span<const unsigned char, 16>(name, 16), now);
+  if (key == nullptr) return false;
+  std::array<std::byte, 32> expected{};
+  // HKDF-Extract is HMAC. RFC 5869, section 2.2.
+  extract(Hash::kSha256, std::as_bytes(std::span(key->mac)), ticket.first(ticket.size() - expected.size()),
+          expected);
+  return CRYPTO_memcmp(expected.data(), ticket.last(expected.size()).data(), expected.size()) == 0;
+}
+
 Selection ServerContext::select(const ClientHello& hello) {
   CanaryDraw draw;
   if (shared_->certificates->has_canaries()) draw.number = static_cast<std::uint8_t>(draws_() % 100);
   return shared_->certificates->select(hello, draw);
 }
 
-Result<SslPtr> ServerContext::new_ssl(const StoredCertificate& certificate, SslExtraData& extra,
-                                      TicketsBy tickets_by) {
+Result<SslPtr> ServerContext::new_ssl(const StoredCertificate& certificate, SslExtraData& extra) {
   SslPtr ssl(SSL_new(context_.get()));
   if (ssl == nullptr) return fail_openssl(ErrorKind::kSystem, "making a TLS connection");
   if (&certificate != presented_by_default_) {
     if (auto applied = certificates_.apply(ssl.get(), certificate); !applied)
       return tl::unexpected(applied.error());
   }
-  if (tickets_by == TicketsBy::kHeadgate && SSL_set_num_tickets(ssl.get(), 0) != 1) {
+  if (takes_records_over() && SSL_set_num_tickets(ssl.get(), 0) != 1) {
     return fail_openssl(ErrorKind::kSystem, "setting the number of tickets");
   }
+  if (offloads(certificate)) SSL_set_mode(ssl.get(), SSL_MODE_ASYNC);
   extra.certificate = &certificate;
   attach_extra_data(ssl.get(), &extra);
   SSL_set_accept_state(ssl.get());

@@ -18,33 +18,33 @@
 
 namespace headgate {
 
-/// Who sends the session tickets of a TLS 1.3 connection: OpenSSL in the call that ends the handshake, or
-/// Headgate when it has taken the records over.
-enum class TicketsBy : std::uint8_t { kOpenssl, kHeadgate };
-
 /// One worker's side of one listener's TLS policy: an SSL_CTX, the certificates in use, the ticket keys.
 ///
-/// Belongs to one worker; SSLs made from it live on that worker's loop thread, and die before it. It may be
-/// made on another thread, before the worker sees it. Neither copied nor moved: OpenSSL's callbacks keep its
-/// address.
+/// Belongs to one worker; SSLs made from it live on that worker's loop thread, and each connection holds a
+/// reference to it as long as it has one. It may be made on another thread, before the worker sees it.
+/// Neither copied nor moved: OpenSSL's callbacks keep its address.
 class ServerContext {
  public:
-  /// `library` and `metrics` outlive the context. Groups that this OpenSSL lacks are left out:
-  /// missing_groups(). Errors: kInvalid, naming what OpenSSL does not take.
-  [[nodiscard]] static Result<std::unique_ptr<ServerContext>> make(const LibraryContext& library,
-                                                                   std::shared_ptr<const ListenerTls> shared,
-                                                                   ListenerMetrics& metrics);
+  /// `library` and `metrics` outlive the context. RSA keys are used on the thread to which `offload` belongs;
+  /// nullptr: on the loop. Groups that this OpenSSL lacks are left out: missing_groups(). Errors: kInvalid;
+  /// the text names the setting that OpenSSL does not take.
+  [[nodiscard]] static Result<std::shared_ptr<ServerContext>> make(
+      const LibraryContext& library, std::shared_ptr<const LibraryContext> offload,
+      std::shared_ptr<const ListenerTls> shared, ListenerMetrics& metrics);
   ServerContext(const ServerContext&) = delete;
   ServerContext& operator=(const ServerContext&) = delete;
 
   /// The certificate for this client; the listener's CertificateStore answers.
   [[nodiscard]] Selection select(const ClientHello& hello);
 
-  /// An SSL in accept state that presents `certificate`, one of the listener's store, and writes to `notes`,
-  /// which outlive it. It has no BIO yet. Cheapest for what was the default certificate when the context was
+  /// An SSL in accept state that presents `certificate`, one of the listener's store, and writes to `extra`,
+  /// which outlives it. It has no BIO yet. Cheapest for what was the default certificate when the context was
   /// made. Errors: kSystem.
-  [[nodiscard]] Result<SslPtr> new_ssl(const StoredCertificate& certificate, SslExtraData& extra,
-                                       TicketsBy tickets_by);
+  [[nodiscard]] Result<SslPtr> new_ssl(const StoredCertificate& certificate, SslExtraData& extra);
+
+  /// Whether `ticket`, as a client sent it, was made with a key of this listener that is still in force. The
+  /// session in it has not been looked at. About two microseconds.
+  [[nodiscard]] bool is_authentic_ticket(Octets ticket, WallTime now);
 
   /// How many session tickets the client of `ssl`, whose handshake is done, still has to get: those that were
   /// left to Headgate.
@@ -54,14 +54,22 @@ class ServerContext {
   [[nodiscard]] std::vector<std::byte> issue_tickets(SSL* ssl, Octets resumption_secret);
 
   [[nodiscard]] const ListenerTls& shared() const { return *shared_; }
+  /// Whether Headgate protects the records of TLS 1.3, and so sends the session tickets itself.
+  [[nodiscard]] bool takes_records_over() const {
+    return shared_->settings.record_layer == config::RecordLayer::kAuto;
+  }
+  /// Whether the private key of `certificate` is used on another thread.
+  [[nodiscard]] bool offloads(const StoredCertificate& certificate) const {
+    return certificates_.offloads(certificate);
+  }
   [[nodiscard]] const std::vector<std::string>& missing_groups() const { return missing_groups_; }
   [[nodiscard]] std::chrono::seconds ticket_key_age(WallTime now) const { return ticket_keys_.age(now); }
   [[nodiscard]] SSL_CTX* get() const { return context_.get(); }
 
  private:
   friend struct ServerCallbacks;
-  ServerContext(const LibraryContext& library, std::shared_ptr<const ListenerTls> shared,
-                ListenerMetrics& metrics);
+  ServerContext(const LibraryContext& library, std::shared_ptr<const LibraryContext> offload,
+                std::shared_ptr<const ListenerTls> shared, ListenerMetrics& metrics);
 
   [[nodiscard]] Result<void> configure();
   [[nodiscard]] Result<void> set_versions_and_options();

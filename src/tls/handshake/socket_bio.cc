@@ -65,7 +65,6 @@ void SocketBio::open() {
 
 IoStatus SocketBio::settle(Then then) {
   keep_unread();
-  if (detached_) return IoStatus::kDone;
   const auto gathered = std::span<const std::byte>(buffers_.sending).first(std::exchange(gathered_bytes_, 0));
   if (!unsent_.empty()) {
     unsent_.keep(gathered);
@@ -87,14 +86,9 @@ IoStatus SocketBio::flush(Then then) {
   return sent.status;
 }
 
-void SocketBio::detach() {
-  detached_ = true;
-  if (has_kept()) return;
-  const SocketIo got = receive_some(fd_.number(), buffers_.received);
-  if (got.status == IoStatus::kFailed) io_error_ = got.error;
-  if (got.status == IoStatus::kEnded) ended_ = true;
-  const auto bytes = std::span<const std::byte>(buffers_.received).first(got.size_bytes);
-  kept_.assign(bytes.begin(), bytes.end());
+void SocketBio::discard() {
+  gathered_bytes_ = 0;
+  unread_ = {};
 }
 
 std::vector<std::byte> SocketBio::take_kept() {
@@ -115,7 +109,7 @@ int SocketBio::read(std::span<std::byte> into) {
     return static_cast<int>(size);
   }
   if (unread_.empty()) {
-    if (detached_ || drained_ || ended_) return ended_ ? 0 : -1;
+    if (drained_ || ended_) return ended_ ? 0 : -1;
     const SocketIo got = receive_some(fd_.number(), buffers_.received);
     if (got.status == IoStatus::kFailed) io_error_ = got.error;
     if (got.status == IoStatus::kEnded) ended_ = true;
@@ -131,9 +125,8 @@ int SocketBio::read(std::span<std::byte> into) {
 
 int SocketBio::write(std::span<const std::byte> bytes) {
   count_records(bytes);
-  if (detached_ || gathered_bytes_ + bytes.size() > buffers_.sending.size()) {
-    if (!detached_)
-      unsent_.keep(std::span<const std::byte>(buffers_.sending).first(std::exchange(gathered_bytes_, 0)));
+  if (gathered_bytes_ + bytes.size() > buffers_.sending.size()) {
+    unsent_.keep(std::span<const std::byte>(buffers_.sending).first(std::exchange(gathered_bytes_, 0)));
     unsent_.keep(bytes);
   } else {
     std::copy_n(bytes.begin(), bytes.size(),

@@ -21,8 +21,7 @@ namespace headgate {
 /// while its peer is slow: the part of a record that has arrived (`kept`), and what the socket did not take
 /// (`unsent`).
 ///
-/// Every call into the SSL happens between open() and settle(). While detached, the wire uses memory of its
-/// own alone, neither the worker's buffers nor the socket, so the SSL may be driven by another thread.
+/// Every call into the SSL happens between open() and settle() or discard().
 class SocketBio {
  public:
   /// `received` was read from the socket before, and comes first.
@@ -30,7 +29,7 @@ class SocketBio {
   SocketBio(const SocketBio&) = delete;
   SocketBio& operator=(const SocketBio&) = delete;
 
-  /// A BIO for SSL_set0_rbio() and SSL_set0_wbio(), one reference each; the wire must outlive the SSL.
+  /// A BIO for SSL_set0_rbio() and SSL_set0_wbio(), one reference each; this object must outlive the SSL.
   [[nodiscard]] BioPtr make_bio();
 
   void open();
@@ -40,10 +39,8 @@ class SocketBio {
   /// As settle(), but what the SSL wrote waits: it leaves together with the next write, or with flush().
   void settle_holding_output();
   IoStatus flush(Then then = Then::kMore);
-
-  /// Receives what the SSL may need first, unless something is kept already.
-  void detach();
-  void attach() { detached_ = false; }
+  /// Drops what the SSL wrote and what it left unread: the connection is over.
+  void discard();
 
   [[nodiscard]] int descriptor() const { return fd_.number(); }
   [[nodiscard]] bool has_kept() const { return !kept_.empty(); }
@@ -57,7 +54,7 @@ class SocketBio {
   /// How many TLS records the SSL wrote since open().
   [[nodiscard]] std::uint32_t records_written() const { return records_written_; }
 
-  /// For whoever takes the connection over from the SSL.
+  /// For a stream that takes the connection over from the SSL.
   [[nodiscard]] Fd release() { return std::move(fd_); }
   [[nodiscard]] std::vector<std::byte> take_kept();
   [[nodiscard]] std::vector<std::byte> take_unsent();
@@ -82,7 +79,6 @@ class SocketBio {
   bool ended_ = false;
   bool drained_ = false;
   bool just_received_;  // what was given at the start is all that has arrived: asking again would be in vain
-  bool detached_ = false;
 };
 
 }  // namespace headgate

@@ -33,6 +33,7 @@ void record_ssl_event(const SSL* ssl, int where, int value) {
   const bool sent = where == SSL_CB_ACCEPT_LOOP && state == TLS_ST_SW_SRVR_HELLO;
   const bool received = where == SSL_CB_CONNECT_LOOP && state == TLS_ST_CR_SRVR_HELLO;
   if (sent || received) ++extra->server_hellos;
+  if (where == SSL_CB_ACCEPT_LOOP && state == TLS_ST_SW_FINISHED) extra->finished_sent = true;
 }
 
 }  // namespace headgate

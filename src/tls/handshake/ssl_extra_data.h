@@ -24,6 +24,8 @@ struct SslExtraData {
   int alert_sent = -1;
   int alert_received = -1;
   std::uint8_t server_hellos = 0;  ///< Two: the first was a HelloRetryRequest.
+  bool finished_sent = false;      ///< The server's flight of TLS 1.3 is complete.
+  bool full_permitted = false;     ///< A full handshake may begin. The certificate callback uses it up.
   std::string session_key;         ///< Under which a ClientContext keeps the sessions of this connection.
 };
 

@@ -16,24 +16,42 @@ bool wants_short_records(const SSL* ssl) {
 
 }  // namespace
 
-TlsStream::TlsStream(SslPtr ssl, std::unique_ptr<SslExtraData> extra, Fd fd, Buffers& buffers,
-                     TakeOver take_over, std::vector<std::byte> received)
-    : bio_(std::move(fd), buffers, std::move(received)), extra_(std::move(extra)), ssl_(std::move(ssl)) {
+TlsStream::TlsStream(Parts parts, Fd fd, Buffers& buffers, std::vector<std::byte> received)
+    : context_(std::move(parts.context)),
+      bio_(std::move(fd), buffers, std::move(received)),
+      extra_(std::move(parts.extra)),
+      ssl_(std::move(parts.ssl)),
+      secrets_(std::move(parts.secrets)) {
   BioPtr bio = bio_.make_bio();
   BIO_up_ref(bio.get());
   SSL_set0_wbio(ssl_.get(), bio.get());
   SSL_set0_rbio(ssl_.get(), bio.release());
-  if (take_over == TakeOver::kWhenPossible) secrets_ = std::make_unique<SecretCapture>();
 }
 
-TlsStream::~TlsStream() = default;
+TlsStream::~TlsStream() {
+  abandon_operation();
+}
+
+// OpenSSL keeps a paused handshake on a stack of its own, which would never be freed: so the handshake is run
+// to its end, where it finds that it has no signature.
+void TlsStream::abandon_operation() {
+  if (operation_ == nullptr) return;
+  forget_earlier_errors();
+  bio_.open();
+  while (operation_ != nullptr) do_handshake();
+  bio_.discard();
+  forget_earlier_errors();
+}
 
 IoStatus TlsStream::handshake() {
+  if (operation_ != nullptr && !operation_->is_finished())
+    return flush() == IoStatus::kFailed ? IoStatus::kFailed : IoStatus::kPaused;
   forget_earlier_errors();
   bio_.open();
   const IoStatus status = answer(do_handshake());
   if (status != IoStatus::kDone) return settled(status);
   handshake_done_ = true;
+  SSL_clear_mode(ssl_.get(), SSL_MODE_ASYNC);
   // A peer waits for the Finished that a client, or a TLS 1.2 server, writes last.
   if (SSL_is_server(ssl_.get()) == 0 || SSL_version(ssl_.get()) != TLS1_3_VERSION) return settled(status);
   // The tickets need not wake the client by themselves: they leave with the first answer, or with flush().
@@ -43,7 +61,9 @@ IoStatus TlsStream::handshake() {
 }
 
 int TlsStream::do_handshake() {
+  operation_.reset();
   const CapturingSecrets capturing(secrets_.get());
+  const OffloadingKeys offloading(&operation_);
   return SSL_do_handshake(ssl_.get());
 }
 
@@ -127,15 +147,16 @@ IoStatus TlsStream::settled(IoStatus status, Then then) {
   return status;
 }
 
-LayerReason TlsStream::can_hand_over(const AeadContexts& contexts) const {
-  if (!secrets_) return LayerReason::kConfigured;
-  if (SSL_version(ssl_.get()) != TLS1_3_VERSION) return LayerReason::kTls12;
+ProtectionReason TlsStream::protection_reason(const AeadContexts& contexts) const {
+  if (!secrets_) return ProtectionReason::kConfigured;
+  if (SSL_version(ssl_.get()) != TLS1_3_VERSION) return ProtectionReason::kTls12;
   const auto suite = find_record_suite(SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl_.get())));
-  if (!suite || !contexts.supports(*suite)) return LayerReason::kUnsupportedCipher;
-  if (!secrets_->complete()) return LayerReason::kConfigured;  // OpenSSL's own key schedule is in use: FIPS
-  if (wants_short_records(ssl_.get())) return LayerReason::kMaxFragmentLength;
+  if (!suite || !contexts.supports(*suite)) return ProtectionReason::kUnsupportedCipher;
+  if (!secrets_->complete())
+    return ProtectionReason::kConfigured;  // OpenSSL's own key schedule is in use: FIPS
+  if (wants_short_records(ssl_.get())) return ProtectionReason::kMaxFragmentLength;
   // Bytes inside OpenSSL cannot be had back: those behind the Finished must still be in the wire.
-  return SSL_has_pending(ssl_.get()) == 0 ? LayerReason::kDefault : LayerReason::kBufferedInput;
+  return SSL_has_pending(ssl_.get()) == 0 ? ProtectionReason::kDefault : ProtectionReason::kBufferedInput;
 }
 
 void TlsStream::send_tickets(std::size_t count) {

@@ -5,32 +5,36 @@
 #include <string>
 #include <vector>
 
-#include "metrics/worker_metrics.h"
+#include "base/record_protection.h"
 #include "net/stream.h"
 #include "tls/handshake/socket_bio.h"
 #include "tls/handshake/ssl_extra_data.h"
 #include "tls/openssl/key_schedule.h"
 #include "tls/openssl/openssl_types.h"
+#include "tls/openssl/private_key_operation.h"
 #include "tls/openssl/tls_status.h"
 #include "tls/record/aead_contexts.h"
 #include "tls/record/record_stream.h"
 
 namespace headgate {
 
-/// Whether the connection's records may be taken over from OpenSSL when the handshake is done.
-enum class TakeOver : std::uint8_t { kNo, kWhenPossible };
-
 /// A stream on OpenSSL's record layer: every handshake, and the relay wherever the records are not Headgate's
 /// own.
 ///
-/// Owns the SSL object and, through the wire, the descriptor. Loop thread only, but for handshake() while
-/// detached.
+/// Owns the SSL object, through the BIO the descriptor, and a reference to the context that OpenSSL calls
+/// back into. Loop thread only. It may be destroyed while a private-key operation is under way: the operation
+/// owns what it uses.
 class TlsStream final : public Stream {
  public:
-  /// `ssl` is fresh and has its role set (accept or connect state). `received` comes first, before the
-  /// socket.
-  TlsStream(SslPtr ssl, std::unique_ptr<SslExtraData> extra, Fd fd, Buffers& buffers, TakeOver take_over,
-            std::vector<std::byte> received = {});
+  /// What a stream is made from. `ssl` is fresh and has its role set (accept or connect state).
+  struct Parts {
+    SslPtr ssl;
+    std::unique_ptr<SslExtraData> extra;
+    std::shared_ptr<const void> context;     ///< The ServerContext or ClientContext that made `ssl`.
+    std::unique_ptr<SecretCapture> secrets;  ///< nullptr: the records stay with OpenSSL.
+  };
+  /// `received` comes first, before what `fd` has.
+  TlsStream(Parts parts, Fd fd, Buffers& buffers, std::vector<std::byte> received = {});
   ~TlsStream() override;
 
   [[nodiscard]] int descriptor() const override { return bio_.descriptor(); }
@@ -51,21 +55,20 @@ class TlsStream final : public Stream {
   [[nodiscard]] unsigned long error_code() const { return error_code_; }
   [[nodiscard]] SSL* ssl() const { return ssl_.get(); }
 
-  /// Between these two, handshake() uses neither the worker's buffers nor the socket, and another thread may
-  /// call it.
-  void detach() { bio_.detach(); }
-  void attach() { bio_.attach(); }
+  /// After handshake() said kPaused: the operation that the handshake waits for, to be performed on another
+  /// thread before handshake() is called again. nullptr: the handshake waits for full_permitted.
+  [[nodiscard]] const std::shared_ptr<PrivateKeyOperation>& operation() const { return operation_; }
 
   /// What OpenSSL's callbacks learned in the handshake.
   [[nodiscard]] SslExtraData& extra() { return *extra_; }
   [[nodiscard]] const SslExtraData& extra() const { return *extra_; }
 
-  /// Why the records stay with OpenSSL, or that they need not. After handshake() said kDone.
-  [[nodiscard]] LayerReason can_hand_over(const AeadContexts& contexts) const;
-  /// Gives everything to a stream that protects the records itself. Only after can_hand_over() said kDefault;
-  /// this stream is dead then. For the server's side of a handshake.
+  /// Why the records stay with OpenSSL, or kDefault: they need not. After handshake() said kDone.
+  [[nodiscard]] ProtectionReason protection_reason(const AeadContexts& contexts) const;
+  /// Gives everything to a stream that protects the records itself. Only after protection_reason() said
+  /// kDefault; this stream is dead then. For the server's side of a handshake.
   [[nodiscard]] RecordStreamState hand_over();
-  /// resumption_master_secret, once can_hand_over() said kDefault. Until the stream dies.
+  /// resumption_master_secret, once protection_reason() said kDefault. Until the stream dies.
   [[nodiscard]] Octets resumption_secret() const { return secrets_->resumption.bytes(); }
   /// Has OpenSSL write `count` session tickets, which it was kept from until now: for a TLS 1.3 connection
   /// that is not handed over. As with those of a handshake, nobody waits for them.
@@ -73,14 +76,17 @@ class TlsStream final : public Stream {
 
  private:
   int do_handshake();
+  void abandon_operation();
   IoStatus answer(int returned);
   IoStatus settled(IoStatus status, Then then = Then::kMore);
   IoStatus send_close_notify();
 
-  SocketBio bio_;  // before ssl_: the SSL uses both while it lives
+  std::shared_ptr<const void> context_;  // first: OpenSSL calls back into it while the SSL lives
+  SocketBio bio_;                        // before ssl_: the SSL uses both while it lives
   std::unique_ptr<SslExtraData> extra_;
   SslPtr ssl_;
   std::unique_ptr<SecretCapture> secrets_;  // until the handshake is over
+  std::shared_ptr<PrivateKeyOperation> operation_;
   StreamFailure failure_;
   unsigned long error_code_ = 0;
   bool holds_back_ = false;

@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "tls/octets.h"
 #include "tls/openssl/openssl_error.h"
+#include "tls/openssl/provider_entry.h"
 #include "tls/record/hkdf.h"
 
 namespace headgate {
@@ -123,22 +124,16 @@ void* new_context(void* provider) {
 }
 void free_context(void*) {}
 
-/// OpenSSL's tables hold functions as void (*)(void).
-template <class Function>
-constexpr auto entry(int id, Function* function) {
-  return OSSL_DISPATCH{id, reinterpret_cast<void (*)()>(function)};
-}
-
 const std::array<OSSL_DISPATCH, 4> kTls13Kdf{{
-    entry(OSSL_FUNC_KDF_NEWCTX, new_context),
-    entry(OSSL_FUNC_KDF_FREECTX, free_context),
-    entry(OSSL_FUNC_KDF_DERIVE, derive_tls13),
+    provider_entry(OSSL_FUNC_KDF_NEWCTX, new_context),
+    provider_entry(OSSL_FUNC_KDF_FREECTX, free_context),
+    provider_entry(OSSL_FUNC_KDF_DERIVE, derive_tls13),
     {0, nullptr},
 }};
 const std::array<OSSL_DISPATCH, 4> kTls12Kdf{{
-    entry(OSSL_FUNC_KDF_NEWCTX, new_context),
-    entry(OSSL_FUNC_KDF_FREECTX, free_context),
-    entry(OSSL_FUNC_KDF_DERIVE, derive_tls12),
+    provider_entry(OSSL_FUNC_KDF_NEWCTX, new_context),
+    provider_entry(OSSL_FUNC_KDF_FREECTX, free_context),
+    provider_entry(OSSL_FUNC_KDF_DERIVE, derive_tls12),
     {0, nullptr},
 }};
 const std::array<OSSL_ALGORITHM, 3> kAlgorithms{{
@@ -153,7 +148,7 @@ const OSSL_ALGORITHM* algorithms(void*, int operation, int* no_cache) {
 }
 
 const std::array<OSSL_DISPATCH, 2> kProviderFunctions{{
-    entry(OSSL_FUNC_PROVIDER_QUERY_OPERATION, algorithms),
+    provider_entry(OSSL_FUNC_PROVIDER_QUERY_OPERATION, algorithms),
     {0, nullptr},
 }};
 

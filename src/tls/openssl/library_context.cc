@@ -36,6 +36,9 @@ Result<std::unique_ptr<LibraryContext>> LibraryContext::make() {
   auto schedule = KeySchedule::load(made->get());
   if (!schedule) return tl::unexpected(std::move(schedule.error()));
   made->key_schedule_ = *std::move(schedule);
+  auto keys = OffloadedKeys::load(made->get());
+  if (!keys) return tl::unexpected(std::move(keys.error()));
+  made->offloaded_keys_ = *std::move(keys);
   made->aes_256_cbc_.reset(EVP_CIPHER_fetch(made->get(), "AES-256-CBC", nullptr));
   made->sha256_.reset(EVP_MD_fetch(made->get(), "SHA2-256", nullptr));
   made->hkdf_.reset(EVP_KDF_fetch(made->get(), "HKDF", nullptr));

@@ -4,6 +4,7 @@
 
 #include "base/result.h"
 #include "tls/openssl/key_schedule.h"
+#include "tls/openssl/offloaded_key.h"
 #include "tls/openssl/openssl_types.h"
 
 namespace headgate {
@@ -28,6 +29,8 @@ class LibraryContext {
   [[nodiscard]] OSSL_LIB_CTX* get() const { return context_.get(); }
   /// The property query with which SSL_CTX_new_ex() finds the key schedules of this program.
   [[nodiscard]] const char* tls_properties() const { return key_schedule_->properties(); }
+  /// Whether OpenSSL is configured for FIPS: then only the FIPS provider's algorithms are used.
+  [[nodiscard]] bool is_fips() const { return key_schedule_->properties() == nullptr; }
   [[nodiscard]] const EVP_CIPHER* aes_256_cbc() const { return aes_256_cbc_.get(); }
   [[nodiscard]] const EVP_MD* sha256() const { return sha256_.get(); }
   [[nodiscard]] EVP_KDF* hkdf() const { return hkdf_.get(); }
@@ -35,8 +38,9 @@ class LibraryContext {
  private:
   LibraryContext() = default;
 
-  LibCtxPtr context_;                        // first: what follows was fetched from it
-  std::optional<KeySchedule> key_schedule_;  // set by make()
+  LibCtxPtr context_;                            // first: what follows was fetched from it
+  std::optional<KeySchedule> key_schedule_;      // set by make()
+  std::optional<OffloadedKeys> offloaded_keys_;  // set by make()
   CipherPtr aes_256_cbc_;
   DigestPtr sha256_;
   KdfPtr hkdf_;

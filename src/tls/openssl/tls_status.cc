@@ -49,6 +49,9 @@ TlsAnswer tls_answer(SSL* ssl, int returned, int transport_error) {
       return {.status = IoStatus::kWantRead, .failure = {}};
     case SSL_ERROR_WANT_WRITE:
       return {.status = IoStatus::kWantWrite, .failure = {}};
+    case SSL_ERROR_WANT_ASYNC:
+    case SSL_ERROR_WANT_X509_LOOKUP:
+      return {.status = IoStatus::kPaused, .failure = {}};
     case SSL_ERROR_ZERO_RETURN:
       return {.status = IoStatus::kEnded, .failure = {}};
     default:

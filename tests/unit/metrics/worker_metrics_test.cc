@@ -74,8 +74,8 @@ TEST(LabelWords, AreThoseOfTheManual) {
   EXPECT_EQ(name(HandshakeResult::kShed), "shed");
   EXPECT_EQ(name(HandshakePhase::kPeerWait), "peer_wait");
   EXPECT_EQ(name(TicketEvent::kRefusedPolicy), "refused_policy");
-  EXPECT_EQ(name(Layer::kKernel), "kernel");
-  EXPECT_EQ(name(LayerReason::kUnsupportedCipher), "unsupported_cipher");
+  EXPECT_EQ(name(Protection::kOpenssl), "openssl");
+  EXPECT_EQ(name(ProtectionReason::kUnsupportedCipher), "unsupported_cipher");
   EXPECT_EQ(name(KtlsResult::kUnsupported), "unsupported");
   EXPECT_EQ(name(ConnectFailure::kOther), "other");
 }

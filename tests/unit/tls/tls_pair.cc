@@ -102,6 +102,7 @@ void describe(SSL* client, Outcome& outcome) {
 ListenerFixture::ListenerFixture() {
   listener.name = "web";
   listener.tls.emplace();
+  listener.tls->record_layer = config::RecordLayer::kOpenssl;  // so OpenSSL sends the tickets
 }
 
 std::shared_ptr<const ListenerTls> ListenerFixture::build(const ListenerTls* previous) const {
@@ -130,7 +131,7 @@ Server serve(std::shared_ptr<const ListenerTls> shared) {
   HG_CHECK(library.has_value());
   server.library = std::move(*library);
   server.metrics = std::make_unique<ListenerMetrics>();
-  auto context = ServerContext::make(*server.library, std::move(shared), *server.metrics);
+  auto context = ServerContext::make(*server.library, nullptr, std::move(shared), *server.metrics);
   if (!context) std::fprintf(stderr, "%s\n", context.error().what.c_str());
   HG_CHECK(context.has_value());
   server.context = std::move(*context);
@@ -155,13 +156,14 @@ Outcome connect(ServerContext& server, const ClientOptions& options) {
   if (!outcome.selected) return outcome;
 
   SslExtraData extra;
-  auto made = server.new_ssl(*selection.certificate, extra, TicketsBy::kOpenssl);
+  auto made = server.new_ssl(*selection.certificate, extra);
   HG_CHECK(made.has_value());
   SSL* const ssl = made->get();
   give_memory_bios(ssl);
   BIO_write(SSL_get_rbio(ssl), first.data(), size);
   bool server_done = false, client_done = false;
   for (int turn = 0; turn < 8 && !(server_done && client_done); ++turn) {
+    extra.full_permitted = true;
     if (!server_done && outcome.failure == HandshakeFailure::kNone) server_done = step(ssl);
     if (!server_done && outcome.failure == HandshakeFailure::kNone) outcome.failure = failure_at(ssl, extra);
     move_bytes(SSL_get_wbio(ssl), SSL_get_rbio(client.get()));

@@ -29,7 +29,7 @@ struct ListenerFixture {
 struct Server {
   std::unique_ptr<LibraryContext> library;
   std::unique_ptr<ListenerMetrics> metrics;
-  std::unique_ptr<ServerContext> context;
+  std::shared_ptr<ServerContext> context;
   [[nodiscard]] std::uint64_t tickets(TicketEvent event) const {
     return metrics->tickets[static_cast<std::size_t>(event)].value();
   }

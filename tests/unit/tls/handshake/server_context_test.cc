@@ -87,7 +87,7 @@ TEST(ServerContext, NamesAGroupListOfWhichNothingIsKnown) {
   const auto library = LibraryContext::make();
   ASSERT_TRUE(library);
   ListenerMetrics metrics;
-  const auto context = ServerContext::make(**library, shared, metrics);
+  const auto context = ServerContext::make(**library, nullptr, shared, metrics);
   ASSERT_FALSE(context);
   EXPECT_THAT(context.error().what, testing::HasSubstr("no-such-group"));
 }

@@ -19,7 +19,11 @@ TEST(TlsStream, AStaleErrorOfAnotherConnectionDoesNotTurnNotYetIntoAFailure) {
   SslPtr ssl(SSL_new(context.get()));
   SSL_set_accept_state(ssl.get());
   Buffers buffers;
-  TlsStream stream(std::move(ssl), std::make_unique<SslExtraData>(), Fd(ends[0]), buffers, TakeOver::kNo);
+  TlsStream stream({.ssl = std::move(ssl),
+                    .extra = std::make_unique<SslExtraData>(),
+                    .context = nullptr,
+                    .secrets = nullptr},
+                   Fd(ends[0]), buffers);
   ERR_raise(ERR_LIB_SSL, SSL_R_BAD_DATA);
   EXPECT_EQ(stream.handshake(), IoStatus::kWantRead);
   ERR_raise(ERR_LIB_SSL, SSL_R_BAD_DATA);

@@ -1,0 +1,19 @@
+#include "connection/permits.h"
+
+#include "connection/connection.h"
+
+namespace headgate {
+
+void HeldRequest::permit_granted() {
+  connection_.permit_granted();
+}
+
+void HeldRequest::permit_refused() {
+  connection_.end(CloseReason::kHandshakeShed);
+}
+
+void HeldRequest::shed() {
+  connection_.end(CloseReason::kHandshakeShed);
+}
+
+}  // namespace headgate

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "tls/certificate/certificate_fields.h"
+
+namespace headgate {
+
+/// What the next costly step of a handshake does, the most urgent first.
+enum class HandshakeWork : std::uint8_t {
+  kFinish,  ///< The handshake has been paid for; its end exchanges keys or verifies the peer's certificate.
+  kResume,  ///< The client's ticket is ours: no signature, if its session may still be used.
+  kFull,    ///< A key exchange and a signature.
+};
+inline constexpr std::size_t kHandshakeWorkCount = 3;
+
+/// What a step costs, in the terms that are known before it is taken.
+struct HandshakeCost {
+  HandshakeWork work = HandshakeWork::kFull;
+  KeyType key = KeyType::kP256;  ///< Of our certificate; it matters to kFull.
+  std::uint16_t key_bits = 0;
+  bool offloaded = false;  ///< The signature is made on another thread.
+};
+
+}  // namespace headgate

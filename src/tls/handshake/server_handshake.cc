@@ -1,0 +1,179 @@
+#include "tls/handshake/server_handshake.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "tls/handshake/handshake_failure.h"
+#include "tls/handshake/tls_stream.h"
+#include "tls/record/record_stream.h"
+
+namespace headgate {
+namespace {
+
+/// The handshake by OpenSSL.
+class OpensslHandshake final : public ServerHandshake {
+ public:
+  OpensslHandshake(HandshakeStart start, HandshakeWork work, Fd socket, Buffers& buffers, AeadContexts& aead)
+      : context_(std::move(start.context)),
+        certificate_(*start.certificate),
+        buffers_(buffers),
+        aead_(aead),
+        work_(work),
+        socket_(std::move(socket)),
+        received_(std::move(start.received)) {}
+
+  Answer step() override;
+  Answer flush() override;
+  void permit() override;
+  [[nodiscard]] HandshakeCost cost() const override {
+    return {.work = work_,
+            .key = certificate_.key_type(),
+            .key_bits = static_cast<std::uint16_t>(certificate_.key_bits()),
+            .offloaded = work_ == HandshakeWork::kFull && context_->offloads(certificate_)};
+  }
+  [[nodiscard]] int descriptor() const override { return stream_ ? stream_->descriptor() : socket_.number(); }
+
+ private:
+  /// What the next step has to be paid for by.
+  enum class Due : std::uint8_t { kNothing, kPermit, kPermitted };
+
+  [[nodiscard]] Wait wait(bool read) const { return {.read = read, .write = stream_->unsent_bytes() > 0}; }
+  [[nodiscard]] Result<void> begin();
+  [[nodiscard]] Answer paused();
+  void look_ahead();
+  [[nodiscard]] Answer accepted();
+  [[nodiscard]] Answer refused();
+
+  std::shared_ptr<ServerContext> context_;
+  const StoredCertificate& certificate_;  // the context's store holds it
+  Buffers& buffers_;
+  AeadContexts& aead_;
+  HandshakeWork work_;
+  Due due_ = Due::kPermit;
+  Fd socket_;                          // until stream_ has it
+  std::vector<std::byte> received_;    // likewise
+  std::unique_ptr<TlsStream> stream_;  // made when the first step has been permitted
+};
+
+ServerHandshake::Answer OpensslHandshake::step() {
+  if (due_ == Due::kPermit) return NeedsPermit{};
+  if (!stream_) {
+    if (auto begun = begin(); !begun) return Failed{std::move(begun.error().what)};
+  }
+  switch (stream_->handshake()) {
+    case IoStatus::kDone:
+      return accepted();
+    case IoStatus::kWantRead:
+      look_ahead();
+      return wait(true);
+    case IoStatus::kWantWrite:
+      return wait(false);
+    case IoStatus::kPaused:
+      return paused();
+    case IoStatus::kEnded:
+    case IoStatus::kFailed:
+      break;
+  }
+  return refused();
+}
+
+ServerHandshake::Answer OpensslHandshake::flush() {
+  if (stream_->flush() == IoStatus::kFailed) return refused();
+  return wait(stream_->operation() == nullptr);
+}
+
+void OpensslHandshake::permit() {
+  due_ = Due::kPermitted;
+  if (stream_) stream_->extra().full_permitted = work_ == HandshakeWork::kFull;
+}
+
+Result<void> OpensslHandshake::begin() {
+  auto extra = std::make_unique<SslExtraData>();
+  extra->full_permitted = work_ == HandshakeWork::kFull;
+  auto ssl = context_->new_ssl(certificate_, *extra);
+  if (!ssl) return tl::unexpected(std::move(ssl.error()));
+  TlsStream::Parts parts{
+      .ssl = *std::move(ssl), .extra = std::move(extra), .context = context_, .secrets = nullptr};
+  if (context_->takes_records_over()) parts.secrets = std::make_unique<SecretCapture>();
+  stream_ = std::make_unique<TlsStream>(std::move(parts), std::move(socket_), buffers_, std::move(received_));
+  return {};
+}
+
+ServerHandshake::Answer OpensslHandshake::paused() {
+  if (stream_->operation() != nullptr) return Offload{stream_->operation()};
+  // The session may not be resumed, or another hello wants a whole handshake.
+  work_ = HandshakeWork::kFull;
+  due_ = Due::kPermit;
+  return NeedsPermit{};
+}
+
+// What the client's next flight will cost. A permit that has not been used up stays good: the flight may come
+// in pieces.
+void OpensslHandshake::look_ahead() {
+  const SslExtraData& extra = stream_->extra();
+  SSL* ssl = stream_->ssl();
+  const bool answered = extra.server_hellos > 0;
+  if (!answered || SSL_session_reused(ssl) == 1) return;
+  const bool tls13 = SSL_version(ssl) == TLS1_3_VERSION;
+  if (tls13 && !extra.finished_sent) {  // HelloRetryRequest: the next hello wants keys and a signature
+    if (extra.full_permitted) return;
+    work_ = HandshakeWork::kFull;
+    due_ = Due::kPermit;
+  } else if (work_ == HandshakeWork::kFull) {
+    work_ = HandshakeWork::kFinish;
+    const bool verifies = context_->shared().settings.client_auth.mode != config::ClientAuthMode::kNone;
+    due_ = verifies || !tls13 ? Due::kPermit : Due::kNothing;
+  }
+}
+
+// Tickets first: they are bound to the peer that was verified.
+ServerHandshake::Answer OpensslHandshake::accepted() {
+  TlsStream& tls = *stream_;
+  Accepted accepted;
+  accepted.negotiated = negotiated_info(tls.ssl());
+  accepted.key_type = key_type_word(certificate_);
+  accepted.retried = tls.extra().server_hellos > 1;
+  accepted.reason = tls.protection_reason(aead_);
+  const bool ours = accepted.reason == ProtectionReason::kDefault;
+  accepted.protection = ours ? Protection::kHeadgate : Protection::kOpenssl;
+  std::vector<std::byte> tickets;
+  if (ours) {
+    tickets = context_->issue_tickets(tls.ssl(), tls.resumption_secret());
+  } else {
+    tls.send_tickets(context_->tickets_due(tls.ssl()));
+  }
+  accepted.peer = peer_identity(tls.ssl(), tls.extra());
+  if (ours) {
+    auto records = std::make_unique<RecordStream>(tls.hand_over(), buffers_, aead_);
+    records->hold_back(tickets);
+    accepted.stream = std::move(records);
+  } else {
+    accepted.stream = std::move(stream_);
+  }
+  return accepted;
+}
+
+ServerHandshake::Answer OpensslHandshake::refused() {
+  const SslExtraData& extra = stream_->extra();
+  const StreamFailure& failure = stream_->failure();
+  Refused refused;
+  refused.kind = failure.kind == FailureKind::kNone ? FailureKind::kTruncated : failure.kind;
+  refused.alert = failure.alert;
+  refused.failure = extra.refusal != HandshakeFailure::kNone
+                        ? extra.refusal
+                        : failure_at_server(stream_->ssl(), stream_->error_code());
+  refused.detail = extra.refusal_detail.empty() ? failure.what : extra.refusal_detail;
+  refused.stream = std::move(stream_);
+  return refused;
+}
+
+}  // namespace
+
+std::unique_ptr<ServerHandshake> begin_server_handshake(HandshakeStart start, Fd socket, Buffers& buffers,
+                                                        AeadContexts& aead) {
+  const bool ours = start.context->is_authentic_ticket(start.ticket, std::chrono::system_clock::now());
+  const HandshakeWork work = ours ? HandshakeWork::kResume : HandshakeWork::kFull;
+  return std::make_unique<OpensslHandshake>(std::move(start), work, std::move(socket), buffers, aead);
+}
+
+}  // namespace headgate

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+namespace headgate {
+
+/// One operation with a private key that takes longer than a loop can spare: a signature, or the decryption
+/// of a key exchange.
+///
+/// A handshake and the thread that performs the operation share it, and it owns all that it touches: the key,
+/// the key's library context, the bytes that go in and those that come out. So the handshake may end while
+/// the operation is under way, and the operation may be dropped unperformed.
+class PrivateKeyOperation {
+ public:
+  PrivateKeyOperation() = default;
+  virtual ~PrivateKeyOperation() = default;
+  PrivateKeyOperation(const PrivateKeyOperation&) = delete;
+  PrivateKeyOperation& operator=(const PrivateKeyOperation&) = delete;
+
+  /// Performs it. Once, on any thread.
+  void perform() {
+    compute();
+    finished_.store(true, std::memory_order_release);
+  }
+  /// Whether it has been performed, well or not; the result may be read from then on. Any thread.
+  [[nodiscard]] bool is_finished() const { return finished_.load(std::memory_order_acquire); }
+
+ private:
+  virtual void compute() = 0;
+  std::atomic<bool> finished_{false};
+};
+
+/// While it lives, the operations of offloaded keys that a handshake on this thread needs are written to
+/// `into`, and the handshake pauses (SSL_ERROR_WANT_ASYNC). It stands around the one call that drives one
+/// handshake in SSL_MODE_ASYNC; outside it an offloaded key is used at once. Not nested.
+class OffloadingKeys {
+ public:
+  explicit OffloadingKeys(std::shared_ptr<PrivateKeyOperation>* into);
+  ~OffloadingKeys();
+  OffloadingKeys(const OffloadingKeys&) = delete;
+  OffloadingKeys& operator=(const OffloadingKeys&) = delete;
+};
+
+}  // namespace headgate

@@ -1,0 +1,418 @@
+#include "tls/handshake/server_handshake.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <openssl/err.h>
+
+#include "base/check.h"
+#include "unit/tls/tls_pair.h"
+
+namespace headgate::test {
+namespace {
+
+/// A pair of connected sockets, the first one for the server.
+std::array<Fd, 2> socket_pair() {
+  int ends[2];
+  HG_CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
+  return {Fd(ends[0]), Fd(ends[1])};
+}
+
+/// An OpenSSL client between memory BIOs, so that a test decides which bytes travel.
+class Client {
+ public:
+  explicit Client(const ClientOptions& options, const Issued* certificate = nullptr)
+      : context_(SSL_CTX_new(TLS_client_method())) {
+    if (options.max_version != 0) SSL_CTX_set_max_proto_version(context_.get(), options.max_version);
+    if (!options.groups.empty())
+      HG_CHECK(SSL_CTX_set1_groups_list(context_.get(), options.groups.c_str()) == 1);
+    if (certificate != nullptr) {
+      HG_CHECK(SSL_CTX_use_certificate(context_.get(), certificate->certificate.get()) == 1);
+      HG_CHECK(SSL_CTX_use_PrivateKey(context_.get(), certificate->key.get()) == 1);
+    }
+    SSL_CTX_set_session_cache_mode(context_.get(), SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    ssl_.reset(SSL_new(context_.get()));
+    SSL_set_bio(ssl_.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    BIO_set_mem_eof_return(SSL_get_rbio(ssl_.get()), -1);
+    SSL_set_tlsext_host_name(ssl_.get(), "www.example.com");
+    if (options.session != nullptr) SSL_set_session(ssl_.get(), options.session);
+    SSL_set_connect_state(ssl_.get());
+  }
+
+  /// Goes as far as it can; what it wrote waits for take().
+  bool step() {
+    ERR_clear_error();
+    done_ = SSL_do_handshake(ssl_.get()) == 1;
+    return done_;
+  }
+  [[nodiscard]] std::vector<std::byte> take() {
+    std::vector<std::byte> bytes(BIO_ctrl_pending(SSL_get_wbio(ssl_.get())));
+    if (!bytes.empty()) BIO_read(SSL_get_wbio(ssl_.get()), bytes.data(), static_cast<int>(bytes.size()));
+    return bytes;
+  }
+  void give(std::span<const std::byte> bytes) {
+    BIO_write(SSL_get_rbio(ssl_.get()), bytes.data(), static_cast<int>(bytes.size()));
+  }
+  [[nodiscard]] bool is_done() const { return done_; }
+  [[nodiscard]] SSL* ssl() const { return ssl_.get(); }
+
+ private:
+  SslCtxPtr context_;
+  SslPtr ssl_;
+  bool done_ = false;
+};
+
+/// A server's handshake and its client, with a socket between them.
+class ServerHandshakeTest : public testing::Test {
+ protected:
+  void serve(ListenerFixture fixture) {
+    fixture.tls().record_layer = config::RecordLayer::kAuto;
+    shared = fixture.build();
+    library = *LibraryContext::make();
+    offload = *LibraryContext::make();
+    context = *ServerContext::make(*library, offload, shared, metrics);
+    aead.emplace(library->get());
+  }
+  void serve(const std::string& key) {
+    ListenerFixture fixture;
+    leaf = issue({.key = key});
+    fixture.certificates = {stored(*leaf)};
+    serve(std::move(fixture));
+  }
+
+  /// The client says hello, and the handshake begins.
+  void begin(Client& client) {
+    auto [ours, theirs] = socket_pair();
+    peer = std::move(theirs);
+    client.step();
+    std::vector<std::byte> received = client.take();
+    const auto hello = parse_client_hello(received);
+    HG_CHECK(hello.has_value());
+    const Selection selection = context->select(*hello);
+    HandshakeStart start{.context = context,
+                         .certificate = selection.certificate,
+                         .ticket = hello->ticket,
+                         .received = received};
+    handshake = begin_server_handshake(std::move(start), std::move(ours), buffers, *aead);
+  }
+
+  /// Sends what the client wrote, `size_bytes` of it in one piece; the rest stays in `to_server`.
+  void deliver_to_server(Client& client) {
+    const auto bytes = client.take();
+    if (!bytes.empty()) HG_CHECK(::send(peer.number(), bytes.data(), bytes.size(), 0) > 0);
+  }
+  /// Gives the client what has arrived, at most `most`; whether there was something.
+  bool deliver_to_client(Client& client, std::size_t most = 65536) {
+    std::vector<std::byte> bytes(most);
+    const ssize_t size = ::recv(peer.number(), bytes.data(), bytes.size(), 0);
+    if (size <= 0) return false;
+    client.give(std::span(bytes).first(static_cast<std::size_t>(size)));
+    return true;
+  }
+
+  /// Drives both ends to the end; the works that were permitted, in order.
+  std::vector<HandshakeWork> run(Client& client, std::size_t client_reads = 65536) {
+    std::vector<HandshakeWork> permitted;
+    for (int i = 0; i < 100'000 && !accepted && !refused; ++i) {
+      ServerHandshake::Answer answer = handshake->step();
+      if (std::holds_alternative<ServerHandshake::NeedsPermit>(answer)) {
+        permitted.push_back(handshake->cost().work);
+        handshake->permit();
+      } else if (auto* off = std::get_if<ServerHandshake::Offload>(&answer)) {
+        ++offloaded;
+        std::thread([operation = off->operation] { operation->perform(); }).join();
+      } else if (const auto* wait = std::get_if<ServerHandshake::Wait>(&answer)) {
+        if (wait->write) ++waits_for_writing;
+        EXPECT_TRUE(wait->write || wait->read);
+        deliver_to_client(client, client_reads);
+        client.step();
+        deliver_to_server(client);
+      } else if (auto* done = std::get_if<ServerHandshake::Accepted>(&answer)) {
+        accepted = std::move(*done);
+      } else if (auto* failed = std::get_if<ServerHandshake::Refused>(&answer)) {
+        refused = std::move(*failed);
+      } else {
+        ADD_FAILURE() << std::get<ServerHandshake::Failed>(answer).what;
+        break;
+      }
+    }
+    return permitted;
+  }
+
+  std::optional<Issued> leaf;
+  std::shared_ptr<const ListenerTls> shared;
+  std::unique_ptr<LibraryContext> library;
+  std::shared_ptr<const LibraryContext> offload;
+  ListenerMetrics metrics;
+  std::shared_ptr<ServerContext> context;
+  Buffers buffers;
+  std::optional<AeadContexts> aead;
+  Fd peer;
+  std::unique_ptr<ServerHandshake> handshake;
+  std::optional<ServerHandshake::Accepted> accepted;
+  std::optional<ServerHandshake::Refused> refused;
+  int offloaded = 0;
+  int waits_for_writing = 0;
+};
+
+using testing::ElementsAre;
+
+TEST_F(ServerHandshakeTest, AFullHandshakeOfTls13NeedsOnePermit) {
+  serve("P-256");
+  Client client({});
+  begin(client);
+  EXPECT_THAT(run(client), ElementsAre(HandshakeWork::kFull));
+  ASSERT_TRUE(accepted);
+  EXPECT_EQ(accepted->negotiated.version, "TLSv1.3");
+  EXPECT_EQ(accepted->protection, Protection::kHeadgate);
+  EXPECT_EQ(offloaded, 0);
+}
+
+TEST_F(ServerHandshakeTest, AFullHandshakeOfTls12PaysForItsKeyExchangeToo) {
+  serve("P-256");
+  Client client({.max_version = TLS1_2_VERSION});
+  begin(client);
+  EXPECT_THAT(run(client), ElementsAre(HandshakeWork::kFull, HandshakeWork::kFinish));
+  ASSERT_TRUE(accepted);
+  EXPECT_EQ(accepted->protection, Protection::kOpenssl);
+}
+
+// The signature comes with the second ClientHello, so a permit for the first one must not be enough.
+TEST_F(ServerHandshakeTest, TheHelloAfterAHelloRetryRequestNeedsAPermitOfItsOwn) {
+  serve("RSA-2048");
+  Client client({.groups = "P-521:X25519"});
+  begin(client);
+  EXPECT_THAT(run(client), ElementsAre(HandshakeWork::kFull, HandshakeWork::kFull));
+  ASSERT_TRUE(accepted);
+  EXPECT_TRUE(accepted->retried);
+  EXPECT_EQ(offloaded, 1);
+}
+
+TEST_F(ServerHandshakeTest, ARsaSignatureIsMadeOnAnotherThread) {
+  serve("RSA-2048");
+  Client client({});
+  begin(client);
+  run(client);
+  ASSERT_TRUE(accepted);
+  EXPECT_EQ(offloaded, 1);
+  EXPECT_EQ(accepted->key_type, "RSA-2048");
+}
+
+TEST_F(ServerHandshakeTest, TellsBeforeTheFirstPermitWhatTheHandshakeCosts) {
+  serve("RSA-2048");
+  Client client({});
+  begin(client);
+  EXPECT_EQ(handshake->cost().work, HandshakeWork::kFull);
+  EXPECT_TRUE(handshake->cost().offloaded);
+  EXPECT_EQ(handshake->cost().key_bits, 2048);
+}
+
+/// Of a client's first connection: what it may resume by.
+SessionPtr session_of(Client& client) {
+  std::array<char, 16> buffer{};
+  SSL_read(client.ssl(), buffer.data(), static_cast<int>(buffer.size()));
+  return SessionPtr(SSL_get1_session(client.ssl()));
+}
+
+TEST_F(ServerHandshakeTest, ATicketOfOursIsResumedWithoutASignature) {
+  serve("RSA-2048");
+  Client first({});
+  begin(first);
+  run(first);
+  ASSERT_TRUE(accepted);
+  accepted->stream->flush();
+  while (deliver_to_client(first)) {
+  }
+  const SessionPtr session = session_of(first);
+  ASSERT_EQ(SSL_SESSION_is_resumable(session.get()), 1);
+  accepted.reset();
+  offloaded = 0;
+  Client second({.session = session.get()});
+  begin(second);
+  EXPECT_THAT(run(second), ElementsAre(HandshakeWork::kResume));
+  ASSERT_TRUE(accepted);
+  EXPECT_TRUE(accepted->negotiated.resumed);
+  EXPECT_EQ(offloaded, 0);
+}
+
+// A claim is not enough to go first: only a ticket whose MAC is ours counts.
+TEST_F(ServerHandshakeTest, AForgedTicketIsAFullHandshakeFromTheStart) {
+  serve("RSA-2048");
+  Client first({});
+  begin(first);
+  run(first);
+  accepted->stream->flush();
+  while (deliver_to_client(first)) {
+  }
+  const SessionPtr session = session_of(first);
+  ASSERT_EQ(SSL_SESSION_is_resumable(session.get()), 1);
+  serve("RSA-2048");  // other keys: to this server the ticket is a forgery
+  accepted.reset();
+  Client second({.session = session.get()});
+  begin(second);
+  EXPECT_THAT(run(second), ElementsAre(HandshakeWork::kFull));
+  ASSERT_TRUE(accepted);
+  EXPECT_FALSE(accepted->negotiated.resumed);
+}
+
+// A ticket that is ours may still not be used: then the signature waits for a permit of its own.
+TEST_F(ServerHandshakeTest, ATicketOfOursThatMayNotBeUsedIsPaidForAsAFullHandshake) {
+  ListenerFixture fixture;
+  leaf = issue({.key = "RSA-2048"});
+  fixture.certificates = {stored(*leaf)};
+  serve(fixture);
+  const auto secrets = shared->ticket_secrets;
+  Client first({});
+  begin(first);
+  run(first);
+  accepted->stream->flush();
+  while (deliver_to_client(first)) {
+  }
+  const SessionPtr session = session_of(first);
+  const Issued renewed = issue({.key = "RSA-2048"});
+  fixture.certificates = {stored(renewed)};
+  fixture.ticket_secrets = secrets;  // the same keys, but another certificate: the session is bound to it
+  serve(fixture);
+  accepted.reset();
+  offloaded = 0;
+  Client second({.session = session.get()});
+  begin(second);
+  EXPECT_THAT(run(second), ElementsAre(HandshakeWork::kResume, HandshakeWork::kFull));
+  ASSERT_TRUE(accepted);
+  EXPECT_FALSE(accepted->negotiated.resumed);
+  EXPECT_EQ(offloaded, 1);
+}
+
+TEST_F(ServerHandshakeTest, VerifyingTheClientsCertificateNeedsAPermit) {
+  const Issued ca = issue({.common_name = "ca", .ca = true});
+  const Issued client_leaf = issue({.common_name = "client", .extended_key_usage = "clientAuth"}, &ca);
+  ListenerFixture fixture;
+  leaf = issue({});
+  fixture.certificates = {stored(*leaf)};
+  fixture.client_ca = &ca;
+  fixture.tls().client_auth.mode = config::ClientAuthMode::kRequired;
+  serve(std::move(fixture));
+  Client client({}, &client_leaf);
+  begin(client);
+  EXPECT_THAT(run(client), ElementsAre(HandshakeWork::kFull, HandshakeWork::kFinish));
+  ASSERT_TRUE(accepted);
+  ASSERT_NE(accepted->peer, nullptr);
+}
+
+TEST_F(ServerHandshakeTest, RefusesWithTheReasonAndTheAlert) {
+  ListenerFixture fixture;
+  leaf = issue({});
+  fixture.certificates = {stored(*leaf)};
+  fixture.tls().min_version = config::TlsVersion::kTls13;
+  serve(std::move(fixture));
+  Client client({.max_version = TLS1_2_VERSION});
+  begin(client);
+  run(client);
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->failure, HandshakeFailure::kUnsupportedVersion);
+  EXPECT_EQ(refused->alert, SSL_AD_PROTOCOL_VERSION);
+  EXPECT_NE(refused->stream, nullptr);
+}
+
+TEST_F(ServerHandshakeTest, NamesAClientThatLeft) {
+  serve("P-256");
+  Client client({});
+  begin(client);
+  peer.close();
+  run(client);
+  ASSERT_TRUE(refused);
+  EXPECT_TRUE(refused->kind == FailureKind::kTruncated || refused->kind == FailureKind::kReset);
+}
+
+// The operation owns what it uses, and the handshake what OpenSSL calls back into: each may go first.
+TEST_F(ServerHandshakeTest, MayEndWhileItsSignatureIsMadeAndEverythingElseIsGone) {
+  serve("RSA-2048");
+  Client client({});
+  begin(client);
+  handshake->permit();
+  auto answer = handshake->step();
+  auto* off = std::get_if<ServerHandshake::Offload>(&answer);
+  ASSERT_NE(off, nullptr);
+  const auto operation = off->operation;
+  std::thread performing([operation] { operation->perform(); });
+  context.reset();
+  shared.reset();
+  handshake.reset();
+  aead.reset();
+  offload.reset();
+  library.reset();
+  performing.join();
+  EXPECT_TRUE(operation->is_finished());
+}
+
+// A reload drops the context while a handshake is under way: the handshake's own reference keeps it.
+TEST_F(ServerHandshakeTest, GoesOnWhenTheContextIsRetiredMeanwhile) {
+  serve("RSA-2048");
+  Client client({});
+  begin(client);
+  std::weak_ptr<ServerContext> retired = context;
+  context.reset();
+  shared.reset();
+  run(client);
+  EXPECT_TRUE(accepted);
+  accepted.reset();
+  handshake.reset();
+  EXPECT_TRUE(retired.expired());
+}
+
+TEST_F(ServerHandshakeTest, WaitsForItsOperationHoweverOftenItIsAsked) {
+  serve("RSA-2048");
+  Client client({});
+  begin(client);
+  handshake->permit();
+  const auto first = handshake->step();
+  ASSERT_TRUE(std::holds_alternative<ServerHandshake::Offload>(first));
+  const auto again = handshake->step();
+  ASSERT_TRUE(std::holds_alternative<ServerHandshake::Offload>(again));
+  EXPECT_EQ(std::get<ServerHandshake::Offload>(first).operation,
+            std::get<ServerHandshake::Offload>(again).operation);
+}
+
+/// Every flight through a socket that takes next to nothing at once, in TLS 1.2 and 1.3, with a flight far
+/// larger than its buffer: 200 CA names.
+class TightBufferTest : public ServerHandshakeTest,
+                        public testing::WithParamInterface<std::tuple<int, std::size_t>> {};
+
+TEST_P(TightBufferTest, TheHandshakeWaitsForWritingUntilAllOfAFlightHasLeft) {
+  const auto [version, piece_bytes] = GetParam();
+  const Issued ca = issue({.common_name = "ca", .ca = true});
+  const Issued client_leaf = issue({.common_name = "client", .extended_key_usage = "clientAuth"}, &ca);
+  ListenerFixture fixture;
+  leaf = issue({.key = "RSA-2048"});
+  fixture.certificates = {stored(*leaf)};
+  fixture.client_ca = &ca;
+  fixture.tls().client_auth.mode = config::ClientAuthMode::kRequired;
+  serve(std::move(fixture));
+  for (int i = 0; i < 200; ++i) {
+    const Issued other = issue(
+        {.common_name = "an authority with a name of some length, number " + std::to_string(i), .ca = true});
+    HG_CHECK(SSL_CTX_add_client_CA(context->get(), other.certificate.get()) == 1);
+  }
+  Client client({.max_version = version}, &client_leaf);
+  begin(client);
+  const int smallest = 1;  // the kernel's least: some 4 KiB
+  ::setsockopt(handshake->descriptor(), SOL_SOCKET, SO_SNDBUF, &smallest, sizeof smallest);
+  run(client, piece_bytes);
+  ASSERT_TRUE(accepted);
+  EXPECT_GT(waits_for_writing, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(InTls12AndTls13, TightBufferTest,
+                         testing::Combine(testing::Values(TLS1_2_VERSION, TLS1_3_VERSION),
+                                          testing::Values(1, 7, 1000, 65536)));
+
+}  // namespace
+}  // namespace headgate::test
