@@ -37,6 +37,26 @@ def test_links_lead_somewhere(document):
     assert not broken, "\n".join(broken)
 
 
+FOLDERS = r"(?:src|tests|docs|config|deploy|bench|cmake|\.ci|\.githooks)"
+LAYERS = "|".join(sorted(path.name for path in (ROOT / "src").iterdir() if path.is_dir()))
+
+
+def is_there(path: str) -> bool:
+    """Whether a path from the checkout's root or from src is there; a file of src may be named without its suffix."""
+    return any(
+        any(top.glob(path + suffix)) for top in (ROOT, ROOT / "src") for suffix in ("", ".h", ".cc")
+    )
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=shown)
+def test_files_that_documents_name_are_there(document):
+    """`src/base/units.h`, `tests/unit/` and, without src, `tls/record/record_layer`."""
+    text = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.M | re.S)
+    named = re.findall(rf"`((?:{FOLDERS}|{LAYERS})/[\w./*-]*)`", text)
+    missing = sorted({path for path in named if not is_there(path.rstrip("/"))})
+    assert not missing, "\n".join(missing)
+
+
 def test_every_metric_is_described():
     table = (ROOT / "src/metrics/metrics.cc").read_text(encoding="utf-8")
     page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
