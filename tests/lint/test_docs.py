@@ -1,4 +1,4 @@
-"""Documents keep up with what they describe."""
+"""Documents describe the sources as they are."""
 
 import re
 import subprocess
