@@ -116,3 +116,14 @@ def test_the_fields_of_the_line_about_a_connections_end_are_described():
     table = page[page.index("| field | is |") :].partition("\n\n")[0]
     described = {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
     assert described == written
+
+
+def test_every_end_of_a_connection_is_described():
+    source = (ROOT / "src/base/close_reason.cc").read_text(encoding="utf-8")
+    rows = re.findall(r'\{"(\w+)", Side::k(\w+), k(Quiet|Failure)\}', source)
+    assert rows, "the table of ends is not where this test looks"
+    kinds = {"Quiet": "ordinary", "Failure": "failure"}
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    table = page[page.index("| reason | side | kind | cause |") :].partition("\n\n")[0]
+    described = [tuple(cell.strip(" `") for cell in row.split("|")[1:4]) for row in table.splitlines()[2:]]
+    assert described == [(word, side.lower(), kinds[kind]) for word, side, kind in rows]
