@@ -136,7 +136,7 @@ def fields_never_read(text: str, include: Path) -> set[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(not shutil.which("g++"), reason="g++ is not installed")
 def test_every_field_of_the_configuration_is_read(tmp_path):
     never = fields_never_read(HEADER.read_text(encoding="utf-8"), tmp_path)
