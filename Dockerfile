@@ -1,4 +1,4 @@
-# Debian 13: its OpenSSL 3.5 has the post-quantum group X25519MLKEM768, which Debian 12's 3.0 has not, and is an LTS.
+# Debian 13 has OpenSSL 3.5, an LTS with the post-quantum group X25519MLKEM768; Debian 12's 3.0 lacks that group.
 FROM debian:trixie-slim AS build
 COPY deploy/install-packages deploy/packages-build.txt /source/deploy/
 RUN /source/deploy/install-packages /source/deploy/packages-build.txt
@@ -19,7 +19,7 @@ COPY --from=build /headgate /usr/bin/headgate
 USER 65532:65532
 EXPOSE 8443 9464
 STOPSIGNAL SIGTERM
-# The image has no curl: bash asks the admin port itself. Another `admin.bind` needs another --health-cmd.
+# The image has no curl, so bash asks the admin port itself. Another `admin.bind` needs another --health-cmd.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["bash", "-c", \
     "exec 3<>/dev/tcp/127.0.0.1/9464 && printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' >&3 && head -n 1 <&3 | grep -q ' 200 '"]
 ENTRYPOINT ["headgate"]

@@ -13,7 +13,7 @@ pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 find_library(LIBEV_LIBRARY ev REQUIRED)
 
-# Which of two files says what to do with certificate compression.
+# One of two files is built for certificate compression: one with OpenSSL's, one without any.
 include(CheckCXXSymbolExists)
 set(CMAKE_REQUIRED_LIBRARIES OpenSSL::SSL OpenSSL::Crypto)
 check_cxx_symbol_exists(SSL_set1_compressed_cert openssl/ssl.h HEADGATE_OPENSSL_COMPRESSES_CERTIFICATES)

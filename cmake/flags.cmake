@@ -15,13 +15,13 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(headgate_flags INTERFACE -Wno-deprecated-declarations)
 endif()
 
-# In a joined source g++ takes what a .cc file keeps to itself for a header's.
+# In a joined source g++ takes the private names of a .cc file for those of a header.
 if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(headgate_flags INTERFACE -Wno-subobject-linkage)
 endif()
 
-# A sanitizer intercepts the libc calls that _FORTIFY_SOURCE would replace, so it is one or the other; Debug builds do
-# not optimise, which fortifying needs.
+# A sanitizer intercepts the libc calls that _FORTIFY_SOURCE would replace, so a build has one or the other. Debug
+# builds do not optimise, and fortifying needs optimisation.
 set(sanitizers ${HEADGATE_SANITIZE})
 if(HEADGATE_FUZZ)
   set(sanitizers address,undefined)
@@ -30,7 +30,7 @@ endif()
 if(sanitizers)
   target_compile_options(headgate_flags INTERFACE -U_FORTIFY_SOURCE -fsanitize=${sanitizers} -fno-sanitize-recover=all)
   target_link_options(headgate_flags INTERFACE -fsanitize=${sanitizers})
-  # To look at an object's type safely it opens a pipe, and without a free descriptor calls every object a wrong one.
+  # The vptr check opens a pipe to look at an object's type safely; without a free descriptor it reports every object.
   target_compile_options(headgate_flags INTERFACE -fno-sanitize=vptr)
 else()
   target_compile_options(headgate_flags INTERFACE

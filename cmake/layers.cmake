@@ -1,7 +1,8 @@
 # Every header must compile alone: `all_verify_interface_header_sets` compiles each, and is no part of `all`.
 set(CMAKE_VERIFY_INTERFACE_HEADER_SETS ON)
 
-# headgate_layer(NAME LINK ... WITHOUT ...): the sources of src/NAME as one static library, but those files.
+# headgate_layer(NAME LINK ... WITHOUT ...): makes one static library of the sources of src/NAME, without the files
+# after WITHOUT.
 function(headgate_layer name)
   cmake_parse_arguments(PARSE_ARGV 1 layer "" "" "LINK;WITHOUT")
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)

@@ -1,11 +1,11 @@
-# `cmake --install` and `cpack -G DEB` (run in the build folder): the binary, the unit, the user, an example
-# configuration and the documents. The package depends on the libraries that the binary was linked with, so it is built
-# on the Debian release that it is for.
+# `cmake --install` and `cpack -G DEB` (run in the build folder) install the binary, the unit, the user, an example
+# configuration and the documents. The package depends on the libraries with which the binary was linked, so build it on
+# the Debian release that it is for.
 include(GNUInstallDirs)
 install(TARGETS headgate RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES deploy/systemd/headgate.service deploy/systemd/headgate.socket DESTINATION lib/systemd/system)
 install(FILES deploy/systemd/headgate.sysusers DESTINATION lib/sysusers.d RENAME headgate.conf)
-install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs)
 install(DIRECTORY config/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/config)
 

@@ -1,4 +1,4 @@
-# headgate_status_page(TARGET): src/admin/status_page.html as a string in TARGET.
+# headgate_status_page(TARGET): puts src/admin/status_page.html as a string into TARGET.
 function(headgate_status_page target)
   set(page ${CMAKE_SOURCE_DIR}/src/admin/status_page.html)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${page})

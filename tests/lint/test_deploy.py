@@ -1,4 +1,4 @@
-"""What is handed to operators can be loaded by what it is written for."""
+"""The programs that the files of deploy are written for can load them."""
 
 import json
 import re

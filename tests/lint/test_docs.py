@@ -1,4 +1,4 @@
-"""Documents keep up with what they describe."""
+"""Documents describe the sources as they are."""
 
 import re
 import subprocess
@@ -35,6 +35,26 @@ def test_links_lead_somewhere(document):
         elif anchor and page.suffix == ".md" and anchor not in anchors(page.read_text(encoding="utf-8")):
             broken.append(f"{target}: no such heading")
     assert not broken, "\n".join(broken)
+
+
+FOLDERS = r"(?:src|tests|docs|config|deploy|bench|cmake|\.ci|\.githooks)"
+LAYERS = "|".join(sorted(path.name for path in (ROOT / "src").iterdir() if path.is_dir()))
+
+
+def is_there(path: str) -> bool:
+    """Whether a path from the checkout's root or from src is there; a file of src may be named without its suffix."""
+    return any(
+        any(top.glob(path + suffix)) for top in (ROOT, ROOT / "src") for suffix in ("", ".h", ".cc")
+    )
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=shown)
+def test_files_that_documents_name_are_there(document):
+    """`src/base/units.h`, `tests/unit/` and, without src, `tls/record/record_layer`."""
+    text = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.M | re.S)
+    named = re.findall(rf"`((?:{FOLDERS}|{LAYERS})/[\w./*-]*)`", text)
+    missing = sorted({path for path in named if not is_there(path.rstrip("/"))})
+    assert not missing, "\n".join(missing)
 
 
 def test_every_metric_is_described():
@@ -96,3 +116,14 @@ def test_the_fields_of_the_line_about_a_connections_end_are_described():
     table = page[page.index("| field | is |") :].partition("\n\n")[0]
     described = {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
     assert described == written
+
+
+def test_every_end_of_a_connection_is_described():
+    source = (ROOT / "src/base/close_reason.cc").read_text(encoding="utf-8")
+    rows = re.findall(r'\{"(\w+)", Side::k(\w+), k(Quiet|Failure)\}', source)
+    assert rows, "the table of ends is not where this test looks"
+    kinds = {"Quiet": "ordinary", "Failure": "failure"}
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    table = page[page.index("| reason | side | kind | cause |") :].partition("\n\n")[0]
+    described = [tuple(cell.strip(" `") for cell in row.split("|")[1:4]) for row in table.splitlines()[2:]]
+    assert described == [(word, side.lower(), kinds[kind]) for word, side, kind in rows]

@@ -1,4 +1,4 @@
-"""Folders of src are layers: what each may include is what CMakeLists.txt lets it link to."""
+"""Folders of src are layers: each may include only the layers to which CMakeLists.txt lets it link."""
 
 import re
 import subprocess

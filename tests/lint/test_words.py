@@ -1,4 +1,4 @@
-"""What names and texts may not hold."""
+"""Words and constructs that names and texts may not have."""
 
 import re
 
