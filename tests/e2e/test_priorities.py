@@ -32,14 +32,14 @@ def threads(process):
 
 
 @pytest.mark.skipif(platform.machine() not in SYS_SCHED_GETATTR, reason="the system call's number is not known")
-def test_the_loop_may_interrupt_the_thread_of_slow_signatures(start, backend, rsa_certificate):
+def test_the_loop_may_interrupt_the_thread_of_rsa_signatures(start, backend, rsa_certificate):
     headgate = start(proxy(backend().address, rsa_certificate, workers=1))
     with connect(headgate.port()) as client:
         client.exchange(b"x")
     found = threads(headgate.child.pid)
     own_nice = os.nice(0)
     loop_nice, loop_slice_ns = scheduling_of(found["worker-0"])
-    slow_nice, slow_slice_ns = scheduling_of(found["worker-0-slow"])
+    slow_nice, slow_slice_ns = scheduling_of(found["worker-0-rsa"])
     assert (loop_nice, slow_nice) == (own_nice, max(own_nice, 10))
     if KERNEL >= (6, 12):
         assert loop_slice_ns == SHORTEST_SLICE_NS
