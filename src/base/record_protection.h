@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -25,17 +26,17 @@ enum class ProtectionReason : std::uint8_t {
 };
 inline constexpr std::size_t kProtectionReasonCount = 6;
 
-/// "plain", "headgate", "openssl".
-[[nodiscard]] constexpr std::string_view name(Protection protection) {
-  constexpr std::string_view kNames[] = {"plain", "headgate", "openssl"};
-  return kNames[static_cast<std::size_t>(protection)];
-}
+inline constexpr std::array<std::string_view, kProtectionCount> kProtectionNames{"plain", "headgate",
+                                                                                 "openssl"};
+inline constexpr std::array<std::string_view, kProtectionReasonCount> kProtectionReasonNames{
+    "default", "tls12", "configured", "buffered_input", "unsupported_cipher", "max_fragment_length"};
 
-/// "default", "tls12", "configured", ...: the word in metrics.
+/// The words in logs, in metrics and in /connections.json.
+[[nodiscard]] constexpr std::string_view name(Protection protection) {
+  return kProtectionNames[static_cast<std::size_t>(protection)];
+}
 [[nodiscard]] constexpr std::string_view name(ProtectionReason reason) {
-  constexpr std::string_view kNames[] = {
-      "default", "tls12", "configured", "buffered_input", "unsupported_cipher", "max_fragment_length"};
-  return kNames[static_cast<std::size_t>(reason)];
+  return kProtectionReasonNames[static_cast<std::size_t>(reason)];
 }
 
 }  // namespace headgate

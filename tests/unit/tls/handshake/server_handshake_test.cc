@@ -11,9 +11,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <openssl/err.h>
 
 #include "base/check.h"
+#include "unit/tls/memory_client.h"
 #include "unit/tls/tls_pair.h"
 
 namespace headgate::test {
@@ -25,50 +25,6 @@ std::array<Fd, 2> socket_pair() {
   HG_CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
   return {Fd(ends[0]), Fd(ends[1])};
 }
-
-/// An OpenSSL client between memory BIOs, so that a test decides which bytes travel.
-class Client {
- public:
-  explicit Client(const ClientOptions& options, const Issued* certificate = nullptr)
-      : context_(SSL_CTX_new(TLS_client_method())) {
-    if (options.max_version != 0) SSL_CTX_set_max_proto_version(context_.get(), options.max_version);
-    if (!options.groups.empty())
-      HG_CHECK(SSL_CTX_set1_groups_list(context_.get(), options.groups.c_str()) == 1);
-    if (certificate != nullptr) {
-      HG_CHECK(SSL_CTX_use_certificate(context_.get(), certificate->certificate.get()) == 1);
-      HG_CHECK(SSL_CTX_use_PrivateKey(context_.get(), certificate->key.get()) == 1);
-    }
-    SSL_CTX_set_session_cache_mode(context_.get(), SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-    ssl_.reset(SSL_new(context_.get()));
-    SSL_set_bio(ssl_.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
-    BIO_set_mem_eof_return(SSL_get_rbio(ssl_.get()), -1);
-    SSL_set_tlsext_host_name(ssl_.get(), "www.example.com");
-    if (options.session != nullptr) SSL_set_session(ssl_.get(), options.session);
-    SSL_set_connect_state(ssl_.get());
-  }
-
-  /// Goes as far as it can; what it wrote waits for take().
-  bool step() {
-    ERR_clear_error();
-    done_ = SSL_do_handshake(ssl_.get()) == 1;
-    return done_;
-  }
-  [[nodiscard]] std::vector<std::byte> take() {
-    std::vector<std::byte> bytes(BIO_ctrl_pending(SSL_get_wbio(ssl_.get())));
-    if (!bytes.empty()) BIO_read(SSL_get_wbio(ssl_.get()), bytes.data(), static_cast<int>(bytes.size()));
-    return bytes;
-  }
-  void give(std::span<const std::byte> bytes) {
-    BIO_write(SSL_get_rbio(ssl_.get()), bytes.data(), static_cast<int>(bytes.size()));
-  }
-  [[nodiscard]] bool is_done() const { return done_; }
-  [[nodiscard]] SSL* ssl() const { return ssl_.get(); }
-
- private:
-  SslCtxPtr context_;
-  SslPtr ssl_;
-  bool done_ = false;
-};
 
 /// A server's handshake and its client, with a socket between them.
 class ServerHandshakeTest : public testing::Test {
@@ -89,7 +45,7 @@ class ServerHandshakeTest : public testing::Test {
   }
 
   /// The client says hello, and the handshake begins.
-  void begin(Client& client) {
+  void begin(MemoryClient& client) {
     auto [ours, theirs] = socket_pair();
     peer = std::move(theirs);
     client.step();
@@ -105,12 +61,12 @@ class ServerHandshakeTest : public testing::Test {
   }
 
   /// Sends what the client wrote, `size_bytes` of it in one piece; the rest stays in `to_server`.
-  void deliver_to_server(Client& client) {
+  void deliver_to_server(MemoryClient& client) {
     const auto bytes = client.take();
     if (!bytes.empty()) HG_CHECK(::send(peer.number(), bytes.data(), bytes.size(), 0) > 0);
   }
   /// Gives the client what has arrived, at most `most`; whether there was something.
-  bool deliver_to_client(Client& client, std::size_t most = 65536) {
+  bool deliver_to_client(MemoryClient& client, std::size_t most = 65536) {
     std::vector<std::byte> bytes(most);
     const ssize_t size = ::recv(peer.number(), bytes.data(), bytes.size(), 0);
     if (size <= 0) return false;
@@ -119,7 +75,7 @@ class ServerHandshakeTest : public testing::Test {
   }
 
   /// Drives both ends to the end; the works that were permitted, in order.
-  std::vector<HandshakeWork> run(Client& client, std::size_t client_reads = 65536) {
+  std::vector<HandshakeWork> run(MemoryClient& client, std::size_t client_reads = 65536) {
     std::vector<HandshakeWork> permitted;
     for (int i = 0; i < 100'000 && !accepted && !refused; ++i) {
       ServerHandshake::Answer answer = handshake->step();
@@ -167,7 +123,7 @@ using testing::ElementsAre;
 
 TEST_F(ServerHandshakeTest, AFullHandshakeOfTls13NeedsOnePermit) {
   serve("P-256");
-  Client client({});
+  MemoryClient client;
   begin(client);
   EXPECT_THAT(run(client), ElementsAre(HandshakeWork::kFull));
   ASSERT_TRUE(accepted);
@@ -178,7 +134,7 @@ TEST_F(ServerHandshakeTest, AFullHandshakeOfTls13NeedsOnePermit) {
 
 TEST_F(ServerHandshakeTest, AFullHandshakeOfTls12PaysForItsKeyExchangeToo) {
   serve("P-256");
-  Client client({.max_version = TLS1_2_VERSION});
+  MemoryClient client({.max_version = TLS1_2_VERSION});
   begin(client);
   EXPECT_THAT(run(client), ElementsAre(HandshakeWork::kFull, HandshakeWork::kFinish));
   ASSERT_TRUE(accepted);
@@ -188,7 +144,7 @@ TEST_F(ServerHandshakeTest, AFullHandshakeOfTls12PaysForItsKeyExchangeToo) {
 // The signature comes with the second ClientHello, so a permit for the first one must not be enough.
 TEST_F(ServerHandshakeTest, TheHelloAfterAHelloRetryRequestNeedsAPermitOfItsOwn) {
   serve("RSA-2048");
-  Client client({.groups = "P-521:X25519"});
+  MemoryClient client({.groups = "P-521:X25519"});
   begin(client);
   EXPECT_THAT(run(client), ElementsAre(HandshakeWork::kFull, HandshakeWork::kFull));
   ASSERT_TRUE(accepted);
@@ -198,7 +154,7 @@ TEST_F(ServerHandshakeTest, TheHelloAfterAHelloRetryRequestNeedsAPermitOfItsOwn)
 
 TEST_F(ServerHandshakeTest, ARsaSignatureIsMadeOnAnotherThread) {
   serve("RSA-2048");
-  Client client({});
+  MemoryClient client;
   begin(client);
   run(client);
   ASSERT_TRUE(accepted);
@@ -208,7 +164,7 @@ TEST_F(ServerHandshakeTest, ARsaSignatureIsMadeOnAnotherThread) {
 
 TEST_F(ServerHandshakeTest, TellsBeforeTheFirstPermitWhatTheHandshakeCosts) {
   serve("RSA-2048");
-  Client client({});
+  MemoryClient client;
   begin(client);
   EXPECT_EQ(handshake->cost().work, HandshakeWork::kFull);
   EXPECT_TRUE(handshake->cost().offloaded);
@@ -216,7 +172,7 @@ TEST_F(ServerHandshakeTest, TellsBeforeTheFirstPermitWhatTheHandshakeCosts) {
 }
 
 /// Of a client's first connection: what it may resume by.
-SessionPtr session_of(Client& client) {
+SessionPtr session_of(MemoryClient& client) {
   std::array<char, 16> buffer{};
   SSL_read(client.ssl(), buffer.data(), static_cast<int>(buffer.size()));
   return SessionPtr(SSL_get1_session(client.ssl()));
@@ -224,7 +180,7 @@ SessionPtr session_of(Client& client) {
 
 TEST_F(ServerHandshakeTest, ATicketOfOursIsResumedWithoutASignature) {
   serve("RSA-2048");
-  Client first({});
+  MemoryClient first;
   begin(first);
   run(first);
   ASSERT_TRUE(accepted);
@@ -235,7 +191,7 @@ TEST_F(ServerHandshakeTest, ATicketOfOursIsResumedWithoutASignature) {
   ASSERT_EQ(SSL_SESSION_is_resumable(session.get()), 1);
   accepted.reset();
   offloaded = 0;
-  Client second({.session = session.get()});
+  MemoryClient second({.session = session.get()});
   begin(second);
   EXPECT_THAT(run(second), ElementsAre(HandshakeWork::kResume));
   ASSERT_TRUE(accepted);
@@ -246,7 +202,7 @@ TEST_F(ServerHandshakeTest, ATicketOfOursIsResumedWithoutASignature) {
 // A claim is not enough to go first: only a ticket whose MAC is ours counts.
 TEST_F(ServerHandshakeTest, AForgedTicketIsAFullHandshakeFromTheStart) {
   serve("RSA-2048");
-  Client first({});
+  MemoryClient first;
   begin(first);
   run(first);
   accepted->stream->flush();
@@ -256,7 +212,7 @@ TEST_F(ServerHandshakeTest, AForgedTicketIsAFullHandshakeFromTheStart) {
   ASSERT_EQ(SSL_SESSION_is_resumable(session.get()), 1);
   serve("RSA-2048");  // other keys: to this server the ticket is a forgery
   accepted.reset();
-  Client second({.session = session.get()});
+  MemoryClient second({.session = session.get()});
   begin(second);
   EXPECT_THAT(run(second), ElementsAre(HandshakeWork::kFull));
   ASSERT_TRUE(accepted);
@@ -270,7 +226,7 @@ TEST_F(ServerHandshakeTest, ATicketOfOursThatMayNotBeUsedIsPaidForAsAFullHandsha
   fixture.certificates = {stored(*leaf)};
   serve(fixture);
   const auto secrets = shared->ticket_secrets;
-  Client first({});
+  MemoryClient first;
   begin(first);
   run(first);
   accepted->stream->flush();
@@ -283,7 +239,7 @@ TEST_F(ServerHandshakeTest, ATicketOfOursThatMayNotBeUsedIsPaidForAsAFullHandsha
   serve(fixture);
   accepted.reset();
   offloaded = 0;
-  Client second({.session = session.get()});
+  MemoryClient second({.session = session.get()});
   begin(second);
   EXPECT_THAT(run(second), ElementsAre(HandshakeWork::kResume, HandshakeWork::kFull));
   ASSERT_TRUE(accepted);
@@ -300,7 +256,7 @@ TEST_F(ServerHandshakeTest, VerifyingTheClientsCertificateNeedsAPermit) {
   fixture.client_ca = &ca;
   fixture.tls().client_auth.mode = config::ClientAuthMode::kRequired;
   serve(std::move(fixture));
-  Client client({}, &client_leaf);
+  MemoryClient client({.certificate = &client_leaf});
   begin(client);
   EXPECT_THAT(run(client), ElementsAre(HandshakeWork::kFull, HandshakeWork::kFinish));
   ASSERT_TRUE(accepted);
@@ -313,7 +269,7 @@ TEST_F(ServerHandshakeTest, RefusesWithTheReasonAndTheAlert) {
   fixture.certificates = {stored(*leaf)};
   fixture.tls().min_version = config::TlsVersion::kTls13;
   serve(std::move(fixture));
-  Client client({.max_version = TLS1_2_VERSION});
+  MemoryClient client({.max_version = TLS1_2_VERSION});
   begin(client);
   run(client);
   ASSERT_TRUE(refused);
@@ -324,7 +280,7 @@ TEST_F(ServerHandshakeTest, RefusesWithTheReasonAndTheAlert) {
 
 TEST_F(ServerHandshakeTest, NamesAClientThatLeft) {
   serve("P-256");
-  Client client({});
+  MemoryClient client;
   begin(client);
   peer.close();
   run(client);
@@ -335,7 +291,7 @@ TEST_F(ServerHandshakeTest, NamesAClientThatLeft) {
 // The operation owns what it uses, and the handshake what OpenSSL calls back into: each may go first.
 TEST_F(ServerHandshakeTest, MayEndWhileItsSignatureIsMadeAndEverythingElseIsGone) {
   serve("RSA-2048");
-  Client client({});
+  MemoryClient client;
   begin(client);
   handshake->permit();
   auto answer = handshake->step();
@@ -356,7 +312,7 @@ TEST_F(ServerHandshakeTest, MayEndWhileItsSignatureIsMadeAndEverythingElseIsGone
 // A reload drops the context while a handshake is under way: the handshake's own reference keeps it.
 TEST_F(ServerHandshakeTest, GoesOnWhenTheContextIsRetiredMeanwhile) {
   serve("RSA-2048");
-  Client client({});
+  MemoryClient client;
   begin(client);
   std::weak_ptr<ServerContext> retired = context;
   context.reset();
@@ -370,7 +326,7 @@ TEST_F(ServerHandshakeTest, GoesOnWhenTheContextIsRetiredMeanwhile) {
 
 TEST_F(ServerHandshakeTest, WaitsForItsOperationHoweverOftenItIsAsked) {
   serve("RSA-2048");
-  Client client({});
+  MemoryClient client;
   begin(client);
   handshake->permit();
   const auto first = handshake->step();
@@ -401,7 +357,7 @@ TEST_P(TightBufferTest, TheHandshakeWaitsForWritingUntilAllOfAFlightHasLeft) {
         {.common_name = "an authority with a name of some length, number " + std::to_string(i), .ca = true});
     HG_CHECK(SSL_CTX_add_client_CA(context->get(), other.certificate.get()) == 1);
   }
-  Client client({.max_version = version}, &client_leaf);
+  MemoryClient client({.max_version = version, .certificate = &client_leaf});
   begin(client);
   const int smallest = 1;  // the kernel's least: some 4 KiB
   ::setsockopt(handshake->descriptor(), SOL_SOCKET, SO_SNDBUF, &smallest, sizeof smallest);
