@@ -83,6 +83,7 @@ Step begin_handshake(Hello& phase, const ClientHello& hello, Context& context) {
   HandshakeStart start{.context = context.listener.tls,
                        .certificate = selection.certificate,
                        .ticket = hello.ticket,
+                       .tickets = hello.psk_identities,
                        .received = std::move(phase.received)};
   task->handshake = context.services.handshakes.accept(std::move(context.sides.client), std::move(start));
   return Phase(Handshake{.task = std::move(task)});

@@ -20,7 +20,8 @@ struct HandshakeCost {
   HandshakeWork work = HandshakeWork::kFull;
   KeyType key = KeyType::kP256;  ///< Of our certificate; it matters to kFull.
   std::uint16_t key_bits = 0;
-  bool offloaded = false;  ///< The signature is made on another thread.
+  bool offloaded = false;     ///< The signature is made on another thread.
+  std::uint16_t tickets = 0;  ///< How many the client offers: OpenSSL tries one after the other.
 };
 
 }  // namespace headgate

@@ -1,5 +1,7 @@
 #include "tls/handshake/server_handshake.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include "base/check.h"
@@ -19,6 +21,7 @@ class OpensslHandshake final : public ServerHandshake {
         buffers_(buffers),
         aead_(aead),
         work_(work),
+        tickets_(static_cast<std::uint16_t>(std::min<std::size_t>(start.tickets, UINT16_MAX))),
         socket_(std::move(socket)),
         received_(std::move(start.received)) {}
 
@@ -29,7 +32,8 @@ class OpensslHandshake final : public ServerHandshake {
     return {.work = work_,
             .key = certificate_.key_type(),
             .key_bits = static_cast<std::uint16_t>(certificate_.key_bits()),
-            .offloaded = work_ == HandshakeWork::kFull && context_->offloads(certificate_)};
+            .offloaded = work_ == HandshakeWork::kFull && context_->offloads(certificate_),
+            .tickets = stream_ ? std::uint16_t{0} : tickets_};
   }
   [[nodiscard]] int descriptor() const override { return stream_ ? stream_->descriptor() : socket_.number(); }
 
@@ -49,6 +53,7 @@ class OpensslHandshake final : public ServerHandshake {
   Buffers& buffers_;
   AeadContexts& aead_;
   HandshakeWork work_;
+  std::uint16_t tickets_;
   Due due_ = Due::kPermit;
   Fd socket_;                          // until stream_ has it
   std::vector<std::byte> received_;    // likewise

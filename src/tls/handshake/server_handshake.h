@@ -83,6 +83,7 @@ struct HandshakeStart {
   std::shared_ptr<ServerContext> context;
   const StoredCertificate* certificate = nullptr;  ///< Of the context's store; the context keeps it.
   Octets ticket;                                   ///< ClientHello::ticket, for the length of the call.
+  std::size_t tickets = 0;                         ///< ClientHello::psk_identities.
   std::vector<std::byte> received;  ///< The ClientHello as it came, and all that came behind it.
 };
 

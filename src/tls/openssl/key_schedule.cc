@@ -14,15 +14,15 @@
 
 #include "base/check.h"
 #include "tls/octets.h"
+#include "tls/openssl/builtin_provider.h"
 #include "tls/openssl/openssl_error.h"
-#include "tls/openssl/provider_entry.h"
 #include "tls/record/hkdf.h"
 
 namespace headgate {
 namespace {
 
-constexpr const char* kProviderName = "headgate";
-constexpr const char* kProviderDefinition = "provider=headgate";
+constexpr const char* kScheduleProvider = "headgate";
+constexpr const char* kScheduleDefinition = "provider=headgate";
 constexpr const char* kPreferred = "?provider=headgate";
 constexpr std::string_view kTls13Prefix = "tls13 ";
 // A label, two randoms, and what the extended master secret adds: OpenSSL sends at most five.
@@ -137,40 +137,24 @@ const std::array<OSSL_DISPATCH, 4> kTls12Kdf{{
     {0, nullptr},
 }};
 const std::array<OSSL_ALGORITHM, 3> kAlgorithms{{
-    {OSSL_KDF_NAME_TLS1_3_KDF, kProviderDefinition, kTls13Kdf.data(), "the key schedule of TLS 1.3"},
-    {OSSL_KDF_NAME_TLS1_PRF, kProviderDefinition, kTls12Kdf.data(), "the pseudorandom function of TLS 1.2"},
+    {OSSL_KDF_NAME_TLS1_3_KDF, kScheduleDefinition, kTls13Kdf.data(), "the key schedule of TLS 1.3"},
+    {OSSL_KDF_NAME_TLS1_PRF, kScheduleDefinition, kTls12Kdf.data(), "the pseudorandom function of TLS 1.2"},
     {nullptr, nullptr, nullptr, nullptr},
 }};
 
-const OSSL_ALGORITHM* algorithms(void*, int operation, int* no_cache) {
+const OSSL_ALGORITHM* schedule_algorithms(void*, int operation, int* no_cache) {
   *no_cache = 0;
   return operation == OSSL_OP_KDF ? kAlgorithms.data() : nullptr;
-}
-
-const std::array<OSSL_DISPATCH, 2> kProviderFunctions{{
-    provider_entry(OSSL_FUNC_PROVIDER_QUERY_OPERATION, algorithms),
-    {0, nullptr},
-}};
-
-int start_provider(const OSSL_CORE_HANDLE* handle, const OSSL_DISPATCH*, const OSSL_DISPATCH** functions,
-                   void** provider) {
-  *functions = kProviderFunctions.data();
-  // It has no state; what stands for a context must only not be null.
-  *provider = const_cast<void*>(static_cast<const void*>(handle));
-  return 1;
 }
 
 }  // namespace
 
 Result<KeySchedule> KeySchedule::load(OSSL_LIB_CTX* library) {
-  constexpr int kKeepOthers = 1;
-  ProviderPtr provider;
-  if (OSSL_PROVIDER_add_builtin(library, kProviderName, start_provider) == 1) {
-    provider.reset(OSSL_PROVIDER_try_load(library, kProviderName, kKeepOthers));
-  }
-  if (provider == nullptr) return fail_openssl(ErrorKind::kSystem, "loading the provider of key schedules");
+  auto provider =
+      load_builtin_provider(library, kScheduleProvider, start_builtin_provider<schedule_algorithms>);
+  if (!provider) return tl::unexpected(std::move(provider.error()));
   const bool fips = EVP_default_properties_is_fips_enabled(library) == 1;
-  return KeySchedule(std::move(provider), fips ? nullptr : kPreferred);
+  return KeySchedule(*std::move(provider), fips ? nullptr : kPreferred);
 }
 
 CapturingSecrets::CapturingSecrets(SecretCapture* into) {

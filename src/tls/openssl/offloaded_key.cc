@@ -15,16 +15,16 @@
 #include <openssl/params.h>
 
 #include "base/check.h"
+#include "tls/openssl/builtin_provider.h"
 #include "tls/openssl/library_context.h"
 #include "tls/openssl/openssl_error.h"
 #include "tls/openssl/private_key_operation.h"
-#include "tls/openssl/provider_entry.h"
 
 namespace headgate {
 namespace {
 
-constexpr const char* kProviderName = "headgate-offload";
-constexpr const char* kProviderDefinition = "provider=headgate-offload";
+constexpr const char* kOffloadProvider = "headgate-offload";
+constexpr const char* kOffloadDefinition = "provider=headgate-offload";
 /// The parameter by which offload_key() hands the provider what a key stands for: a pointer to a HomeKey.
 constexpr const char* kHomeKeyParameter = "headgate-home-key";
 
@@ -337,21 +337,20 @@ constexpr const char* kRsaNames = "RSA:rsaEncryption:1.2.840.113549.1.1.1";
 constexpr const char* kRsaPssNames = "RSA-PSS:RSASSA-PSS:1.2.840.113549.1.1.10";
 
 const std::array<OSSL_ALGORITHM, 3> kKeyManagements{{
-    {kRsaNames, kProviderDefinition, kKeyManagement.data(), "RSA keys that are used on another thread"},
-    {kRsaPssNames, kProviderDefinition, kKeyManagement.data(),
-     "RSA-PSS keys that are used on another thread"},
+    {kRsaNames, kOffloadDefinition, kKeyManagement.data(), "RSA keys that are used on another thread"},
+    {kRsaPssNames, kOffloadDefinition, kKeyManagement.data(), "RSA-PSS keys that are used on another thread"},
     {nullptr, nullptr, nullptr, nullptr},
 }};
 const std::array<OSSL_ALGORITHM, 2> kSignatures{{
-    {kRsaNames, kProviderDefinition, kSignature.data(), "RSA signatures made on another thread"},
+    {kRsaNames, kOffloadDefinition, kSignature.data(), "RSA signatures made on another thread"},
     {nullptr, nullptr, nullptr, nullptr},
 }};
 const std::array<OSSL_ALGORITHM, 2> kDecryptions{{
-    {kRsaNames, kProviderDefinition, kDecryption.data(), "RSA decryption on another thread"},
+    {kRsaNames, kOffloadDefinition, kDecryption.data(), "RSA decryption on another thread"},
     {nullptr, nullptr, nullptr, nullptr},
 }};
 
-const OSSL_ALGORITHM* algorithms(void*, int operation, int* no_cache) {
+const OSSL_ALGORITHM* offload_algorithms(void*, int operation, int* no_cache) {
   *no_cache = 0;
   switch (operation) {
     case OSSL_OP_KEYMGMT:
@@ -365,25 +364,11 @@ const OSSL_ALGORITHM* algorithms(void*, int operation, int* no_cache) {
   }
 }
 
-const std::array<OSSL_DISPATCH, 2> kProviderFunctions{{
-    provider_entry(OSSL_FUNC_PROVIDER_QUERY_OPERATION, algorithms),
-    {0, nullptr},
-}};
-
-int start_provider(const OSSL_CORE_HANDLE* handle, const OSSL_DISPATCH*, const OSSL_DISPATCH** functions,
-                   void** provider) {
-  *functions = kProviderFunctions.data();
-  // The provider has no state; the pointer that stands for its context must only not be null.
-  *provider = const_cast<void*>(static_cast<const void*>(handle));
-  return 1;
-}
-
 }  // namespace
 
 // OpenSSL takes the implementation that it came to know first. So it has to know those of the other providers
 // before this one is there: then it uses them for every key that is not offloaded.
 Result<OffloadedKeys> OffloadedKeys::load(OSSL_LIB_CTX* library) {
-  constexpr int kKeepOthers = 1;
   const std::unique_ptr<EVP_KEYMGMT, FreedBy<EVP_KEYMGMT_free>> keys(
       EVP_KEYMGMT_fetch(library, "RSA", nullptr));
   const std::unique_ptr<EVP_SIGNATURE, FreedBy<EVP_SIGNATURE_free>> signatures(
@@ -392,19 +377,17 @@ Result<OffloadedKeys> OffloadedKeys::load(OSSL_LIB_CTX* library) {
       EVP_ASYM_CIPHER_fetch(library, "RSA", nullptr));
   if (keys == nullptr || signatures == nullptr || ciphers == nullptr)
     return fail_openssl(ErrorKind::kInvalid, "this OpenSSL lacks RSA");
-  ProviderPtr provider;
-  if (OSSL_PROVIDER_add_builtin(library, kProviderName, start_provider) == 1) {
-    provider.reset(OSSL_PROVIDER_try_load(library, kProviderName, kKeepOthers));
-  }
-  if (provider == nullptr) return fail_openssl(ErrorKind::kSystem, "loading the provider of offloaded keys");
-  return OffloadedKeys(std::move(provider));
+  auto provider =
+      load_builtin_provider(library, kOffloadProvider, start_builtin_provider<offload_algorithms>);
+  if (!provider) return tl::unexpected(std::move(provider.error()));
+  return OffloadedKeys(*std::move(provider));
 }
 
 Result<PkeyPtr> offload_key(PkeyPtr key, std::shared_ptr<const LibraryContext> home,
                             const LibraryContext& library) {
   const char* type = EVP_PKEY_is_a(key.get(), "RSA-PSS") == 1 ? "RSA-PSS" : "RSA";
   HomeKey home_key{std::move(home), std::shared_ptr<EVP_PKEY>(std::move(key))};
-  const PkeyCtxPtr context(EVP_PKEY_CTX_new_from_name(library.get(), type, kProviderDefinition));
+  const PkeyCtxPtr context(EVP_PKEY_CTX_new_from_name(library.get(), type, kOffloadDefinition));
   std::array<OSSL_PARAM, 2> parameters{
       OSSL_PARAM_construct_octet_string(kHomeKeyParameter, &home_key, sizeof home_key),
       OSSL_PARAM_construct_end()};
