@@ -15,6 +15,7 @@
 #include "net/starttls/dialogue.h"
 #include "snapshot/worker_snapshot.h"
 #include "tls/certificate/certificate_canary.h"
+#include "tls/handshake/client_hello.h"
 
 /// A connection's way, phase by phase, forwards only:
 ///
@@ -67,6 +68,8 @@ struct StarttlsIn {
 /// Collects the ClientHello, and decides by it: certificate, passthrough, refusal.
 struct Hello {
   std::vector<std::byte> received;
+  std::unique_ptr<ClientHelloReader> reader{};  ///< Where reading stopped; null: it has not begun.
+  HeldInput held{};                             ///< Its share of what the worker keeps of unfinished hellos.
 };
 
 /// What lives as long as the handshake: its place in the admission queue, and where its time goes.

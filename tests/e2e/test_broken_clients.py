@@ -10,6 +10,7 @@ from OpenSSL import SSL
 from harness.backends import endless_source
 from harness.config import proxy
 from harness.tls_client import (
+    RECORD_HEADER_BYTES,
     TLS12,
     TLS13,
     TlsClient,
@@ -18,10 +19,13 @@ from harness.tls_client import (
     connect,
     handshake_alert,
     hello_in_two_parts,
+    in_records_of,
     into_records,
     raw_socket,
     read_to_end,
 )
+
+UNEXPECTED_MESSAGE = 10
 
 VERSIONS = pytest.mark.parametrize("version", [TLS12, TLS13], ids=["tls12", "tls13"])
 
@@ -37,6 +41,29 @@ def impatient(start, backend, certificate):
 def test_a_client_hello_split_at_every_byte_is_understood(start, backend, certificate, version, cut):
     headgate = start(proxy(backend().address, certificate, listener={"timeouts": {"handshake": "2m"}}))
     hello_in_two_parts(headgate.port(), cut, version=version)
+
+
+@VERSIONS
+@pytest.mark.parametrize("segment", [1, 6, 1 << 20], ids=["drip", "record", "at_once"])
+def test_a_client_hello_in_records_of_one_byte_is_understood(echo_proxy, version, segment):
+    """Some clients cut it so to get past a filter that looks for the name in one record."""
+    with TlsClient(echo_proxy.port(), version=version) as client:
+        wire = in_records_of(client.client_hello()[RECORD_HEADER_BYTES:], 1)
+        for place in range(0, len(wire), segment):
+            client.socket.sendall(wire[place : place + segment])
+        client.handshake()
+        client.exchange(b"whole")
+
+
+def test_a_client_hello_in_ten_thousand_records_is_refused(echo_proxy):
+    """Each costs its sender six bytes, and makes work for whoever reads it."""
+    message = b"\x01" + (10_000).to_bytes(3, "big") + bytes(10_000)
+    with raw_socket(echo_proxy.port()) as client:
+        client.sendall(in_records_of(message, 1))
+        assert alerts_in(read_to_end(client)) == [(2, UNEXPECTED_MESSAGE)]
+    echo_proxy.wait_metric("headgate_handshake_failures_total", reason="protocol_error", alert="unexpected_message")
+    echo_proxy.wait_metric("headgate_connections_closed_total", reason="handshake_failed", side="client")
+    echo_proxy.wait_log(reason="handshake_failed", detail="a ClientHello in more than 4096 records")
 
 
 @VERSIONS
