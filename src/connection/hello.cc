@@ -123,7 +123,7 @@ Step step(Hello& phase, Context& context) {
   }
   auto hello = read_on(phase);
   if (!hello && hello.error().kind == ErrorKind::kIncomplete)
-    return Wait{.client = Interest::kRead};
+    return await_more(phase.received, phase.held, context);
   if (!hello) {
     const bool malformed = hello.error().kind == ErrorKind::kMalformed;
     return refuse_with_alert(phase, context, CloseReason::kHandshakeFailed, HandshakeFailure::kProtocolError,
