@@ -82,9 +82,10 @@ void Connection::flush_held_back() {
   if (sides_.client->flush() == IoStatus::kWantWrite) resume();
 }
 
-void Connection::end(CloseReason reason) {
+void Connection::end(CloseReason reason, std::string_view detail) {
   if (buried_ || quiescent_) return;
   const CrashTag tag = crash_tag();
+  if (!detail.empty()) info_.detail = detail;
   finish(reason);
 }
 

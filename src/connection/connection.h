@@ -39,7 +39,8 @@ class Connection final : public Pooled<Connection> {
   /// Sends session tickets that were held back for the first answer.
   void flush_held_back();
   /// Ends it now, whatever it is doing: drain, shutdown of the process, a peer that may no longer be there.
-  void end(CloseReason reason);
+  /// `detail`, where it is not empty, is the sentence for the operator.
+  void end(CloseReason reason, std::string_view detail = {});
 
   [[nodiscard]] const ConnectionInfo& info() const { return info_; }
   [[nodiscard]] const Phase& phase() const { return phase_; }

@@ -1,3 +1,4 @@
+#include <string>
 #include <string_view>
 
 #include "connection/gather.h"
@@ -41,6 +42,16 @@ Step refuse_http(const Hello& phase, Context& context) {
   context.sides.client->write(std::as_bytes(std::span(kHttpAnswer)));
   return refuse(phase, context, CloseReason::kPlaintextHttp, HandshakeFailure::kPlaintextHttp,
                 "plain HTTP on a TLS port");
+}
+
+/// Errors: kIncomplete; else what refuses it.
+Result<ClientHello> read_on(Hello& phase) {
+  if (!phase.reader) phase.reader = std::make_unique<ClientHelloReader>();
+  auto hello = phase.reader->resume(phase.received);
+  if (hello || hello.error().kind != ErrorKind::kIncomplete || phase.received.size() < kMaxReceivedBytes)
+    return hello;
+  return fail(ErrorKind::kRefused, "the records of the ClientHello take more than " +
+                                       std::to_string(kMaxReceivedBytes) + " bytes");
 }
 
 void count_dry_runs(const ClientHello& hello, ListenerState& listener) {
@@ -111,18 +122,18 @@ Step step(Hello& phase, Context& context) {
       return refuse_with_alert(phase, context, CloseReason::kNotTls, HandshakeFailure::kNotTls,
                                Alert::kUnexpectedMessage, "the first bytes are no TLS");
   }
-  auto hello = parse_client_hello(phase.received);
-  const bool may_grow = phase.received.size() < kMaxReceivedBytes;
-  if (!hello && hello.error().kind == ErrorKind::kIncomplete && may_grow) {
-    return Wait{.client = Interest::kRead};
-  }
+  auto hello = read_on(phase);
+  if (!hello && hello.error().kind == ErrorKind::kIncomplete)
+    return await_more(phase.received, phase.held, context);
   if (!hello) {
+    const bool malformed = hello.error().kind == ErrorKind::kMalformed;
     return refuse_with_alert(phase, context, CloseReason::kHandshakeFailed, HandshakeFailure::kProtocolError,
-                             Alert::kDecodeError, hello.error().what);
+                             malformed ? Alert::kDecodeError : Alert::kUnexpectedMessage, hello.error().what);
   }
   context.info.server_name = hello->server_name;
   count_dry_runs(*hello, context.listener);
   if (auto passed = pass_through(phase, *hello, context)) return *std::move(passed);
+  join_records(phase.received, *hello);
   return begin_handshake(phase, *hello, context);
 }
 

@@ -45,6 +45,14 @@ PhaseDescriptors descriptors(const Phase& phase) {
   return {};
 }
 
+Step await_more(const std::vector<std::byte>& received, HeldInput& held, Context& context, Wait wait) {
+  if (received.capacity() == 0 ||
+      held.hold(context.services.unfinished, context.connection, received.capacity()))
+    return wait;
+  context.info.detail = kUnfinishedHelloShed;
+  return Close{CloseReason::kHandshakeShed};
+}
+
 TimePoint deadline(const Phase& phase, const Context& context, TimePoint entered) {
   const config::Timeouts& timeouts = context.listener.policy->config.timeouts;
   const TimePoint handshake = context.info.accepted + timeouts.handshake;

@@ -15,6 +15,7 @@
 #include "net/starttls/dialogue.h"
 #include "snapshot/worker_snapshot.h"
 #include "tls/certificate/certificate_canary.h"
+#include "tls/handshake/client_hello.h"
 
 /// A connection's way, phase by phase, forwards only:
 ///
@@ -54,6 +55,7 @@ struct Accept {};
 /// Waits for the PROXY header that the listener's known proxies send first.
 struct ProxyIn {
   std::vector<std::byte> received;
+  HeldInput held{};  ///< Its share of what the worker keeps of unfinished hellos.
 };
 
 /// Answers the protocol's own request for TLS: PostgreSQL's SSLRequest, SMTP's STARTTLS.
@@ -62,11 +64,14 @@ struct StarttlsIn {
   std::vector<std::byte> received;
   StarttlsState state = StarttlsState::kNeedMore;  ///< What follows once the answer has been sent.
   bool spoken_to = false;                          ///< The client has said something: it is no probe.
+  HeldInput held{};  ///< Its share of what the worker keeps of unfinished hellos.
 };
 
 /// Collects the ClientHello, and decides by it: certificate, passthrough, refusal.
 struct Hello {
   std::vector<std::byte> received;
+  std::unique_ptr<ClientHelloReader> reader{};  ///< Where reading stopped; null: it has not begun.
+  HeldInput held{};                             ///< Its share of what the worker keeps of unfinished hellos.
 };
 
 /// What lives as long as the handshake: its place in the admission queue, and where its time goes.
@@ -181,6 +186,11 @@ Step step(Shutdown& phase, Context& context);
 /// The client's address is certain: takes its place among the listener's connections, or says why there is
 /// none. `received` was read from the client already.
 [[nodiscard]] Step admit(std::vector<std::byte> received, Context& context);
+/// The step of a phase whose client has to say more before anything can be decided, and of which `received`
+/// is kept until then: waits as `wait` says, or ends the connection where the worker keeps too much of the
+/// kind.
+[[nodiscard]] Step await_more(const std::vector<std::byte>& received, HeldInput& held, Context& context,
+                              Wait wait = {.client = Interest::kRead});
 /// The connect phase for the backend of that name.
 [[nodiscard]] Step connect_to(std::string_view backend, Context& context);
 

@@ -6,14 +6,14 @@ namespace headgate {
 Step step(ProxyIn& phase, Context& context) {
   const IoStatus status =
       gather(*context.sides.client, phase.received, context.services.buffers.plaintext, kMaxProxyHeaderBytes);
-  if (status == IoStatus::kWantRead) return Wait{.client = Interest::kRead};
+  if (status == IoStatus::kWantRead) return await_more(phase.received, phase.held, context);
   if (status != IoStatus::kDone) {
     return Close{phase.received.empty() ? CloseReason::kProbe : CloseReason::kProxyHeaderMalformed};
   }
   auto header = parse_proxy_header(phase.received);
   if (!header && header.error().kind == ErrorKind::kIncomplete &&
       phase.received.size() < kMaxProxyHeaderBytes) {
-    return Wait{.client = Interest::kRead};
+    return await_more(phase.received, phase.held, context);
   }
   if (!header) {
     context.info.detail = header.error().what;

@@ -9,6 +9,7 @@
 #include "connection/flight_recorder.h"
 #include "connection/log_levels.h"
 #include "connection/permits.h"
+#include "connection/unfinished_hellos.h"
 #include "event/loop.h"
 #include "log/failure_limiter.h"
 #include "log/log.h"
@@ -68,6 +69,7 @@ struct Services {
   FailureLimiter& limiter;
   FlightRecorder& recorder;
   KnownTlsInfo& known_tls;
+  UnfinishedHellos& unfinished;
   config::AccessLog access;
   LogLevels levels{};
 };

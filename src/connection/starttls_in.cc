@@ -65,12 +65,13 @@ Step step(StarttlsIn& phase, Context& context) {
       const IoStatus said = say(client, answer.reply);
       if (said == IoStatus::kFailed) return Close{CloseReason::kClientLeftInHandshake};
       phase.state = answer.state;
-      if (said == IoStatus::kWantWrite) return Wait{.client = Interest::kWrite};
+      if (said == IoStatus::kWantWrite)
+        return await_more(phase.received, phase.held, context, Wait{.client = Interest::kWrite});
       if (auto end = act_on(phase)) return *std::move(end);
     }
     const IoStatus status =
         gather(client, phase.received, context.services.buffers.plaintext, kMaxStarttlsInputBytes);
-    if (status == IoStatus::kWantRead) return Wait{.client = Interest::kRead};
+    if (status == IoStatus::kWantRead) return await_more(phase.received, phase.held, context);
     if (status != IoStatus::kDone) return left(phase);
     phase.spoken_to = true;
   }

@@ -63,6 +63,10 @@ struct ProxyHeader {
 /// A CRC32C TLV is verified where there is one, unknown TLVs are passed over. Pure: no I/O, no clock, no log.
 /// Any thread.
 ///
+/// It may be called for each segment that arrives: while a header is incomplete, a call looks at 107 bytes at
+/// most of version 1 (the longest line) and at the 16 fixed bytes of version 2. A header is parsed once, when
+/// it is whole.
+///
 /// Errors:
 ///   kIncomplete  a longer prefix may parse; nothing was consumed.
 ///   kMalformed   none can; close the connection, never guess an address.

@@ -139,6 +139,7 @@ class Worker final : public Host, private OffloadRoom {
   KnownTlsInfo known_tls_;
   FailureLimiter limiter_;
   FlightRecorder recorder_;
+  UnfinishedHellos unfinished_;
   Admission admission_;
   Services services_;
   TurnWatcher turn_;

@@ -43,8 +43,9 @@ void ConnectionTest::start() {
   auto shared =
       Snapshot::build(config, nullptr, nullptr, directory_, std::chrono::system_clock::now(), faults);
   ASSERT_NE(shared, nullptr) << (faults.empty() ? "" : faults.front().what);
-  auto snapshot = *WorkerSnapshot::prepare(std::move(shared), 0, *library_, nullptr, metrics);
-  snapshot->adopt(nullptr, 1);
+  snapshot_ = *WorkerSnapshot::prepare(std::move(shared), 0, *library_, nullptr, metrics);
+  snapshot_->adopt(nullptr, 1);
+  unfinished.emplace(unfinished_bound);
   services_ = std::make_unique<Services>(Services{loop,
                                                   buffers,
                                                   transport,
@@ -55,16 +56,22 @@ void ConnectionTest::start() {
                                                   limiter,
                                                   recorder,
                                                   known_tls,
+                                                  *unfinished,
                                                   config::AccessLog::kAll,
                                                   {}});
+  connection = accept(client, 1);
+}
+
+std::unique_ptr<Connection> ConnectionTest::accept(std::shared_ptr<Script> other, std::uint64_t id) {
   ConnectionInfo info;
-  info.id = 1;
+  info.id = id;
   info.client = SourceAddress(*Address::parse(source));
   info.accepted = host.now();
-  ListenerState& listener = *snapshot->listeners.front();
-  connection = std::make_unique<Connection>(*services_, std::move(snapshot), listener,
-                                            std::make_unique<FakeStream>(client), std::move(info));
-  connection->resume();
+  ListenerState& web = *snapshot_->listeners.front();
+  auto accepted = std::make_unique<Connection>(
+      *services_, snapshot_, web, std::make_unique<FakeStream>(std::move(other)), std::move(info));
+  accepted->resume();
+  return accepted;
 }
 
 void ConnectionTest::start_relay() {

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -226,6 +227,8 @@ class ConnectionTest : public testing::Test {
 
   /// Accepts the connection and takes its first steps.
   void start();
+  /// Another connection of the same worker that takes its first steps, after start().
+  [[nodiscard]] std::unique_ptr<Connection> accept(std::shared_ptr<Script> other, std::uint64_t id);
   /// start(), and everything after it until the relay: hello, handshake and connect go well.
   void start_relay();
   /// Delivers what descriptors announce.
@@ -250,6 +253,8 @@ class ConnectionTest : public testing::Test {
   FailureLimiter limiter;
   FlightRecorder recorder;
   KnownTlsInfo known_tls;
+  std::size_t unfinished_bound = UnfinishedHellos::kMaxBytes;  ///< What start() makes the next one with.
+  std::optional<UnfinishedHellos> unfinished;
   MetricsRegistry metrics;
   std::unique_ptr<Connection> connection;
 
@@ -260,6 +265,7 @@ class ConnectionTest : public testing::Test {
   std::unique_ptr<LibraryContext> library_;
   ServerDirectory directory_;
   std::unique_ptr<Services> services_;
+  std::shared_ptr<WorkerSnapshot> snapshot_;
 };
 
 /// The same on a listener without TLS, in the relay phase from the start.

@@ -30,6 +30,19 @@ TEST_F(HandshakeTest, GathersAHelloThatComesInPieces) {
   EXPECT_EQ(handshakes.script.received, hello);
 }
 
+TEST_F(HandshakeTest, GivesAHelloOfManyRecordsToTlsInOne) {
+  const std::string hello = client_hello();
+  constexpr std::size_t kHeader = 5;
+  start();
+  for (const char byte : hello.substr(kHeader)) {
+    EXPECT_EQ(phase(), "hello");
+    client->sends(std::string("\x16\x03\x01\x00\x01", kHeader) + byte);
+    wake();
+  }
+  EXPECT_EQ(phase(), "handshake");
+  EXPECT_EQ(handshakes.script.received, hello);
+}
+
 TEST_F(HandshakeTest, PaysForNoCryptographyBeforeItIsPermitted) {
   client->sends(client_hello());
   start();

@@ -1,5 +1,6 @@
 """Clients that are broken, hostile or slow: each gets its named end, and nobody else notices."""
 
+import contextlib
 import os
 import socket
 import time
@@ -9,7 +10,9 @@ from OpenSSL import SSL
 
 from harness.backends import endless_source
 from harness.config import proxy
+from harness.kernel import unread_bytes
 from harness.tls_client import (
+    RECORD_HEADER_BYTES,
     TLS12,
     TLS13,
     TlsClient,
@@ -18,10 +21,15 @@ from harness.tls_client import (
     connect,
     handshake_alert,
     hello_in_two_parts,
+    in_records_of,
     into_records,
     raw_socket,
     read_to_end,
 )
+from harness.waiting import wait_until
+
+MIB = 1 << 20
+UNEXPECTED_MESSAGE = 10
 
 VERSIONS = pytest.mark.parametrize("version", [TLS12, TLS13], ids=["tls12", "tls13"])
 
@@ -37,6 +45,61 @@ def impatient(start, backend, certificate):
 def test_a_client_hello_split_at_every_byte_is_understood(start, backend, certificate, version, cut):
     headgate = start(proxy(backend().address, certificate, listener={"timeouts": {"handshake": "2m"}}))
     hello_in_two_parts(headgate.port(), cut, version=version)
+
+
+@VERSIONS
+@pytest.mark.parametrize("segment", [1, 6, 1 << 20], ids=["drip", "record", "at_once"])
+def test_a_client_hello_in_records_of_one_byte_is_understood(echo_proxy, version, segment):
+    """Some clients cut it so to get past a filter that looks for the name in one record."""
+    with TlsClient(echo_proxy.port(), version=version) as client:
+        wire = in_records_of(client.client_hello()[RECORD_HEADER_BYTES:], 1)
+        for place in range(0, len(wire), segment):
+            client.socket.sendall(wire[place : place + segment])
+        client.handshake()
+        client.exchange(b"whole")
+
+
+def test_a_client_hello_in_ten_thousand_records_is_refused(echo_proxy):
+    """Each costs its sender six bytes, and makes work for whoever reads it."""
+    message = b"\x01" + (10_000).to_bytes(3, "big") + bytes(10_000)
+    with raw_socket(echo_proxy.port()) as client:
+        client.sendall(in_records_of(message, 1))
+        assert alerts_in(read_to_end(client)) == [(2, UNEXPECTED_MESSAGE)]
+    echo_proxy.wait_metric("headgate_handshake_failures_total", reason="protocol_error", alert="unexpected_message")
+    echo_proxy.wait_metric("headgate_connections_closed_total", reason="handshake_failed", side="client")
+    echo_proxy.wait_log(reason="handshake_failed", detail="a ClientHello in more than 4096 records")
+
+
+@pytest.mark.memory
+def test_unfinished_client_hellos_are_bounded_together_and_the_oldest_are_shed(start, backend, certificate):
+    """600 clients bring 36 MB of what never becomes a ClientHello; the worker keeps 8 MiB of it and serves the others."""
+    log = {"level": "info", "format": "json", "access": "failures"}
+    headgate = start(
+        proxy(backend().address, certificate, workers=1, log=log, listener={"timeouts": {"handshake": "2m"}})
+    )
+    port = headgate.port()
+    beginning = in_records_of(b"\x01\x00\xff\x00" + bytes(60_000), 16_000)
+    with connect(port) as established, contextlib.ExitStack() as held:
+        established.exchange(b"before")
+        before = headgate.rss_bytes()
+        clients = [held.enter_context(raw_socket(port)) for _ in range(600)]
+        for client in clients:
+            client.sendall(beginning)
+        wait_until(lambda: unread_bytes(port) == 0, "all that was sent has been read")
+        kept = headgate.metric("headgate_connections_active") - 1
+        shed = headgate.metric("headgate_handshakes_total", result="shed")
+        assert kept + shed == len(clients)
+        assert 0 < kept * len(beginning) <= 8 * MIB
+        assert headgate.rss_bytes() - before < 20 * MIB
+        assert read_to_end(clients[0]) == b""
+        clients[-1].setblocking(False)
+        with pytest.raises(BlockingIOError):
+            clients[-1].recv(1)
+        with connect(port) as honest:
+            honest.exchange(b"served")
+        established.exchange(b"after")
+        headgate.wait_log(reason="handshake_shed", phase="hello")
+        assert "unfinished ClientHellos" in headgate.log_with(reason="handshake_shed")[0]["detail"]
 
 
 @VERSIONS

@@ -26,9 +26,10 @@ class BackendGreeting {
     std::size_t drop_bytes = 0;
   };
 
-  /// Reads what the backend of `protocol` has sent since the connection was made. Pure. For a protocol whose
-  /// client speaks first it is kDone at once, with nothing to drop: such a connection does not wait for the
-  /// backend.
+  /// Reads what the backend of `protocol` has sent since the connection was made. Pure. Each call reads from
+  /// the start, which is kMaxStarttlsInputBytes at most, of a server that the operator has chosen. For a
+  /// protocol whose client speaks first it is kDone at once, with nothing to drop: such a connection does not
+  /// wait for the backend.
   [[nodiscard]] static Verdict read(StarttlsProtocol protocol, std::span<const std::byte> received);
 };
 

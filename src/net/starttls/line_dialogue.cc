@@ -23,7 +23,7 @@ StarttlsStep LineDialogue::feed(std::span<const std::byte> received) {
   StarttlsStep step;
   while (step.state == StarttlsState::kNeedMore) {
     const std::string_view rest = text.substr(step.consumed_bytes);
-    const auto end = rest.find('\n');
+    const auto end = rest.find('\n', searched_bytes_);
     const bool too_long = std::min(end, rest.size()) > kMaxLineBytes;
     const bool too_many = end != rest.npos && commands_ == kMaxCommands;
     if (too_long || too_many || rest.starts_with(kTlsHandshakeRecord)) {
@@ -31,7 +31,11 @@ StarttlsStep LineDialogue::feed(std::span<const std::byte> received) {
       step.reply += farewell();
       break;
     }
-    if (end == rest.npos) break;
+    if (end == rest.npos) {
+      searched_bytes_ = rest.size();
+      break;
+    }
+    searched_bytes_ = 0;
     ++commands_;
     step.consumed_bytes += end + 1;
     auto [state, reply] = answer(rest.substr(0, end > 0 && rest[end - 1] == '\r' ? end - 1 : end));

@@ -25,6 +25,7 @@ class LineDialogue : public StarttlsDialogue {
 
  private:
   int commands_ = 0;
+  std::size_t searched_bytes_ = 0;  // of what was left unconsumed: no line ends in it
 };
 
 /// The first word of `line` in capitals; `rest`, if wanted, gets what follows the space behind it.

@@ -111,7 +111,7 @@ bool read_alpn(std::span<const std::byte> extension, ClientHello& hello) {
   while (!list.at_end()) {
     const auto protocol = list.vector8();
     if (list.failed() || protocol.empty()) return false;
-    hello.alpn.push_back(text_of(protocol));
+    if (hello.alpn.size() < kMaxAlpnProtocols) hello.alpn.push_back(text_of(protocol));
   }
   return true;
 }
@@ -224,62 +224,30 @@ Result<void> read_message(std::span<const std::byte> message, ClientHello& hello
   return read_extensions(extensions, hello);
 }
 
-/// One record's header, as far as it matters before a version is agreed.
-struct RecordHeader {
-  std::size_t size_bytes;
-};
-
-Result<RecordHeader> read_record_header(std::span<const std::byte> bytes) {
+/// The size of a record's content, from its header. `bytes` begins with the record.
+Result<std::uint32_t> record_content_size(std::span<const std::byte> bytes) {
   if (!bytes.empty() && octet_at(bytes, 0) != kHandshakeRecord)
     return malformed("the first record is no TLS handshake");
   if (bytes.size() > 1 && octet_at(bytes, 1) != 3)
     return malformed("the first record is of no version of TLS");
   if (bytes.size() < kRecordHeaderBytes) return fail(ErrorKind::kIncomplete, "part of a record's header");
-  const std::size_t size = std::size_t{octet_at(bytes, 3)} << 8 | octet_at(bytes, 4);
+  const std::uint32_t size = std::uint32_t{octet_at(bytes, 3)} << 8 | octet_at(bytes, 4);
   if (size == 0 || size > kMaxRecordContentBytes)
     return malformed("a handshake record of " + std::to_string(size) + " bytes");
-  return RecordHeader{size};
+  return size;
 }
 
-/// Where the message lies: in one record, or gathered from several.
-struct Located {
-  std::span<const std::byte> body;  // header excluded
-  std::size_t wire_bytes = 0;
-};
-
-/// The message's size, header included, once its first four bytes are there.
-Result<std::size_t> message_size(std::span<const std::byte> message) {
-  if (!message.empty() && octet_at(message, 0) != kClientHelloMessage)
-    return malformed("the first message is no ClientHello");
-  if (message.size() < kMessageHeaderBytes) return fail(ErrorKind::kIncomplete, "part of a message's header");
-  const std::size_t size =
-      std::size_t{octet_at(message, 1)} << 16 | std::size_t{octet_at(message, 2)} << 8 | octet_at(message, 3);
-  if (size > kMaxClientHelloBytes) return malformed("a ClientHello of " + std::to_string(size) + " bytes");
-  return size + kMessageHeaderBytes;
-}
-
-/// Gathers a message from records until it is whole. `gathered` is left empty when one record holds it all.
-Result<Located> locate_message(std::span<const std::byte> records, std::vector<std::byte>& gathered) {
-  std::size_t offset = 0;
-  for (;;) {
-    const auto rest = records.subspan(offset);
-    const auto header = read_record_header(rest);
-    if (!header) return tl::unexpected(header.error());
-    const auto available =
-        rest.subspan(kRecordHeaderBytes, std::min(header->size_bytes, rest.size() - kRecordHeaderBytes));
-    const bool whole_record = available.size() == header->size_bytes;
-
-    if (offset != 0 || !whole_record) gathered.insert(gathered.end(), available.begin(), available.end());
-    const std::span<const std::byte> message =
-        gathered.empty() ? available : std::span<const std::byte>(gathered);
-    const auto size = message_size(message);
-    if (!size && size.error().kind != ErrorKind::kIncomplete) return tl::unexpected(size.error());
-    if (size && message.size() > *size) return malformed("data behind the ClientHello in its record");
-    if (!whole_record) return fail(ErrorKind::kIncomplete, "part of a ClientHello");
-    offset += kRecordHeaderBytes + header->size_bytes;
-    if (size && message.size() == *size) return Located{message.subspan(kMessageHeaderBytes), offset};
-    if (gathered.empty()) gathered.assign(available.begin(), available.end());
+/// The contents of the records that `records` consists of, one behind the other: `size_bytes` in all.
+std::vector<std::byte> gather_contents(std::span<const std::byte> records, std::size_t size_bytes) {
+  std::vector<std::byte> gathered;
+  gathered.reserve(size_bytes);
+  while (!records.empty()) {
+    const std::size_t size = std::size_t{octet_at(records, 3)} << 8 | octet_at(records, 4);
+    const auto content = records.subspan(kRecordHeaderBytes, size);
+    gathered.insert(gathered.end(), content.begin(), content.end());
+    records = records.subspan(kRecordHeaderBytes + size);
   }
+  return gathered;
 }
 
 }  // namespace
@@ -311,14 +279,99 @@ bool ClientHello::offers_alpn(std::string_view protocol) const {
   return std::ranges::find(alpn, protocol) != alpn.end();
 }
 
-Result<ClientHello> parse_client_hello(std::span<const std::byte> records) {
+bool ClientHelloReader::is_whole() const {
+  return message_size_ != 0 && message_bytes_ == message_size_;
+}
+
+Result<ClientHello> ClientHelloReader::resume(std::span<const std::byte> received) {
+  while (!is_whole()) {
+    if (record_left_ == 0) {
+      if (auto begun = begin_record(received); !begun) return tl::unexpected(std::move(begun.error()));
+    }
+    const auto news = received.subspan(position_);
+    if (auto taken = take(news.first(std::min<std::size_t>(record_left_, news.size()))); !taken)
+      return tl::unexpected(std::move(taken.error()));
+    if (record_left_ > 0) return fail(ErrorKind::kIncomplete, "part of a ClientHello");
+  }
+  return parse(received);
+}
+
+Result<void> ClientHelloReader::begin_record(std::span<const std::byte> received) {
+  const auto news = received.subspan(position_);
+  examined_bytes_ += static_cast<std::uint32_t>(std::min(news.size(), kRecordHeaderBytes));
+  const auto size = record_content_size(news);
+  if (!size) return tl::unexpected(size.error());
+  if (records_ == kMaxClientHelloRecords) {
+    return fail(ErrorKind::kRefused,
+                "a ClientHello in more than " + std::to_string(kMaxClientHelloRecords) + " records");
+  }
+  ++records_;
+  record_left_ = *size;
+  position_ += kRecordHeaderBytes;
+  return {};
+}
+
+/// `content` is of the record at hand, and may be empty. The message's type and size are checked as soon as
+/// they are there.
+Result<void> ClientHelloReader::take(std::span<const std::byte> content) {
+  const auto size_bytes = static_cast<std::uint32_t>(content.size());
+  for (std::size_t i = 0; i < content.size() && message_bytes_ + i < kMessageHeaderBytes; ++i) {
+    message_header_[message_bytes_ + i] = content[i];
+    ++examined_bytes_;
+  }
+  position_ += size_bytes;
+  record_left_ -= size_bytes;
+  message_bytes_ += size_bytes;
+  if (message_bytes_ > 0 && octet_at(message_header_, 0) != kClientHelloMessage)
+    return malformed("the first message is no ClientHello");
+  if (message_size_ == 0 && message_bytes_ >= kMessageHeaderBytes) {
+    const std::uint32_t body = std::uint32_t{octet_at(message_header_, 1)} << 16 |
+                               std::uint32_t{octet_at(message_header_, 2)} << 8 |
+                               octet_at(message_header_, 3);
+    if (body > kMaxClientHelloBytes) return malformed("a ClientHello of " + std::to_string(body) + " bytes");
+    message_size_ = body + static_cast<std::uint32_t>(kMessageHeaderBytes);
+  }
+  if (message_size_ != 0 && message_bytes_ + record_left_ > message_size_)
+    return malformed("data behind the ClientHello in its record");
+  return {};
+}
+
+Result<ClientHello> ClientHelloReader::parse(std::span<const std::byte> received) const {
   ClientHello hello;
-  const auto located = locate_message(records, hello.reassembled);
-  if (!located) return tl::unexpected(located.error());
-  hello.message_bytes = located->body.size() + kMessageHeaderBytes;
-  hello.wire_bytes = located->wire_bytes;
-  if (auto read = read_message(located->body, hello); !read) return tl::unexpected(read.error());
+  hello.message_bytes = message_size_;
+  hello.wire_bytes = position_;
+  auto message = received.first(position_).subspan(kRecordHeaderBytes);
+  if (records_ > 1) {
+    hello.reassembled = gather_contents(received.first(position_), message_size_);
+    message = hello.reassembled;
+  }
+  if (auto read = read_message(message.subspan(kMessageHeaderBytes), hello); !read)
+    return tl::unexpected(std::move(read.error()));
   return hello;
+}
+
+Result<ClientHello> parse_client_hello(std::span<const std::byte> records) {
+  return ClientHelloReader().resume(records);
+}
+
+void join_records(std::vector<std::byte>& received, ClientHello& hello) {
+  if (hello.reassembled.empty()) return;
+  std::vector<std::byte> joined;
+  const std::size_t records = (hello.message_bytes + kMaxRecordContentBytes - 1) / kMaxRecordContentBytes;
+  joined.reserve(records * kRecordHeaderBytes + hello.message_bytes + received.size() - hello.wire_bytes);
+  for (std::span<const std::byte> rest(hello.reassembled); !rest.empty();) {
+    const auto content = rest.first(std::min(rest.size(), kMaxRecordContentBytes));
+    joined.insert(joined.end(), received.begin(), received.begin() + 3);  // type and version
+    joined.push_back(static_cast<std::byte>(content.size() >> 8));
+    joined.push_back(static_cast<std::byte>(content.size() & 0xff));
+    joined.insert(joined.end(), content.begin(), content.end());
+    rest = rest.subspan(content.size());
+  }
+  const std::size_t hello_bytes = joined.size();
+  joined.insert(joined.end(), received.begin() + static_cast<std::ptrdiff_t>(hello.wire_bytes),
+                received.end());
+  received = std::move(joined);
+  hello.wire_bytes = hello_bytes;
 }
 
 bool tls13_only_would_refuse(const ClientHello& hello) {

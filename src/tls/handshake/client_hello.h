@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -15,6 +16,12 @@ namespace headgate {
 /// The longest ClientHello message accepted, as OpenSSL's own bound is of this order. Real ones are 0.2 to 2
 /// KiB.
 inline constexpr std::size_t kMaxClientHelloBytes = 64 * 1024;
+
+/// The most records that a ClientHello may be cut into. A message may be cut anywhere (RFC 8446,
+/// section 5.1), and some clients send one byte in each record to get past a filter: the largest ClientHello
+/// of a real client passes so with as much again. Beyond that, records are only a way to make the reader
+/// work.
+inline constexpr std::size_t kMaxClientHelloRecords = 4096;
 
 /// Versions as they stand in a message.
 inline constexpr std::uint16_t kTls12Number = 0x0303, kTls13Number = 0x0304;
@@ -75,9 +82,9 @@ class Uint16List {
 /// What a client asks for: the first message of a TLS connection, RFC 8446, section 4.1.2. Unprotected input
 /// of a stranger: every member has been checked to lie within the message, none has been checked for sense.
 ///
-/// Moved, not copied. The views point into the bytes given to parse_client_hello(), which must stay where
-/// they are as long as the lists and names other than `server_name` are used; a message in more than one
-/// record is the exception: its bytes are kept here.
+/// Moved, not copied. The views point into the bytes given to the reader, which must stay where they are as
+/// long as the lists and names other than `server_name` are used; a message in more than one record is the
+/// exception: its bytes are kept here.
 struct ClientHello {
   ClientHello() = default;
   ClientHello(ClientHello&&) noexcept = default;
@@ -93,7 +100,8 @@ struct ClientHello {
   Uint16List cipher_suites;
   Uint16List groups;
   Uint16List signature_algorithms;
-  std::vector<std::string_view> alpn;  ///< In the client's order. May hold bytes of any value.
+  /// In the client's order; never more than kMaxAlpnProtocols. May hold bytes of any value.
+  std::vector<std::string_view> alpn;
   std::vector<std::uint16_t>
       key_share_groups;  ///< Groups for which a share was sent; never more than kMaxKeyShares.
   std::vector<std::uint16_t> extensions;  ///< All types in order, GREASE included.
@@ -119,17 +127,60 @@ struct ClientHello {
 
 /// More key shares than any client sends; the rest of the list is checked for form and left out.
 inline constexpr std::size_t kMaxKeyShares = 16;
+/// More protocols than any client offers; the rest of the list is checked for form and left out. 64 KiB could
+/// name 32,768 of them, and a view of each would take eight times the room of the message.
+inline constexpr std::size_t kMaxAlpnProtocols = 64;
 
-/// Parses the ClientHello at the start of `records`, which is what has arrived of a connection so far, record
-/// headers included. The message may be cut into any number of records. Pure: no I/O, no clock, no log. Any
-/// thread.
+/// Reads the ClientHello at the start of a connection while its records arrive. The message may be cut into
+/// kMaxClientHelloRecords records.
 ///
-/// Errors:
-///   kIncomplete  a longer prefix may parse; nothing was consumed.
-///   kMalformed   none can: close the connection. classify_first_bytes() tells plain HTTP apart.
+/// A reader remembers where it stopped: each call looks at the bytes that are new, and the message is
+/// gathered and parsed once, when it is whole. The bytes themselves stay with the caller. Pure: no I/O, no
+/// clock, no log. Any one thread.
+///
+///   ClientHelloReader reader;
+///   for (;;) { append to received; auto hello = reader.resume(received); ... }
+class ClientHelloReader {
+ public:
+  /// Goes on where the last call stopped. `received` is all that has come from the client since its first
+  /// byte: the bytes of the last call, and more behind them. After an answer other than kIncomplete the
+  /// reader is used up.
+  ///
+  /// Errors:
+  ///   kIncomplete  call again when more has come.
+  ///   kMalformed   no ClientHello begins so: close the connection. classify_first_bytes() tells plain HTTP
+  ///                apart.
+  ///   kRefused     it is cut into more than kMaxClientHelloRecords records.
+  [[nodiscard]] Result<ClientHello> resume(std::span<const std::byte> received);
+
+  /// How many bytes all calls together have looked at before the message was whole: what reading has cost.
+  [[nodiscard]] std::size_t examined_bytes() const { return examined_bytes_; }
+
+ private:
+  [[nodiscard]] bool is_whole() const;
+  [[nodiscard]] Result<void> begin_record(std::span<const std::byte> received);
+  [[nodiscard]] Result<void> take(std::span<const std::byte> content);
+  [[nodiscard]] Result<ClientHello> parse(std::span<const std::byte> received) const;
+
+  std::uint32_t position_ = 0;       // of the next byte to look at
+  std::uint32_t record_left_ = 0;    // of the record at hand, how many bytes are still to be taken
+  std::uint32_t message_bytes_ = 0;  // taken so far
+  std::uint32_t message_size_ = 0;   // header included; 0: its header is not complete
+  std::uint32_t records_ = 0;
+  std::uint32_t examined_bytes_ = 0;
+  std::array<std::byte, 4> message_header_{};
+};
+
+/// Reads the ClientHello at the start of `records` in one go. Errors: those of ClientHelloReader::resume().
 [[nodiscard]] Result<ClientHello> parse_client_hello(std::span<const std::byte> records);
 /// The views would point into bytes that are gone.
 Result<ClientHello> parse_client_hello(std::vector<std::byte>&& records) = delete;
+
+/// Puts the ClientHello at the start of `received`, cut into many records, into as few as hold it; what
+/// follows it stays. `hello` was read from `received`, and is kept right: its views and its `wire_bytes`. The
+/// handshake's transcript is of messages (RFC 8446, section 4.4.1), so TLS goes on alike; but OpenSSL's work
+/// grows with each record.
+void join_records(std::vector<std::byte>& received, ClientHello& hello);
 
 /// Whether the policies named in `listeners[].tls.dry_run` would refuse this client.
 [[nodiscard]] bool tls13_only_would_refuse(const ClientHello& hello);

@@ -207,6 +207,12 @@ def into_records(hello, place):
     return [head + len(part).to_bytes(2, "big") + part for part in (first, second)]
 
 
+def in_records_of(message, size):
+    """A handshake message in records of `size` bytes of it."""
+    parts = (message[place : place + size] for place in range(0, len(message), size))
+    return b"".join(b"\x16\x03\x01" + len(part).to_bytes(2, "big") + part for part in parts)
+
+
 def hello_in_two_parts(port, cut, at_once=100, **options):
     """Holds a listener before an echo to serving clients whose ClientHello comes in two parts, cut at every place.
 

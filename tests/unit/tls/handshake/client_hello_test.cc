@@ -1,5 +1,7 @@
 #include "tls/handshake/client_hello.h"
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -118,6 +120,147 @@ TEST(ClientHello, MayBeCutIntoRecordsAnywhere) {
     ASSERT_THAT(hello.alpn, ElementsAre("h2", "http/1.1"));
     ASSERT_TRUE(hello.groups.contains(0x11ec));
   }
+}
+
+/// What a reader says in the end of `wire` when it comes in pieces of `size` bytes. The bytes move from piece
+/// to piece, as those of a growing buffer do.
+Result<ClientHello> read_in_pieces(const std::vector<std::byte>& wire, std::size_t size,
+                                   std::vector<std::byte>& received, ClientHelloReader& reader) {
+  Result<ClientHello> answer = fail(ErrorKind::kIncomplete, "nothing has come");
+  while (received.size() < wire.size()) {
+    const std::size_t more = std::min(wire.size(), received.size() + size);
+    received = std::vector(wire.begin(), wire.begin() + static_cast<std::ptrdiff_t>(more));
+    answer = reader.resume(received);
+    if (answer || answer.error().kind != ErrorKind::kIncomplete) break;
+  }
+  return answer;
+}
+
+/// A ClientHello whose message has that many bytes, most of them padding.
+HelloBuilder hello_of(std::size_t message_bytes) {
+  constexpr std::size_t kExtensionHeaderBytes = 4;
+  HelloBuilder hello = typical();
+  const std::size_t rest = message_bytes - hello.message().size() - kExtensionHeaderBytes;
+  return hello.extension(21, std::string(rest, '\0'));
+}
+
+TEST(ClientHelloReader, ReadsInPiecesWhatItReadsInOneGo) {
+  for (const std::size_t record : {1U, 2U, 3U, 5U, 50U, 16384U}) {
+    const auto wire = typical().records(record);
+    const auto whole = parse_client_hello(wire);
+    ASSERT_TRUE(whole);
+    for (const std::size_t piece : {1U, 2U, 5U, 6U, 7U, 100U}) {
+      std::vector<std::byte> received;
+      ClientHelloReader reader;
+      const auto hello = read_in_pieces(wire, piece, received, reader);
+      ASSERT_TRUE(hello) << record << ' ' << piece << ": " << hello.error().what;
+      EXPECT_EQ(received.size(), wire.size()) << "read before its last byte has come";
+      EXPECT_EQ(hello->server_name, whole->server_name);
+      EXPECT_EQ(hello->alpn, whole->alpn);
+      EXPECT_EQ(hello->ja4(), whole->ja4());
+      EXPECT_EQ(hello->message_bytes, whole->message_bytes);
+      EXPECT_EQ(hello->wire_bytes, whole->wire_bytes);
+    }
+  }
+}
+
+TEST(ClientHelloReader, RefusesInPiecesWhatItRefusesInOneGo) {
+  const auto wire = typical().records(60);
+  for (std::size_t at = 0; at < wire.size(); ++at) {
+    for (const unsigned value : {0x00U, 0x02U, 0xffU}) {
+      std::vector<std::byte> damaged(wire);
+      damaged[at] = static_cast<std::byte>(value);
+      const auto whole = parse_client_hello(damaged);
+      std::vector<std::byte> received;
+      ClientHelloReader reader;
+      const auto pieces = read_in_pieces(damaged, 1, received, reader);
+      ASSERT_EQ(pieces.has_value(), whole.has_value()) << at;
+      if (!whole) {
+        ASSERT_EQ(pieces.error().kind, whole.error().kind) << at;
+        ASSERT_EQ(pieces.error().what, whole.error().what) << at;
+      }
+    }
+  }
+}
+
+// Each byte is looked at once, but for those of an unfinished record header: five bytes in five pieces make
+// fifteen looks. A reader that began anew with each piece would look at some 24 KiB of headers 24,000 times.
+TEST(ClientHelloReader, DoesWorkInProportionToTheBytes) {
+  const auto wire = hello_of(kMaxClientHelloRecords).records(1);
+  std::vector<std::byte> received;
+  ClientHelloReader reader;
+  const auto hello = read_in_pieces(wire, 1, received, reader);
+  ASSERT_TRUE(hello) << hello.error().what;
+  EXPECT_GT(reader.examined_bytes(), kMaxClientHelloRecords);
+  EXPECT_LT(reader.examined_bytes(), 3 * wire.size());
+}
+
+TEST(ClientHelloReader, RefusesMoreRecordsThanAnyClientNeedsWhenTheNextOneBegins) {
+  const auto wire = hello_of(10'000).records(1);
+  std::vector<std::byte> received;
+  ClientHelloReader reader;
+  const auto hello = read_in_pieces(wire, 1, received, reader);
+  ASSERT_FALSE(hello);
+  EXPECT_EQ(hello.error().kind, ErrorKind::kRefused);
+  EXPECT_EQ(hello.error().what, "a ClientHello in more than 4096 records");
+  EXPECT_EQ(received.size(), kMaxClientHelloRecords * 6 + 5);
+}
+
+TEST(ClientHelloReader, TakesTheLongestMessageInSmallRecords) {
+  const auto wire = hello_of(65'000).records(100);
+  const auto hello = parse_client_hello(wire);
+  ASSERT_TRUE(hello) << hello.error().what;
+  EXPECT_EQ(hello->message_bytes, 65'000U);
+  EXPECT_EQ(hello->server_name, "www.example.com");
+}
+
+TEST(ClientHello, IsJoinedIntoAsFewRecordsAsHoldItWithWhatFollowsIt) {
+  for (const std::size_t message_bytes : {1000U, 16'384U, 16'385U, 40'000U}) {
+    const HelloBuilder builder = hello_of(message_bytes);
+    auto received = builder.records(message_bytes / 900);
+    auto joined = builder.records();
+    const std::size_t hello_bytes = joined.size();
+    for (auto* bytes : {&received, &joined}) bytes->insert(bytes->end(), {std::byte{23}, std::byte{3}});
+    auto hello = parse_client_hello(received);
+    ASSERT_TRUE(hello) << hello.error().what;
+    join_records(received, *hello);
+    EXPECT_EQ(received, joined) << message_bytes;
+    EXPECT_EQ(hello->wire_bytes, hello_bytes);
+    EXPECT_THAT(hello->alpn, ElementsAre("h2", "http/1.1"));
+  }
+}
+
+TEST(ClientHello, InOneRecordIsLeftAsItCame) {
+  auto received = typical().records();
+  const auto before = received;
+  const auto* const place = received.data();
+  auto hello = parse_client_hello(received);
+  ASSERT_TRUE(hello);
+  join_records(received, *hello);
+  EXPECT_EQ(received, before);
+  EXPECT_EQ(received.data(), place);
+}
+
+TEST(ClientHelloReader, RefusesARecordThatIsLongerThanItsMessageBeforeItHasCome) {
+  const auto wire = typical().records();
+  auto longer = wire;
+  longer[4] ^= std::byte{1};
+  longer[3] ^= std::byte{1};  // some 256 bytes more
+  const auto hello = parse_client_hello(std::span(longer).first(9));
+  ASSERT_FALSE(hello);
+  EXPECT_EQ(hello.error().what, "data behind the ClientHello in its record");
+}
+
+TEST(ClientHello, KeepsABoundedNumberOfProtocolsAndChecksThemAll) {
+  std::string protocols;
+  for (int i = 0; i < 30'000; ++i) protocols += "\x01x";
+  const auto wire = HelloBuilder().extension(16, HelloBuilder::vector16(protocols)).records();
+  const auto hello = parse_client_hello(wire);
+  ASSERT_TRUE(hello) << hello.error().what;
+  EXPECT_EQ(hello->alpn.size(), kMaxAlpnProtocols);
+  EXPECT_LE(hello->alpn.capacity(), 2 * kMaxAlpnProtocols);
+  const auto broken = HelloBuilder().extension(16, HelloBuilder::vector16(protocols + '\0')).records();
+  ASSERT_FALSE(parse_client_hello(broken));
 }
 
 TEST(ClientHello, WithAnyByteDamagedIsReadOrRefusedButNeverOverrun) {
