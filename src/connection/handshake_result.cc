@@ -36,8 +36,7 @@ std::optional<HandshakeResult> count_handshake_end(ListenerMetrics& metrics, con
   metrics.handshakes[static_cast<std::size_t>(*result)][info.tls->resumed ? 1 : 0].add();
   if (*result != HandshakeResult::kFailed) return result;
   const auto failure = info.failure == HandshakeFailure::kNone ? HandshakeFailure::kClientLeft : info.failure;
-  const std::size_t alert = info.alert < 0 ? kNoAlert : static_cast<std::size_t>(info.alert);
-  metrics.handshake_failures[static_cast<std::size_t>(failure)][alert].add();
+  metrics.handshake_failures.add(failure, info.alert < 0 ? kNoAlert : static_cast<std::uint8_t>(info.alert));
   return result;
 }
 
