@@ -14,7 +14,7 @@ namespace headgate {
 [[nodiscard]] std::string to_json(const StatusReport& report, const Health& ready, WallTime now,
                                   std::size_t certificates);
 [[nodiscard]] std::string to_json(const ConnectionsPage& page, const ConnectionsQuery& query);
-[[nodiscard]] std::string to_json(const HandshakesReport& report);
+[[nodiscard]] std::string to_json(const RecordedHandshakes& handshakes);
 [[nodiscard]] std::string to_json(const Outcome& outcome);
 /// `{"error": what}`.
 [[nodiscard]] std::string error_json(std::string_view what);

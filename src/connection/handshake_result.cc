@@ -44,8 +44,8 @@ void record_handshake_end(FlightRecorder& recorder, std::string_view listener, c
                           HandshakeResult result, const Phase& phase, TimePoint now) {
   if (result != HandshakeResult::kFailed && result != HandshakeResult::kTimeout) return;
   const Duration total = now - info.accepted;
-  if (const auto* hello = std::get_if<Hello>(&phase)) {
-    recorder.failed(listener, info, result, {.total = total, .peer_wait = total}, hello->received);
+  if (std::holds_alternative<Hello>(phase)) {
+    recorder.failed(listener, info, result, {.total = total, .peer_wait = total}, {});
   } else if (const auto* handshake = std::get_if<Handshake>(&phase)) {
     HandshakeTimes times = handshake->task->times;
     times.total = total;

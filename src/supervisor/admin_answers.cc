@@ -118,18 +118,18 @@ ConnectionsPage AdminAnswers::connections(const ConnectionsQuery& query) {
   return page;
 }
 
-HandshakesReport AdminAnswers::handshakes() {
-  auto failed = std::make_shared<Gathered<HandshakeReport>>();
-  auto slowest = std::make_shared<Gathered<HandshakeReport>>();
+RecordedHandshakes AdminAnswers::handshakes() {
+  auto failed = std::make_shared<Gathered<RecordedHandshake>>();
+  auto slowest = std::make_shared<Gathered<RecordedHandshake>>();
   supervisor_.ask_workers([failed, slowest](Worker& worker) {
     failed->add(worker.recorder().failed());
     slowest->add(worker.recorder().slowest(Clock::now()));
   });
-  HandshakesReport report{.failed = failed->take(), .slowest = slowest->take()};
+  RecordedHandshakes report{.failed = failed->take(), .slowest = slowest->take()};
   std::sort(report.failed.begin(), report.failed.end(),
             [](const auto& a, const auto& b) { return a.at > b.at; });
   std::sort(report.slowest.begin(), report.slowest.end(),
-            [](const auto& a, const auto& b) { return a.total > b.total; });
+            [](const auto& a, const auto& b) { return a.times.total > b.times.total; });
   return report;
 }
 

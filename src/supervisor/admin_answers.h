@@ -16,7 +16,7 @@ class AdminAnswers final : public AdminSource {
   [[nodiscard]] Health readyz() override;
   [[nodiscard]] StatusReport status() override;
   [[nodiscard]] ConnectionsPage connections(const ConnectionsQuery& query) override;
-  [[nodiscard]] HandshakesReport handshakes() override;
+  [[nodiscard]] RecordedHandshakes handshakes() override;
   [[nodiscard]] Outcome reload() override;
   [[nodiscard]] Outcome drain(const DrainRequest& request) override;
   [[nodiscard]] Outcome set_log_level(const LogLevelRequest& request) override;

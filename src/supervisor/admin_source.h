@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/units.h"
+#include "connection/flight_recorder.h"
 #include "log/line.h"
 #include "metrics/metrics.h"
 #include "metrics/reports.h"
@@ -46,6 +47,12 @@ struct LogLevelRequest {
   std::optional<Duration> time{};  ///< Until it is over by itself; nothing: LogControl says.
 };
 
+/// The flight recorders of all workers together.
+struct RecordedHandshakes {
+  std::vector<RecordedHandshake> failed{};   ///< The last ones, newest first.
+  std::vector<RecordedHandshake> slowest{};  ///< Of the last minutes, slowest first.
+};
+
 /// What the admin endpoint shows and asks for. The supervisor implements it.
 ///
 /// Called from the admin server's threads, several at a time: every function is safe for that, may wait for
@@ -61,7 +68,7 @@ class AdminSource {
   [[nodiscard]] virtual Health readyz() = 0;
   [[nodiscard]] virtual StatusReport status() = 0;
   [[nodiscard]] virtual ConnectionsPage connections(const ConnectionsQuery& query) = 0;
-  [[nodiscard]] virtual HandshakesReport handshakes() = 0;
+  [[nodiscard]] virtual RecordedHandshakes handshakes() = 0;
   /// Reloads and waits for the outcome.
   [[nodiscard]] virtual Outcome reload() = 0;
   /// Starts to drain; does not wait for the end.
