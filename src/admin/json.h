@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "supervisor/admin_source.h"
+#include "admin/admin_source.h"
 
 /// The answers of the admin endpoint as JSON (RFC 8259). Times are RFC 3339 in UTC, durations seconds. Bytes
 /// of a client that are no UTF-8 become U+FFFD. docs/admin.md says what each field is.

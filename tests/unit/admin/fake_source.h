@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "supervisor/admin_source.h"
+#include "admin/admin_source.h"
 
 namespace headgate {
 

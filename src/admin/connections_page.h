@@ -8,7 +8,7 @@
 
 #include "base/units.h"
 
-/// What the workers tell about single connections when they are asked: plain values. No secrets.
+/// What /connections.json is asked for and shows: plain values. No secrets.
 namespace headgate {
 
 /// A live connection, as /connections.json shows it. Text is empty where there is none (yet).

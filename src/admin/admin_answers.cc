@@ -1,4 +1,4 @@
-#include "supervisor/admin_answers.h"
+#include "admin/admin_answers.h"
 
 #include <algorithm>
 #include <memory>

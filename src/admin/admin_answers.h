@@ -1,6 +1,6 @@
 #pragma once
 
-#include "supervisor/admin_source.h"
+#include "admin/admin_source.h"
 #include "supervisor/supervisor.h"
 
 namespace headgate {
