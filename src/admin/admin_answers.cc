@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 
+#include "admin/connection_search.h"
 #include "metrics/status_report.h"
 
 namespace headgate {
@@ -26,55 +27,6 @@ struct Gathered {
   }
 };
 
-ConnectionReport report_of(const Connection& connection, int worker, TimePoint now) {
-  using std::chrono::duration_cast;
-  using std::chrono::milliseconds;
-  const ConnectionInfo& info = connection.info();
-  ConnectionReport report;
-  report.id = info.id;
-  report.worker = worker;
-  report.listener = connection.listener().policy->config.name;
-  report.source = info.client.address().text();
-  report.phase = name(connection.phase());
-  report.sni = info.server_name.view();
-  report.alpn = info.alpn.view();
-  report.version = info.tls->version.view();
-  report.group = info.tls->group.view();
-  report.cipher = info.tls->cipher.view();
-  if (info.peer) report.peer = info.peer->short_name();
-  report.backend = info.backend.view();
-  report.server = info.server.view();
-  report.record_layer = name(info.protection);
-  report.resumed = info.tls->resumed;
-  report.age = duration_cast<milliseconds>(now - info.accepted);
-  const auto* relay = std::get_if<Relay>(&connection.phase());
-  report.idle = relay != nullptr ? duration_cast<milliseconds>(now - relay->last_byte) : report.age;
-  report.bytes_from_client = info.bytes_from_client;
-  report.bytes_to_client = info.bytes_to_client;
-  return report;
-}
-
-/// Whether a connection is asked for.
-class ConnectionsFilter {
- public:
-  explicit ConnectionsFilter(const ConnectionsQuery& query) : query_(query) {
-    if (!query.source.empty()) {
-      if (auto network = Network::parse(query.source)) source_ = *network;
-    }
-  }
-  [[nodiscard]] bool wants(const Connection& connection) const {
-    const ConnectionInfo& info = connection.info();
-    if (!query_.listener.empty() && connection.listener().policy->config.name != query_.listener)
-      return false;
-    if (!query_.backend.empty() && info.backend.view() != query_.backend) return false;
-    return query_.source.empty() || (source_ && source_->contains(info.client.address()));
-  }
-
- private:
-  ConnectionsQuery query_;
-  std::optional<Network> source_;
-};
-
 }  // namespace
 
 std::string AdminAnswers::metrics_text(const MetricSet& wanted) {
@@ -95,27 +47,7 @@ StatusReport AdminAnswers::status() {
 }
 
 ConnectionsPage AdminAnswers::connections(const ConnectionsQuery& query) {
-  auto gathered = std::make_shared<Gathered<ConnectionReport>>();
-  const ConnectionsFilter filter(query);
-  supervisor_.ask_workers([gathered, filter](Worker& worker) {
-    std::vector<ConnectionReport> some;
-    const TimePoint now = Clock::now();
-    for (const auto& connection : worker.connections()) {
-      if (!connection->is_buried() && filter.wants(*connection)) {
-        some.push_back(report_of(*connection, worker.index(), now));
-      }
-    }
-    gathered->add(std::move(some));
-  });
-  std::vector<ConnectionReport> all = gathered->take();
-  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
-  ConnectionsPage page;
-  page.total = all.size();
-  const std::size_t first = std::min(query.offset, all.size());
-  const std::size_t last = std::min(all.size(), first + query.limit);
-  page.connections.assign(std::make_move_iterator(all.begin() + static_cast<std::ptrdiff_t>(first)),
-                          std::make_move_iterator(all.begin() + static_cast<std::ptrdiff_t>(last)));
-  return page;
+  return ConnectionSearch([this](const auto& ask) { return supervisor_.ask_workers(ask); }).run(query);
 }
 
 RecordedHandshakes AdminAnswers::handshakes() {
