@@ -3,9 +3,9 @@
 #include <chrono>
 #include <memory>
 
+#include "admin/admin_source.h"
 #include "base/result.h"
 #include "net/address.h"
-#include "supervisor/admin_source.h"
 
 namespace headgate {
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "supervisor/admin_source.h"
+#include "admin/admin_source.h"
 
 namespace headgate {
 

@@ -2,9 +2,13 @@
 
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <ctime>
+#include <utility>
 
 #include <nlohmann/json.hpp>
+
+#include "metrics/alert_name.h"
 
 namespace headgate {
 namespace {
@@ -191,33 +195,71 @@ Json connection_json(const ConnectionReport& one) {
           {"bytes_to_client", one.bytes_to_client}};
 }
 
-Json handshakes_json(const std::vector<HandshakeReport>& handshakes) {
+Json numbers_json(const Uint16List& list) {
   Json all = Json::array();
-  for (const HandshakeReport& one : handshakes) {
-    all.push_back({{"at", rfc3339(one.at)},
-                   {"listener", one.listener},
-                   {"source", one.source},
-                   {"result", one.result},
-                   {"reason", one.reason},
-                   {"alert", one.alert},
-                   {"sni", one.sni},
-                   {"ja4", one.ja4},
-                   {"offered",
-                    {{"versions", one.versions},
-                     {"groups", one.groups},
-                     {"ciphers", one.ciphers},
-                     {"signature_algorithms", one.signature_algorithms},
-                     {"alpn", one.alpn}}},
-                   {"version", one.version},
-                   {"group", one.group},
-                   {"cipher", one.cipher},
-                   {"resumed", one.resumed},
-                   {"total_seconds", seconds(one.total)},
-                   {"queue_seconds", seconds(one.queue)},
-                   {"cpu_seconds", seconds(one.cpu)},
-                   {"peer_wait_seconds", seconds(one.peer_wait)}});
+  for (const std::uint16_t value : list) {
+    char text[8];
+    std::snprintf(text, sizeof text, "0x%04x", value);
+    all.push_back(text);
   }
   return all;
+}
+
+/// The lists that are not shown whole, each with the number of its entries that are not.
+Json left_out_json(const ClientOffer& offer) {
+  using enum ClientOffer::List;
+  Json all = Json::object();
+  for (const auto& [name, list] : {std::pair{"versions", kVersions},
+                                   {"groups", kGroups},
+                                   {"ciphers", kCiphers},
+                                   {"signature_algorithms", kSignatureAlgorithms},
+                                   {"alpn", kAlpn}}) {
+    if (offer.left_out(list) > 0) all[name] = offer.left_out(list);
+  }
+  return all;
+}
+
+Json offer_json(const ClientOffer& offer) {
+  const ClientHello hello = offer.kept();
+  return {{"versions", numbers_json(hello.supported_versions)},
+          {"groups", numbers_json(hello.groups)},
+          {"ciphers", numbers_json(hello.cipher_suites)},
+          {"signature_algorithms", numbers_json(hello.signature_algorithms)},
+          {"alpn", hello.alpn},
+          {"left_out", left_out_json(offer)}};
+}
+
+Json handshake_json(const RecordedHandshake& one) {
+  const auto time = [](Duration part) {
+    return seconds(std::chrono::duration_cast<std::chrono::microseconds>(part));
+  };
+  return {{"at", rfc3339(one.at)},
+          {"listener", one.listener},
+          {"source", one.source.address().text()},
+          {"result", name(one.result)},
+          {"reason", one.failure == HandshakeFailure::kNone ? std::string_view() : name(one.failure)},
+          {"alert", one.alert < 0 ? std::string() : alert_name(static_cast<std::uint8_t>(one.alert))},
+          {"sni", one.server_name},
+          {"ja4", one.offer.ja4()},
+          {"offered", offer_json(one.offer)},
+          {"version", one.version},
+          {"group", one.group},
+          {"cipher", one.cipher},
+          {"resumed", one.resumed},
+          {"total_seconds", time(one.times.total)},
+          {"queue_seconds", time(one.times.queue)},
+          {"cpu_seconds", time(one.times.cpu)},
+          {"peer_wait_seconds", time(one.times.peer_wait)}};
+}
+
+/// One after the other: as a tree of values they would take many times what their text takes.
+void append_handshakes(std::string& to, const std::vector<RecordedHandshake>& handshakes) {
+  to += '[';
+  for (const RecordedHandshake& one : handshakes) {
+    if (&one != &handshakes.front()) to += ',';
+    to += handshake_json(one).dump(-1, ' ', false, Json::error_handler_t::replace);
+  }
+  to += ']';
 }
 
 std::string_view name(Outcome::Verdict verdict) {
@@ -264,8 +306,12 @@ std::string to_json(const ConnectionsPage& page, const ConnectionsQuery& query) 
   return text({{"total", page.total}, {"offset", query.offset}, {"connections", std::move(connections)}});
 }
 
-std::string to_json(const HandshakesReport& report) {
-  return text({{"failed", handshakes_json(report.failed)}, {"slowest", handshakes_json(report.slowest)}});
+std::string to_json(const RecordedHandshakes& handshakes) {
+  std::string json = R"({"failed":)";
+  append_handshakes(json, handshakes.failed);
+  json += R"(,"slowest":)";
+  append_handshakes(json, handshakes.slowest);
+  return json + "}\n";
 }
 
 std::string to_json(const Outcome& outcome) {

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "supervisor/admin_source.h"
+#include "admin/admin_source.h"
 
 /// The answers of the admin endpoint as JSON (RFC 8259). Times are RFC 3339 in UTC, durations seconds. Bytes
 /// of a client that are no UTF-8 become U+FFFD. docs/admin.md says what each field is.
@@ -14,7 +14,7 @@ namespace headgate {
 [[nodiscard]] std::string to_json(const StatusReport& report, const Health& ready, WallTime now,
                                   std::size_t certificates);
 [[nodiscard]] std::string to_json(const ConnectionsPage& page, const ConnectionsQuery& query);
-[[nodiscard]] std::string to_json(const HandshakesReport& report);
+[[nodiscard]] std::string to_json(const RecordedHandshakes& handshakes);
 [[nodiscard]] std::string to_json(const Outcome& outcome);
 /// `{"error": what}`.
 [[nodiscard]] std::string error_json(std::string_view what);

@@ -4,8 +4,8 @@
 #include <iostream>
 #include <optional>
 
+#include "admin/admin_answers.h"
 #include "base/exit_code.h"
-#include "supervisor/admin_answers.h"
 #include "supervisor/crash_report.h"
 
 namespace headgate {

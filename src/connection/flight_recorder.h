@@ -1,44 +1,70 @@
 #pragma once
 
 #include <cstddef>
-#include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/close_reason.h"
+#include "base/units.h"
+#include "connection/client_offer.h"
 #include "connection/connection_info.h"
-#include "metrics/reports.h"
 #include "metrics/worker_metrics.h"
+#include "net/source_address.h"
 
 namespace headgate {
 
-/// The last failed handshakes of one worker and the slowest of the last minutes, for /handshakes.json; those
-/// of listed probes are passed over. Bounded. Loop thread only.
+/// A handshake as the flight recorder keeps it: not formatted, so that keeping it is cheap. A value.
+struct RecordedHandshake {
+  /// A longer server name is cut: no name of the DNS is longer.
+  static constexpr std::size_t kMaxNameBytes = 255;
+
+  WallTime at{};
+  std::string listener{};
+  SourceAddress source{};
+  HandshakeResult result = HandshakeResult::kOk;
+  HandshakeFailure failure = HandshakeFailure::kNone;  ///< kNone when it succeeded.
+  std::int16_t alert = -1;                             ///< -1: none.
+  std::string server_name{};
+  ClientOffer offer{};
+  std::string version{}, group{}, cipher{};  ///< What was agreed; empty: nothing was.
+  bool resumed = false;
+  HandshakeTimes times{};
+};
+
+/// The last failed handshakes of one worker and the slowest of the last minutes, for /handshakes.json;
+/// handshakes of listed probes are passed over. Loop thread only.
+///
+/// Bounded: 3 * kKept handshakes (failed, slow in this window, slow in the window before), each with a
+/// ClientOffer and a server name of bounded size; together less than kMaxBytes.
 class FlightRecorder {
  public:
   static constexpr std::size_t kKept = 64;
+  /// What a recorder takes at most, names of listeners aside.
+  static constexpr std::size_t kMaxBytes = std::size_t{512} * 1024;
   /// The slowest are those of the last one to two of these.
   static constexpr Duration kWindow = std::chrono::minutes(10);
 
-  /// A handshake that went well and took `times.total`; `hello` is what the client sent first. Cheap unless
-  /// it is slow.
+  /// A handshake that went well and took `times.total`; `offer` is what its client offered, and is copied
+  /// only where the handshake is kept. Cheap unless it is slow.
   void done(std::string_view listener, const ConnectionInfo& info, const HandshakeTimes& times,
-            std::span<const std::byte> hello, TimePoint now);
-  /// One that did not.
+            const ClientOffer& offer, TimePoint now);
+  /// A handshake that failed. `offer` is empty where no whole ClientHello arrived.
   void failed(std::string_view listener, const ConnectionInfo& info, HandshakeResult result,
-              const HandshakeTimes& times, std::span<const std::byte> hello);
+              const HandshakeTimes& times, ClientOffer offer);
 
   /// In no order.
-  [[nodiscard]] const std::vector<HandshakeReport>& failed() const { return failed_; }
-  [[nodiscard]] std::vector<HandshakeReport> slowest(TimePoint now);
+  [[nodiscard]] const std::vector<RecordedHandshake>& failed() const { return failed_; }
+  /// Slowest first.
+  [[nodiscard]] std::vector<RecordedHandshake> slowest(TimePoint now);
 
  private:
-  std::vector<HandshakeReport> failed_;  // a ring: next_ is where the oldest stands once it is full
-  std::size_t next_ = 0;
   void begin_window(TimePoint now);
 
-  std::vector<HandshakeReport> slowest_;  // of this window: a heap, the least slow one in front
-  std::vector<HandshakeReport> before_;   // of the window before
+  std::vector<RecordedHandshake> failed_;  // a ring: next_ is where the oldest stands once it is full
+  std::size_t next_ = 0;
+  std::vector<RecordedHandshake> slowest_;  // of this window: a heap, the least slow one in front
+  std::vector<RecordedHandshake> before_;   // of the window before
   TimePoint window_ends_{};
 };
 

@@ -36,8 +36,7 @@ std::optional<HandshakeResult> count_handshake_end(ListenerMetrics& metrics, con
   metrics.handshakes[static_cast<std::size_t>(*result)][info.tls->resumed ? 1 : 0].add();
   if (*result != HandshakeResult::kFailed) return result;
   const auto failure = info.failure == HandshakeFailure::kNone ? HandshakeFailure::kClientLeft : info.failure;
-  const std::size_t alert = info.alert < 0 ? kNoAlert : static_cast<std::size_t>(info.alert);
-  metrics.handshake_failures[static_cast<std::size_t>(failure)][alert].add();
+  metrics.handshake_failures.add(failure, info.alert < 0 ? kNoAlert : static_cast<std::uint8_t>(info.alert));
   return result;
 }
 
@@ -45,8 +44,8 @@ void record_handshake_end(FlightRecorder& recorder, std::string_view listener, c
                           HandshakeResult result, const Phase& phase, TimePoint now) {
   if (result != HandshakeResult::kFailed && result != HandshakeResult::kTimeout) return;
   const Duration total = now - info.accepted;
-  if (const auto* hello = std::get_if<Hello>(&phase)) {
-    recorder.failed(listener, info, result, {.total = total, .peer_wait = total}, hello->received);
+  if (std::holds_alternative<Hello>(phase)) {
+    recorder.failed(listener, info, result, {.total = total, .peer_wait = total}, {});
   } else if (const auto* handshake = std::get_if<Handshake>(&phase)) {
     HandshakeTimes times = handshake->task->times;
     times.total = total;

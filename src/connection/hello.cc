@@ -21,26 +21,26 @@ constexpr std::string_view kHttpAnswer =
     "\r\n"
     "This port speaks TLS: use https:// in place of http:// here";
 
-Step refuse(const Hello& phase, Context& context, CloseReason reason, HandshakeFailure failure,
-            std::string_view detail) {
+Step refuse(Context& context, CloseReason reason, HandshakeFailure failure, std::string_view detail,
+            ClientOffer offer = {}) {
   context.info.failure = failure;
   context.info.detail = detail;
   context.services.recorder.failed(
       context.listener.policy->config.name, context.info, HandshakeResult::kFailed,
-      {.total = context.services.host.now() - context.info.accepted}, phase.received);
+      {.total = context.services.host.now() - context.info.accepted}, std::move(offer));
   return Phase(Shutdown{reason});
 }
 
-Step refuse_with_alert(const Hello& phase, Context& context, CloseReason reason, HandshakeFailure failure,
-                       Alert alert, std::string_view detail) {
+Step refuse_with_alert(Context& context, CloseReason reason, HandshakeFailure failure, Alert alert,
+                       std::string_view detail, ClientOffer offer = {}) {
   context.sides.client->write(fatal_alert_record(alert));
   context.info.alert = static_cast<std::int16_t>(alert);
-  return refuse(phase, context, reason, failure, detail);
+  return refuse(context, reason, failure, detail, std::move(offer));
 }
 
-Step refuse_http(const Hello& phase, Context& context) {
+Step refuse_http(Context& context) {
   context.sides.client->write(std::as_bytes(std::span(kHttpAnswer)));
-  return refuse(phase, context, CloseReason::kPlaintextHttp, HandshakeFailure::kPlaintextHttp,
+  return refuse(context, CloseReason::kPlaintextHttp, HandshakeFailure::kPlaintextHttp,
                 "plain HTTP on a TLS port");
 }
 
@@ -77,8 +77,8 @@ std::optional<Step> pass_through(Hello& phase, const ClientHello& hello, Context
 Step begin_handshake(Hello& phase, const ClientHello& hello, Context& context) {
   const Selection selection = context.listener.tls->select(hello);
   if (selection.certificate == nullptr) {
-    return refuse_with_alert(phase, context, CloseReason::kHandshakeFailed, HandshakeFailure::kUnknownName,
-                             Alert::kUnrecognizedName, std::string(selection.why));
+    return refuse_with_alert(context, CloseReason::kHandshakeFailed, HandshakeFailure::kUnknownName,
+                             Alert::kUnrecognizedName, std::string(selection.why), ClientOffer(hello));
   }
   const config::Limits& limits = context.listener.policy->config.limits;
   if (limits.handshake_rate > 0 && !context.listener.policy->counters->take_handshake(
@@ -89,8 +89,7 @@ Step begin_handshake(Hello& phase, const ClientHello& hello, Context& context) {
   auto task = std::make_unique<HandshakeTask>(context.services.permits, context.connection,
                                               *context.listener.policy, context.info.client.network());
   task->canary_arm = selection.group;
-  task->hello.assign(phase.received.begin(),
-                     phase.received.begin() + static_cast<std::ptrdiff_t>(hello.wire_bytes));
+  task->hello = ClientOffer(hello);
   HandshakeStart start{.context = context.listener.tls,
                        .certificate = selection.certificate,
                        .ticket = hello.ticket,
@@ -117,9 +116,9 @@ Step step(Hello& phase, Context& context) {
     case FirstBytes::kTls:
       break;
     case FirstBytes::kPlainHttp:
-      return refuse_http(phase, context);
+      return refuse_http(context);
     case FirstBytes::kOther:
-      return refuse_with_alert(phase, context, CloseReason::kNotTls, HandshakeFailure::kNotTls,
+      return refuse_with_alert(context, CloseReason::kNotTls, HandshakeFailure::kNotTls,
                                Alert::kUnexpectedMessage, "the first bytes are no TLS");
   }
   auto hello = read_on(phase);
@@ -127,7 +126,7 @@ Step step(Hello& phase, Context& context) {
     return await_more(phase.received, phase.held, context);
   if (!hello) {
     const bool malformed = hello.error().kind == ErrorKind::kMalformed;
-    return refuse_with_alert(phase, context, CloseReason::kHandshakeFailed, HandshakeFailure::kProtocolError,
+    return refuse_with_alert(context, CloseReason::kHandshakeFailed, HandshakeFailure::kProtocolError,
                              malformed ? Alert::kDecodeError : Alert::kUnexpectedMessage, hello.error().what);
   }
   context.info.server_name = hello->server_name;

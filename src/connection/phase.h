@@ -88,8 +88,8 @@ struct HandshakeTask {
   TimePoint waiting_since{};
   HandshakeTimes times;
   CanaryGroup* canary_arm =
-      nullptr;  ///< Where the certificate is compared with another one. The snapshot holds it.
-  std::vector<std::byte> hello;  ///< The ClientHello as it came, for the flight recorder.
+      nullptr;        ///< Where the certificate is compared with another one. The snapshot holds it.
+  ClientOffer hello;  ///< What the ClientHello offered, for the flight recorder.
 };
 
 /// Drives the handshake until it is done, with a permit of the admission queue before each step that costs

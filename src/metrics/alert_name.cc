@@ -44,14 +44,23 @@ constexpr auto kNames = std::to_array<std::pair<std::uint8_t, std::string_view>>
     {115, "unknown_psk_identity"},
     {116, "certificate_required"},
     {120, "no_application_protocol"},
+    {kOtherAlert, "other"},
     {kNoAlert, "none"},
 });
+
+auto find_alert(std::uint8_t alert) {
+  return std::ranges::find(kNames, alert, &std::pair<std::uint8_t, std::string_view>::first);
+}
 
 }  // namespace
 
 std::string alert_name(std::uint8_t alert) {
-  const auto found = std::ranges::find(kNames, alert, &std::pair<std::uint8_t, std::string_view>::first);
+  const auto found = find_alert(alert);
   return found == kNames.end() ? std::to_string(alert) : std::string(found->second);
+}
+
+std::uint8_t named_alert(std::uint8_t alert) {
+  return find_alert(alert) == kNames.end() ? kOtherAlert : alert;
 }
 
 }  // namespace headgate

@@ -142,15 +142,10 @@ void add_connections(Families& out, std::string_view listener, const ListenerGro
 }
 
 void add_handshake_failures(Families& out, std::string_view listener, const ListenerGroup& group) {
-  for (std::size_t reason = 0; reason < kHandshakeFailureCount; ++reason) {
-    for (std::size_t alert = 0; alert < kAlertValues; ++alert) {
-      const auto failures = group.sum([=](auto& m) -> auto& { return m.handshake_failures[reason][alert]; });
-      if (failures == 0) continue;
-      out.add(Metric::kHandshakeFailures,
-              {listener, name(static_cast<HandshakeFailure>(reason)),
-               alert_name(static_cast<std::uint8_t>(alert))},
-              failures);
-    }
+  std::map<std::pair<HandshakeFailure, std::uint8_t>, std::uint64_t> total;
+  for (const ListenerMetrics* part : group.parts) part->handshake_failures.add_to(total);
+  for (const auto& [pair, count] : total) {
+    out.add(Metric::kHandshakeFailures, {listener, name(pair.first), alert_name(pair.second)}, count);
   }
 }
 

@@ -14,6 +14,7 @@
 #include "base/close_reason.h"
 #include "base/record_protection.h"
 #include "metrics/counter.h"
+#include "metrics/failure_counters.h"
 
 /// The counters that one worker writes and the exporter reads. A worker gets its own objects from
 /// MetricsRegistry when it takes over a snapshot, and then counts without a lock or a shared cache line.
@@ -57,9 +58,6 @@ inline constexpr std::size_t kClientCertificateFaultCount = 10;
 [[nodiscard]] std::string_view name(KtlsResult result);
 [[nodiscard]] std::string_view name(ClientCertificateFault fault);
 
-inline constexpr std::size_t kAlertValues =
-    256;  ///< RFC 8446, appendix B.2; index 255 stands for "no alert".
-
 /// One negotiated combination, counted by name. The vocabulary is OpenSSL's, so it is bounded.
 struct Negotiated {
   std::string version, group, cipher, key_type;
@@ -86,8 +84,7 @@ struct ListenerMetrics {
   ConnectionHistogram connection_duration;
   std::array<Counter, kDirectionCount> bytes;                            // by Direction; plaintext
   std::array<std::array<Counter, 2>, kHandshakeResultCount> handshakes;  // by HandshakeResult, resumed
-  std::array<std::array<Counter, kAlertValues>, kHandshakeFailureCount>
-      handshake_failures;  // by reason, alert
+  FailureCounters handshake_failures;                                    // by reason, alert
   std::array<std::array<DurationHistogram, 2>, kHandshakePhaseCount>
       handshake_duration;                                                       // by HandshakePhase, resumed
   std::array<Counter, kClientCertificateFaultCount> client_certificate_faults;  // by ClientCertificateFault
@@ -103,6 +100,8 @@ struct ListenerMetrics {
   Counter would_refuse_pq_only;
   Counter log_lines_dropped;  // failure lines left out by the FailureLimiter
 };
+// There is one for each listener and worker: a page each is what a thousand listeners can afford.
+static_assert(sizeof(ListenerMetrics) <= 4096);
 
 /// Why a connection to a server could not be made.
 enum class ConnectFailure : std::uint8_t { kRefused, kTimeout, kUnreachable, kTls, kResolve, kOther };

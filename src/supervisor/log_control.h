@@ -9,7 +9,7 @@
 #include "connection/log_levels.h"
 #include "log/log.h"
 #include "metrics/process_state.h"
-#include "supervisor/admin_source.h"
+#include "supervisor/requests.h"
 
 namespace headgate {
 

@@ -23,7 +23,6 @@
 #include "metrics/process_state.h"
 #include "net/resolver.h"
 #include "snapshot/snapshot.h"
-#include "supervisor/admin_source.h"
 #include "supervisor/canaries.h"
 #include "supervisor/drains.h"
 #include "supervisor/file_watch.h"
@@ -32,6 +31,7 @@
 #include "supervisor/log_control.h"
 #include "supervisor/memory_return.h"
 #include "supervisor/predecessor.h"
+#include "supervisor/requests.h"
 #include "supervisor/successor.h"
 #include "worker/worker.h"
 

@@ -167,8 +167,9 @@ TEST_F(HandshakeTest, LetsTheClientReadTheAlertBeforeTheConnectionCloses) {
   client->leaves();
   wake();
   EXPECT_END("handshake_failed");
-  const auto& failures = connection->listener().metrics->handshake_failures;
-  EXPECT_EQ(failures[static_cast<std::size_t>(HandshakeFailure::kNoSharedCipher)][40].value(), 1U);
+  std::map<std::pair<HandshakeFailure, std::uint8_t>, std::uint64_t> failures;
+  connection->listener().metrics->handshake_failures.add_to(failures);
+  EXPECT_EQ((failures[{HandshakeFailure::kNoSharedCipher, 40}]), 1U);
   EXPECT_EQ(recorder.failed().size(), 1U);
 }
 

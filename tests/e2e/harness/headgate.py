@@ -162,10 +162,20 @@ class Headgate:
     # --- its process
 
     def rss_bytes(self):
+        return self._status_bytes("VmRSS")
+
+    def peak_rss_bytes(self):
+        """The most that was resident since forget_peak(), or since the start."""
+        return self._status_bytes("VmHWM")
+
+    def forget_peak(self):
+        Path(f"/proc/{self.child.pid}/clear_refs").write_text("5")
+
+    def _status_bytes(self, name):
         for line in Path(f"/proc/{self.child.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(name + ":"):
                 return int(line.split()[1]) * 1024
-        raise AssertionError("a process without VmRSS")
+        raise AssertionError(f"no {name} for the process")
 
     def descriptors(self):
         return len(list(Path(f"/proc/{self.child.pid}/fd").iterdir()))

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "tls/handshake/synthetic_hello.h"
 #include "unit/admin/fake_source.h"
+#include "unit/connection/hello_of.h"
 #include "unit/metrics/certificate_list.h"
 
 namespace headgate {
@@ -128,16 +130,44 @@ TEST_F(Endpoints, PageThroughConnections) {
 }
 
 TEST_F(Endpoints, ShowTheFlightRecorder) {
-  source.handshakes_report.failed.push_back({.listener = "web",
-                                             .result = "failed",
-                                             .reason = "no_shared_group",
-                                             .groups = {"P-521"},
-                                             .queue = std::chrono::microseconds(1500)});
+  const auto hello = *synthetic_client_hello("app.test", {"h2", "\xff"});
+  source.recorded.failed.push_back({.listener = "web",
+                                    .result = HandshakeResult::kFailed,
+                                    .failure = HandshakeFailure::kNoSharedGroup,
+                                    .alert = 40,
+                                    .server_name = "app.test",
+                                    .offer = ClientOffer(*parse_client_hello(hello)),
+                                    .times = {.queue = std::chrono::microseconds(1500)}});
   const Json report = Json::parse(ask("GET", "/handshakes.json").body);
-  EXPECT_EQ(report["failed"][0]["reason"], "no_shared_group");
-  EXPECT_EQ(report["failed"][0]["offered"]["groups"][0], "P-521");
-  EXPECT_EQ(report["failed"][0]["queue_seconds"], 0.0015);
+  const Json& one = report["failed"][0];
+  EXPECT_EQ(one["reason"], "no_shared_group");
+  EXPECT_EQ(one["alert"], "handshake_failure");
+  EXPECT_EQ(one["sni"], "app.test");
+  EXPECT_EQ(one["offered"]["versions"], Json({"0x0304", "0x0303"}));
+  EXPECT_EQ(one["offered"]["alpn"], Json({"h2", "\uFFFD"}));
+  EXPECT_TRUE(one["offered"]["left_out"].empty());
+  EXPECT_EQ(one["ja4"], parse_client_hello(hello)->ja4());
+  EXPECT_EQ(one["queue_seconds"], 0.0015);
   EXPECT_TRUE(report["slowest"].empty());
+}
+
+TEST_F(Endpoints, ShowABoundedPartOfTheLargestHelloAndSayHowMuchMoreThereWas) {
+  const auto hello = test::largest_hello().records();
+  RecordedHandshake one{.listener = "web",
+                        .result = HandshakeResult::kFailed,
+                        .failure = HandshakeFailure::kNoSharedCipher,
+                        .server_name = std::string(RecordedHandshake::kMaxNameBytes, '\x01'),
+                        .offer = ClientOffer(*parse_client_hello(hello))};
+  source.recorded.failed.assign(FlightRecorder::kKept, one);
+  const std::string body = ask("GET", "/handshakes.json").body;
+  EXPECT_LE(body.size(), FlightRecorder::kKept * std::size_t{8} * 1024);
+  const Json report = Json::parse(body);
+  ASSERT_EQ(report["failed"].size(), FlightRecorder::kKept);
+  const Json& offered = report["failed"][63]["offered"];
+  EXPECT_EQ(offered["ciphers"].size(), ClientOffer::kMaxNumbers);
+  EXPECT_EQ(offered["left_out"]["ciphers"], 10'000 - ClientOffer::kMaxNumbers);
+  EXPECT_EQ(offered["left_out"]["groups"], 10'000 - ClientOffer::kMaxNumbers);
+  EXPECT_FALSE(offered["left_out"].contains("versions"));
 }
 
 TEST_F(Endpoints, ReloadAndSayWhatBecameOfIt) {

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "supervisor/admin_source.h"
+#include "admin/admin_source.h"
 
 namespace headgate {
 
@@ -21,7 +21,7 @@ class FakeSource : public AdminSource {
     connections_query = query;
     return page;
   }
-  HandshakesReport handshakes() override { return handshakes_report; }
+  RecordedHandshakes handshakes() override { return recorded; }
   Outcome reload() override {
     ++reloads;
     return outcome;
@@ -40,7 +40,7 @@ class FakeSource : public AdminSource {
   StatusReport report;
   ConnectionsPage page;
   ConnectionsQuery connections_query;
-  HandshakesReport handshakes_report;
+  RecordedHandshakes recorded;
   Outcome outcome{.message = "done"};
   int reloads = 0;
   std::vector<DrainRequest> drains;

@@ -74,9 +74,8 @@ TEST_F(ExporterTest, HasZeroesForSmallSetsOfLabelsAndLeavesThemOutOfLargeOnes) {
 
 TEST_F(ExporterTest, NamesFailuresByReasonAndAlertAndEndsBySide) {
   auto& metrics = registry.listener(0, "web");
-  const auto failure = static_cast<std::size_t>(HandshakeFailure::kNoSharedCipher);
-  metrics.handshake_failures[failure][40].add();
-  metrics.handshake_failures[failure][kNoAlert].add(2);
+  metrics.handshake_failures.add(HandshakeFailure::kNoSharedCipher, 40);
+  metrics.handshake_failures.add(HandshakeFailure::kNoSharedCipher, kNoAlert, 2);
   metrics.closed[static_cast<std::size_t>(CloseReason::kBackendReset)].add();
   const std::string text = exporter.text();
   const std::string start =
@@ -85,6 +84,15 @@ TEST_F(ExporterTest, NamesFailuresByReasonAndAlertAndEndsBySide) {
   EXPECT_THAT(text, HasSubstr(start + "\"none\"} 2\n"));
   EXPECT_THAT(text,
               HasSubstr("closed_total{listener=\"web\",reason=\"backend_reset\",side=\"backend\"} 1\n"));
+}
+
+TEST_F(ExporterTest, HasOneSeriesForAllAlertsWithoutAName) {
+  auto& metrics = registry.listener(0, "web");
+  for (const int alert : {1, 77, 200, 253})
+    metrics.handshake_failures.add(HandshakeFailure::kPeerAlert, static_cast<std::uint8_t>(alert));
+  const std::string text = exporter.text();
+  EXPECT_THAT(text, HasSubstr("{listener=\"web\",reason=\"peer_alert\",alert=\"other\"} 4\n"));
+  EXPECT_THAT(text, Not(HasSubstr("alert=\"77\"")));
 }
 
 TEST_F(ExporterTest, AddsUpWhatWorkersNegotiated) {
@@ -190,7 +198,7 @@ TEST_F(ExporterTest, NeverShowsASeriesOrAHeaderTwice) {
 TEST_F(ExporterTest, PassesPromtool) {
   if (std::system("command -v promtool >/dev/null 2>&1") != 0) GTEST_SKIP() << "promtool is not installed";
   registry.listener(0, "web").closed[0].add();
-  registry.listener(0, "web").handshake_failures[1][40].add();
+  registry.listener(0, "web").handshake_failures.add(HandshakeFailure::kNoSharedCipher, 40);
   registry.listener(0, "web").negotiated.of({"TLSv1.3", "X25519", "C", "P-256"}).add();
   static_cast<void>(registry.server(0, "app", "127.0.0.1:1"));
   static_cast<void>(registry.loop(0));
@@ -206,6 +214,7 @@ TEST(AlertName, IsTheWordOfTheSpecification) {
   EXPECT_EQ(alert_name(120), "no_application_protocol");
   EXPECT_EQ(alert_name(200), "200");
   EXPECT_EQ(alert_name(kNoAlert), "none");
+  EXPECT_EQ(alert_name(kOtherAlert), "other");
 }
 
 }  // namespace

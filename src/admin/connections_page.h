@@ -8,8 +8,7 @@
 
 #include "base/units.h"
 
-/// What the workers tell about single connections and handshakes when they are asked: plain values. No
-/// secrets.
+/// What /connections.json is asked for and shows: plain values. No secrets.
 namespace headgate {
 
 /// A live connection, as /connections.json shows it. Text is empty where there is none (yet).
@@ -36,26 +35,6 @@ struct ConnectionsQuery {
 struct ConnectionsPage {
   std::uint64_t total = 0;  ///< That match, not only those of this page.
   std::vector<ConnectionReport> connections{};
-};
-
-/// One handshake of the flight recorder.
-struct HandshakeReport {
-  WallTime at{};
-  std::string listener{}, source{};
-  std::string result{};  ///< A HandshakeResult's word.
-  std::string reason{};  ///< A HandshakeFailure's word; empty when it succeeded.
-  std::string alert{};   ///< An alert's name; empty: none.
-  std::string sni{}, ja4{};
-  /// What the ClientHello offered.
-  std::vector<std::string> versions{}, groups{}, ciphers{}, signature_algorithms{}, alpn{};
-  std::string version{}, group{}, cipher{};  ///< What was agreed.
-  bool resumed = false;
-  std::chrono::microseconds total{0}, queue{0}, cpu{0}, peer_wait{0};
-};
-
-struct HandshakesReport {
-  std::vector<HandshakeReport> failed{};   ///< The last ones, newest first.
-  std::vector<HandshakeReport> slowest{};  ///< Of the last minutes, slowest first.
 };
 
 }  // namespace headgate

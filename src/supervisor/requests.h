@@ -6,10 +6,8 @@
 
 #include "base/units.h"
 #include "log/line.h"
-#include "metrics/metrics.h"
-#include "metrics/reports.h"
-#include "metrics/status_report.h"
 
+/// What an operator asks of the process, and what becomes of it: plain values.
 namespace headgate {
 
 /// Whether the process is well or ready; `reason` is a sentence when it is not.
@@ -44,29 +42,6 @@ struct LogLevelRequest {
   std::string listener{};
   std::string source{};            ///< A network or address.
   std::optional<Duration> time{};  ///< Until it is over by itself; nothing: LogControl says.
-};
-
-/// What the admin endpoint shows and asks for. The supervisor implements it.
-///
-/// Called from the admin server's threads, several at a time: every function is safe for that, may wait for
-/// the workers or the supervisor for a bounded time, and throws nothing. Answers hold no secrets.
-class AdminSource {
- public:
-  virtual ~AdminSource() = default;
-  /// Prometheus text of the metrics `wanted`.
-  [[nodiscard]] virtual std::string metrics_text(const MetricSet& wanted) = 0;
-  /// Alive: the loops of all workers turn.
-  [[nodiscard]] virtual Health healthz() = 0;
-  /// Listening and not draining.
-  [[nodiscard]] virtual Health readyz() = 0;
-  [[nodiscard]] virtual StatusReport status() = 0;
-  [[nodiscard]] virtual ConnectionsPage connections(const ConnectionsQuery& query) = 0;
-  [[nodiscard]] virtual HandshakesReport handshakes() = 0;
-  /// Reloads and waits for the outcome.
-  [[nodiscard]] virtual Outcome reload() = 0;
-  /// Starts to drain; does not wait for the end.
-  [[nodiscard]] virtual Outcome drain(const DrainRequest& request) = 0;
-  [[nodiscard]] virtual Outcome set_log_level(const LogLevelRequest& request) = 0;
 };
 
 }  // namespace headgate

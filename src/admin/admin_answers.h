@@ -1,6 +1,6 @@
 #pragma once
 
-#include "supervisor/admin_source.h"
+#include "admin/admin_source.h"
 #include "supervisor/supervisor.h"
 
 namespace headgate {
@@ -16,7 +16,7 @@ class AdminAnswers final : public AdminSource {
   [[nodiscard]] Health readyz() override;
   [[nodiscard]] StatusReport status() override;
   [[nodiscard]] ConnectionsPage connections(const ConnectionsQuery& query) override;
-  [[nodiscard]] HandshakesReport handshakes() override;
+  [[nodiscard]] RecordedHandshakes handshakes() override;
   [[nodiscard]] Outcome reload() override;
   [[nodiscard]] Outcome drain(const DrainRequest& request) override;
   [[nodiscard]] Outcome set_log_level(const LogLevelRequest& request) override;

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "admin/connections_page.h"
+#include "connection/flight_recorder.h"
+#include "metrics/metrics.h"
+#include "metrics/status_report.h"
+#include "supervisor/requests.h"
+
+namespace headgate {
+
+/// The flight recorders of all workers together.
+struct RecordedHandshakes {
+  std::vector<RecordedHandshake> failed{};   ///< The last ones, newest first.
+  std::vector<RecordedHandshake> slowest{};  ///< Of the last minutes, slowest first.
+};
+
+/// What the admin endpoint shows and asks for. AdminAnswers implements it, and in tests a fake.
+///
+/// Called from the admin server's threads, several at a time: every function is safe for that, may wait for
+/// the workers or the supervisor for a bounded time, and throws nothing. Answers hold no secrets.
+class AdminSource {
+ public:
+  virtual ~AdminSource() = default;
+  /// Prometheus text of the metrics `wanted`.
+  [[nodiscard]] virtual std::string metrics_text(const MetricSet& wanted) = 0;
+  /// Alive: the loops of all workers turn.
+  [[nodiscard]] virtual Health healthz() = 0;
+  /// Listening and not draining.
+  [[nodiscard]] virtual Health readyz() = 0;
+  [[nodiscard]] virtual StatusReport status() = 0;
+  [[nodiscard]] virtual ConnectionsPage connections(const ConnectionsQuery& query) = 0;
+  [[nodiscard]] virtual RecordedHandshakes handshakes() = 0;
+  /// Reloads and waits for the outcome.
+  [[nodiscard]] virtual Outcome reload() = 0;
+  /// Starts to drain; does not wait for the end.
+  [[nodiscard]] virtual Outcome drain(const DrainRequest& request) = 0;
+  [[nodiscard]] virtual Outcome set_log_level(const LogLevelRequest& request) = 0;
+};
+
+}  // namespace headgate

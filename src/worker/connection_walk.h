@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include "connection/connection.h"
+#include "worker/worker.h"
+
+namespace headgate {
+
+/// Looks at every connection of a worker in slices, one in each turn of the loop, so that a question about
+/// all connections holds the loop no longer than kSliceCost allows, however many there are.
+///
+/// A connection that is there from the first slice to the last is looked at once, or twice where its place in
+/// the worker's list changes meanwhile. One that comes meanwhile is not looked at. On the worker's thread.
+class ConnectionWalk {
+ public:
+  /// What a slice may cost: a look at a connection costs 1, and what the visitor says comes on top. A
+  /// slice takes about 0.15 ms.
+  static constexpr std::size_t kSliceCost = 1024;
+
+  /// Called for each connection that has not ended. Returns what the visit cost in looks: 0 for a comparison.
+  using Visit = std::function<std::size_t(const Connection&)>;
+
+  /// Takes the first slice now and the others in later turns of the loop; `done` is called after the last
+  /// one. Both functions own whatever they use: where the worker ends before, `done` is never called.
+  static void begin(Worker& worker, Visit visit, std::function<void()> done) {
+    auto walk =
+        std::make_shared<ConnectionWalk>(worker.connections().size(), std::move(visit), std::move(done));
+    go_on(worker, std::move(walk));
+  }
+
+  ConnectionWalk(std::size_t connections, Visit visit, std::function<void()> done)
+      : left_(connections), visit_(std::move(visit)), done_(std::move(done)) {}
+
+ private:
+  static void go_on(Worker& worker, std::shared_ptr<ConnectionWalk> walk);
+  [[nodiscard]] bool slice_is_last(const Worker& worker);
+
+  std::size_t left_;  // those before this place have not been looked at
+  Visit visit_;
+  std::function<void()> done_;
+};
+
+}  // namespace headgate
