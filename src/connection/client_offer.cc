@@ -30,6 +30,7 @@ ClientOffer::ClientOffer(const ClientHello& hello)
   keep(List::kSignatureAlgorithms, hello.signature_algorithms);
   keep(List::kExtensions, hello.extensions);
   keep_alpn(hello.alpn);
+  sizes_[static_cast<std::size_t>(List::kAlpn)].left_out += static_cast<std::uint16_t>(hello.alpn_left_out);
 }
 
 template <class Numbers>

@@ -16,6 +16,9 @@ constexpr std::uint8_t kClientHelloMessage = 1;
 // Clients send about twenty extensions. The bound keeps the search for a repeated one cheap.
 constexpr std::size_t kMaxExtensions = 128;
 
+// As OpenSSL has it; a name in DNS is not longer. RFC 1035, section 2.3.4.
+constexpr std::size_t kMaxHostNameBytes = 255;
+
 constexpr std::uint16_t kX25519MlKem768 = 0x11ec;
 
 // Extension types, RFC 8446, section 4.2, and RFC 5077.
@@ -92,7 +95,8 @@ bool read_server_name(std::span<const std::byte> extension, ClientHello& hello) 
   if (!outer.complete()) return false;
   const std::uint8_t kind = list.number8();
   std::string_view host = text_of(list.vector16());
-  if (!list.complete() || kind != 0 || host.empty() || host.find('\0') != std::string_view::npos)
+  if (!list.complete() || kind != 0 || host.empty() || host.size() > kMaxHostNameBytes ||
+      host.find('\0') != std::string_view::npos)
     return false;
   if (host.back() == '.') host.remove_suffix(1);
   hello.has_server_name = true;
@@ -111,7 +115,11 @@ bool read_alpn(std::span<const std::byte> extension, ClientHello& hello) {
   while (!list.at_end()) {
     const auto protocol = list.vector8();
     if (list.failed() || protocol.empty()) return false;
-    if (hello.alpn.size() < kMaxAlpnProtocols) hello.alpn.push_back(text_of(protocol));
+    if (hello.alpn.size() < kMaxAlpnProtocols) {
+      hello.alpn.push_back(text_of(protocol));
+    } else {
+      ++hello.alpn_left_out;
+    }
   }
   return true;
 }

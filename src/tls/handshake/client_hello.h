@@ -102,6 +102,7 @@ struct ClientHello {
   Uint16List signature_algorithms;
   /// In the client's order; never more than kMaxAlpnProtocols. May hold bytes of any value.
   std::vector<std::string_view> alpn;
+  std::size_t alpn_left_out = 0;  ///< How many more the client named.
   std::vector<std::uint16_t>
       key_share_groups;  ///< Groups for which a share was sent; never more than kMaxKeyShares.
   std::vector<std::uint16_t> extensions;  ///< All types in order, GREASE included.
