@@ -19,5 +19,17 @@ void run_idle(const Options& options);
 /// Clients that arrive at a fixed rate, whether or not those before were served, and give up when out of
 /// patience.
 void run_storm(const Options& options);
+/// Attackers that send a ClientHello, wait for the server's flight and leave: `connections` at once, or at a
+/// fixed rate.
+void run_flood(const Options& options);
+/// Connections that send a ClientHello one byte at a time and never finish it. Says in a line when they are
+/// there.
+void run_drip(const Options& options);
+/// `count` clients that arrive one each `interval`, shake hands and exchange 64 bytes: how many of them are
+/// served in time.
+void run_honest(const Options& options);
+/// 64 bytes there and back on established connections, one each `interval`, for as many seconds as each line
+/// of stdin says; a report for each line.
+void run_echo(const Options& options);
 
 }  // namespace headgate::bench

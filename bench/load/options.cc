@@ -16,6 +16,21 @@ std::vector<int> numbers(const std::string& text) {
   return all;
 }
 
+/// The value of `word` in `table`; gives up on another word.
+template <class Value>
+Value one_of(const std::map<std::string, Value>& table, const std::string& word) {
+  const auto found = table.find(word);
+  if (found == table.end()) give_up("unknown value: " + word);
+  return found->second;
+}
+
+const std::map<std::string, Signatures> kSignatures{
+    {"any", Signatures::kAny}, {"rsa", Signatures::kRsa}, {"ecdsa", Signatures::kEcdsa}};
+const std::map<std::string, FloodKind> kFloodKinds{{"full", FloodKind::kFull},
+                                                   {"retry", FloodKind::kRetry},
+                                                   {"psk", FloodKind::kPsk},
+                                                   {"ticket", FloodKind::kTicket}};
+
 }  // namespace
 
 void give_up(const std::string& why) {
@@ -25,7 +40,9 @@ void give_up(const std::string& why) {
 
 Options parse_options(int count, char** words) {
   if (count < 2)
-    give_up("usage: headgate_load backend|handshakes|ping_pong|upload|download|idle|storm --port N ...");
+    give_up(
+        "usage: headgate_load backend|handshakes|ping_pong|upload|download|idle|storm|flood|drip|honest|echo "
+        "--port N ...");
   Options options;
   options.mode = words[1];
   using Reader = std::function<void(const std::string&)>;
@@ -44,6 +61,13 @@ Options parse_options(int count, char** words) {
       {"--patience-ms",
        [&](const auto& value) { options.patience = std::chrono::milliseconds(std::stol(value)); }},
       {"--resume", [&](const auto& value) { options.resume = value == "yes"; }},
+      {"--name", [&](const auto& value) { options.name = value; }},
+      {"--signatures", [&](const auto& value) { options.signatures = one_of(kSignatures, value); }},
+      {"--kind", [&](const auto& value) { options.kind = one_of(kFloodKinds, value); }},
+      {"--sources", [&](const auto& value) { options.sources = std::stoul(value); }},
+      {"--share", [&](const auto& value) { options.share = std::stod(value); }},
+      {"--together", [&](const auto& value) { options.together = std::stoul(value); }},
+      {"--tiny-records", [&](const auto& value) { options.tiny_records = value == "yes"; }},
       {"--tls", [&](const auto& value) { options.tls = value; }},
       {"--groups", [&](const auto& value) { options.groups = value; }},
       {"--suites", [&](const auto& value) { options.suites = value; }},

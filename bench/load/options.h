@@ -7,6 +7,14 @@
 
 namespace headgate::bench {
 
+/// What the ClientHello of an attacker is like. kRetry: without a key share, so that a HelloRetryRequest
+/// comes first. kPsk and kTicket: with a pre-shared key or a session ticket (TLS 1.2) that the server never
+/// gave.
+enum class FloodKind { kFull, kRetry, kPsk, kTicket };
+
+/// The signatures that a client takes; a server with certificates of both kinds chooses by them.
+enum class Signatures { kAny, kRsa, kEcdsa };
+
 /// The command line: `headgate_load MODE --name value ...`. Every mode reads what it needs.
 struct Options {
   std::string mode;
@@ -22,6 +30,13 @@ struct Options {
   std::chrono::milliseconds interval{0};  ///< Between two round trips of a connection; 0: at once.
   std::chrono::milliseconds patience{2000};
   bool resume = false;
+  std::string name = "bench.test";  ///< The server name that clients ask for.
+  Signatures signatures = Signatures::kAny;
+  FloodKind kind = FloodKind::kFull;
+  std::size_t sources = 1;    ///< Addresses of attackers; 0: each connection has its own.
+  double share = 0;           ///< More than 0: the part of the flood that the first of them brings.
+  std::size_t together = 1;   ///< So many attackers send their second ClientHello at the same time.
+  bool tiny_records = false;  ///< The bytes of a slow ClientHello are records of their own.
   std::string tls = "1.3";
   std::string groups = "X25519";
   std::string suites = "TLS_AES_128_GCM_SHA256";

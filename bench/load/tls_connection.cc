@@ -1,12 +1,9 @@
 #include "tls_connection.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -22,41 +19,31 @@ void must(long answer, const std::string& what) {
   if (answer != 1) give_up("OpenSSL does not take " + what);
 }
 
-/// Connections leave from several addresses in turn, since one has no more than some 40,000 ports.
-sockaddr_in next_source() {
-  static std::uint32_t turn = 0;
-  sockaddr_in source{};
-  source.sin_family = AF_INET;
-  source.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + turn++ % 16);
-  return source;
-}
-
-int connect_to(std::uint16_t port) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) give_up(std::string("socket: ") + std::strerror(errno));
-  const int on = 1;
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-  const sockaddr_in source = next_source();
-  bind(fd, reinterpret_cast<const sockaddr*>(&source), sizeof source);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  connect(fd, reinterpret_cast<const sockaddr*>(&address),
-          sizeof address);  // the handshake tells how it ended
-  return fd;
+/// What OpenSSL calls the signatures of a kind of key; null for all of them.
+const char* signature_list(Signatures signatures) {
+  switch (signatures) {
+    case Signatures::kAny:
+      return nullptr;
+    case Signatures::kRsa:
+      return "rsa_pss_rsae_sha256:RSA+SHA256";
+    case Signatures::kEcdsa:
+      return "ECDSA+SHA256";
+  }
+  std::abort();
 }
 
 }  // namespace
 
-Target::Target(const Options& options) : context_(SSL_CTX_new(TLS_client_method())), port_(options.port) {
+Target::Target(const Options& options)
+    : context_(SSL_CTX_new(TLS_client_method())), name_(options.name), port_(options.port) {
   const int version = options.tls == "1.2" ? TLS1_2_VERSION : TLS1_3_VERSION;
   must(SSL_CTX_set_min_proto_version(context_, version), "the version");
   must(SSL_CTX_set_max_proto_version(context_, version), "the version");
   must(SSL_CTX_set1_groups_list(context_, options.groups.c_str()), "the groups " + options.groups);
   must(SSL_CTX_set_ciphersuites(context_, options.suites.c_str()), "the suites " + options.suites);
   must(SSL_CTX_set_cipher_list(context_, options.ciphers.c_str()), "the ciphers " + options.ciphers);
+  if (const char* list = signature_list(options.signatures))
+    must(SSL_CTX_set1_sigalgs_list(context_, list), "the signatures");
   SSL_CTX_set_mode(context_, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                  SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_session_cache_mode(context_, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
@@ -88,9 +75,9 @@ int Target::keep_session(SSL* ssl, SSL_SESSION* session) {
 }
 
 TlsConnection::TlsConnection(Poller& poller, Pollable& owner, Target& target)
-    : fd_(connect_to(target.port())), ssl_(SSL_new(target.context())) {
+    : fd_(connect_from(target.next_source(), target.port())), ssl_(SSL_new(target.context())) {
   SSL_set_fd(ssl_, fd_);
-  SSL_set_tlsext_host_name(ssl_, "bench.test");
+  SSL_set_tlsext_host_name(ssl_, target.name().c_str());
   if (const SessionPtr session = target.take_session()) SSL_set_session(ssl_, session.get());
   SSL_set_connect_state(ssl_);
   poller.add(fd_, owner);

@@ -3,10 +3,12 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <openssl/ssl.h>
 
+#include "loopback.h"
 #include "options.h"
 #include "poller.h"
 
@@ -27,6 +29,8 @@ class Target {
 
   [[nodiscard]] SSL_CTX* context() const { return context_; }
   [[nodiscard]] std::uint16_t port() const { return port_; }
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] sockaddr_in next_source() { return sources_.next(); }
   /// Whether new connections offer a session.
   void offer_sessions(bool offer) { offer_ = offer; }
   /// A session to offer; null for none. In TLS 1.3 each is offered once (RFC 8446, appendix C.4), as servers
@@ -38,6 +42,8 @@ class Target {
 
   SSL_CTX* context_;
   std::vector<SessionPtr> sessions_;
+  std::string name_;
+  Sources sources_{kFirstHonestAddress, kHonestAddresses};
   std::uint16_t port_;
   bool offer_ = false;
 };

@@ -22,7 +22,7 @@ class Visit final : public Pollable {
 
   /// Unique among the visits of a Visits.
   [[nodiscard]] TimePoint born() const { return born_; }
-  /// When the 64 bytes were back.
+  /// When the 64 bytes were back; the clock's zero before.
   [[nodiscard]] TimePoint answered() const { return answered_; }
   [[nodiscard]] bool resumed() const { return connection_.resumed(); }
 
@@ -49,6 +49,11 @@ class Visits {
   /// Drops those that began before `latest` and are not over.
   void give_up_on(TimePoint latest) { visits_.erase(visits_.begin(), visits_.lower_bound(latest)); }
   [[nodiscard]] std::size_t size() const { return visits_.size(); }
+  /// Calls `look(visit)` for each.
+  template <class Look>
+  void each(Look look) const {
+    for (const auto& [born, visit] : visits_) look(*visit);
+  }
 
  private:
   Poller& poller_;

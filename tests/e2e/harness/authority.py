@@ -27,9 +27,9 @@ class Pair(NamedTuple):
 
 
 def new_key(kind):
-    """A fresh private key: "ecdsa" (P-256), "p384", or "rsa" (2048 bits)."""
-    if kind == "rsa":
-        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    """A fresh private key: "ecdsa" (P-256), "p384", "rsa" (2048 bits) or "rsa4096"."""
+    if kind in ("rsa", "rsa4096"):
+        return rsa.generate_private_key(public_exponent=65537, key_size=2048 if kind == "rsa" else 4096)
     return ec.generate_private_key(ec.SECP384R1() if kind == "p384" else ec.SECP256R1())
 
 
