@@ -26,7 +26,7 @@ inline ByteVector hex(std::string_view digits) {
   return bytes;
 }
 
-inline ByteVector bytes_of(std::string_view text) {
+inline ByteVector text_bytes(std::string_view text) {
   const auto* first = reinterpret_cast<const std::byte*>(text.data());
   return {first, first + text.size()};
 }
@@ -57,14 +57,14 @@ inline ByteVector seal(RecordProtector& protector, ContentType type, std::span<c
 }
 
 inline ByteVector seal_data(RecordProtector& protector, std::string_view text) {
-  return seal(protector, ContentType::kApplicationData, bytes_of(text));
+  return seal(protector, ContentType::kApplicationData, text_bytes(text));
 }
 
 /// A record whose content has `padding_bytes` of padding behind it: the type that seal() puts last is one of
 /// them.
 inline ByteVector seal_padded(RecordProtector& protector, ContentType type, std::string_view text,
                               std::size_t padding_bytes) {
-  ByteVector inner = bytes_of(text);
+  ByteVector inner = text_bytes(text);
   inner.push_back(static_cast<std::byte>(type));
   inner.resize(inner.size() + padding_bytes - 1);
   return seal(protector, ContentType{0}, inner);

@@ -267,7 +267,7 @@ TEST(RecordOpener, RefusesEveryInnerTypeButTheThree) {
   for (int type = 1; type < 256; ++type) {
     if (type >= 21 && type <= 23) continue;
     Ends ends;
-    ends.expect_refused(seal(ends.sealer, static_cast<ContentType>(type), bytes_of("x")),
+    ends.expect_refused(seal(ends.sealer, static_cast<ContentType>(type), text_bytes("x")),
                         Alert::kUnexpectedMessage);
   }
 }

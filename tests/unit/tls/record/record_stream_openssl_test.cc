@@ -57,8 +57,8 @@ TEST_P(AgainstOpenssl, CountsTheSessionTicketsItSent) {
     with_tickets.tickets = tickets;
     Tls13Pair pair(with_tickets);
     RecordStream stream(std::move(pair.state), worker_.buffers, worker_.contexts);
-    EXPECT_EQ(stream.write(bytes_of("to the peer")), IoStatus::kDone);
-    pair.peer_writes(bytes_of("to us"));
+    EXPECT_EQ(stream.write(text_bytes("to the peer")), IoStatus::kDone);
+    pair.peer_writes(text_bytes("to us"));
     EXPECT_EQ(string_of(pair.peer_reads()), "to the peer") << tickets;
     EXPECT_EQ(string_of(read_all(stream)), "to us") << tickets;
   }
@@ -135,18 +135,18 @@ TEST_P(AgainstOpenssl, AnswersAKeyUpdateWithoutWaitingForData) {
   EXPECT_TRUE(read_all(stream).empty());
   EXPECT_TRUE(pair.peer_reads().empty());
   EXPECT_EQ(SSL_get_error(pair.peer.get(), -1), SSL_ERROR_WANT_READ);
-  EXPECT_EQ(stream.write(bytes_of("under new keys")), IoStatus::kDone);
+  EXPECT_EQ(stream.write(text_bytes("under new keys")), IoStatus::kDone);
   EXPECT_EQ(string_of(pair.peer_reads()), "under new keys");
 }
 
 TEST_P(AgainstOpenssl, EndsBothDirectionsInOrder) {
   Tls13Pair pair(options());
   RecordStream stream(std::move(pair.state), worker_.buffers, worker_.contexts);
-  ASSERT_EQ(stream.write(bytes_of("bye")), IoStatus::kDone);
+  ASSERT_EQ(stream.write(text_bytes("bye")), IoStatus::kDone);
   ASSERT_EQ(stream.end_writing(), IoStatus::kDone);
   EXPECT_EQ(string_of(pair.peer_reads()), "bye");
   EXPECT_EQ(SSL_get_shutdown(pair.peer.get()), SSL_RECEIVED_SHUTDOWN);
-  pair.peer_writes(bytes_of("last"));
+  pair.peer_writes(text_bytes("last"));
   EXPECT_EQ(SSL_shutdown(pair.peer.get()), 1);
   EXPECT_EQ(string_of(read_all(stream)), "last");
   ByteVector into(kMaxRecordContentBytes);

@@ -64,7 +64,7 @@ class RecordStreamTest : public testing::Test {
     return string_of(std::span(into).first(result.size_bytes));
   }
   IoStatus status_of_read() { return stream.read(into).status; }
-  IoStatus write(std::string_view text) { return stream.write(bytes_of(text)); }
+  IoStatus write(std::string_view text) { return stream.write(text_bytes(text)); }
   void fill_our_socket() {
     const std::array<std::byte, 65536> junk{};
     while (::write(stream.descriptor(), junk.data(), junk.size()) > 0) junk_sent = true;
@@ -342,7 +342,7 @@ TEST_F(RecordStreamTest, UpdatesItsKeysBeforeTheyWearOut) {
   RecordStream worn(std::move(state), worker.buffers, worker.contexts);
   sockets.theirs = std::move(pair.theirs);
   for (const char* text : {"old", "new", "on"}) {
-    ASSERT_EQ(worn.write(bytes_of(text)), IoStatus::kDone);
+    ASSERT_EQ(worn.write(text_bytes(text)), IoStatus::kDone);
     const auto result = opener.open(sent(), opened);
     EXPECT_EQ(string_of(std::span(opened).first(result.produced_bytes)), text);
   }
@@ -362,7 +362,7 @@ TEST_F(RecordStreamTest, MovesToAnotherWorkerWithHalfARecordAndUnsentBytes) {
   send({record.begin() + 9, record.end()});
   const ReadResult result = moved.read(into);
   EXPECT_EQ(string_of(std::span(into).first(result.size_bytes)), "halved");
-  EXPECT_EQ(moved.write(bytes_of("and more")), IoStatus::kDone);
+  EXPECT_EQ(moved.write(text_bytes("and more")), IoStatus::kDone);
   EXPECT_EQ(text_sent(), "unsent and more");
 }
 
@@ -401,10 +401,10 @@ TEST_F(RecordStreamTest, SendsWhatWasHeldBackInFrontOfTheFirstWrite) {
   for (const bool by_write : {true, false}) {
     SocketPair pair;
     RecordStreamState state = fresh_state(std::move(pair.ours));
-    state.unsent = bytes_of("tickets");
+    state.unsent = text_bytes("tickets");
     RecordStream begun(std::move(state), worker.buffers, worker.contexts);
     EXPECT_EQ(begun.unsent_bytes(), 7u);
-    EXPECT_EQ(by_write ? begun.write(bytes_of("x")) : begun.flush(), IoStatus::kDone);
+    EXPECT_EQ(by_write ? begun.write(text_bytes("x")) : begun.flush(), IoStatus::kDone);
     EXPECT_EQ(begun.unsent_bytes(), 0u);
     sockets.theirs = std::move(pair.theirs);
     EXPECT_EQ(string_of(sent()).substr(0, 7), "tickets");
