@@ -162,6 +162,7 @@ Result<void> Supervisor::adopt(std::shared_ptr<const Snapshot> snapshot) {
     if (!sockets.empty() && sockets.front()) fresh.insert(key.first);
   }
   ListeningSockets::Changes changes = sockets_.commit(*std::move(plan), count);
+  if (running_) sockets_.apply_options();
   for (std::size_t i = 0; i < count; ++i) {
     Worker* worker = workers_[i].get();
     auto sockets = std::make_shared<std::vector<BoundSocket>>(std::move(changes.listen[i]));
@@ -189,6 +190,7 @@ void Supervisor::retire_workers_beyond(std::size_t count) {
 }
 
 void Supervisor::start() {
+  sockets_.apply_options();
   for (auto& worker : workers_) worker->start();
   follow_backends();
   publish_start();

@@ -106,6 +106,7 @@ Result<void> Supervisor::take_over() {
   Result<void> serving = fail(ErrorKind::kSystem, "a worker does not get ready to serve");
   if (line->wait_for_workers(workers_.size(), Clock::now() + kStartPatience))
     serving = predecessor_->say_serving();
+  if (serving) sockets_.apply_options();  // until then the process before may carry on with them
   line->decide(serving ? StartBarrier::Verdict::kGo : StartBarrier::Verdict::kGiveUp);
   if (serving) {
     publish_start();
