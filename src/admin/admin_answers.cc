@@ -39,6 +39,7 @@ Health AdminAnswers::healthz() {
 
 Health AdminAnswers::readyz() {
   if (supervisor_.is_draining()) return {false, "draining"};
+  if (!supervisor_.is_serving()) return {false, "the names of backends are being looked up"};
   return supervisor_.loops_turn();
 }
 

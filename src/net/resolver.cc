@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -94,7 +93,7 @@ class Resolver::Lookups {
   Lookups(Options options, Deliver deliver) : options_(std::move(options)), deliver_(std::move(deliver)) {}
 
   Result<void> follow(std::vector<std::string> hosts);
-  [[nodiscard]] bool wait_for_first_answers(Duration patience);
+  [[nodiscard]] bool has_first_answers();
 
  private:
   struct Name {
@@ -127,7 +126,6 @@ class Resolver::Lookups {
   const AresLibrary library_;
 
   std::mutex mutex_;
-  std::condition_variable answered_;
   std::set<std::string> wanted_;
   std::set<std::string> unanswered_;
   bool wanted_changed_ = false;
@@ -163,9 +161,9 @@ Result<void> Resolver::Lookups::follow(std::vector<std::string> hosts) {
   return {};
 }
 
-bool Resolver::Lookups::wait_for_first_answers(Duration patience) {
-  std::unique_lock lock(mutex_);
-  return answered_.wait_for(lock, patience, [this] { return unanswered_.empty(); });
+bool Resolver::Lookups::has_first_answers() {
+  const std::lock_guard lock(mutex_);
+  return unanswered_.empty();
 }
 
 void Resolver::Lookups::run(ServiceThread& self) {
@@ -275,9 +273,11 @@ void Resolver::Lookups::finish(const std::string& host, int status, const ares_a
 }
 
 void Resolver::Lookups::mark_answered(const std::string& host) {
-  const std::lock_guard lock(mutex_);
-  unanswered_.erase(host);
-  if (unanswered_.empty()) answered_.notify_all();
+  {
+    const std::lock_guard lock(mutex_);
+    if (unanswered_.erase(host) == 0 || !unanswered_.empty()) return;
+  }
+  options_.on_first_answers();
 }
 
 void Resolver::Lookups::on_socket(void* self, ares_socket_t fd, int readable, int writable) {
@@ -332,8 +332,8 @@ Result<void> Resolver::follow(std::vector<std::string> hosts) {
   return lookups_->follow(std::move(hosts));
 }
 
-bool Resolver::wait_for_first_answers(Duration patience) const {
-  return lookups_->wait_for_first_answers(patience);
+bool Resolver::has_first_answers() const {
+  return lookups_->has_first_answers();
 }
 
 }  // namespace headgate

@@ -39,6 +39,10 @@ class Resolver {
     std::string name_servers;  ///< "127.0.0.1:5353,..."; empty: those of /etc/resolv.conf.
     std::chrono::milliseconds query_timeout{2000};
     int tries = 3;
+    /// Called on the resolver's thread when the last followed name has been looked up for the first time,
+    /// well or badly: has_first_answers() is true from then on, until other names are followed. Must not call
+    /// back into the resolver.
+    std::function<void()> on_first_answers = [] {};
   };
 
   /// Called on the resolver's thread after every lookup, with the addresses (port 0, at least one) or why
@@ -55,9 +59,8 @@ class Resolver {
   /// time. Errors: kSystem when the thread cannot be started.
   Result<void> follow(std::vector<std::string> hosts);
 
-  /// Waits until every followed name has been looked up once, well or badly, at most `patience`. Whether that
-  /// is so.
-  [[nodiscard]] bool wait_for_first_answers(Duration patience) const;
+  /// Whether every followed name has been looked up once, well or badly. Any thread; never waits.
+  [[nodiscard]] bool has_first_answers() const;
 
  private:
   class Lookups;

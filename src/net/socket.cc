@@ -118,16 +118,23 @@ Result<Fd> listen_on(const Address& address, const ListenOptions& options) {
   if (!address.is_unix()) {
     set_option(fd.number(), SOL_SOCKET, SO_REUSEADDR, 1);
     if (!set_option(fd.number(), SOL_SOCKET, SO_REUSEPORT, 1)) return listen_failed(address, errno);
-    set_option(fd.number(), IPPROTO_TCP, TCP_NODELAY, 1);
-    set_option(fd.number(), SOL_SOCKET, SO_KEEPALIVE, 1);
-    if (options.defer_accept) set_option(fd.number(), IPPROTO_TCP, TCP_DEFER_ACCEPT, kDeferAcceptSeconds);
     if (address.family() == AF_INET6) set_option(fd.number(), IPPROTO_IPV6, IPV6_V6ONLY, 0);
   }
   if (::bind(fd.number(), address.data(), address.size_bytes()) != 0 ||
-      ::listen(fd.number(), options.backlog) != 0) {
+      !set_listen_options(fd.number(), options)) {
     return listen_failed(address, errno);
   }
   return fd;
+}
+
+// A socket that listens already takes a second listen() as a new backlog.
+bool set_listen_options(int fd, const ListenOptions& options) {
+  if (!local_address(fd).is_unix()) {
+    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, options.defer_accept ? kDeferAcceptSeconds : 0);
+  }
+  return ::listen(fd, options.backlog) == 0;
 }
 
 tl::expected<Connecting, int> start_connect(const Address& address) {

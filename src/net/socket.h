@@ -45,10 +45,13 @@ struct ListenOptions {
   bool defer_accept = false;  ///< Wakes nobody before the client's first byte is there.
 };
 
-/// A listening socket with SO_REUSEPORT, close-on-exec and non-blocking. What accepted sockets inherit
-/// (TCP_NODELAY, SO_KEEPALIVE) is set on it. A stale unix socket that nobody listens on is replaced. Errors:
-/// kSystem, with the address and what to do about it.
+/// A listening socket with SO_REUSEPORT, close-on-exec and non-blocking, and with `options`. A stale unix
+/// socket that nobody listens on is replaced. Errors: kSystem, with the address and what to do about it.
 [[nodiscard]] Result<Fd> listen_on(const Address& address, const ListenOptions& options);
+/// Gives a bound socket `options` and what accepted sockets inherit from it (TCP_NODELAY, SO_KEEPALIVE),
+/// whether it listens already or not: connections that wait in it stay. False, with errno, where the kernel
+/// refuses to listen.
+bool set_listen_options(int fd, const ListenOptions& options);
 
 /// Begins to connect: the descriptor, connected at once (`in_progress` false) or not yet.
 struct Connecting {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 namespace headgate {
 namespace {
@@ -25,66 +26,101 @@ std::uint64_t share(std::uint64_t at_start, Duration left, Duration time) {
 
 }  // namespace
 
-/// What workers answer, each from its own thread. Shared: one that answers late finds it still there.
-struct Drains::Answers {
+/// The connections that workers have marked. Shared, as all that workers fill in, each on its own thread: one
+/// that answers late finds it still there.
+struct Drains::Counted {
   std::mutex mutex;
-  std::size_t count = 0;
-  std::map<int, std::uint64_t> at_start;
-  DrainProgress progress;
+  std::map<int, std::uint64_t> by_worker;
+};
 
-  void add(const DrainProgress& some) {
+/// What is left of each drain, by its number.
+struct Drains::Progress {
+  std::mutex mutex;
+  std::map<std::uint32_t, DrainProgress> of;
+
+  void add(std::uint32_t drain, const DrainProgress& some) {
     const std::lock_guard lock(mutex);
-    ++count;
-    progress.remaining += some.remaining;
-    progress.oldest = std::max(progress.oldest, some.oldest);
-    progress.bytes += some.bytes;
+    DrainProgress& sum = of[drain];
+    sum.remaining += some.remaining;
+    sum.oldest = std::max(sum.oldest, some.oldest);
+    sum.bytes += some.bytes;
   }
 };
 
-const DrainReport& Drains::begin(const DrainScope& scope, Duration time,
-                                 const std::function<void(Worker&)>& also) {
+void Drains::begin(const DrainScope& scope, Duration time, const Workers::Work& also,
+                   std::function<void(const DrainReport&)> begun) {
   Drain& drain = drains_.emplace_back();
   drain.number = ++last_;
-  auto answers = std::make_shared<Answers>();
-  ask_workers_([answers, scope, also, number = drain.number](Worker& worker) {
-    also(worker);
-    const std::uint64_t count = begin_drain(worker, number, scope);
-    const std::lock_guard lock(answers->mutex);
-    answers->at_start[worker.index()] = count;
-  });
-  const std::lock_guard lock(answers->mutex);
-  drain.at_start = answers->at_start;
   drain.began = Clock::now();
   drain.deadline = drain.began + time;
   drain.report.what = name_of(scope);
   drain.report.started = std::chrono::system_clock::now();
   drain.report.deadline = drain.report.started + std::chrono::duration_cast<WallTime::duration>(time);
-  for (const auto& [worker, count] : drain.at_start) drain.report.at_start += count;
-  drain.report.remaining = drain.report.at_start;
-  return drain.report;
+  auto counted = std::make_shared<Counted>();
+  const auto mark = [counted, scope, also, number = drain.number](Worker& worker) {
+    also(worker);
+    const std::uint64_t count = begin_drain(worker, number, scope);
+    const std::lock_guard lock(counted->mutex);
+    counted->by_worker[worker.index()] = count;
+  };
+  workers_.ask(mark, lifeline_.guard([this, counted, begun = std::move(begun), number = drain.number](
+                                         Workers::Heard) { began(number, *counted, begun); }));
 }
 
-void Drains::step() {
-  std::erase_if(drains_, [this](Drain& drain) { return step_is_last(drain); });
+Drains::Drain* Drains::find(std::uint32_t number) {
+  const auto found = std::ranges::find(drains_, number, &Drain::number);
+  return found == drains_.end() ? nullptr : &*found;
 }
 
-// A worker that does not answer in time may have some left.
-bool Drains::step_is_last(Drain& drain) {
+void Drains::began(std::uint32_t number, Counted& counted,
+                   const std::function<void(const DrainReport&)>& begun) {
+  Drain* drain = find(number);  // there: it cannot be over before
+  {
+    const std::lock_guard lock(counted.mutex);
+    drain->at_start = counted.by_worker;
+  }
+  for (const auto& [worker, count] : drain->at_start) drain->report.at_start += count;
+  drain->report.remaining = drain->report.at_start;
+  drain->has_begun = true;
+  begun(DrainReport(drain->report));
+}
+
+// A worker gets the drains as they are now: those that begin meanwhile are the next step's.
+void Drains::step(std::function<void()> done) {
+  if (std::exchange(stepping_, true)) return;
   const TimePoint now = Clock::now();
-  auto answers = std::make_shared<Answers>();
-  const std::size_t workers = ask_workers_([answers, now, drain](Worker& worker) {
-    if (now >= drain.deadline) finish_drain(worker, drain.number);
-    const auto at_start = drain.at_start.find(worker.index());
-    const std::uint64_t count = at_start == drain.at_start.end() ? 0 : at_start->second;
-    const std::uint64_t keep = share(count, drain.deadline - now, drain.deadline - drain.began);
-    answers->add(continue_drain(worker, drain.number, keep));
+  auto progress = std::make_shared<Progress>();
+  const auto go_on = [progress, now, drains = drains_](Worker& worker) {
+    for (const Drain& drain : drains) {
+      if (!drain.has_begun) continue;
+      if (now >= drain.deadline) finish_drain(worker, drain.number);
+      const auto at_start = drain.at_start.find(worker.index());
+      const std::uint64_t count = at_start == drain.at_start.end() ? 0 : at_start->second;
+      const std::uint64_t keep = share(count, drain.deadline - now, drain.deadline - drain.began);
+      progress->add(drain.number, continue_drain(worker, drain.number, keep));
+    }
+  };
+  workers_.ask(go_on, lifeline_.guard([this, progress, done = std::move(done)](Workers::Heard heard) {
+    stepped(*progress, heard);
+    done();
+  }));
+}
+
+// A worker that has not answered in time may have some left.
+void Drains::stepped(Progress& progress, Workers::Heard heard) {
+  stepping_ = false;
+  const std::lock_guard lock(progress.mutex);
+  for (const auto& [number, left] : progress.of) {
+    Drain* drain = find(number);
+    bytes_ += left.bytes;
+    drain->report.bytes += left.bytes;
+    drain->report.remaining = left.remaining;
+    drain->report.oldest = std::chrono::duration_cast<std::chrono::milliseconds>(left.oldest);
+  }
+  if (heard == Workers::Heard::kSome) return;
+  std::erase_if(drains_, [&](const Drain& drain) {
+    return progress.of.contains(drain.number) && drain.report.remaining == 0;
   });
-  const std::lock_guard lock(answers->mutex);
-  bytes_ += answers->progress.bytes;
-  drain.report.bytes += answers->progress.bytes;
-  drain.report.remaining = answers->progress.remaining;
-  drain.report.oldest = std::chrono::duration_cast<std::chrono::milliseconds>(answers->progress.oldest);
-  return answers->count == workers && drain.report.remaining == 0;
 }
 
 std::vector<DrainReport> Drains::reports() const {

@@ -4,32 +4,37 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <utility>
 #include <vector>
 
 #include "base/units.h"
 #include "metrics/process_state.h"
+#include "supervisor/lifeline.h"
+#include "supervisor/workers.h"
 #include "worker/draining.h"
 
 namespace headgate {
 
 /// The drains that are under way: of the process, of a listener, a backend or a peer.
 ///
+/// Workers are asked and never waited for, so a drain goes on with what they have answered.
+///
 /// A drain is about the connections that are open when it begins. Those that are quiet are ended one after
 /// the other, so that the share of them that is left is the share of its time that is left; what is left at
 /// its deadline is cut. Supervisor's thread.
 class Drains {
  public:
-  /// Runs the function on each worker's thread and waits for all for a while. Returns how many there are.
-  using AskWorkers = std::function<std::size_t(const std::function<void(Worker&)>&)>;
-  explicit Drains(AskWorkers ask_workers) : ask_workers_(std::move(ask_workers)) {}
+  /// `workers` outlives it.
+  explicit Drains(Workers& workers) : workers_(workers) {}
 
   /// Begins one that is over after `time`. `also` runs on each worker right before, so no connection comes
-  /// between.
-  const DrainReport& begin(const DrainScope& scope, Duration time, const std::function<void(Worker&)>& also);
-  /// Does what is due now. Drains of which nothing is left are over.
-  void step();
+  /// between. `begun` is called on the loop when all workers have answered, or will not.
+  void begin(const DrainScope& scope, Duration time, const Workers::Work& also,
+             std::function<void(const DrainReport&)> begun);
+  /// Does what is due now, unless what was due before is not answered yet. `done` is called on the loop with
+  /// the answers; drains of which nothing is left are over then.
+  void step(std::function<void()> done);
 
+  /// A drain counts from begin() on.
   [[nodiscard]] bool empty() const { return drains_.empty(); }
   /// As of the last step, the oldest drain first.
   [[nodiscard]] std::vector<DrainReport> reports() const;
@@ -41,16 +46,22 @@ class Drains {
     std::uint32_t number = 0;
     TimePoint began{}, deadline{};
     std::map<int, std::uint64_t> at_start{};  // connections by worker
+    bool has_begun = false;                   // the workers have been heard
     DrainReport report{};
   };
-  struct Answers;
+  struct Counted;
+  struct Progress;
 
-  [[nodiscard]] bool step_is_last(Drain& drain);
+  [[nodiscard]] Drain* find(std::uint32_t number);
+  void began(std::uint32_t number, Counted& counted, const std::function<void(const DrainReport&)>& begun);
+  void stepped(Progress& progress, Workers::Heard heard);
 
-  AskWorkers ask_workers_;
+  Workers& workers_;
   std::vector<Drain> drains_;
+  bool stepping_ = false;
   std::uint32_t last_ = 0;
   std::uint64_t bytes_ = 0;
+  Lifeline lifeline_;
 };
 
 }  // namespace headgate

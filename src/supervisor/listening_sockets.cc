@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "connection/starttls_protocol.h"
-#include "net/socket.h"
 
 namespace headgate {
 namespace {
@@ -38,6 +37,10 @@ bool may_defer(const config::Listener& listener) {
   return (listener.tls.has_value() || listener.proxy_protocol.has_value()) && client_speaks_first(listener);
 }
 
+ListenOptions options_of(const config::Listener& listener) {
+  return {.backlog = listener.backlog, .defer_accept = may_defer(listener)};
+}
+
 template <class Fits>
 Fd take_first(std::vector<systemd::ActivatedSocket>& sockets, const Fits& fits) {
   const auto found = std::ranges::find_if(sockets, fits);
@@ -55,7 +58,9 @@ Result<ListeningSockets::Plan> ListeningSockets::plan(const config::Config& conf
     for (const auto& bind : listener.bind) {
       auto opened = open_missing(bind, listener, workers);
       if (!opened) return tl::unexpected(std::move(opened.error()));
-      plan.opened[{listener.name, bind.text()}] = *std::move(opened);
+      const Key key{listener.name, bind.text()};
+      plan.opened[key] = *std::move(opened);
+      plan.options[key] = options_of(listener);
     }
   }
   for (const auto& [key, fds] : sockets_) {
@@ -105,8 +110,17 @@ ListeningSockets::Changes ListeningSockets::commit(Plan plan, std::size_t worker
       if (is_new[i]) changes.listen[i % workers].push_back({key.first, key.second, duplicate(fds[i])});
     }
   }
+  options_ = std::move(plan.options);
   activated_.clear();
   return changes;
+}
+
+void ListeningSockets::apply_options() const {
+  for (const auto& [key, fds] : sockets_) {
+    const auto options = options_.find(key);
+    if (options == options_.end()) continue;
+    for (const Fd& fd : fds) set_listen_options(fd.number(), options->second);
+  }
 }
 
 std::vector<Address> ListeningSockets::addresses(const std::string& listener) const {
@@ -132,7 +146,7 @@ void ListeningSockets::close(const std::string& listener) {
 Result<Fd> ListeningSockets::open(const Address& bind, const Address& address,
                                   const config::Listener& listener) {
   if (Fd activated = take_activated(bind, listener.name)) return activated;
-  return listen_on(address, {.backlog = listener.backlog, .defer_accept = may_defer(listener)});
+  return listen_on(address, options_of(listener));
 }
 
 // By name and address first: port 0, which the process before has had bound, may be there more than once.

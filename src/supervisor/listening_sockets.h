@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "net/address.h"
 #include "net/fd.h"
+#include "net/socket.h"
 #include "supervisor/systemd.h"
 #include "worker/worker.h"
 
@@ -37,6 +38,7 @@ class ListeningSockets {
   struct Plan {
     std::map<Key, std::vector<Fd>> opened;  ///< By place; empty where there is a socket already.
     std::vector<Key> closed;                ///< Binds that `config` no longer has.
+    std::map<Key, ListenOptions> options;   ///< What `config` says of each bind.
   };
   [[nodiscard]] Result<Plan> plan(const config::Config& config, std::size_t workers);
   /// What workers have to do, by position: first to close their sockets of some binds, then to listen on
@@ -47,6 +49,10 @@ class ListeningSockets {
   };
   /// Accounts for the plan.
   [[nodiscard]] Changes commit(Plan plan, std::size_t workers);
+  /// Gives every socket the options of the plan that was committed last. A socket may carry those of an older
+  /// configuration, of systemd's or of the process before. Call it once this process decides about the
+  /// sockets: until then they follow the process that serves.
+  void apply_options() const;
 
   /// The addresses a listener is bound to, real ports included.
   [[nodiscard]] std::vector<Address> addresses(const std::string& listener) const;
@@ -71,6 +77,7 @@ class ListeningSockets {
 
   std::vector<systemd::ActivatedSocket> activated_;
   std::map<Key, std::vector<Fd>> sockets_;  // the one at place p is worker p's, modulo their number
+  std::map<Key, ListenOptions> options_;
   std::size_t workers_ = 0;
 };
 

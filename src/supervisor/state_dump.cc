@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 namespace headgate {
 namespace {
@@ -56,6 +57,27 @@ void write_listeners(Log& log, const StatusReport& status) {
   }
 }
 
+/// What workers answer, each from its own thread. Shared: one that answers late finds it still there.
+struct Answers {
+  std::mutex mutex;
+  std::map<int, WorkerState> by_worker;
+};
+
+void write_workers(Log& log, const StatusReport& status, Answers& answers) {
+  const std::lock_guard lock(answers.mutex);
+  for (const WorkerTotals& totals : status.workers) {
+    const auto answer = answers.by_worker.find(totals.worker);
+    const bool hangs = answer == answers.by_worker.end();
+    const WorkerState state = hangs ? WorkerState{.phases = "unknown: it does not answer"} : answer->second;
+    write(log, "state of a worker",
+          {{"worker", static_cast<std::int64_t>(totals.worker)},
+           {"connections", number(state.connections)},
+           {"phases", std::string_view(state.phases)},
+           {"handshakes_in_progress", number(totals.handshakes_in_progress)},
+           {"handshakes_queued", number(totals.handshakes_queued)}});
+  }
+}
+
 void write_drains(Log& log, const ProcessState& process) {
   for (const DrainReport& drain : process.drains) {
     write(log, "state of a drain",
@@ -68,33 +90,19 @@ void write_drains(Log& log, const ProcessState& process) {
 
 }  // namespace
 
-void write_state(Log& log, const StatusReport& status,
-                 const std::function<std::size_t(const std::function<void(Worker&)>&)>& ask_workers) {
-  struct Answers {
-    std::mutex mutex;
-    std::map<int, WorkerState> by_worker;
-  };
+void write_state(Log& log, StatusReport status, Workers& workers) {
   auto answers = std::make_shared<Answers>();
-  ask_workers([answers](Worker& worker) {
+  const auto ask = [answers](Worker& worker) {
     WorkerState state = state_of(worker);
     const std::lock_guard lock(answers->mutex);
     answers->by_worker[worker.index()] = std::move(state);
+  };
+  workers.ask(ask, [&log, answers, status = std::move(status)](Workers::Heard) {
+    write_process(log, status.process);
+    write_workers(log, status, *answers);
+    write_listeners(log, status);
+    write_drains(log, status.process);
   });
-  write_process(log, status.process);
-  const std::lock_guard lock(answers->mutex);
-  for (const WorkerTotals& totals : status.workers) {
-    const auto answer = answers->by_worker.find(totals.worker);
-    const bool hangs = answer == answers->by_worker.end();
-    const WorkerState state = hangs ? WorkerState{.phases = "unknown: it does not answer"} : answer->second;
-    write(log, "state of a worker",
-          {{"worker", static_cast<std::int64_t>(totals.worker)},
-           {"connections", number(state.connections)},
-           {"phases", std::string_view(state.phases)},
-           {"handshakes_in_progress", number(totals.handshakes_in_progress)},
-           {"handshakes_queued", number(totals.handshakes_queued)}});
-  }
-  write_listeners(log, status);
-  write_drains(log, status.process);
 }
 
 }  // namespace headgate

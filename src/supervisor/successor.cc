@@ -112,8 +112,12 @@ Program own_program() {
   return program;
 }
 
-Successor::Successor(Program program, Site site, std::function<void(const Outcome&)> ended)
-    : program_(std::move(program)), site_(std::move(site)), ended_(std::move(ended)) {
+Result<pid_t> start_successor(const Program& program, int socket) {
+  return SpawnPlan(socket).spawn(program);
+}
+
+Successor::Successor(Site site, std::function<void(const Outcome&)> ended)
+    : site_(std::move(site)), ended_(std::move(ended)) {
   int ends[2] = {-1, -1};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0) {
     socket_ = Fd(ends[0]);
@@ -142,7 +146,7 @@ void Successor::run() {
 
 Result<void> Successor::start() {
   if (!socket_) return fail_errno("cannot make a socket to the new process", errno);
-  auto process = SpawnPlan(other_end_.number()).spawn(program_);
+  auto process = site_.start(other_end_.number());
   other_end_.close();
   if (!process) return tl::unexpected(std::move(process.error()));
   outcome_.process = *process;

@@ -24,6 +24,9 @@ struct Program {
 };
 /// Call before the working directory changes.
 [[nodiscard]] Program own_program();
+/// Starts `program` for an upgrade: it finds its end of the conversation, a copy of `socket`, as Predecessor
+/// does. Returns its number. Errors: kSystem. Any thread.
+[[nodiscard]] Result<pid_t> start_successor(const Program& program, int socket);
 
 /// One upgrade as the process before sees it: starts the program on disk, gives it the listening sockets and
 /// the live connections that can move, and lets go of them once the new process is at work on all of them.
@@ -35,6 +38,8 @@ class Successor {
  public:
   /// What it asks of the process it runs in. All are called on its thread.
   struct Site {
+    /// Starts the new process with its end of the conversation. 0 is no process: nobody waits for its end.
+    std::function<Result<pid_t>(int socket)> start;
     std::vector<ListeningSockets::Held> sockets;
     /// Runs the function on each worker's thread and waits for all for a while. Returns how many there are.
     std::function<std::size_t(const std::function<void(Worker&)>&)> ask_workers;
@@ -54,7 +59,7 @@ class Successor {
   };
 
   /// `ended` is called on its thread, as the last thing it does.
-  Successor(Program program, Site site, std::function<void(const Outcome&)> ended);
+  Successor(Site site, std::function<void(const Outcome&)> ended);
   /// Ends what is under way, as a failure.
   ~Successor();
   Successor(const Successor&) = delete;
@@ -81,7 +86,6 @@ class Successor {
   /// Waits for the end of the new process, which it brings about if need be. Says how.
   std::string how_it_ended();
 
-  Program program_;
   Site site_;
   std::function<void(const Outcome&)> ended_;
   Outcome outcome_;

@@ -7,43 +7,43 @@
 /// Drains as the supervisor sees them: of the process and of its parts.
 namespace headgate {
 
-Outcome Supervisor::drain_part(const DrainRequest& request) {
-  const config::Config& config = snapshot_->config;
-  const auto not_found = [](const std::string& what, const std::string& name) {
-    return Outcome{Outcome::Verdict::kNotFound, "no " + what + " is called " + name, {}};
+void Supervisor::drain_part(const DrainRequest& request, Tell tell) {
+  const auto not_found = [&](const std::string& what, const std::string& name) {
+    tell({Outcome::Verdict::kNotFound, "no " + what + " is called " + name, {}});
   };
-  const Duration time = request.time.value_or(config.drain_deadline);
+  const Duration time = request.time.value_or(config().drain_deadline);
   const DrainScope scope{request.listener, request.backend, request.peer};
-  std::function<void(Worker&)> also = [](Worker&) {};
-  if (!scope.listener.empty()) {
-    if (std::ranges::find(config.listeners, scope.listener, &config::Listener::name) ==
-        config.listeners.end())
-      return not_found("listener", scope.listener);
-    also = [listener = scope.listener](Worker& worker) { worker.stop_accepting(listener); };
-    sockets_.close(scope.listener);
-  } else if (!scope.backend.empty()) {
-    if (!snapshot_->backends.contains(scope.backend)) return not_found("backend", scope.backend);
-  } else if (scope.peer.empty()) {
+  const auto& listeners = config().listeners;
+  const bool is_of_listener = !scope.listener.empty();
+  if (is_of_listener &&
+      std::ranges::find(listeners, scope.listener, &config::Listener::name) == listeners.end())
+    return not_found("listener", scope.listener);
+  if (!scope.backend.empty() && !reloader_.in_force()->backends.contains(scope.backend))
+    return not_found("backend", scope.backend);
+  if (!is_of_listener && scope.backend.empty() && scope.peer.empty()) {
     begin_drain(time);
-    return {Outcome::Verdict::kDone, "draining", {}};
+    return tell({Outcome::Verdict::kDone, "draining", {}});
   }
   if (is_draining())
-    return {Outcome::Verdict::kRefused, "the process is draining, with all its connections", {}};
-  const DrainReport report = drains_.begin(scope, time, also);
-  log_.info("draining", {{"what", report.what}, {"connections", static_cast<std::int64_t>(report.at_start)}});
-  publish_drains();
-  tick();
-  return {Outcome::Verdict::kDone,
+    return tell({Outcome::Verdict::kRefused, "the process is draining, with all its connections", {}});
+  if (is_of_listener) sockets_.close(scope.listener);
+  const auto also = [listener = scope.listener](Worker& worker) {
+    if (!listener.empty()) worker.stop_accepting(listener);
+  };
+  drains_.begin(scope, time, also, [this, is_of_listener, tell = std::move(tell)](const DrainReport& report) {
+    drain_begun(report);
+    tell({Outcome::Verdict::kDone,
           "draining " + report.what + ", " + std::to_string(report.at_start) + " connections" +
-              (scope.listener.empty() ? "" : "; it accepts no more until the next reload"),
-          {}};
+              (is_of_listener ? "; it accepts no more until the next reload" : ""),
+          {}});
+  });
 }
 
 // Not ready first; whoever looks at that gets the time to notice before anybody meets a closed port.
 void Supervisor::begin_drain(Duration time) {
   if (draining_.exchange(true)) return;
   systemd::notify_stopping("draining");
-  const auto accept_for = snapshot_->config.drain_accept_for;
+  const auto accept_for = config().drain_accept_for;
   if (accept_for.count() == 0) return drain_all(time);
   still_accepting_ = StillAccepting{.until = Clock::now() + accept_for, .then_drain_for = time};
   log_.info("not ready any more, and draining soon: still accepting", {{"for_ms", accept_for.count()}});
@@ -53,12 +53,22 @@ void Supervisor::begin_drain(Duration time) {
   tick();
 }
 
+// Workers that have not started have nobody to drain and would not answer.
 void Supervisor::drain_all(Duration time) {
   if (std::exchange(accepting_stopped_, true)) return;
   draining_ = true;
   still_accepting_.reset();
-  const DrainReport report = drains_.begin({}, time, [](Worker& worker) { worker.stop_accepting(""); });
-  for (const auto& listener : snapshot_->config.listeners) sockets_.close(listener.name);
+  if (!is_serving()) return loop_.stop();
+  for (const auto& listener : config().listeners) sockets_.close(listener.name);
+  drains_.begin(
+      {}, time, [](Worker& worker) { worker.stop_accepting(""); },
+      [this](const DrainReport& report) {
+        nobody_accepts_ = true;
+        drain_begun(report);
+      });
+}
+
+void Supervisor::drain_begun(const DrainReport& report) {
   log_.info("draining", {{"what", report.what}, {"connections", static_cast<std::int64_t>(report.at_start)}});
   publish_drains();
   tick();
@@ -67,15 +77,16 @@ void Supervisor::drain_all(Duration time) {
 // The process ends with its last connection, whether that was open when the drain began or was just being
 // accepted.
 void Supervisor::drain_step() {
-  drains_.step();
-  publish_drains();
+  drains_.step([this] { publish_drains(); });
   if (!is_draining()) return;
   if (still_accepting_) {
     if (Clock::now() < still_accepting_->until) return;
     return drain_all(still_accepting_->then_drain_for);
   }
+  if (!nobody_accepts_) return;
   if (connections() == 0) return loop_.stop();
-  if (drains_.empty()) ask_workers([](Worker& worker) { worker.end_all(CloseReason::kDrained); });
+  if (drains_.empty())
+    workers_.ask([](Worker& worker) { worker.end_all(CloseReason::kDrained); }, [](Workers::Heard) {});
 }
 
 void Supervisor::publish_drains() {

@@ -402,3 +402,15 @@ def test_a_stale_revocation_list_leaves_the_old_one_in_force(start, backend, cer
     headgate.post("/reload")
     assert "out of date" in headgate.output
     assert "revoked" in handshake_alert(headgate.port(), certificate=ours)
+
+
+def test_a_reload_that_missed_a_file_is_tried_again_when_the_file_comes(start, backend, certificate, tmp_path):
+    address = backend().address
+    headgate = start(proxy(address, certificate))
+    late = Authority(tmp_path / "late").issue("app.test", file="web")
+    parked = late.certificate.with_suffix(".parked")
+    late.certificate.rename(parked)
+    headgate.write_config(proxy(address, late))
+    wait_until(lambda: headgate.metric(NAME, result="failed") >= 1, lambda: headgate.output)
+    parked.rename(late.certificate)
+    wait_until(lambda: served(headgate) == late.x509, lambda: f"the certificate is served\n{headgate.output}")

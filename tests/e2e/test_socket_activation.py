@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from harness.config import proxy
-from harness.tls_client import TlsClient, connect
+from harness.tls_client import TlsClient, connect, raw_socket
 from harness.tools import headgate_binary
 from harness.waiting import wait_until
 
@@ -63,3 +63,23 @@ def test_the_socket_outlives_the_process(start, backend, certificate, activated)
         start(config(activated, backend, certificate, 2), pass_fds=[activated.fileno()])
         waiting.handshake()
         waiting.exchange(b"waited for it")
+
+
+def defers(listening):
+    """Whether the kernel keeps a connection to itself until the client's first bytes are there."""
+    return listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT) > 0
+
+
+def test_a_reload_that_lets_the_server_speak_first_no_longer_waits_for_the_client(start, backend, certificate, activated):
+    before = config(activated, backend, certificate, 2)
+    headgate = start(before, pass_fds=[activated.fileno()])
+    headgate.wait_log(message="listening", listener="web")
+    assert defers(activated)
+    headgate.write_config({**before, "listeners": [{**before["listeners"][0], "starttls": "smtp"}]})
+    assert headgate.post("/reload")[0] == 200
+    assert not defers(activated)
+    with raw_socket(headgate.port()) as client:
+        assert client.recv(1000).startswith(b"220")
+    headgate.write_config(before)
+    assert headgate.post("/reload")[0] == 200
+    assert defers(activated)

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstring>
+#include <future>
 #include <map>
 #include <mutex>
 #include <string>
@@ -200,14 +201,18 @@ TEST_F(ResolverTest, DeliversWhatItKnowsAgainWhenItIsToldToFollowAgain) {
   EXPECT_THAT(hosts, testing::UnorderedElementsAre("app.test", "api.test"));
 }
 
-TEST_F(ResolverTest, WaitsUntilEveryNameHasBeenLookedUpOnce) {
+TEST_F(ResolverTest, TellsWhenEveryNameHasBeenLookedUpOnce) {
   server_.set("app.test", {std::string("\xC0\0\2\1", 4)}, 60);
-  const auto names = resolver();
-  EXPECT_TRUE(names->wait_for_first_answers(0s));
-  ASSERT_TRUE(names->follow({"app.test", "nobody.test"}).has_value());
-  EXPECT_TRUE(names->wait_for_first_answers(20s));
-  deliveries_.next();
-  deliveries_.next();
+  std::promise<std::size_t> told;  // how many answers had come by then
+  std::atomic<std::size_t> delivered{0};
+  Resolver names({.name_servers = server_.address(), .on_first_answers = [&] { told.set_value(delivered); }},
+                 [&](const std::string&, const Result<std::vector<Address>>&) { ++delivered; });
+  EXPECT_TRUE(names.has_first_answers());
+  ASSERT_TRUE(names.follow({"app.test", "nobody.test"}).has_value());
+  auto all = told.get_future();
+  ASSERT_EQ(all.wait_for(20s), std::future_status::ready);
+  EXPECT_EQ(all.get(), 2U);
+  EXPECT_TRUE(names.has_first_answers());
 }
 
 TEST_F(ResolverTest, KnowsLocalhostWithoutANameServer) {
@@ -227,7 +232,9 @@ TEST_F(ResolverTest, EndsWhileALookupIsUnderWay) {
       {.name_servers = local_address(silent.number()).text(), .query_timeout = 60s, .tries = 3},
       [](const std::string&, const Result<std::vector<Address>>&) { FAIL() << "nothing was learned"; });
   ASSERT_TRUE(names.follow({"app.test"}).has_value());
-  EXPECT_FALSE(names.wait_for_first_answers(20ms));
+  pollfd asked{silent.number(), POLLIN, 0};
+  ASSERT_EQ(::poll(&asked, 1, 20'000), 1);
+  EXPECT_FALSE(names.has_first_answers());
 }
 
 }  // namespace

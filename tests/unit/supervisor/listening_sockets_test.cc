@@ -1,5 +1,7 @@
 #include "supervisor/listening_sockets.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -35,6 +37,20 @@ class Sockets : public testing::Test {
     std::vector<std::size_t> all;
     for (const auto& one : listening_) all.push_back(one.size());
     return all;
+  }
+  /// What the kernel says of the first socket of the first worker.
+  [[nodiscard]] int option(int level, int name) const {
+    int value = -1;
+    socklen_t size = sizeof value;
+    EXPECT_EQ(::getsockopt(listening_[0].front().number(), level, name, &value, &size), 0);
+    return value;
+  }
+  [[nodiscard]] bool waits_for_first_bytes() const { return option(IPPROTO_TCP, TCP_DEFER_ACCEPT) > 0; }
+  [[nodiscard]] std::uint32_t backlog() const {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    EXPECT_EQ(::getsockopt(listening_[0].front().number(), IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+    return info.tcpi_sacked;  // of a socket that listens: the most that may wait
   }
   /// Clients that the kernel has taken in and nobody has accepted.
   void connect(int count) {
@@ -114,6 +130,58 @@ TEST_F(Sockets, OfAListenerThatIsTakenOutAreClosed) {
   adopt(2);
   EXPECT_TRUE(listening_[0].empty());
   EXPECT_TRUE(sockets_.addresses("web").empty());
+}
+
+// The kernel would keep a client that waits for the greeting for seconds.
+TEST_F(Sockets, StopWaitingForAClientsFirstBytesWhenTheServerSpeaksFirst) {
+  config_.listeners.front().tls.emplace();
+  adopt(2);
+  sockets_.apply_options();
+  EXPECT_TRUE(waits_for_first_bytes());
+  config_.listeners.front().starttls = config::Starttls::kSmtp;
+  adopt(2);
+  sockets_.apply_options();
+  EXPECT_FALSE(waits_for_first_bytes());
+}
+
+TEST_F(Sockets, WaitForAClientsFirstBytesOnceTlsComesFirst) {
+  adopt(1);
+  EXPECT_FALSE(waits_for_first_bytes());
+  config_.listeners.front().tls.emplace();
+  adopt(1);
+  sockets_.apply_options();
+  EXPECT_TRUE(waits_for_first_bytes());
+}
+
+TEST_F(Sockets, TakeANewBacklogWithAllWhoWaitInThem) {
+  config_.listeners.front().backlog = 64;
+  adopt(1);
+  EXPECT_EQ(backlog(), 64U);
+  connect(10);
+  config_.listeners.front().backlog = 32;
+  adopt(1);
+  sockets_.apply_options();
+  EXPECT_EQ(backlog(), 32U);
+  EXPECT_EQ(accepted(), 10);
+}
+
+TEST_F(Sockets, ThatAnotherProcessMadeGetTheOptionsOfThisOne) {
+  Fd made(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const int seconds = 5;
+  ASSERT_EQ(::setsockopt(made.number(), IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds), 0);
+  ASSERT_EQ(::listen(made.number(), 16), 0);
+  const Address address = Address::loopback(local_address(made.number()).port());
+  std::vector<systemd::ActivatedSocket> activated;
+  activated.push_back({std::move(made), address, "web"});
+  sockets_ = ListeningSockets(std::move(activated));
+  config_.listeners.front().bind = {address};
+  adopt(1);
+  EXPECT_EQ(backlog(), 16U) << "the process that serves still decides about it";
+  sockets_.apply_options();
+  EXPECT_FALSE(waits_for_first_bytes());
+  EXPECT_EQ(backlog(), 4096U);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_NODELAY), 1);
+  EXPECT_EQ(option(SOL_SOCKET, SO_KEEPALIVE), 1);
 }
 
 }  // namespace

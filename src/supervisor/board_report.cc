@@ -1,8 +1,6 @@
-#include "supervisor/snapshot_report.h"
+#include "supervisor/board_report.h"
 
-#include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <functional>
 #include <utility>
 
@@ -108,20 +106,6 @@ std::string_view word_of(config::Balance balance) {
 
 }  // namespace
 
-std::vector<std::string> log_diagnostics(const Diagnostics& diagnostics, const config::Places& places,
-                                         Log& log) {
-  std::vector<std::string> errors;
-  for (const auto& diagnostic : diagnostics) {
-    std::string line = fault_of(diagnostic, places).text();
-    if (diagnostic.severity == Severity::kError) {
-      errors.push_back(std::move(line));
-    } else {
-      log.warn(line);
-    }
-  }
-  return errors;
-}
-
 void count_faults(const Diagnostics& diagnostics, StateBoard& board) {
   board.update([&](ProcessState& state) {
     for (const auto& diagnostic : diagnostics) {
@@ -129,26 +113,6 @@ void count_faults(const Diagnostics& diagnostics, StateBoard& board) {
       ++state.reload.file_faults[std::string(name(diagnostic.fault))];
     }
   });
-}
-
-void log_health(const HealthChange& change, Log& log) {
-  log.write(change.up ? LogLevel::kInfo : LogLevel::kWarn, change.up ? "server is up" : "server is down",
-            {{"backend", change.server->backend()}, {"server", change.server->label()}, {"why", change.why}});
-}
-
-void refuse_lost_names(const Snapshot& now, const Snapshot& next, std::vector<std::string>& errors) {
-  for (const auto& listener : next.listeners) {
-    const ListenerPolicy* before = now.find_listener(listener->config.name);
-    if (before == nullptr || !before->tls || !listener->tls) continue;
-    const config::Tls &was = *before->config.tls, &is = *listener->config.tls;
-    if (was.certificates != is.certificates || was.certificate_dirs != is.certificate_dirs) continue;
-    if (!is.certificate_dirs.empty()) continue;  // a file taken out of a directory is meant to be gone
-    for (const auto& name : listener->tls->certificates->names_lost_since(*before->tls->certificates)) {
-      errors.push_back(
-          "listener " + listener->config.name + ": the new certificates no longer cover " + name +
-          ", which is served now; remove the certificate from the configuration if that is meant");
-    }
-  }
 }
 
 void report_snapshot(const Snapshot& snapshot, const ListeningSockets& sockets, ProcessState& state) {
@@ -194,28 +158,6 @@ void report_busy_ratios(const MetricsRegistry& registry, std::vector<std::uint64
     workers.push_back({.worker = entry.worker, .busy_ratio = ratio > 1 ? 1 : ratio});
   }
   board.update([&](ProcessState& state) { state.workers = std::move(workers); });
-}
-
-std::string openssl_version() {
-  return LibraryContext::version();
-}
-
-std::vector<std::string> writable_directories(const config::Config& config, const std::string& log_file) {
-  std::vector<std::string> directories;
-  const auto add_directory_of = [&](const std::string& file) {
-    directories.push_back(std::filesystem::path(file).parent_path().string());
-  };
-  const auto add_directory_of_socket = [&](const Address& address) {
-    const std::string text = address.text();
-    if (address.is_unix()) add_directory_of(text.substr(text.find(':') + 1));
-  };
-  if (!log_file.empty()) add_directory_of(log_file);
-  if (config.admin) add_directory_of_socket(*config.admin);
-  for (const auto& listener : config.listeners) {
-    std::ranges::for_each(listener.bind, add_directory_of_socket);
-    if (listener.tls && !listener.tls->keylog_file.empty()) add_directory_of(listener.tls->keylog_file);
-  }
-  return directories;
 }
 
 }  // namespace headgate

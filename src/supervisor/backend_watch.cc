@@ -1,0 +1,72 @@
+#include "supervisor/backend_watch.h"
+
+#include <random>
+#include <utility>
+
+#include "supervisor/log_report.h"
+
+namespace headgate {
+
+Result<std::unique_ptr<BackendWatch>> BackendWatch::make(Loop& loop, Inbox& inbox, ServerDirectory& directory,
+                                                         Log& log, Options options) {
+  auto health_tls = HealthTls::make();
+  if (!health_tls) return tl::unexpected(std::move(health_tls.error()));
+  return std::unique_ptr<BackendWatch>(
+      new BackendWatch(loop, inbox, directory, log, std::move(options), *std::move(health_tls)));
+}
+
+// What the two threads call they call while they are there, and they are members: they end before what they
+// use does.
+BackendWatch::BackendWatch(Loop& loop, Inbox& inbox, ServerDirectory& directory, Log& log, Options options,
+                           std::unique_ptr<HealthTls> health_tls)
+    : directory_(directory),
+      log_(log),
+      patience_(options.patience),
+      patience_timer_(loop, this,
+                      Timer::Calls<[](void* self) { static_cast<BackendWatch*>(self)->look(); }>()),
+      health_tls_(std::move(health_tls)),
+      health_({.open_tls = [&tls = *health_tls_](
+                               const BackendGroup& group, const Server& server,
+                               Fd connected) { return tls.open(group, server, std::move(connected)); },
+               .on_change = [&log](const HealthChange& change) { log_health(change, log); },
+               .seed = std::random_device()()}),
+      resolver_(with_answers_told(std::move(options.names), inbox),
+                [&directory, &log](const std::string& host, const Result<std::vector<Address>>& found) {
+                  if (found) return directory.publish(host, *found);
+                  log.warn("a backend's name does not resolve",
+                           {{"host", host}, {"error", found.error().what}});
+                }) {}
+
+Resolver::Options BackendWatch::with_answers_told(Resolver::Options options, Inbox& inbox) {
+  options.on_first_answers = [&inbox, answered = lifeline_.guard([this] { look(); })] {
+    inbox.post(answered);
+  };
+  return options;
+}
+
+void BackendWatch::follow(const std::shared_ptr<const Snapshot>& snapshot, std::function<void()> known) {
+  if (auto followed = resolver_.follow(directory_.host_names()); !followed) log_.error(followed.error().what);
+  health_tls_->follow(snapshot);
+  std::vector<std::shared_ptr<const BackendGroup>> groups;
+  for (const auto& [name, backend] : snapshot->backends) groups.push_back(backend.group);
+  if (auto watching = health_.watch(std::move(groups)); !watching) log_.error(watching.error().what);
+  waiting_.push_back({Clock::now() + patience_, std::move(known)});
+  look();
+}
+
+// Those that are told may follow other backends at once.
+void BackendWatch::look() {
+  const bool all = resolver_.has_first_answers();
+  const TimePoint now = Clock::now();
+  std::vector<Waiting> told;
+  while (!waiting_.empty() && (all || waiting_.front().until <= now)) {
+    told.push_back(std::move(waiting_.front()));
+    waiting_.erase(waiting_.begin());
+  }
+  patience_timer_.set(waiting_.empty() ? TimePoint::max() : waiting_.front().until);
+  if (!all && !told.empty())
+    log_.warn("some backends' names are not resolved yet: their connections are refused until they are");
+  for (const Waiting& one : told) one.known();
+}
+
+}  // namespace headgate

@@ -1,0 +1,228 @@
+#include "supervisor/reloader.h"
+
+#include <iterator>
+#include <utility>
+
+#include "supervisor/board_report.h"
+#include "supervisor/cpu_count.h"
+#include "supervisor/log_report.h"
+#include "supervisor/systemd.h"
+
+namespace headgate {
+namespace {
+
+std::size_t worker_count(const config::Config& config) {
+  return static_cast<std::size_t>(config.workers > 0 ? config.workers : usable_cpus());
+}
+
+}  // namespace
+
+tl::expected<void, Reloader::StartFault> Reloader::begin() {
+  Loading loading{.loaded = site_.load()};
+  auto errors = log_faults(loading.loaded.faults, parts_.log);
+  if (!errors.empty()) return tl::unexpected(StartFault{true, std::move(errors)});
+  site_.loaded(loading.loaded.config);
+  build(loading, nullptr, nullptr);
+  errors = log_diagnostics(loading.diagnostics, loading.loaded.places, parts_.log);
+  count_faults(loading.diagnostics, parts_.board);
+  if (!loading.snapshot) return tl::unexpected(StartFault{true, std::move(errors)});
+  if (auto adopted = adopt(loading.snapshot); !adopted)
+    return tl::unexpected(StartFault{false, {adopted.error().what}});
+  return {};
+}
+
+std::shared_future<Outcome> Reloader::request() {
+  const std::lock_guard lock(mutex_);
+  wanted_all_ = true;
+  return request_while_locked();
+}
+
+void Reloader::files_changed(const std::vector<std::string>& paths) {
+  const std::lock_guard lock(mutex_);
+  wanted_changed_.insert(paths.begin(), paths.end());
+  static_cast<void>(request_while_locked());
+}
+
+std::shared_future<Outcome> Reloader::request_while_locked() {
+  if (wanted_) return wanted_outcome_;
+  wanted_ = std::make_shared<std::promise<Outcome>>();
+  wanted_outcome_ = wanted_->get_future().share();
+  if (ended_) {
+    std::exchange(wanted_, nullptr)->set_value(ReloadOutcome::refused("the process ends").outcome);
+  } else {
+    parts_.inbox.post(lifeline_.guard([this] { next(); }));
+  }
+  return wanted_outcome_;
+}
+
+// Begins the reload that is wanted, unless one is under way: its end comes here again.
+void Reloader::next() {
+  if (files_.is_under_way()) return;
+  Promise wanted;
+  {
+    const std::lock_guard lock(mutex_);
+    wanted = std::exchange(wanted_, nullptr);
+    if (!wanted) return;
+    changed_ = std::exchange(wanted_changed_, {});
+    all_may_differ_ = std::exchange(wanted_all_, false);
+  }
+  tell();  // names may be unknown still: what comes now matters more
+  telling_ = std::move(wanted);
+  ++attempt_;
+  systemd::notify_reloading();
+  if (auto why = site_.refusal(); !why.empty()) return finish(ReloadOutcome::refused(std::move(why)));
+  load();
+}
+
+void Reloader::load() {
+  auto loading = std::make_shared<Loading>();
+  files_.run([loading, load = site_.load] { loading->loaded = load(); },
+             [this, loading] { loaded(loading); });
+}
+
+void Reloader::loaded(const std::shared_ptr<Loading>& loading) {
+  if (auto errors = log_faults(loading->loaded.faults, parts_.log); !errors.empty())
+    return finish(ReloadOutcome::failed(std::move(errors)));
+  site_.loaded(loading->loaded.config);
+  const auto changed = all_may_differ_ ? nullptr : std::make_shared<const ChangedFiles>(std::move(changed_));
+  files_.run([this, loading, before = in_force_, changed] { build(*loading, before.get(), changed.get()); },
+             [this, loading] { built(*loading); });
+}
+
+// On the thread that reads files, but for the start. Uses nothing of the reloader's that changes.
+void Reloader::build(Loading& loading, const Snapshot* before, const ChangedFiles* changed) const {
+  loading.snapshot = Snapshot::build(loading.loaded.config, before, changed, parts_.directory,
+                                     std::chrono::system_clock::now(), loading.diagnostics);
+}
+
+void Reloader::built(const Loading& loading) {
+  if (auto errors = errors_of(loading); !loading.snapshot || !errors.empty())
+    return finish(ReloadOutcome::failed(std::move(errors)));
+  if (auto why = site_.refusal(); !why.empty()) return finish(ReloadOutcome::refused(std::move(why)));
+  ReloadChange change = change_between(*in_force_, *loading.snapshot);
+  if (auto adopted = adopt(loading.snapshot); !adopted)
+    return finish(ReloadOutcome::failed({adopted.error().what}));
+  finish(ReloadOutcome::done(std::move(change)));
+}
+
+std::vector<std::string> Reloader::errors_of(const Loading& loading) const {
+  auto errors = log_diagnostics(loading.diagnostics, loading.loaded.places, parts_.log);
+  count_faults(loading.diagnostics, parts_.board);
+  if (!loading.snapshot) return errors;
+  auto lost = names_lost(*in_force_, *loading.snapshot);
+  errors.insert(errors.end(), std::make_move_iterator(lost.begin()), std::make_move_iterator(lost.end()));
+  return errors;
+}
+
+// Prepares everything first, so that what fails changes nothing; then hands it to the workers.
+Result<void> Reloader::adopt(std::shared_ptr<const Snapshot> snapshot) {
+  const std::size_t count = worker_count(snapshot->config);
+  if (auto made = parts_.workers.grow(count); !made) return made;
+  auto plan = parts_.sockets.plan(snapshot->config, count);
+  if (!plan) return tl::unexpected(std::move(plan.error()));
+  auto prepared = prepare(snapshot, count);
+  if (!prepared) return tl::unexpected(std::move(prepared.error()));
+  std::set<std::string> fresh;
+  for (const auto& [key, sockets] : plan->opened) {
+    if (!sockets.empty() && sockets.front()) fresh.insert(key.first);
+  }
+  hand_out(*std::move(prepared), parts_.sockets.commit(*std::move(plan), count));
+  parts_.workers.shrink(count);
+  in_force_ = std::move(snapshot);
+  if (!parts_.workers.are_started()) return {};
+  parts_.sockets.apply_options();
+  log_listening(fresh);
+  return {};
+}
+
+Result<Reloader::Prepared> Reloader::prepare(const std::shared_ptr<const Snapshot>& snapshot,
+                                             std::size_t count) {
+  const bool offloads = needs_offload(*snapshot);
+  Prepared prepared;
+  for (std::size_t i = 0; i < count; ++i) {
+    Worker& worker = parts_.workers.at(i);
+    std::shared_ptr<const LibraryContext> offload;
+    if (offloads) {
+      auto library = worker.offload_library();
+      if (!library) return tl::unexpected(std::move(library.error()));
+      offload = *std::move(library);
+    }
+    auto one = WorkerSnapshot::prepare(snapshot, worker.index(), worker.library(), offload, parts_.registry);
+    if (!one) return tl::unexpected(std::move(one.error()));
+    prepared.push_back(*std::move(one));
+  }
+  return prepared;
+}
+
+void Reloader::hand_out(Prepared prepared, ListeningSockets::Changes changes) {
+  for (std::size_t i = 0; i < prepared.size(); ++i) {
+    Worker* worker = &parts_.workers.at(i);
+    auto sockets = std::make_shared<std::vector<BoundSocket>>(std::move(changes.listen[i]));
+    worker->post([worker, snapshot = std::move(prepared[i]), sockets, close = changes.close]() mutable {
+      const config::AccessLog access = snapshot->shared->config.log.access;
+      worker->adopt(std::move(snapshot), access);
+      for (const auto& [listener, bind] : close) worker->close_socket(listener, bind);
+      for (auto& socket : *sockets) worker->listen(std::move(socket));
+    });
+  }
+}
+
+void Reloader::log_listening(const std::set<std::string>& listeners) const {
+  for (const std::string& listener : listeners) {
+    for (const auto& address : parts_.sockets.addresses(listener)) {
+      parts_.log.info("listening", {{"listener", listener}, {"address", address.text()}});
+    }
+  }
+}
+
+// A reload that did not succeed leaves its files to the next one, which looks at all of them.
+void Reloader::finish(ReloadOutcome outcome) {
+  if (!outcome.is_done()) {
+    const std::lock_guard lock(mutex_);
+    wanted_all_ = true;
+  }
+  last_ = std::move(outcome);
+  publish(last_);
+  if (last_.is_done()) {
+    site_.adopted(in_force_, lifeline_.guard([this, attempt = attempt_] {
+      if (attempt == attempt_) tell();
+    }));
+  } else {
+    tell();
+  }
+  next();
+}
+
+void Reloader::publish(const ReloadOutcome& outcome) {
+  const bool ok = outcome.is_done();
+  if (ok) {
+    const std::string change = outcome.change->text();
+    parts_.log.info("reloaded", {{"generation", static_cast<std::int64_t>(outcome.change->generation)},
+                                 {"change", std::string_view(change)}});
+  }
+  for (const auto& fault : outcome.outcome.faults) parts_.log.error("reload refused", {{"fault", fault}});
+  parts_.board.update([&](ProcessState& state) {
+    const WallTime now = std::chrono::system_clock::now();
+    (ok ? state.reload.ok : state.reload.failed) += 1;
+    state.reload.last_attempt = now;
+    if (ok) state.reload.last_success = now;
+    state.reload.faults = outcome.outcome.faults;
+  });
+}
+
+void Reloader::tell() {
+  if (!telling_) return;
+  if (parts_.workers.are_started())
+    systemd::notify_ready(last_.is_done() ? "serving" : "serving; the last reload failed");
+  std::exchange(telling_, nullptr)->set_value(last_.outcome);
+}
+
+void Reloader::end() {
+  const Outcome ends = ReloadOutcome::refused("the process ends").outcome;
+  if (telling_) std::exchange(telling_, nullptr)->set_value(files_.is_under_way() ? ends : last_.outcome);
+  const std::lock_guard lock(mutex_);
+  ended_ = true;
+  if (wanted_) std::exchange(wanted_, nullptr)->set_value(ends);
+}
+
+}  // namespace headgate

@@ -1,0 +1,130 @@
+#pragma once
+
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "config/load.h"
+#include "event/inbox.h"
+#include "log/log.h"
+#include "metrics/process_state.h"
+#include "snapshot/snapshot.h"
+#include "snapshot/worker_snapshot.h"
+#include "supervisor/errand.h"
+#include "supervisor/lifeline.h"
+#include "supervisor/listening_sockets.h"
+#include "supervisor/reload_outcome.h"
+#include "supervisor/workers.h"
+
+namespace headgate {
+
+/// Brings configurations into force: the first one at the start, and another with each reload.
+///
+///     request > load > build > adopt > tell
+///
+/// A reload is one at a time, whoever asked, and all or nothing. Requests that come while one is under way
+/// share the next. Files are read on a thread of its own, so a slow disk holds up the reload and nothing
+/// else. The outcome is told when the names of new backends are known as well, unless another reload begins
+/// before.
+///
+/// Main thread, but for what is marked otherwise.
+class Reloader {
+ public:
+  /// What it works on. All outlive it.
+  struct Parts {
+    Inbox& inbox;  ///< The main thread's.
+    Log& log;
+    StateBoard& board;
+    MetricsRegistry& registry;
+    ServerDirectory& directory;
+    ListeningSockets& sockets;
+    Workers& workers;
+  };
+  /// What it asks of the process it is in. On the main thread, but for `load`.
+  struct Site {
+    std::function<config::Loaded()> load;  ///< One call at a time, on any thread.
+    /// A configuration is loaded, and the files it names are read next.
+    std::function<void(const config::Config& config)> loaded = [](const config::Config&) {};
+    /// Why no reload may be now; empty: it may.
+    std::function<std::string()> refusal = [] { return std::string(); };
+    /// `snapshot` is in force since now; `known` is called when the names of its backends are known.
+    std::function<void(const std::shared_ptr<const Snapshot>& snapshot, std::function<void()> known)>
+        adopted = [](const auto&, const std::function<void()>& known) { known(); };
+  };
+  /// Why the first configuration is not in force.
+  struct StartFault {
+    bool is_of_configuration = false;  ///< Of the system, otherwise.
+    std::vector<std::string> messages;
+  };
+
+  Reloader(Parts parts, Site site) : parts_(parts), site_(std::move(site)) {}
+  /// Waits for the files that are being read. Requests that wait hear that the process ends.
+  ~Reloader() { end(); }
+  Reloader(const Reloader&) = delete;
+  Reloader& operator=(const Reloader&) = delete;
+
+  /// Loads the first configuration and adopts it, here and now. `site.adopted` is not called.
+  [[nodiscard]] tl::expected<void, StartFault> begin();
+  /// The configuration in force, once begin() has succeeded.
+  [[nodiscard]] const std::shared_ptr<const Snapshot>& in_force() const { return in_force_; }
+
+  /// Reloads, looking at every file, and tells the outcome when it is known. Any thread.
+  [[nodiscard]] std::shared_future<Outcome> request();
+  /// Reloads: of all files, `paths` may differ from what was loaded last. Any thread.
+  void files_changed(const std::vector<std::string>& paths);
+  /// What came of the reload that ended last. What it has changed is in force, though names may be unknown.
+  [[nodiscard]] const ReloadOutcome& last() const { return last_; }
+  /// The loop has ended: whoever waits for a reload hears so.
+  void end();
+
+ private:
+  using Promise = std::shared_ptr<std::promise<Outcome>>;
+  /// What one reload has gathered so far.
+  struct Loading {
+    config::Loaded loaded;
+    Diagnostics diagnostics{};
+    std::shared_ptr<const Snapshot> snapshot{};
+  };
+  /// One worker's part of a snapshot, by the worker's index.
+  using Prepared = std::vector<std::shared_ptr<WorkerSnapshot>>;
+
+  [[nodiscard]] std::shared_future<Outcome> request_while_locked();
+  void next();
+  void load();
+  void loaded(const std::shared_ptr<Loading>& loading);
+  void build(Loading& loading, const Snapshot* before, const ChangedFiles* changed) const;
+  void built(const Loading& loading);
+  [[nodiscard]] std::vector<std::string> errors_of(const Loading& loading) const;
+  [[nodiscard]] Result<void> adopt(std::shared_ptr<const Snapshot> snapshot);
+  [[nodiscard]] Result<Prepared> prepare(const std::shared_ptr<const Snapshot>& snapshot, std::size_t count);
+  void hand_out(Prepared prepared, ListeningSockets::Changes changes);
+  void log_listening(const std::set<std::string>& listeners) const;
+  void finish(ReloadOutcome outcome);
+  void publish(const ReloadOutcome& outcome);
+  void tell();
+
+  Parts parts_;
+  Site site_;
+  std::shared_ptr<const Snapshot> in_force_;
+  ReloadOutcome last_;
+  Promise telling_;             // of the reload under way, or of the last one until its outcome is told
+  std::uint64_t attempt_ = 0;   // the number of that reload
+  ChangedFiles changed_;        // that the reload under way is about...
+  bool all_may_differ_ = true;  // ...unless it is about all
+  Lifeline lifeline_;
+
+  std::mutex mutex_;
+  Promise wanted_;  // guarded by mutex_, as all below: of the next reload
+  std::shared_future<Outcome> wanted_outcome_;
+  ChangedFiles wanted_changed_;  // what the next one is about
+  bool wanted_all_ = false;
+  bool ended_ = false;
+
+  Errand files_{parts_.inbox, "hg-reload"};  // last: what it reads with goes after it
+};
+
+}  // namespace headgate

@@ -1,0 +1,106 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "base/result.h"
+#include "event/inbox.h"
+#include "event/timer.h"
+#include "log/log.h"
+#include "metrics/worker_metrics.h"
+#include "supervisor/errand.h"
+#include "supervisor/lifeline.h"
+#include "supervisor/requests.h"
+#include "worker/worker.h"
+
+namespace headgate {
+
+/// The workers of the process: those that serve, and those that a reload has retired, which accept no more
+/// and end with their last connection. Whatever is asked of them is posted, so the main thread never waits
+/// for one, not even for one that hangs.
+///
+/// A closure that is posted to a worker gets the worker as an argument and owns everything else that it uses:
+/// it may run late. It never outlives its worker, because it waits in the worker's own inbox.
+///
+/// Main thread, but for what is marked otherwise.
+class Workers {
+ public:
+  using Work = std::function<void(Worker&)>;
+  /// Whether all of them have answered. One that hangs has not, nor one that ended meanwhile.
+  enum class Heard { kAll, kSome };
+  /// For how long anybody waits for answers.
+  static constexpr Duration kPatience = std::chrono::seconds(2);
+
+  /// All outlive it; `loop` and `inbox` are the main thread's.
+  Workers(Loop& loop, Inbox& inbox, Log& log, MetricsRegistry& registry);
+  /// Ends them all, with their connections, and waits for that.
+  ~Workers();
+  Workers(const Workers&) = delete;
+  Workers& operator=(const Workers&) = delete;
+
+  /// Makes more of them until `count` serve. Errors: as Worker::make().
+  [[nodiscard]] Result<void> grow(std::size_t count);
+  /// Retires those beyond `count`.
+  void shrink(std::size_t count);
+  /// Gives them the log levels of single connections, and those that are made from here on.
+  void set_log_levels(std::vector<LogOverride> overrides);
+  /// Starts the threads of all, and of those that are made from here on.
+  void start();
+  [[nodiscard]] bool are_started() const { return started_; }
+  /// Looks for signs of life, and ends those retired ones that have no connection left. About twice a second.
+  void tick();
+
+  [[nodiscard]] std::size_t size() const { return serving_.size(); }
+  /// One that serves.
+  [[nodiscard]] Worker& at(std::size_t index) { return *serving_[index]; }
+
+  /// Runs `work` on the thread of each, retired ones too, and then `then` on the loop: when all have
+  /// answered, or after kPatience.
+  void ask(const Work& work, std::function<void(Heard heard)> then);
+  /// The same for another thread, which waits. Returns how many there are. Any thread but the main one.
+  std::size_t ask_and_wait(const Work& work);
+  /// Whether every loop has answered lately; if not, which one has not. Any thread.
+  [[nodiscard]] Health loops_turn() const;
+
+ private:
+  /// The answers to one question, counted on the workers' threads.
+  struct Answers {
+    std::atomic<std::size_t> worked{0};  // have done what was asked
+    std::atomic<std::size_t> open{0};    // may still do it
+  };
+  class Answer;
+  struct Question {
+    std::shared_ptr<Answers> answers;
+    std::size_t asked = 0;
+    TimePoint until{};
+    std::function<void(Heard)> then;
+  };
+  /// A worker that has no connection left, and the thread that waits for its end.
+  struct Ending {
+    std::shared_ptr<Worker> worker;
+    std::unique_ptr<Errand> errand;
+  };
+  [[nodiscard]] std::vector<std::shared_ptr<Worker>> everyone() const;
+  void settle();
+  void end(std::shared_ptr<Worker> worker);
+
+  Inbox& inbox_;
+  Log& log_;
+  MetricsRegistry& registry_;
+  bool started_ = false;
+  std::vector<LogOverride> log_levels_;
+  std::list<Question> questions_;
+  Timer patience_;
+  mutable std::mutex mutex_;  // guards changes of the next two
+  std::vector<std::shared_ptr<Worker>> serving_;
+  std::vector<std::shared_ptr<Worker>> retired_;
+  std::list<Ending> endings_;
+  Lifeline lifeline_;
+};
+
+}  // namespace headgate

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+
+namespace headgate {
+
+/// The directories that the process writes to: those of sockets, of key logs and of `log_file` (empty: none).
+[[nodiscard]] std::vector<std::string> writable_directories(const config::Config& config,
+                                                            const std::string& log_file);
+
+}  // namespace headgate

@@ -1,0 +1,93 @@
+#include "supervisor/workers.h"
+
+#include <optional>
+
+#include "unit/supervisor/process_parts.h"
+
+namespace headgate {
+namespace {
+
+using Heard = Workers::Heard;
+
+class WorkersTest : public testing::Test {
+ protected:
+  void start(std::size_t count) {
+    workers_->start();
+    ASSERT_TRUE(workers_->grow(count));
+  }
+  std::unique_ptr<Log> log_ = *Log::open({.level = LogLevel::kError});
+  MetricsRegistry registry_;
+  Loop loop_;
+  Inbox inbox_{loop_};
+  std::optional<Workers> workers_{std::in_place, loop_, inbox_, *log_, registry_};
+};
+
+TEST_F(WorkersTest, AnswerOnTheLoopWhenAllHaveWorked) {
+  start(3);
+  auto worked = std::make_shared<std::atomic<int>>(0);
+  std::optional<Heard> heard;
+  const auto main_thread = std::this_thread::get_id();
+  workers_->ask([worked](Worker&) { ++*worked; },
+                [&](Heard answer) {
+                  EXPECT_EQ(std::this_thread::get_id(), main_thread);
+                  heard = answer;
+                });
+  turn_until(loop_, [&] { return heard.has_value(); });
+  EXPECT_EQ(heard, Heard::kAll);
+  EXPECT_EQ(*worked, 3);
+}
+
+TEST_F(WorkersTest, ThatHangHoldUpNeitherTheLoopNorTheOthers) {
+  start(2);
+  auto hang = std::make_optional<Hang>(workers_->at(0));
+  auto worked = std::make_shared<std::atomic<int>>(0);
+  std::optional<Heard> heard;
+  workers_->ask([worked](Worker&) { ++*worked; }, [&](Heard answer) { heard = answer; });
+  bool turned = false;
+  inbox_.post([&] { turned = true; });
+  turn_until(loop_, [&] { return turned && *worked == 1; });
+  EXPECT_FALSE(heard.has_value());
+  turn_until(loop_, [&] { return heard.has_value(); });
+  EXPECT_EQ(heard, Heard::kSome);
+  hang.reset();
+  heard.reset();
+  workers_->ask([](Worker&) {}, [&](Heard answer) { heard = answer; });
+  turn_until(loop_, [&] { return heard.has_value(); });
+  EXPECT_EQ(heard, Heard::kAll);
+}
+
+TEST_F(WorkersTest, AreRetiredAndEndedWithoutWaitingForOneThatHangs) {
+  start(2);
+  std::optional<Heard> heard;
+  workers_->ask([](Worker&) {}, [&](Heard answer) { heard = answer; });
+  turn_until(loop_, [&] { return heard.has_value(); });
+  auto hang = std::make_optional<Hang>(workers_->at(1));  // after a turn without connections: it is empty
+  workers_->shrink(1);
+  workers_->tick();  // comes back: the end of the worker is waited for elsewhere
+  EXPECT_EQ(workers_->size(), 1U);
+  heard.reset();
+  workers_->ask([](Worker&) {}, [&](Heard answer) { heard = answer; });
+  turn_until(loop_, [&] { return heard.has_value(); });
+  hang.reset();
+}
+
+TEST_F(WorkersTest, AskedWhileTheyEndTellNobodyAfterwards) {
+  ASSERT_TRUE(workers_->grow(2));  // not started: what is asked is never done
+  bool told = false;
+  workers_->ask([](Worker&) {}, [&](Heard) { told = true; });
+  workers_.reset();
+  loop_.run_once();
+  EXPECT_FALSE(told);
+}
+
+TEST_F(WorkersTest, AreAskedFromAnotherThreadWhichWaits) {
+  start(2);
+  auto worked = std::make_shared<std::atomic<int>>(0);
+  std::size_t asked = 0;
+  std::thread([&] { asked = workers_->ask_and_wait([worked](Worker&) { ++*worked; }); }).join();
+  EXPECT_EQ(asked, 2U);
+  EXPECT_EQ(*worked, 2);
+}
+
+}  // namespace
+}  // namespace headgate
