@@ -61,7 +61,7 @@ class Explanation {
     const auto admitted = tell_source();
     if (!admitted) return tl::unexpected(admitted.error());
     if (!*admitted) return {};
-    if (listener_.config.starttls != config::Starttls::kNone)
+    if (listener_.config.starttls)
       say("starttls", config::kStarttls.text(listener_.config.starttls) + " first, then TLS");
     if (listener_.tls == nullptr) return tell_plaintext();
     const auto records = synthetic_client_hello(asked_.sni, asked_.alpn);

@@ -74,12 +74,12 @@ const std::map<std::string_view, std::string_view> kOptionsWithoutEqual = {
     {"transparent", "no equal: tell the backend the source with send_proxy"},
 };
 
-std::optional<config::Starttls> starttls_of(const std::string& protocol) {
-  if (protocol == "pgsql") return config::Starttls::kPostgres;
-  if (protocol == "smtp") return config::Starttls::kSmtp;
-  if (protocol == "imap") return config::Starttls::kImap;
-  if (protocol == "pop3") return config::Starttls::kPop3;
-  if (protocol == "ldap") return config::Starttls::kLdap;
+std::optional<StarttlsProtocol> starttls_of(const std::string& protocol) {
+  if (protocol == "pgsql") return StarttlsProtocol::kPostgres;
+  if (protocol == "smtp") return StarttlsProtocol::kSmtp;
+  if (protocol == "imap") return StarttlsProtocol::kImap;
+  if (protocol == "pop3") return StarttlsProtocol::kPop3;
+  if (protocol == "ldap") return StarttlsProtocol::kLdap;
   return std::nullopt;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/units.h"
 #include "net/address.h"
+#include "net/starttls/dialogue.h"
 
 /// The configuration as plain values: what the YAML says, with every default filled in. Defaults stand where
 /// the field is. Values, copied and compared; paths are as the loader resolved them (absolute or relative to
@@ -29,7 +30,6 @@ struct Log {
   bool operator==(const Log&) const = default;
 };
 
-enum class Starttls { kNone, kPostgres, kMysql, kSmtp, kImap, kPop3, kLdap };
 enum class TlsVersion { kTls12, kTls13 };
 enum class UnknownName { kServeDefault, kReject };
 enum class ClientAuthMode { kNone, kOptional, kRequired };
@@ -136,7 +136,7 @@ struct Listener {
   std::vector<Address> bind;
   int backlog = 4096;
   std::optional<ProxyProtocol> proxy_protocol;
-  Starttls starttls = Starttls::kNone;
+  std::optional<StarttlsProtocol> starttls;
   std::optional<Tls> tls;
   Limits limits;
   Timeouts timeouts;
@@ -177,7 +177,7 @@ struct BackendTls {
   std::string certificate;        ///< Client certificate, PEM; empty: none.
   std::string private_key;        ///< Empty: in the certificate's file.
   std::vector<std::string> alpn;  ///< "$alpn": the client's.
-  Starttls starttls = Starttls::kNone;
+  std::optional<StarttlsProtocol> starttls;
   bool operator==(const BackendTls&) const = default;
 };
 

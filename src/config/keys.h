@@ -27,13 +27,14 @@ inline constexpr auto kLogFormats =
     words<LogFormat>({{"text", LogFormat::kText}, {"json", LogFormat::kJson}});
 inline constexpr auto kAccessLogs = words<AccessLog>(
     {{"off", AccessLog::kOff}, {"failures", AccessLog::kFailures}, {"all", AccessLog::kAll}});
-inline constexpr auto kStarttls = words<Starttls>({{"none", Starttls::kNone},
-                                                   {"postgres", Starttls::kPostgres},
-                                                   {"mysql", Starttls::kMysql},
-                                                   {"smtp", Starttls::kSmtp},
-                                                   {"imap", Starttls::kImap},
-                                                   {"pop3", Starttls::kPop3},
-                                                   {"ldap", Starttls::kLdap}});
+inline constexpr auto kStarttls =
+    words<std::optional<StarttlsProtocol>>({{"none", std::nullopt},
+                                            {"postgres", StarttlsProtocol::kPostgres},
+                                            {"mysql", StarttlsProtocol::kMysql},
+                                            {"smtp", StarttlsProtocol::kSmtp},
+                                            {"imap", StarttlsProtocol::kImap},
+                                            {"pop3", StarttlsProtocol::kPop3},
+                                            {"ldap", StarttlsProtocol::kLdap}});
 inline constexpr auto kTlsVersions =
     words<TlsVersion>({{"1.2", TlsVersion::kTls12}, {"1.3", TlsVersion::kTls13}}, "tls_version");
 inline constexpr auto kUnknownNames =

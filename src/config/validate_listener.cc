@@ -118,7 +118,7 @@ void validate_listener(const Listener& listener, const std::string& key, const C
   }
   if (listener.tls) {
     validate_tls(listener, key + ".tls", faults);
-  } else if (listener.starttls != Starttls::kNone && !faults.concern(key + ".tls")) {
+  } else if (listener.starttls && !faults.concern(key + ".tls")) {
     faults.add(key + ".starttls", "needs \"tls\" in the listener: it is what the upgrade leads to");
   }
 }

@@ -112,7 +112,7 @@ backends:
   EXPECT_EQ(listener.bind[2].text(), "unix:/run/headgate.sock");
   EXPECT_EQ(listener.backlog, 128);
   EXPECT_EQ(listener.proxy_protocol->from[0].text(), "10.0.0.0/8");
-  EXPECT_EQ(listener.starttls, Starttls::kPostgres);
+  EXPECT_EQ(listener.starttls, StarttlsProtocol::kPostgres);
   EXPECT_EQ(listener.limits, (Limits{1, 2, 3, 4}));
   EXPECT_EQ(listener.timeouts,
             (Timeouts{seconds(1), milliseconds(250), seconds(120), seconds(0), seconds(3600)}));
