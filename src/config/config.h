@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/units.h"
+#include "log/log_level.h"
 #include "net/address.h"
 #include "net/starttls/dialogue.h"
 
@@ -19,8 +20,6 @@ namespace headgate::config {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-enum class LogLevel { kError, kWarn, kInfo, kDebug };
-enum class LogFormat { kText, kJson };
 enum class AccessLog { kOff, kFailures, kAll };
 
 struct Log {

@@ -8,15 +8,12 @@
 #include <variant>
 
 #include "base/units.h"
+#include "log/log_level.h"
 
 /// One log line as bytes: pure functions, so that what a client sends can be tried on them. Whatever the
 /// bytes of a message or a value are, the result is one line of valid UTF-8: control characters and bytes
 /// that are no UTF-8 are escaped. Any thread.
 namespace headgate {
-
-enum class LogLevel : std::uint8_t { kError, kWarn, kInfo, kDebug };
-/// "error", "warn", "info" or "debug".
-[[nodiscard]] std::string_view name(LogLevel level);
 
 /// One `key=value` of a line. Keys are ours: lower-case letters, digits and underscores. Borrows both; lives
 /// for the call that writes the line.

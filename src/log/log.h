@@ -16,8 +16,6 @@
 
 namespace headgate {
 
-enum class LogFormat : std::uint8_t { kText, kJson };
-
 struct LogOptions {
   LogLevel level = LogLevel::kInfo;
   LogFormat format = LogFormat::kText;

@@ -81,7 +81,7 @@ std::optional<Supervisor::StartFailure> Supervisor::prepare() {
   if (auto errors = load(config, places); !errors.empty())
     return StartFailure{kExitConfiguration, std::move(errors)};
   watch_files(config);
-  log_control_.configure(level_of(config.log.level));
+  log_control_.configure(config.log.level);
   if (auto raised = raise_descriptor_limit(); !raised) log_.warn(raised.error().what);
 
   Diagnostics diagnostics;

@@ -87,7 +87,7 @@ Outcome Supervisor::reload(const ChangedFiles* changed) {
   if (snapshot) refuse_lost_names(*snapshot_, *snapshot, errors);
   if (!snapshot || !errors.empty()) return failed(std::move(errors));
   if (auto adopted = adopt(std::move(snapshot)); !adopted) return failed({adopted.error().what});
-  log_control_.configure(level_of(config.log.level));
+  log_control_.configure(config.log.level);
   watch_files(snapshot_->config);
   follow_backends();
   canaries_.follow(*snapshot_);
