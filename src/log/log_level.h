@@ -5,7 +5,7 @@
 
 namespace headgate {
 
-/// From the rarest lines to the most: a level includes those before it.
+/// A level includes those before it.
 enum class LogLevel : std::uint8_t { kError, kWarn, kInfo, kDebug };
 /// "error", "warn", "info" or "debug".
 [[nodiscard]] std::string_view name(LogLevel level);
