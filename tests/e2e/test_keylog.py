@@ -19,7 +19,7 @@ def test_it_has_the_secrets_of_its_listener_and_is_warned_about(start, backend, 
     del other["tls"]["keylog_file"]
     config["listeners"].append(other)
     headgate = start(config)
-    assert "reads the traffic" in headgate.output
+    assert "can decrypt the traffic" in headgate.output
     assert headgate.metric("headgate_keylog_enabled", listener="web") == 1
     assert headgate.metric("headgate_keylog_enabled", listener="other") == 0
     with connect(headgate.port("other"), version=version) as client:

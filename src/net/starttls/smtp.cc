@@ -2,8 +2,8 @@
 
 namespace headgate {
 
-// The name that a greeting carries (RFC 5321, section 4.2) is not known here; after TLS the backend tells its
-// own.
+// The name that a greeting carries (RFC 5321, section 4.2) is not known here. After TLS the backend gives its
+// own name.
 std::string_view SmtpStarttls::greeting() const {
   return "220 headgate ESMTP\r\n";
 }
