@@ -1,4 +1,4 @@
-"""SSLKEYLOGFILE of one listener, for debugging: it has the secrets, and nobody can overlook that it is on."""
+"""SSLKEYLOGFILE of one listener, for debugging: it has the secrets, and the log warns that it is on."""
 
 import copy
 
