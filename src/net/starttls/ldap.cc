@@ -1,7 +1,7 @@
-#include "net/starttls/ldap.h"
-
 #include <array>
 #include <optional>
+
+#include "net/starttls/protocols.h"
 
 namespace headgate {
 namespace {

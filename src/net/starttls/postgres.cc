@@ -1,6 +1,6 @@
-#include "net/starttls/postgres.h"
-
 #include <cstdint>
+
+#include "net/starttls/protocols.h"
 
 namespace headgate {
 namespace {

@@ -1,4 +1,4 @@
-#include "net/starttls/smtp.h"
+#include "net/starttls/protocols.h"
 
 namespace headgate {
 
