@@ -26,7 +26,7 @@ TEST(Document, NamesATabThatIndents) {
 TEST(Document, RefusesWhatIsNoMap) {
   for (const char* text : {"", "- a\n", "text\n", "# nothing\n"}) {
     EXPECT_EQ(faults_of(text),
-              "t.yaml:1:1: a configuration is a map of keys, at least \"listeners\" and \"backends\"\n");
+              "t.yaml:1:1: the configuration must be a map with at least the keys \"listeners\" and \"backends\"\n");
   }
 }
 

@@ -97,8 +97,7 @@ backends:
   EXPECT_EQ(
       fault_lines(loaded),
       "t.yaml:42:20: listeners[0].tls.keylog_file: warning: anyone who can read \"/etc/headgate/keys.log\" "
-      "reads the "
-      "traffic\n");
+      "can decrypt the traffic\n");
   const Config& config = loaded.config;
   EXPECT_EQ(config.workers, 4);
   EXPECT_EQ(config.log, (Log{LogLevel::kDebug, LogFormat::kJson, AccessLog::kAll}));
