@@ -29,7 +29,8 @@ std::uint64_t mix(std::uint64_t x) {
   return x ^ x >> 31;
 }
 
-/// Of the IP address without its port, an IPv4-mapped one as IPv4. All unix sockets are one source.
+/// The hash of the IP address without its port. An IPv4-mapped address counts as IPv4; all unix sockets count
+/// as one source.
 std::uint64_t hash_source(const Address& source) {
   if (source.family() == AF_INET) {
     const auto& ip = reinterpret_cast<const sockaddr_in*>(source.data())->sin_addr;
@@ -115,19 +116,19 @@ GroupPicker::GroupPicker(std::shared_ptr<const BackendGroup> group, const GroupP
   std::int64_t turns = 0;
   for (const Server& server : group_->servers) {
     std::shared_ptr<ServerCounters> counters;
-    for (std::size_t i = 0; previous != nullptr && i < previous->tallies_.size(); ++i) {
-      if (previous->tallies_[i]->state == server.state) counters = previous->tallies_[i];
+    for (std::size_t i = 0; previous != nullptr && i < previous->counters_.size(); ++i) {
+      if (previous->counters_[i]->state == server.state) counters = previous->counters_[i];
     }
-    tallies_.push_back(counters ? std::move(counters) : std::make_shared<ServerCounters>(server.state));
+    counters_.push_back(counters ? std::move(counters) : std::make_shared<ServerCounters>(server.state));
     label_hashes_.push_back(hash_bytes(server.config.address));
     turns += server.config.weight;
   }
-  candidates_.reserve(tallies_.size());
+  candidates_.reserve(counters_.size());
   if (previous != nullptr || turns == 0) return;
-  // Each worker starts at another point of the round, or the first server would get every worker's first
-  // connection.
+  // Each worker starts at another point of the round. Otherwise the first server would get the first
+  // connection of every worker.
   constexpr std::uint64_t kMaxTurnsAhead = 1024;
-  for (std::size_t i = 0; i < tallies_.size(); ++i) candidates_.push_back(i);
+  for (std::size_t i = 0; i < counters_.size(); ++i) candidates_.push_back(i);
   const std::uint64_t ahead = std::min(mix(seed) % static_cast<std::uint64_t>(turns), kMaxTurnsAhead);
   for (std::uint64_t turn = 0; turn < ahead; ++turn) static_cast<void>(choose_by_turn());
 }
@@ -142,11 +143,11 @@ struct GroupPicker::Shortlist {
 GroupPicker::Shortlist GroupPicker::shortlist(std::span<const Tried> tried, TimePoint now) {
   Shortlist best;
   candidates_.clear();
-  // Of several reasons the one that was nearest to success is told.
+  // Of several reasons, reports the one that is nearest to success.
   const auto nobody = [&](NoServer why) { best.why_nobody = std::max(best.why_nobody, why); };
-  for (std::size_t i = 0; i < tallies_.size(); ++i) {
+  for (std::size_t i = 0; i < counters_.size(); ++i) {
     const Server& server = group_->servers[i];
-    ServerCounters& counters = *tallies_[i];
+    ServerCounters& counters = *counters_[i];
     if (server.config.weight == 0 || !server.state->is_up()) continue;
     const bool again = was_tried(tried, i);
     const auto& addresses = counters.current_addresses();
@@ -180,7 +181,7 @@ tl::expected<Choice, NoServer> GroupPicker::pick(const Address& source, std::spa
       std::erase(candidates_, index);
       continue;
     }
-    ServerLease lease(tallies_[index],
+    ServerLease lease(counters_[index],
                       bounded ? ServerLease::Place::kTaken : ServerLease::Place::kNotCounted);
     return Choice{index, choose_address(index, source, tried, now), std::move(lease)};
   }
@@ -202,28 +203,29 @@ std::size_t GroupPicker::choose(const Address& source) {
   return candidates_.front();
 }
 
-/// Smooth weighted round robin: everyone earns its weight, the richest is chosen and pays what all have
-/// earned. Servers of weight 5, 1 and 1 come as a a b a c a a, never as a run of five.
+/// Smooth weighted round robin: each server earns its weight as credit; the one with the most credit is
+/// chosen and pays what all have earned. Servers of weight 5, 1 and 1 come as a a b a c a a, never as a run
+/// of five.
 std::size_t GroupPicker::choose_by_turn() {
   std::int64_t total = 0;
   std::size_t richest = candidates_.front();
   for (const std::size_t i : candidates_) {
-    tallies_[i]->credit += weight(i);
+    counters_[i]->credit += weight(i);
     total += weight(i);
-    if (tallies_[i]->credit > tallies_[richest]->credit) richest = i;
+    if (counters_[i]->credit > counters_[richest]->credit) richest = i;
   }
-  tallies_[richest]->credit -= total;
+  counters_[richest]->credit -= total;
   return richest;
 }
 
 /// Whether one more connection would weigh less on `a` than on `b`.
 bool GroupPicker::less_loaded(std::size_t a, std::size_t b) const {
-  return (std::int64_t{tallies_[a]->active} + 1) * weight(b) <
-         (std::int64_t{tallies_[b]->active} + 1) * weight(a);
+  return (std::int64_t{counters_[a]->active} + 1) * weight(b) <
+         (std::int64_t{counters_[b]->active} + 1) * weight(a);
 }
 
 std::size_t GroupPicker::choose_least_loaded() {
-  // Begins at a random place, so that of equals it is not always the first.
+  // Begins at a random place, so that of several equal servers not always the first is chosen.
   const std::size_t start = random_() % candidates_.size();
   std::size_t best = candidates_[start];
   for (std::size_t n = 1; n < candidates_.size(); ++n) {
@@ -251,7 +253,7 @@ std::size_t GroupPicker::choose_of_two() {
 }
 
 /// Weighted rendezvous hashing: each server draws a number from source and label, the highest wins. When a
-/// server comes or goes, only the sources that it wins or had won move.
+/// server is added or removed, only the sources that it wins, or had won, move.
 std::size_t GroupPicker::choose_by_source(std::uint64_t source_hash) const {
   std::size_t best = candidates_.front();
   double best_score = -std::numeric_limits<double>::infinity();
@@ -268,11 +270,11 @@ std::size_t GroupPicker::choose_by_source(std::uint64_t source_hash) const {
   return best;
 }
 
-/// The server's addresses take turns, or stay with their source where the source decides. One that failed
-/// lately is taken only when there is no other.
+/// The server's addresses take turns; with `source_hash` each source keeps its address. An address that
+/// failed lately is chosen only when there is no other.
 Address GroupPicker::choose_address(std::size_t index, const Address& source, std::span<const Tried> tried,
                                     TimePoint now) {
-  ServerCounters& counters = *tallies_[index];
+  ServerCounters& counters = *counters_[index];
   const ServerState::Addresses& addresses = *counters.addresses;
   const bool by_source = group_->config.balance == config::Balance::kSourceHash;
   const std::size_t start = by_source ? mix(hash_source(source)) : counters.next_address;
@@ -315,12 +317,12 @@ FailureOutcome GroupPicker::on_failed(const ServerLease& lease, const Address& a
 }
 
 ServerLease GroupPicker::adopt(std::string_view label) {
-  for (std::size_t i = 0; i < tallies_.size(); ++i) {
+  for (std::size_t i = 0; i < counters_.size(); ++i) {
     const Server& server = group_->servers[i];
     if (server.config.address != label) continue;
     const bool bounded = server.config.max_connections > 0;
     const bool taken = bounded && server.state->take_place(std::numeric_limits<std::uint32_t>::max());
-    return {tallies_[i], taken ? ServerLease::Place::kTaken : ServerLease::Place::kNotCounted};
+    return {counters_[i], taken ? ServerLease::Place::kTaken : ServerLease::Place::kNotCounted};
   }
   return {};
 }

@@ -18,8 +18,8 @@
 
 namespace headgate {
 
-/// A backend as a snapshot has it. Immutable and shared by all workers; what changes while choosing is in
-/// each worker's GroupPicker.
+/// A backend as a snapshot has it. Immutable and shared by all workers. State that changes while servers are
+/// chosen is in each worker's GroupPicker.
 struct BackendGroup {
   config::Backend config;
   std::vector<Server> servers;  ///< In the order of the configuration.
@@ -29,9 +29,10 @@ struct BackendGroup {
                                                                          ServerDirectory& directory);
 };
 
-/// What one worker knows of one server: its own connections and its own experience. Kept across reloads.
+/// What one worker knows of one server: its own connections, and which of its attempts failed. Kept across
+/// reloads.
 struct ServerCounters {
-  /// An address that could not be connected to, and until when others are preferred.
+  /// An address to which connecting failed, and until when other addresses are preferred.
   struct Avoided {
     Address address;
     TimePoint until;
@@ -50,12 +51,12 @@ struct ServerCounters {
   int failures_in_row = 0;
   TimePoint ejected_until{};
   std::int64_t credit = 0;       ///< Smooth weighted round robin.
-  std::size_t next_address = 0;  ///< Where the turn among the server's addresses stands.
+  std::size_t next_address = 0;  ///< The address whose turn it is.
   std::vector<Avoided> avoided;  ///< Used by servers with several addresses.
 };
 
 /// A connection's place at a server: counts as one of its connections until it is destroyed. Moved, not
-/// copied. Lives as long as it likes, through reloads and longer than its picker. Worker thread.
+/// copied. It may outlive reloads and its picker. Worker thread.
 class ServerLease {
  public:
   enum class Place : std::uint8_t { kNotCounted, kTaken };
@@ -106,7 +107,7 @@ struct Tried {
 
 /// Why no server may be tried (any more): for the log line.
 enum class NoServer : std::uint8_t {
-  kAllDown,     ///< The health checks have every server down.
+  kAllDown,     ///< The health checks report every server down.
   kUnresolved,  ///< No server's name has an address yet.
   kAllFull,     ///< Every server that could be tried has max_connections.
   kAllTried,    ///< This connection has tried them all.
@@ -114,15 +115,15 @@ enum class NoServer : std::uint8_t {
 /// "all_down", "unresolved", "all_full", "all_tried".
 [[nodiscard]] std::string_view name(NoServer why);
 
-/// What a failure to connect led to.
+/// The effect of a failure to connect.
 enum class FailureOutcome : std::uint8_t { kCounted, kEjected };
 
-/// Chooses servers of one group for one worker's connections. Shares nothing that is written with other
-/// workers, but the count behind `max_connections`. Worker thread; no allocation while the servers are well.
+/// Chooses servers of one group for one worker's connections. The only data that it writes and shares with
+/// other workers is the count for `max_connections`. Worker thread; no allocation while the servers are well.
 ///
-/// Usable is a server that is up, has an address and a free place. Ejected servers are passed over while
-/// another server is usable; when all are ejected they are tried all the same. Servers that this connection
-/// has not tried come first, then other addresses of those it has.
+/// A server is usable when it is up, has an address and has a free place. An ejected server is chosen only
+/// when all usable servers are ejected. Servers that this connection has not tried come first, then other
+/// addresses of those that it has tried.
 ///
 ///   auto choice = picker.pick(source, tried, now);
 ///   if (!choice) return Close{kNoBackend};              // name(choice.error()) for the log
@@ -132,8 +133,8 @@ enum class FailureOutcome : std::uint8_t { kCounted, kEjected };
 ///   again
 class GroupPicker {
  public:
-  /// `previous` is the picker of the same backend in the snapshot before, or null: its tallies of servers
-  /// that are still there are taken over. `seed` starts the random choices.
+  /// `previous` is the picker of the same backend in the snapshot before, or null: its counters of servers
+  /// that are still there are kept. `seed` starts the random choices.
   GroupPicker(std::shared_ptr<const BackendGroup> group, const GroupPicker* previous, std::uint64_t seed);
   GroupPicker(const GroupPicker&) = delete;
   GroupPicker& operator=(const GroupPicker&) = delete;
@@ -141,11 +142,11 @@ class GroupPicker {
   [[nodiscard]] tl::expected<Choice, NoServer> pick(const Address& source, std::span<const Tried> tried,
                                                     TimePoint now);
 
-  /// The connection, TLS to the server included, is there: failures before it are forgiven.
+  /// The connection is established, TLS to the server included: earlier failures no longer count.
   void on_connected(const ServerLease& lease, const Address& address);
-  /// It could not be had: refused, timed out, or TLS failed. Says whether the server is ejected for it: after
-  /// as many failures in a row as the configuration has, and after that for every further one until a
-  /// connection succeeds.
+  /// The connection failed: it was refused, timed out, or TLS failed. Returns whether the server is ejected
+  /// for it: after as many failures in a row as the configuration says, and then for every further failure
+  /// until a connection succeeds.
   FailureOutcome on_failed(const ServerLease& lease, const Address& address, TimePoint now);
 
   /// A lease for a connection that exists already, taken over from the process before. An empty lease when
@@ -154,10 +155,10 @@ class GroupPicker {
 
   [[nodiscard]] const BackendGroup& group() const { return *group_; }
   /// What this worker knows of the server at `index`, for status pages and tests.
-  [[nodiscard]] const ServerCounters& counters(std::size_t index) const { return *tallies_[index]; }
+  [[nodiscard]] const ServerCounters& counters(std::size_t index) const { return *counters_[index]; }
 
  private:
-  /// Candidates of one pick: the best rank that any server has, and who has it.
+  /// The candidates of one pick: the servers with the best rank.
   struct Shortlist;
 
   [[nodiscard]] Shortlist shortlist(std::span<const Tried> tried, TimePoint now);
@@ -173,9 +174,9 @@ class GroupPicker {
   [[nodiscard]] std::int64_t weight(std::size_t index) const { return group_->servers[index].config.weight; }
 
   std::shared_ptr<const BackendGroup> group_;
-  std::vector<std::shared_ptr<ServerCounters>> tallies_;  // as group_->servers
-  std::vector<std::uint64_t> label_hashes_;               // as group_->servers
-  std::vector<std::size_t> candidates_;                   // scratch of pick(), kept to save its allocation
+  std::vector<std::shared_ptr<ServerCounters>> counters_;  // as group_->servers
+  std::vector<std::uint64_t> label_hashes_;                // as group_->servers
+  std::vector<std::size_t> candidates_;                    // scratch of pick(), kept to save its allocation
   std::minstd_rand random_;
 };
 

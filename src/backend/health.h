@@ -5,14 +5,14 @@
 namespace headgate {
 
 /// Whether a server is up, from the results of its checks: `rise` successes in a row bring it up, `fall`
-/// failures in a row take it down. It begins up, so that a start or a reload serves at once, but on trial:
-/// until one check has succeeded, the first failure takes it down. A value; no clock.
+/// failures in a row take it down. A server begins up, so that a start or a reload serves at once, but until
+/// one check has succeeded, the first failure takes it down. A value; no clock.
 class Health {
  public:
   enum class Change : std::uint8_t { kNone, kCameUp, kWentDown };
 
   Health(int rise, int fall) : rise_(rise), fall_(fall) {}
-  /// The same health under the bounds of another configuration.
+  /// The same health with the bounds of another configuration.
   [[nodiscard]] Health with_bounds(int rise, int fall) const;
 
   Change succeeded();
@@ -22,7 +22,7 @@ class Health {
  private:
   int rise_;
   int fall_;
-  int in_row_ = 0;  // results against what it is now
+  int in_row_ = 0;  // results in a row that contradict `up_`
   bool up_ = true;
   bool proven_ = false;
 };

@@ -15,10 +15,10 @@
 namespace headgate {
 namespace {
 
-/// Waiting for nothing in particular ends after this; the wake-up is for nothing and costs nothing.
+/// The longest wait. A wake-up without work every so often costs nothing.
 constexpr std::chrono::hours kLongestWait{1};
 
-/// A tenth of the interval either way: checks that began together drift apart.
+/// Up to a tenth of the interval earlier or later, so that checks that began together drift apart.
 Duration jittered(std::chrono::milliseconds interval, std::minstd_rand& random) {
   const auto tenth = std::max<std::int64_t>(interval.count() / 10, 1);
   return interval +
@@ -44,7 +44,7 @@ class Check {
   [[nodiscard]] int descriptor() const { return probe_ ? probe_->descriptor() : -1; }
   [[nodiscard]] short events() const { return events_; }
 
-  /// Does what can be done now. A change of health comes back, with its reason.
+  /// Does what can be done now. Returns a change of health with its reason.
   std::optional<HealthChange> advance(TimePoint now, std::minstd_rand& random);
 
  private:
@@ -136,7 +136,7 @@ class HealthChecker::Checks {
 
   CheckList checks_;
 
-  std::unique_ptr<ServiceThread> thread_;  // last: stops before what it uses goes
+  std::unique_ptr<ServiceThread> thread_;  // last: it stops before the members that it uses are destroyed
 };
 
 Result<void> HealthChecker::Checks::watch(std::vector<std::shared_ptr<const BackendGroup>> groups) {
@@ -172,8 +172,7 @@ std::unique_ptr<Check> HealthChecker::Checks::make_check(const std::shared_ptr<c
   const config::HealthCheck& settings = *group->config.health_check;
   const auto known = checks_.find(group->servers[index].state);
   if (known != checks_.end()) {
-    // What is known stays, and so does the time of the next check: reloads in quick succession must not put
-    // it off.
+    // Keeps the health and the time of the next check: reloads in quick succession must not delay it.
     const Check& before = *known->second;
     return std::make_unique<Check>(group, index, before.health().with_bounds(settings.rise, settings.fall),
                                    before.descriptor() >= 0 ? now : before.due(), options_.open_tls);

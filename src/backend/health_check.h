@@ -19,10 +19,10 @@ struct HealthChange {
   std::string why;
 };
 
-/// Checks the servers of all backends that have a `health_check` and keeps ServerState::is_up() true to it.
-/// Each check has its own time, some way off its interval, so that checks spread. A server with several
-/// addresses is well when any of them is; one whose name has not been resolved is not judged. One thread of
-/// its own, started when there is something to check.
+/// Checks the servers of all backends that have a `health_check` and keeps ServerState::is_up() up to date.
+/// Each check's time varies a little around its interval, so that checks spread. A server with several
+/// addresses is well when any of them is; a server whose name has not been resolved is not checked. One
+/// thread of its own, started when there is something to check.
 class HealthChecker {
  public:
   struct Options {
@@ -37,8 +37,8 @@ class HealthChecker {
   HealthChecker(const HealthChecker&) = delete;
   HealthChecker& operator=(const HealthChecker&) = delete;
 
-  /// From now on checks the servers of `groups`, keeping what is known of those checked already. Servers that
-  /// are no longer checked count as up. One caller at a time. Errors: kSystem when the thread cannot be
+  /// From now on checks the servers of `groups`. A server that was checked before keeps its health. Servers
+  /// that are no longer checked count as up. One caller at a time. Errors: kSystem when the thread cannot be
   /// started.
   Result<void> watch(std::vector<std::shared_ptr<const BackendGroup>> groups);
 

@@ -13,7 +13,7 @@
 namespace headgate {
 
 /// Makes the TLS stream to `server` over a connected descriptor, as connections to it have it. Called on the
-/// health checker's thread, so with contexts of its own.
+/// health checker's thread, so it uses contexts of that thread.
 using OpenTls = std::function<Result<std::unique_ptr<Stream>>(const BackendGroup& group, const Server& server,
                                                               Fd connected)>;
 
@@ -28,7 +28,8 @@ class Probe {
   Probe& operator=(const Probe&) = delete;
   ~Probe();
 
-  /// Goes as far as it can: kWantRead or kWantWrite on descriptor(), kDone when the server is well, kFailed.
+  /// Goes on as far as it can. kWantRead or kWantWrite: wait for descriptor(). kDone: the server is well.
+  /// kFailed.
   IoStatus advance();
   /// -1 when there is nothing to wait for.
   [[nodiscard]] int descriptor() const;

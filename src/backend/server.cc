@@ -13,7 +13,7 @@ bool may_be_host_name(std::string_view host) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
            c == '.' || c == '_';
   };
-  // A last label of digits only is an address that is not well written ("10.0.0"), never a name.
+  // A last label of digits alone is a mistyped address ("10.0.0"), never a name.
   const auto last_label = host.substr(host.find_last_of('.') + 1);
   const bool numeric = last_label.find_first_not_of("0123456789") == last_label.npos;
   return !host.empty() && host.size() <= kMaxHostNameBytes && !numeric &&
@@ -42,7 +42,7 @@ Result<ServerEndpoint> ServerEndpoint::parse(std::string_view text) {
   auto address = Address::parse(text);
   if (!address || text.substr(0, 1) == ":") {
     return fail(ErrorKind::kInvalid,
-                '"' + std::string(text) + "\" is no server: write host:port, [IPv6]:port or unix:PATH");
+                '"' + std::string(text) + "\" is not a server: write host:port, [IPv6]:port or unix:PATH");
   }
   if (!address->is_unix() && address->port() == 0) {
     return fail(ErrorKind::kInvalid, '"' + std::string(text) + "\": the port must be 1 to 65535");

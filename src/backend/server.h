@@ -18,21 +18,21 @@
 
 namespace headgate {
 
-/// Where a server is, as the configuration says it: an address, or a host name whose addresses the resolver
+/// Where a server is, as the configuration gives it: an address, or a host name whose addresses the resolver
 /// finds.
 struct ServerEndpoint {
   std::optional<Address> literal;  ///< Set when no name has to be resolved.
   std::string host;                ///< Set otherwise.
   std::uint16_t port = 0;          ///< Of the host name.
 
-  /// Parses "192.0.2.1:80", "[::1]:80", "unix:PATH" or "host.name:80". Errors: kInvalid, saying what would be
-  /// right.
+  /// Parses "192.0.2.1:80", "[::1]:80", "unix:PATH" or "host.name:80". Errors: kInvalid; the text says what
+  /// to write instead.
   [[nodiscard]] static Result<ServerEndpoint> parse(std::string_view text);
 };
 
-/// What is known of one server while the process runs, whatever configuration is in force: a reload that
-/// keeps the names of a backend and of its server keeps this object. Written by the supervisor's threads
-/// (resolver, health checks), read by all workers.
+/// The state of one server. It outlives the configuration: a reload that keeps the names of the backend and
+/// of its server keeps this object. Written by the supervisor's threads (resolver, health checks), read by
+/// all workers.
 class ServerState {
  public:
   using Addresses = std::vector<Address>;
@@ -48,14 +48,14 @@ class ServerState {
 
   /// Where to connect to; empty while the name is not resolved yet. Never null. Any thread; one short lock.
   [[nodiscard]] std::shared_ptr<const Addresses> addresses() const;
-  /// Changes when addresses() does, so that a reader may keep what it has until then, without the lock. Any
+  /// Changes when addresses() does, so that until then a reader can use its copy without the lock. Any
   /// thread.
   [[nodiscard]] std::uint64_t addresses_version() const { return version_.load(std::memory_order_acquire); }
-  /// Replaces the addresses; the same ones in another order change nothing. Connections that exist are not
-  /// touched. Any thread.
+  /// Replaces the addresses; the same addresses in another order change nothing. Does not touch connections.
+  /// Any thread.
   void publish(Addresses addresses);
 
-  /// What active health checks say, why, and since when.
+  /// The result of the active health checks, its reason, and since when it holds.
   struct Condition {
     bool up = true;
     std::string why{};  ///< Empty while it is up.
@@ -92,8 +92,8 @@ struct Server {
   std::shared_ptr<ServerState> state;
 };
 
-/// Finds the state of a server again when a reload builds the next snapshot. Holds no server alive: one that
-/// no snapshot and no connection uses any more is forgotten. Any thread.
+/// Finds the state of a server again when a reload builds the next snapshot. It does not own the states: one
+/// that no snapshot and no connection uses any more is forgotten. Any thread.
 class ServerDirectory {
  public:
   /// The state of `server` in `backend`, made if it is new. Errors: kInvalid for an address that cannot be
@@ -104,9 +104,9 @@ class ServerDirectory {
   /// Every server in use.
   [[nodiscard]] std::vector<std::shared_ptr<ServerState>> all() const;
 
-  /// The host names that servers in use are known by, each once, sorted.
+  /// The host names of the servers in use, each once, sorted.
   [[nodiscard]] std::vector<std::string> host_names() const;
-  /// Publishes `addresses`, with each server's own port, to the servers known by `host`.
+  /// Publishes `addresses`, with each server's own port, to the servers with the name `host`.
   void publish(const std::string& host, const std::vector<Address>& addresses);
 
  private:

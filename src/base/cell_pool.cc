@@ -11,7 +11,7 @@
 namespace headgate {
 namespace {
 
-// What is asked of the system at once; memory is used page by page.
+// The pool maps this much at once; the system gives memory page by page.
 constexpr std::size_t kRegionBytes = 64 * CellPool::kPageBytes;
 
 }  // namespace
@@ -21,7 +21,7 @@ struct CellPool::Cell {
   Cell* next;
 };
 
-/// The header of a page; its cells are behind it. Those beyond `carved` were never used.
+/// The header of a page, in front of its cells. Cells from number `carved` on were never used.
 struct CellPool::Page {
   CellPool* pool;
   Cell* free = nullptr;
@@ -84,8 +84,8 @@ void CellPool::put(Page& page, void* cell) {
   if (itself_ && cells_in_use_ == 0) const std::unique_ptr<CellPool> ends_here = std::move(itself_);
 }
 
-// A page is taken from those that have memory still; coming and going at the edge of one then costs no system
-// call.
+// Pages that still have memory come first, so that a count of cells that moves around the edge of a page
+// costs no system call.
 CellPool::Page& CellPool::fresh_page() {
   if (spare_.empty() && returned_.empty()) map_region();
   std::vector<void*>& from = spare_.empty() ? returned_ : spare_;
@@ -101,7 +101,7 @@ void CellPool::map_region() {
   void* region = ::mmap(nullptr, kRegionBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (region == MAP_FAILED) throw std::bad_alloc();
   regions_.push_back(region);
-  // Giving a cell back may not fail: there is room for every page in either list.
+  // Giving a cell back must not fail, so both lists have room for every page.
   spare_.reserve(regions_.size() * (kRegionBytes / kPageBytes));
   returned_.reserve(regions_.size() * (kRegionBytes / kPageBytes));
   for (std::size_t at = kRegionBytes; at > 0; at -= kPageBytes)
@@ -116,7 +116,7 @@ void CellPool::retire(Page& page) {
   return_spare_pages();
 }
 
-// Where the system's pages are larger than ours it refuses, and the memory stays.
+// madvise() refuses where the system's pages are larger than ours; the memory then stays.
 void CellPool::return_spare_pages() {
   const std::size_t kept = std::max(kSparePages, pages_in_use_ / kSpareShare);
   while (spare_.size() > kept && ::madvise(spare_.back(), kPageBytes, MADV_DONTNEED) == 0) {

@@ -10,15 +10,13 @@
 
 namespace headgate {
 
-/// Memory for objects of one size that are many, live long, and are small beside what else is allocated
-/// meanwhile: cells, packed into pages of their own.
+/// Memory for many small objects of one size that live long: cells, packed into pages of their own.
 ///
-/// From malloc() such objects lie between the much larger ones of handshakes that have gone, and the holes
-/// around them cost half as much again as they do. And a page that has no cell in use goes back to the
-/// system.
+/// malloc() puts such objects between the much larger ones of handshakes. When those are freed, the holes
+/// that they leave cost half as much again as the objects. A page of the pool that has no cell in use goes
+/// back to the system.
 ///
-/// Made for one thread and used by it alone. Only when that thread has ended may one other thread give cells
-/// back.
+/// One thread makes and uses a pool. After that thread has ended, one other thread may give cells back.
 class CellPool {
  public:
   static constexpr std::size_t kPageBytes = 4096;
@@ -40,15 +38,16 @@ class CellPool {
   /// Gives `cell` back to the pool that it came from.
   static void give_back(void* cell) noexcept;
 
-  /// The thread ends while cells are in use: whoever has them may give them back, and `pool` ends with the
-  /// last of them.
+  /// For a thread that ends while cells are in use: their owner may still give them back, and `pool` ends
+  /// with the last of them.
   static void outlive_thread(std::unique_ptr<CellPool> pool);
 
   [[nodiscard]] std::size_t cells_in_use() const { return cells_in_use_; }
-  /// What it has of the system now, the free pages that it keeps included.
+  /// The memory that the pool holds now, free pages included.
   [[nodiscard]] std::size_t size_bytes() const { return (pages_in_use_ + spare_.size()) * kPageBytes; }
 
-  /// Free pages are kept, so that coming and going costs no system call: so many, or one for so many in use.
+  /// The pool keeps kSparePages free pages, or one for each kSpareShare pages in use if that is more, so that
+  /// taking and giving back cost no system call.
   static constexpr std::size_t kSparePages = 16;
   static constexpr std::size_t kSpareShare = 8;
 
@@ -69,14 +68,15 @@ class CellPool {
   std::unique_ptr<CellPool> itself_;  // once its thread has ended
   std::size_t cells_in_use_ = 0;
   std::size_t pages_in_use_ = 0;
-  Page* with_room_ = nullptr;    // those that have cells in use and cells free
+  Page* with_room_ = nullptr;    // pages that have both used and free cells
   std::vector<void*> spare_;     // pages without cells in use, still backed by memory
-  std::vector<void*> returned_;  // addresses of pages whose memory the system has back, or never gave
+  std::vector<void*> returned_;  // addresses of pages without memory: given back, or not used yet
   std::vector<void*> regions_;   // what was mapped, kRegionBytes each
 };
 
 /// For a class whose objects come from their thread's CellPool: `class Connection final : public
-/// Pooled<Connection>`. An object is destroyed by the thread that made it, or when that has ended.
+/// Pooled<Connection>`. The thread that made an object destroys it, or another thread after that one has
+/// ended.
 template <class Object>
 class Pooled {
  public:
@@ -87,7 +87,7 @@ class Pooled {
   friend Object;
   Pooled() = default;
 
-  /// Ends with its thread; the pool does so unless objects of it are still there.
+  /// Ends with its thread, and the pool with it unless some of its cells are in use.
   struct OfThread {
     OfThread() = default;
     ~OfThread() {

@@ -6,7 +6,7 @@
 namespace headgate {
 
 void check_failed(const char* expression, const char* file, int line) {
-  std::fprintf(stderr, "headgate: %s:%d: this must hold and does not: %s\n", file, line, expression);
+  std::fprintf(stderr, "headgate: %s:%d: this condition does not hold: %s\n", file, line, expression);
   std::abort();
 }
 

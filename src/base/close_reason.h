@@ -12,23 +12,23 @@ enum class Side : std::uint8_t { kNone, kClient, kBackend };
 /// Every way a connection ends. The word of name() is in the log line, in the metric and in a test.
 enum class CloseReason : std::uint8_t {
   kFinished,                ///< Both directions ended cleanly.
-  kProbe,                   ///< The client connected and left without a byte.
+  kProbe,                   ///< The client connected and left without sending a byte.
   kClientLeftInHandshake,   ///< The client went away after it had begun.
   kHandshakeFailed,         ///< The TLS handshake could not succeed; HandshakeFailure has the detail.
   kHandshakeTimeout,        ///< PROXY header, STARTTLS and TLS handshake took longer than timeouts.handshake.
   kHandshakeShed,           ///< Dropped by the admission queue before any cryptography was paid.
   kPlaintextHttp,           ///< Plain HTTP on a TLS port; answered with a 400.
-  kNotTls,                  ///< The first bytes are no TLS.
+  kNotTls,                  ///< The first bytes are not TLS.
   kSourceDenied,            ///< `allow` or `deny` of the listener.
   kConnectionLimit,         ///< limits.max_connections.
   kSourceLimit,             ///< limits.max_connections_per_source.
   kOutOfDescriptors,        ///< Accepted on the spare descriptor and refused.
   kProxyHeaderMalformed,    ///< No valid PROXY header where one must be.
   kStarttlsMalformed,       ///< The STARTTLS dialogue of the listener's protocol was not followed.
-  kClientNotAllowed,        ///< The peer's identity may not pass (any more).
+  kClientNotAllowed,        ///< The peer's identity is not allowed, or not any more.
   kClientRevoked,           ///< The peer's certificate was revoked while connected.
   kClientExpired,           ///< The peer's certificate expired while connected.
-  kClientUntrusted,         ///< The peer's CA, or its issuer's revocation list, went while connected.
+  kClientUntrusted,         ///< The peer's CA, or its issuer's revocation list, was removed while connected.
   kNoRoute,                 ///< No route matches and the listener has no default backend.
   kNoBackend,               ///< No server of the backend may be tried: all down, ejected or full.
   kBackendConnectFailed,    ///< Every attempt to connect was refused or failed.
@@ -50,7 +50,7 @@ enum class CloseReason : std::uint8_t {
 };
 inline constexpr std::size_t kCloseReasonCount = static_cast<std::size_t>(CloseReason::kInternal) + 1;
 
-/// How loud the end is in the log: kQuiet ends are logged by `access: all` only.
+/// How the log treats the end: only `access: all` logs kQuiet ends.
 enum class CloseWeight : std::uint8_t { kQuiet, kFailure };
 
 /// A row of the table of ends.

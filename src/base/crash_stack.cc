@@ -5,8 +5,7 @@
 namespace headgate {
 namespace {
 
-/// Unwinding takes some 10 KiB, and the kernel's own frame up to 12 KiB where there are wide registers to
-/// save.
+/// Unwinding takes some 10 KiB, and the kernel's own frame up to 12 KiB on CPUs with wide registers.
 constexpr std::size_t kCrashStackBytes = 64 * 1024;
 
 }  // namespace

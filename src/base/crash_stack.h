@@ -5,8 +5,8 @@
 
 namespace headgate {
 
-/// A stack on which the calling thread reports its own crash, so that running out of stack can be reported
-/// too. One per thread, made first thing in it and destroyed last, by that thread.
+/// A stack on which the calling thread reports its own crash, so that it can also report that its stack ran
+/// out. Each thread makes its own first of all and destroys it last.
 class CrashStack {
  public:
   CrashStack();

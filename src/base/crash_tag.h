@@ -5,8 +5,9 @@
 
 namespace headgate {
 
-/// Says what this thread works on, for the report of a crash: "connection 1234 of listener web". Scopes nest;
-/// the innermost counts. Costs a few stores, so that every callback can have one. Own thread only.
+/// Records what this thread works on, for the report of a crash: "connection 1234 of listener web". Scopes
+/// nest, and the report names the innermost. A tag costs a few stores, so that every callback can have one.
+/// Own thread only.
 ///
 ///     CrashTag tag(listener_name.c_str(), connection_id);  // at the top of a callback
 class CrashTag {
@@ -14,9 +15,10 @@ class CrashTag {
   /// `listener` must outlive the scope.
   CrashTag(const char* listener, std::uint64_t connection_id)
       : listener_(listener), connection_id_(connection_id), outer_(current_) {
-    std::atomic_signal_fence(std::memory_order_release);  // the fields are there before a handler may look
+    std::atomic_signal_fence(
+        std::memory_order_release);  // the fields are written before a handler can read them
     current_ = this;
-    std::atomic_signal_fence(std::memory_order_seq_cst);  // and the tag is before whatever may fault
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // and the tag is set before anything can fault
   }
   ~CrashTag() {
     std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -25,14 +27,15 @@ class CrashTag {
   CrashTag(const CrashTag&) = delete;
   CrashTag& operator=(const CrashTag&) = delete;
 
-  /// Writes the calling thread's tag to `fd` as a line, nothing where there is none. Async-signal-safe.
+  /// Writes the calling thread's tag to `fd` as a line, or nothing if the thread has none. Async-signal-safe.
   static void write_current(int fd);
 
  private:
   const char* listener_;
   std::uint64_t connection_id_;
   const CrashTag* outer_;
-  // What a signal handler of this very thread reads: constant-initialised, so reaching it allocates nothing.
+  // A signal handler of this thread reads it. It is constant-initialised, so that reading it allocates
+  // nothing.
   static constinit thread_local const CrashTag* current_;
 };
 

@@ -7,8 +7,8 @@
 
 namespace headgate {
 
-/// A text in the size of a pointer, which is all there is to it while it is empty: for what many objects
-/// have room for and few have. Moved, not copied. At most 4 GiB.
+/// A text that takes no more than a pointer while it is empty, for a field that many objects have and few of
+/// them fill. Moved, not copied. At most 4 GiB.
 class PackedText {
  public:
   PackedText& operator=(std::string_view text) {

@@ -15,7 +15,7 @@ enum class ErrorKind {
   kInvalid,     ///< What the operator asked for cannot be done: tell the operator.
   kNotFound,    ///< The named thing is not there.
   kRefused,     ///< Understood, and not allowed.
-  kSystem,      ///< The operating system said no; `what` has its words.
+  kSystem,      ///< The operating system refused; `what` has its message.
 };
 
 /// Why an operation could not be done. `what` is a sentence for the operator, with names and numbers in it.
@@ -24,7 +24,7 @@ struct Error {
   std::string what;
 };
 
-/// A value, or why there is none.
+/// A value, or the reason why there is no value.
 template <class T>
 using Result = tl::expected<T, Error>;
 

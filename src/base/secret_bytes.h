@@ -8,7 +8,8 @@
 
 namespace headgate {
 
-/// An allocator that wipes what it takes back, so that no copy stays behind when a vector grows or goes.
+/// An allocator that wipes memory before it frees it, so that no copy is left when a vector grows or is
+/// destroyed.
 template <class T>
 struct WipingAllocator {
   using value_type = T;
@@ -25,7 +26,7 @@ struct WipingAllocator {
   bool operator==(const WipingAllocator&) const = default;
 };
 
-/// Bytes with keys among them.
+/// Bytes that contain keys.
 using SecretBytes = std::vector<std::byte, WipingAllocator<std::byte>>;
 
 }  // namespace headgate

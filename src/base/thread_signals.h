@@ -2,16 +2,17 @@
 
 #include <signal.h>
 
-/// Which signals belong to whom. Any thread.
+/// Which thread handles which signals. Any thread.
 namespace headgate {
 
-/// What a thread's own fault raises: reported by the thread itself. The kernel ends the process without a
-/// report where the faulting thread has one of them blocked, so no thread blocks them.
+/// Signals that a thread's own fault raises; that thread reports them itself. If it blocks one of them, the
+/// kernel ends the process without a report, so no thread blocks them.
 inline constexpr int kCrashSignals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 
-/// All others: the supervisor's.
+/// All other signals. The supervisor's thread handles them.
 [[nodiscard]] sigset_t process_signals();
-/// Leaves them to the supervisor's thread: first thing in every other one. Returns the mask before.
+/// Blocks those in the calling thread. Every thread but the supervisor's calls this first. Returns the mask
+/// that was set before.
 sigset_t block_process_signals();
 
 }  // namespace headgate

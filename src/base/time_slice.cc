@@ -22,14 +22,14 @@ struct SchedulingAttributes {
   std::uint64_t period_ns;
 };
 
-// The shortest that the kernel grants.
+// The shortest slice that the kernel grants.
 constexpr std::uint64_t kShortSliceNs = 100'000;
 
 // About a tenth of a loop's share when both are busy: enough that handshakes go on under bulk traffic, little
 // enough that a waking loop takes the processor at once.
 constexpr std::int32_t kBackgroundNice = 10;
 
-// A thread that somebody gave a real-time policy keeps it: it is served before all this matters.
+// A thread with a real-time policy keeps it: the kernel serves it before time slices matter.
 bool is_ordinary(const SchedulingAttributes& attributes) {
   return attributes.policy == SCHED_OTHER || attributes.policy == SCHED_BATCH;
 }

@@ -10,7 +10,8 @@
 namespace headgate {
 namespace {
 
-/// Makes what a worker would make of it: OpenSSL refuses some lists of ciphers and groups only then.
+/// Makes the TLS contexts that a worker would make, because only then does OpenSSL refuse some lists of
+/// ciphers and groups.
 int check_contexts(std::shared_ptr<const Snapshot> snapshot) {
   auto library = LibraryContext::make();
   if (!library) {
@@ -36,7 +37,8 @@ int check_command(const std::string& config) {
   for (const auto& diagnostic : diagnostics) std::cout << fault_of(diagnostic, loaded.places).text() << '\n';
   if (!snapshot || check_contexts(std::move(snapshot)) != 0) return kExitConfiguration;
   const auto is_fault = [](const Diagnostic& one) { return one.severity != Severity::kWarning; };
-  if (std::ranges::any_of(diagnostics, is_fault)) return kExitConfiguration;  // one left out of a directory
+  if (std::ranges::any_of(diagnostics, is_fault))
+    return kExitConfiguration;  // such as a certificate of a directory that is left out
   std::cout << config << ": ok\n";
   return kExitDone;
 }

@@ -9,7 +9,7 @@ namespace headgate {
 
 struct RunOptions {
   std::string config;
-  std::string listen, backend, certificate, key;  ///< The quick start without a file.
+  std::string listen, backend, certificate, key;  ///< For a start without a file.
 };
 struct DemoOptions {
   std::string listen = "127.0.0.1:8443";
@@ -21,12 +21,13 @@ struct ExplainOptions {
   std::string config;
   std::string listener;
   std::string sni;                 ///< Empty: the client asks for no name.
-  std::vector<std::string> alpn;   ///< What it offers, its favourite first.
-  std::string source;              ///< An IP address; empty: not judged.
-  std::string client_certificate;  ///< PEM file; empty: it shows none.
+  std::vector<std::string> alpn;   ///< The protocols that it offers, the preferred one first.
+  std::string source;              ///< An IP address; empty: `allow` and `deny` are not evaluated.
+  std::string client_certificate;  ///< PEM file; empty: the client sends no certificate.
 };
 
-/// One function a command, each in a file of its name. They return the exit code: base/exit_code.h.
+/// One function for each command, in a file with the name of the command. Returns the exit code:
+/// base/exit_code.h.
 [[nodiscard]] int run_command(const RunOptions& options);
 [[nodiscard]] int demo_command(const DemoOptions& options);
 [[nodiscard]] int check_command(const std::string& config);

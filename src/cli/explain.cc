@@ -30,12 +30,12 @@ void say(std::string_view label, std::string_view what) {
   std::cout << label << ": " << what << '\n';
 }
 
-/// The end of a connection that goes nowhere: the word that its log line and metric will have.
+/// The end of a refused connection: the word that its log line and metric will have.
 void refuse(CloseReason reason, std::string_view why) {
   std::cout << "refused: " << name(reason) << ": " << why << '\n';
 }
 
-/// What has become known of the client on its way.
+/// What is known of the client so far.
 struct Client {
   const ClientHello* hello = nullptr;  ///< nullptr: plaintext.
   std::string alpn;                    ///< Negotiated; empty: none.
@@ -49,19 +49,20 @@ struct Client {
   }
 };
 
-/// Goes the way of a connection, phase by phase, and says what each of them finds.
+/// Follows a connection phase by phase and prints what each phase finds.
 class Explanation {
  public:
   Explanation(const ExplainOptions& asked, const Snapshot& snapshot, const ListenerPolicy& listener)
       : asked_(asked), snapshot_(snapshot), listener_(listener) {}
 
-  /// Errors: what was asked cannot be: an address that is none, a certificate file that cannot be read.
+  /// Errors: an option is wrong, such as an address that cannot be parsed or a certificate file that cannot
+  /// be read.
   Result<void> tell() {
     say_listener();
     const auto admitted = tell_source();
     if (!admitted) return tl::unexpected(admitted.error());
     if (!*admitted) return {};
-    if (listener_.config.starttls != config::Starttls::kNone)
+    if (listener_.config.starttls)
       say("starttls", config::kStarttls.text(listener_.config.starttls) + " first, then TLS");
     if (listener_.tls == nullptr) return tell_plaintext();
     const auto records = synthetic_client_hello(asked_.sni, asked_.alpn);
@@ -79,16 +80,16 @@ class Explanation {
     say("listener", listener_.config.name + " (" + joined(binds) + ")");
   }
 
-  /// Whether the source is let in.
+  /// Whether the source may connect.
   Result<bool> tell_source() const {
     if (asked_.source.empty()) {
-      say("source", "not judged: give --source IP");
+      say("source", "not evaluated: give --source IP");
       return true;
     }
     const auto source = Address::from_ip(asked_.source, 0);
     if (!source) return fail(ErrorKind::kInvalid, "--source: " + source.error().what);
     if (listener_.config.proxy_protocol && listener_.proxies.contains(*source))
-      say("proxy header", "required from this source; the address in it is judged in its place");
+      say("proxy header", "required from this source; the address in the header is evaluated instead");
     const Access access = listener_.access.evaluate(*source);
     say("source", asked_.source + ": " + std::string(name(access)) +
                       (listener_.probes.contains(*source) ? ", counts as a probe" : ""));
@@ -97,7 +98,7 @@ class Explanation {
   }
 
   Result<void> tell_plaintext() {
-    say("tls", "none: plaintext comes in");
+    say("tls", "none: the client sends plaintext");
     tell_routes();
     return {};
   }
@@ -142,7 +143,7 @@ class Explanation {
     const auto shared = std::ranges::find_if(
         preferred, [&](const std::string& protocol) { return hello.offers_alpn(protocol); });
     if (shared == preferred.end()) {
-      say("alpn", "none shared: the listener has " + joined(preferred));
+      say("alpn", "no protocol in common: the listener has " + joined(preferred));
       refuse(CloseReason::kHandshakeFailed, name(HandshakeFailure::kNoSharedAlpn));
       return false;
     }
@@ -151,7 +152,7 @@ class Explanation {
     return true;
   }
 
-  /// Whether the client's certificate, or that it has none, lets it in.
+  /// Whether the client may pass with its certificate, or without one.
   Result<bool> tell_client() {
     if (listener_.tls->settings.client_auth.mode == config::ClientAuthMode::kNone) {
       say("client", "not asked for a certificate");
@@ -160,10 +161,10 @@ class Explanation {
     const WallTime now = std::chrono::system_clock::now();
     if (asked_.client_certificate.empty())
       return let_in("no certificate", listener_.tls->peers->authorize(nullptr, now));
-    auto judged = judge_peer_file(asked_.client_certificate, *listener_.tls, now);
-    if (!judged) return tl::unexpected(judged.error());
-    client_.peer = std::move(judged->identity);
-    return let_in(client_.peer ? client_.peer->short_name() : asked_.client_certificate, judged->answer);
+    auto evaluated = evaluate_peer_file(asked_.client_certificate, *listener_.tls, now);
+    if (!evaluated) return tl::unexpected(evaluated.error());
+    client_.peer = std::move(evaluated->identity);
+    return let_in(client_.peer ? client_.peer->short_name() : asked_.client_certificate, evaluated->answer);
   }
 
   static bool let_in(const std::string& who, const Authorization& answer) {
@@ -178,7 +179,7 @@ class Explanation {
     const RouteDecision decision = listener_.routes.route(client_.question());
     say_routes(decision.route);
     if (!decision.backend.empty()) return say_backend(decision.backend);
-    refuse(CloseReason::kNoRoute, "no route matches and the listener has no backend of its own");
+    refuse(CloseReason::kNoRoute, "no route matches, and the listener has no backend of its own");
   }
 
   /// A line for each route up to the one that was taken.
@@ -193,13 +194,13 @@ class Explanation {
     const bool passthrough = listener_.routes.routes()[index].passthrough;
     if (index == taken) return passthrough ? "matches, passthrough" : "matches";
     RouteMatch match = listener_.routes.evaluate(index, client_.question());
-    if (passthrough) match = judge_by_hello(index);
+    if (passthrough) match = evaluate_by_hello(index);
     if (match != RouteMatch::kMatches) return std::string(name(match));
-    return passthrough ? "passed over: an earlier route ends TLS here" : "passed over";
+    return passthrough ? "skipped: an earlier route ends TLS here" : "skipped";
   }
 
-  /// A passthrough route wants a protocol that the client offers, whatever is negotiated.
-  RouteMatch judge_by_hello(std::size_t index) const {
+  /// A passthrough route needs a protocol that the client offers, not the negotiated one.
+  RouteMatch evaluate_by_hello(std::size_t index) const {
     RouteMatch match = listener_.routes.evaluate(index, {.sni = client_.hello->server_name});
     for (const std::string_view protocol : client_.hello->alpn) {
       if (match == RouteMatch::kMatches) break;

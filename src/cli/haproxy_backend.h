@@ -7,8 +7,8 @@
 
 namespace headgate {
 
-/// Adds the backend that the section is, a `backend` or a `listen`, to what is imported, with a note for each
-/// word that has no equal. `defaults` are the lines of the `defaults` section that holds for it.
+/// Adds the backend of a `backend` or `listen` section to `into`, and a note for each word that has no equal.
+/// `defaults` are the lines of the `defaults` section that applies to it.
 void import_haproxy_backend(const HaproxySection& section, const std::vector<HaproxyLine>& defaults,
                             Imported& into);
 

@@ -7,12 +7,12 @@
 #include <string_view>
 #include <vector>
 
-/// A haproxy.cfg as it is written: sections of lines of words. What the words mean is import_haproxy()'s.
+/// A haproxy.cfg as it is written: sections of lines of words. import_haproxy() knows what the words mean.
 namespace headgate {
 
 using Words = std::vector<std::string>;
 
-/// A line in words; quotes and backslashes are taken off, a comment ends it.
+/// The words of a line, without quotes, backslashes and the comment.
 struct HaproxyLine {
   int number = 0;
   Words words;  ///< At least one.
@@ -27,7 +27,7 @@ struct HaproxySection {
   std::vector<HaproxyLine> lines;
 };
 
-/// The sections of the file `text`, in its order. What stands before the first one is left out.
+/// The sections of the file `text`, in its order. Lines before the first section are left out.
 [[nodiscard]] std::vector<HaproxySection> haproxy_sections(std::string_view text);
 
 /// "30s", "5m", "500ms"; a bare number is milliseconds.
@@ -38,13 +38,13 @@ struct HaproxySection {
 class HaproxyOptions {
  public:
   HaproxyOptions(const Words& words, std::size_t from) : words_(words), at_(from) {}
-  /// Whether there is another option; `word` is it then.
+  /// Whether there is another option; if so, `word` is set to it.
   [[nodiscard]] bool next(std::string& word) {
     if (at_ >= words_.size()) return false;
     word = words_[at_++];
     return true;
   }
-  /// The value of the option that next() gave; empty where the line ends with it.
+  /// The value of the option that next() gave; empty at the end of the line.
   std::string value() { return at_ < words_.size() ? words_[at_++] : std::string(); }
 
  private:

@@ -18,7 +18,7 @@ Imported import_text(std::string_view format, std::string_view text) {
   return import_haproxy(text);
 }
 
-/// Prints the faults that the loader finds in `yaml`; whether there is none.
+/// Prints the faults that the loader finds in `yaml`. Returns whether `yaml` can be used.
 bool loads(const std::string& yaml) {
   const config::Loaded loaded = config::load_text(yaml, "the YAML", "");
   for (const auto& fault : loaded.faults) std::cerr << fault.text() << '\n';

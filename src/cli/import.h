@@ -15,8 +15,8 @@ struct Unequal {
   bool operator==(const Unequal&) const = default;
 };
 
-/// Another program's set-up as Headgate's. Paths are as they stand in the file. Whether it is whole (has a
-/// listener, somewhere to go) is the loader's to judge.
+/// Another program's configuration as Headgate's. Paths are as the file has them. The loader checks whether
+/// it is complete (has a listener, has a backend).
 struct Imported {
   config::Config config;
   std::vector<Unequal> unequal;  ///< In the order of the file.
@@ -24,8 +24,8 @@ struct Imported {
   void note(int line, std::string what) { unequal.push_back({line, std::move(what)}); }
 };
 
-/// Read a configuration file of hitch 1.5 and later, of stunnel 5, of HAProxy 2. Whatever the text, they
-/// return what they understood of it. Pure but for import_haproxy(), which asks whether a `crt` is a
+/// Read a configuration file of hitch 1.5 and later, of stunnel 5, of HAProxy 2. Whatever the text is, they
+/// return the part that they understood. Pure but for import_haproxy(), which asks whether a `crt` is a
 /// directory.
 [[nodiscard]] Imported import_hitch(std::string_view text);
 [[nodiscard]] Imported import_stunnel(std::string_view text);

@@ -17,14 +17,14 @@
 namespace headgate {
 namespace {
 
-/// What has no meaning for Headgate, or what it does by itself.
+/// Words that have no meaning for Headgate, or that it does by itself.
 const std::set<std::string_view> kNeedlessWords = {
     "log",         "daemon", "pidfile",         "nbthread",    "stats",   "description",    "option",
     "tcp-request", "no",     "log-format",      "maxconn",     "timeout", "mode",           "balance",
     "server",      "bind",   "default_backend", "use_backend", "acl",     "default-server", "retries",
     "user",        "group",  "ulimit-n",        "log-tag"};
 
-/// What a `bind` or a list of names says about which clients a route is for.
+/// The clients that a route is for.
 struct Condition {
   std::vector<std::string> sni;
   std::vector<std::string> alpn;
@@ -70,11 +70,12 @@ class HaproxyImport {
     for (const auto& [number, words] : section.lines) {
       const std::string value = words.size() > 1 ? words[1] : std::string();
       if (words[0] == "mode" && value != "tcp") {
-        into_.note(number, "mode " + value + ": Headgate relays the bytes and looks at no HTTP");
+        into_.note(number, "mode " + value + ": Headgate relays the bytes and does not read HTTP");
       } else if (words[0] == "option" && (value == "forwardfor" || value == "httpchk")) {
-        into_.note(number,
-                   "option " + value +
-                       ": no equal, no HTTP is looked at; use send_proxy and a tls or tcp health check");
+        into_.note(
+            number,
+            "option " + value +
+                ": no equal, Headgate does not read HTTP; use send_proxy and a tls or tcp health check");
       } else if (!kNeedlessWords.contains(words[0])) {
         into_.note(number, words[0] + ": has no equal");
       }
@@ -83,7 +84,7 @@ class HaproxyImport {
 
   // --- frontends
 
-  /// The lines of `bind` that say the same but for the address are one listener.
+  /// Lines of `bind` that differ in the address alone become one listener.
   void read_frontend(const HaproxySection& section, const std::vector<HaproxyLine>& defaults) {
     std::map<Words, config::Listener> listeners;
     for (const HaproxyLine& line : section.lines) {
@@ -125,9 +126,8 @@ class HaproxyImport {
         continue;
       }
       if (word == "accept-proxy") {
-        into_.note(
-            line.number,
-            "accept-proxy: it is expected of 127.0.0.0/8 alone; name your balancers in proxy_protocol.from");
+        into_.note(line.number,
+                   "accept-proxy: set to 127.0.0.0/8 alone; name your balancers in proxy_protocol.from");
         listener.proxy_protocol.emplace().from = {Network::parse("127.0.0.0/8").value_or(Network())};
       } else if (word == "backlog") {
         listener.backlog = static_cast<int>(std::min(number_of(options.value()).value_or(4096), 65535U));
@@ -219,7 +219,8 @@ class HaproxyImport {
     if (passes) pass_the_rest(listener, section.line);
   }
 
-  /// Without a certificate the rest cannot be terminated either: it passes through to the default.
+  /// Without a certificate the other connections cannot be terminated either: they pass through to the
+  /// default.
   void pass_the_rest(config::Listener& listener, int line) {
     listener.tls.emplace();
     if (listener.backend.empty()) return;
@@ -228,8 +229,9 @@ class HaproxyImport {
                                .spiffe = {},
                                .passthrough = true,
                                .backend = std::exchange(listener.backend, {})});
-    into_.note(line,
-               "clients that ask for no name are refused: nothing tells where their TLS should pass to");
+    into_.note(
+        line,
+        "clients that send no server name are refused, because nothing says where their TLS should pass to");
   }
 
   /// "if { FETCH [-i] [-m str|end] NAME... }" or "if ACL".

@@ -85,7 +85,7 @@ class HitchTokens {
 
 enum class Nesting { kFile, kBlock };
 
-/// Entries up to the end of the file, or of a block. Blocks in blocks of a frontend are as deep as it goes.
+/// Entries up to the end of the file, or of a block. The deepest are blocks in the blocks of a frontend.
 std::vector<HitchEntry> read_entries(HitchTokens& tokens, Nesting nesting, int depth = 0) {
   constexpr int kMaxDepth = 4;
   std::vector<HitchEntry> entries;
@@ -109,7 +109,7 @@ std::vector<HitchEntry> read_entries(HitchTokens& tokens, Nesting nesting, int d
   }
 }
 
-/// Has hitch do by itself what Headgate does by itself, or is about how hitch starts.
+/// Keys for things that Headgate does by itself, or for how hitch starts.
 const std::set<std::string_view> kNeedlessKeys = {"daemon",
                                                   "quiet",
                                                   "syslog",
@@ -144,7 +144,7 @@ const std::map<std::string_view, std::string_view> kWithoutEqual = {
     {"shared-cache", "no equal: use resumption.secret_file to share sessions among instances"},
 };
 
-/// Makes one Config of the entries: what stands outside frontends holds for all listeners.
+/// Makes one Config of the entries. Entries outside frontends apply to all listeners.
 class HitchImport {
  public:
   Imported read(std::string_view text) {
@@ -152,7 +152,7 @@ class HitchImport {
     const auto entries = read_entries(tokens, Nesting::kFile);
     listener_.tls.emplace();
     listener_.backend = backend_.name = "app";
-    backend_.servers = {{.address = "127.0.0.1:8000"}};  // as hitch has it
+    backend_.servers = {{.address = "127.0.0.1:8000"}};  // as in hitch
     for (const HitchEntry& entry : entries) {
       if (entry.key != "frontend") set(listener_, entry);
     }
@@ -284,7 +284,7 @@ class HitchImport {
   }
 
   Imported into_;
-  config::Listener listener_;  // what every frontend begins with
+  config::Listener listener_;  // the start of every frontend
   config::Backend backend_;
   bool client_ = false;
 };

@@ -20,7 +20,7 @@ struct StunnelOption {
   std::string value;
 };
 
-/// A service's options by their names in lower case, those of the file's head among them.
+/// A service's options by their names in lower case, with those of the file's head.
 struct StunnelService {
   int line = 0;
   std::string name;
@@ -40,14 +40,14 @@ struct StunnelService {
     const auto level = number_of(value("verify"));
     return yes("verifychain") || yes("verifypeer") || (level && *level >= 1 && *level <= 4);
   }
-  /// Level 1 of the old `verify` believes a peer without a certificate.
+  /// Level 1 of the old `verify` accepts a peer without a certificate.
   [[nodiscard]] bool believes_nobody() const {
     const auto level = number_of(value("verify"));
     return yes("requirecert") || (level && *level >= 2 && *level <= 4);
   }
 };
 
-/// Read below, or done by Headgate itself, or about how stunnel starts.
+/// Options that are read below, that Headgate does by itself, or for how stunnel starts.
 const std::set<std::string_view> kKnown = {
     "foreground",     "output",       "pid",         "syslog",        "debug",         "socket",
     "renegotiation",  "reset",        "log",         "sslversionmin", "sslversionmax", "sslversion",
@@ -70,16 +70,16 @@ const std::map<std::string_view, std::string_view> kOptionsWithoutEqual = {
     {"sessioncachesize", "no equal: sessions live in tickets"},
     {"ocsp", "no equal: Headgate asks no OCSP responder; give client_auth.crl"},
     {"include", "the files of that directory are not read: import them one by one"},
-    {"psksecrets", "no equal: no pre-shared keys"},
+    {"psksecrets", "no equal: Headgate has no pre-shared keys"},
     {"transparent", "no equal: tell the backend the source with send_proxy"},
 };
 
-std::optional<config::Starttls> starttls_of(const std::string& protocol) {
-  if (protocol == "pgsql") return config::Starttls::kPostgres;
-  if (protocol == "smtp") return config::Starttls::kSmtp;
-  if (protocol == "imap") return config::Starttls::kImap;
-  if (protocol == "pop3") return config::Starttls::kPop3;
-  if (protocol == "ldap") return config::Starttls::kLdap;
+std::optional<StarttlsProtocol> starttls_of(const std::string& protocol) {
+  if (protocol == "pgsql") return StarttlsProtocol::kPostgres;
+  if (protocol == "smtp") return StarttlsProtocol::kSmtp;
+  if (protocol == "imap") return StarttlsProtocol::kImap;
+  if (protocol == "pop3") return StarttlsProtocol::kPop3;
+  if (protocol == "ldap") return StarttlsProtocol::kLdap;
   return std::nullopt;
 }
 
@@ -151,7 +151,8 @@ class StunnelImport {
     if (const auto* accept = service.find("accept")) {
       add_bind(into_, listener, accept->value, accept->line);
     } else {
-      into_.note(service.line, "[" + service.name + "]: without \"accept\" it is started by inetd; no equal");
+      into_.note(service.line,
+                 "[" + service.name + "]: no equal for a service without \"accept\", which inetd starts");
       return;
     }
     set_servers(service, backend);
@@ -188,7 +189,8 @@ class StunnelImport {
     add_certificate(service, *listener->tls);
     if (service.asks_for_certificate())
       into_.note(sni->line,
-                 "sni: whether clients need a certificate is the listener's to say, not the name's");
+                 "sni: no equal for a client certificate of one name alone; the listener sets whether "
+                 "clients need one");
     into_.config.backends.emplace(backend.name, std::move(backend));
   }
 

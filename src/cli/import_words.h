@@ -12,7 +12,7 @@
 #include "config/config.h"
 #include "net/address.h"
 
-/// How hitch, stunnel and HAProxy write things that Headgate writes otherwise. Pure; any thread.
+/// Reads what hitch, stunnel and HAProxy write in another way than Headgate. Pure; any thread.
 namespace headgate {
 
 [[nodiscard]] std::string_view trimmed(std::string_view text);
@@ -31,20 +31,20 @@ struct TextLine {
 [[nodiscard]] std::vector<TextLine> lines_of(std::string_view text);
 
 /// A place to bind: "443", "*:443", "[*]:443", ":::443", "[::1]:443", "192.0.2.1:443", "localhost:443",
-/// "/run/x.sock". Errors: kInvalid, for host names and what is no address.
+/// "/run/x.sock". Errors: kInvalid for a host name, and for text that is not an address.
 [[nodiscard]] Result<Address> bind_of(std::string_view text);
-/// A server likewise; a port alone is on localhost.
+/// A server, in the same forms; a port alone means localhost.
 [[nodiscard]] std::string server_of(std::string_view text);
 /// `text` as a name that logs and metrics can have.
 [[nodiscard]] std::string label_of(std::string_view text);
 /// "TLSv1.2", "TLSv1.3" in any case; nullopt for the others.
 [[nodiscard]] std::optional<config::TlsVersion> tls_version_of(std::string_view text);
-/// "X25519:prime256v1" with the names that Headgate's documentation has.
+/// "X25519:prime256v1" as a list, with the names of Headgate's documentation.
 [[nodiscard]] std::vector<std::string> groups_of(std::string_view text);
 
 /// Binds `listener` to `text` as well, or notes why not.
 void add_bind(Imported& into, config::Listener& listener, std::string_view text, int line);
-/// Takes the versions in `words` as the range they span, or notes those that Headgate has not.
+/// Sets the range of the versions in `words`, and notes those that Headgate does not have.
 void set_versions(Imported& into, config::Tls& tls, const std::vector<std::string>& words, int line);
 
 }  // namespace headgate

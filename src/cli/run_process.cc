@@ -22,10 +22,10 @@ int run_process(Supervisor::Settings settings,
                 const std::function<void(const Supervisor&, const AdminServer*)>& started) {
   install_crash_report();
   std::signal(SIGPIPE, SIG_IGN);
-  // The log's form is needed before the configuration is judged; what is wrong with that is said once, below.
+  // The log is opened before the configuration is checked. Supervisor::make() reads it again and reports the
+  // faults.
   const config::Log wanted = settings.load().config.log;
-  auto log = Log::open(
-      {.level = static_cast<LogLevel>(wanted.level), .format = static_cast<LogFormat>(wanted.format)});
+  auto log = Log::open({.level = wanted.level, .format = wanted.format});
   if (!log) return fail_start({log.error().what}, kExitCannotStart);
   auto supervisor = Supervisor::make(std::move(settings), **log);
   if (!supervisor) return fail_start(supervisor.error().messages, supervisor.error().exit_code);

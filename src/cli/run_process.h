@@ -8,8 +8,8 @@
 namespace headgate {
 
 /// Runs the proxy until it ends: log, supervisor, workers, admin endpoint. Returns the exit code of the
-/// contract; what keeps it from starting is on stderr. `started` is called once everything listens; `admin`
-/// is null where it is off.
+/// contract; the reason why it cannot start goes to stderr. Calls `started` once when everything listens;
+/// `admin` is null if it is off.
 [[nodiscard]] int run_process(
     Supervisor::Settings settings,
     const std::function<void(const Supervisor&, const AdminServer* admin)>& started = {});

@@ -8,18 +8,18 @@
 #include <vector>
 
 #include "base/units.h"
+#include "log/log_level.h"
 #include "net/address.h"
+#include "net/starttls/dialogue.h"
 
-/// The configuration as plain values: what the YAML says, with every default filled in. Defaults stand where
-/// the field is. Values, copied and compared; paths are as the loader resolved them (absolute or relative to
-/// the working directory). docs/configuration.md says what each key does.
+/// The configuration as plain values: what the YAML says, with the default of every key that is not given.
+/// The default is written at each field. Paths are absolute or relative to the working directory.
+/// docs/configuration.md says what each key does.
 namespace headgate::config {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-enum class LogLevel { kError, kWarn, kInfo, kDebug };
-enum class LogFormat { kText, kJson };
 enum class AccessLog { kOff, kFailures, kAll };
 
 struct Log {
@@ -29,7 +29,6 @@ struct Log {
   bool operator==(const Log&) const = default;
 };
 
-enum class Starttls { kNone, kPostgres, kMysql, kSmtp, kImap, kPop3, kLdap };
 enum class TlsVersion { kTls12, kTls13 };
 enum class UnknownName { kServeDefault, kReject };
 enum class ClientAuthMode { kNone, kOptional, kRequired };
@@ -41,16 +40,17 @@ enum class HealthCheckType { kTcp, kTls };
 
 /// One certificate of a listener.
 struct Certificate {
-  std::string certificate;          ///< PEM file, leaf first.
-  std::string private_key;          ///< PEM file; empty: in the certificate's file.
-  std::string ocsp_staple;          ///< DER file; empty: none.
-  std::uint8_t canary_percent = 0;  ///< Of the handshakes, which a changed certificate gets first; 0: all.
+  std::string certificate;  ///< PEM file, leaf first.
+  std::string private_key;  ///< PEM file; empty: in the certificate's file.
+  std::string ocsp_staple;  ///< DER file; empty: none.
+  std::uint8_t canary_percent =
+      0;  ///< Share of the handshakes that a changed certificate gets first; 0: all.
   milliseconds canary_for{10 * 60'000};
   bool operator==(const Certificate&) const = default;
 };
 
-/// Who may pass among those the CA vouches for; any one match is enough, and no pattern at all lets everyone
-/// pass.
+/// Which of the clients that the CA vouches for may pass. One match is enough; without any pattern every
+/// client may pass.
 struct ClientAllow {
   std::vector<std::string> spiffe, uri, dns, common_name, organizational_unit;
   std::vector<std::string>
@@ -66,7 +66,7 @@ struct ClientAuth {
   ClientAuthMode mode = ClientAuthMode::kNone;
   std::string ca;        ///< PEM file.
   std::string crl;       ///< PEM or DER file; empty: no revocation list.
-  bool cut_live = true;  ///< Close established connections whose peer would no longer pass.
+  bool cut_live = true;  ///< Close established connections whose peer would not be let in any more.
   ClientAllow allow;
   bool operator==(const ClientAuth&) const = default;
 };
@@ -95,7 +95,8 @@ struct Tls {
   RecordLayer record_layer = RecordLayer::kAuto;
   Ktls ktls = Ktls::kAuto;
   std::string keylog_file;
-  std::vector<std::string> dry_run;  ///< Named policies counted as if in force: "tls13_only", "pq_only".
+  std::vector<std::string>
+      dry_run;  ///< Policies that are only counted, as if they were in force: "tls13_only", "pq_only".
   bool operator==(const Tls&) const = default;
 };
 
@@ -136,15 +137,15 @@ struct Listener {
   std::vector<Address> bind;
   int backlog = 4096;
   std::optional<ProxyProtocol> proxy_protocol;
-  Starttls starttls = Starttls::kNone;
+  std::optional<StarttlsProtocol> starttls;
   std::optional<Tls> tls;
   Limits limits;
   Timeouts timeouts;
   std::vector<Network> allow;  ///< Empty: all.
   std::vector<Network> deny;
-  std::vector<Network> probes;  ///< Sources whose connections count as probes, whatever they do.
+  std::vector<Network> probes;  ///< Connections from these sources count as probes, whatever they do.
   std::vector<Route> routes;
-  std::string backend;  ///< Empty: what no route matches is refused.
+  std::string backend;  ///< Empty: a connection that no route matches is refused.
   bool operator==(const Listener&) const = default;
 };
 
@@ -177,7 +178,7 @@ struct BackendTls {
   std::string certificate;        ///< Client certificate, PEM; empty: none.
   std::string private_key;        ///< Empty: in the certificate's file.
   std::vector<std::string> alpn;  ///< "$alpn": the client's.
-  Starttls starttls = Starttls::kNone;
+  std::optional<StarttlsProtocol> starttls;
   bool operator==(const BackendTls&) const = default;
 };
 

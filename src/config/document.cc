@@ -16,7 +16,7 @@ namespace headgate::config {
 namespace {
 
 constexpr std::string_view kSyntaxKey =
-    "yaml";  // stands where the key would, for what is wrong before there are keys
+    "yaml";  // takes the place of the key in a fault that is found before any key is read
 constexpr std::string_view kMergeKey = "<<";
 
 Position position_of(const YAML::Mark& mark) {
@@ -27,7 +27,7 @@ bool is_null_word(std::string_view text) {
   return text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL";
 }
 
-/// Tags that say what the value is anyway: none, "!" (quoted), "?" (plain), and YAML's own.
+/// Tags that change nothing: none, "!" (quoted), "?" (plain), and YAML's own.
 bool is_plain_tag(std::string_view tag) {
   return tag.empty() || tag == "?" || tag == "!" || tag.starts_with("tag:yaml.org,2002:");
 }
@@ -59,7 +59,7 @@ class TreeBuilder final : public YAML::EventHandler {
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     if (full_) return;
     const auto found = anchored_.find(anchor);
-    if (found == anchored_.end()) return refuse(mark, "an alias cannot stand inside what it names");
+    if (found == anchored_.end()) return refuse(mark, "an alias cannot be inside the value that it names");
     if (has_room(position_of(mark), found->second.cost)) put(found->second.node);
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
@@ -96,15 +96,15 @@ class TreeBuilder final : public YAML::EventHandler {
     faults_.add_at(position_of(mark), std::string(kSyntaxKey), std::move(what));
   }
 
-  /// Whether `more` may still be spent; says so once when not, and then nothing is added any more.
+  /// Whether `more` nodes still fit. If not, reports it once, and nothing is added any more.
   bool has_room(Position position, std::size_t more) {
     if (full_) return false;
     spent_ += more;
     full_ = spent_ > kMostNodes;
     if (full_) {
       faults_.add_at(position, std::string(kSyntaxKey),
-                     "the document holds more than " + std::to_string(kMostNodes) +
-                         " values, aliases written out; that cannot be meant");
+                     "the document has more than " + std::to_string(kMostNodes) +
+                         " values with its aliases expanded; that is too many");
     }
     return !full_;
   }
@@ -138,7 +138,7 @@ class TreeBuilder final : public YAML::EventHandler {
   bool full_ = false;
 };
 
-/// Whether a tab indents `line` (from 1) of `text`: the mistake the parser's own words do not name.
+/// Whether a tab indents `line` (from 1) of `text`. The parser's own message does not name this mistake.
 bool tab_indents(std::string_view text, int line) {
   for (int number = 1; number < line; ++number) {
     const std::size_t end = text.find('\n');
@@ -167,7 +167,7 @@ Node parse_one(std::string_view text, Faults& faults) {
   parser.HandleNextDocument(behind);
   if (const Node second = behind.take(); second.kind != Node::Kind::kNull) {
     faults.add_at(second.position, std::string(kSyntaxKey),
-                  "a second document begins here; a configuration is one, without \"---\" between its parts");
+                  "a second document begins here; a configuration is one document, without \"---\"");
   }
   return builder.take();
 }
@@ -177,8 +177,8 @@ class EntryGatherer {
  public:
   EntryGatherer(const std::string& path, Faults& faults) : path_(path), faults_(faults) {}
 
-  /// An entry gathered before one of the same key wins: a map's own over what it merges, the first merged
-  /// over later.
+  /// Of entries with the same key the first one gathered wins: a map's own entry before a merged one, and an
+  /// earlier merged one before a later one.
   enum class Repeated { kFault, kOverridden };
   void gather(const Node& map, Repeated repeated) {
     std::vector<const Node*> sources;
@@ -228,14 +228,14 @@ class EntryGatherer {
 
 Node parse_document(std::string_view text, Faults& faults) {
   if (text.size() > kLongestDocumentBytes) {
-    faults.add_at({}, "", "is longer than 16 MiB, which no configuration is");
+    faults.add_at({}, "", "is longer than 16 MiB; no configuration is that long");
     return {};
   }
   try {
     return parse_one(text, faults);
   } catch (const YAML::DeepRecursion& error) {
     faults.add_at(position_of(error.mark), std::string(kSyntaxKey),
-                  "nests deeper than any configuration does");
+                  "is nested too deeply for a configuration");
   } catch (const YAML::Exception& error) {
     add_syntax_fault(text, error, faults);
   } catch (const std::exception& error) {

@@ -8,7 +8,7 @@
 
 namespace headgate::config {
 
-/// A value of a YAML document, with its place. Aliases are copies of what they name.
+/// A value of a YAML document, with its position. An alias is a copy of the value that it names.
 struct Node {
   enum class Kind { kNull, kScalar, kList, kMap };
 
@@ -30,13 +30,12 @@ inline constexpr std::size_t kLongestDocumentBytes = 16 * 1024 * 1024;
 /// The most values a document may hold once its aliases are written out.
 inline constexpr std::size_t kMostNodes = 1'000'000;
 
-/// Parses `text` as one YAML document. What is not right goes to `faults`, and null is returned for what
-/// cannot be read at all. Never throws; bounded in time and memory by the two limits above, whatever the
-/// text.
+/// Parses `text` as one YAML document. What is wrong goes to `faults`; a text that cannot be read at all
+/// gives null. Never throws; bounded in time and memory by the two limits above, whatever the text.
 [[nodiscard]] Node parse_document(std::string_view text, Faults& faults);
 
 /// The entries of `map`, those of its merge keys ("<<") behind its own. A key that is given twice, or that is
-/// no word, is a fault of `path`.
+/// not a word, is a fault of `path`.
 [[nodiscard]] std::vector<Entry> entries(const Node& map, const std::string& path, Faults& faults);
 
 /// "a map", "a list", "text", "nothing": for sentences.

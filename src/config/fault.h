@@ -8,21 +8,22 @@
 
 namespace headgate::config {
 
-/// Something wrong, or worth a warning, in a configuration. A value.
+/// A fault in a configuration, or a warning about it. A value.
 struct Fault {
   std::string file;
-  int line = 0;  ///< From 1; 0: about no place in particular.
+  int line = 0;  ///< From 1; 0: the fault has no place.
   int column = 0;
   std::string key{};  ///< "listeners[0].tls.min_version".
-  std::string what;   ///< What is wrong and what would be right.
+  std::string what;   ///< What is wrong and what to write instead.
   bool warning = false;
 
-  /// "file:line:column: key: what"; without a place "file: key: what". A warning says so before what it is.
+  /// "file:line:column: key: what"; without a place "file: key: what". A warning has "warning: " in front of
+  /// `what`.
   [[nodiscard]] std::string text() const;
   bool operator==(const Fault&) const = default;
 };
 
-/// Where something stands in a file, both from 1.
+/// A position in a file; line and column count from 1.
 struct Position {
   int line = 0;
   int column = 0;
@@ -37,7 +38,7 @@ class Places {
   void place(const std::string& key, Position position) { positions_.insert_or_assign(key, position); }
   /// The place of `key`, or of the nearest key around it that has one.
   [[nodiscard]] Position position_of(std::string_view key) const;
-  /// Empty for a configuration that stands in no file.
+  /// Empty for a configuration that is not from a file.
   [[nodiscard]] const std::string& file() const { return file_; }
 
  private:
@@ -58,7 +59,7 @@ class Faults {
   }
   void add_at(Position position, const std::string& key, std::string what);
   void warn(const std::string& key, std::string what);
-  /// Whether `key` or something in it has a fault already, so that one mistake is not told twice.
+  /// Whether `key` or a key in it has a fault already, so that one mistake is not reported twice.
   [[nodiscard]] bool concern(std::string_view key) const;
   /// Everything collected, in the order of the file.
   [[nodiscard]] std::vector<Fault> take();
@@ -67,7 +68,7 @@ class Faults {
  private:
   Places places_;
   std::vector<Fault> faults_;
-  std::set<std::string> faulty_keys_;  // of the faults that are no warnings
+  std::set<std::string> faulty_keys_;  // of the faults that are not warnings
 };
 
 }  // namespace headgate::config

@@ -4,9 +4,9 @@
 #include "config/names.h"
 #include "config/notation.h"
 
-/// The one table of keys: for each struct of config.h, which keys it has, where their values go and how they
-/// are written. Reading a file, showing a configuration and listing the keys are three visitors of it. A
-/// visitor has
+/// The one table of keys: for each struct of config.h, which keys it has, which field each one sets, and how
+/// its value is written. Reading a file, showing a configuration and listing the keys are three visitors of
+/// it. A visitor has
 ///
 ///   value(key, target, notation)                one value
 ///   list(key, vector, notation, ListForm)       several; one alone needs no brackets
@@ -16,7 +16,7 @@
 ///   named_maps(key, map)                        maps by a name of the operator's choice
 namespace headgate::config {
 
-/// Whether a list may also be written as one "A:B:C".
+/// Whether a list may also be written as one text "A:B:C".
 enum class ListForm { kPlain, kColons };
 
 inline constexpr auto kLogLevels = words<LogLevel>({{"error", LogLevel::kError},
@@ -27,13 +27,14 @@ inline constexpr auto kLogFormats =
     words<LogFormat>({{"text", LogFormat::kText}, {"json", LogFormat::kJson}});
 inline constexpr auto kAccessLogs = words<AccessLog>(
     {{"off", AccessLog::kOff}, {"failures", AccessLog::kFailures}, {"all", AccessLog::kAll}});
-inline constexpr auto kStarttls = words<Starttls>({{"none", Starttls::kNone},
-                                                   {"postgres", Starttls::kPostgres},
-                                                   {"mysql", Starttls::kMysql},
-                                                   {"smtp", Starttls::kSmtp},
-                                                   {"imap", Starttls::kImap},
-                                                   {"pop3", Starttls::kPop3},
-                                                   {"ldap", Starttls::kLdap}});
+inline constexpr auto kStarttls =
+    words<std::optional<StarttlsProtocol>>({{"none", std::nullopt},
+                                            {"postgres", StarttlsProtocol::kPostgres},
+                                            {"mysql", StarttlsProtocol::kMysql},
+                                            {"smtp", StarttlsProtocol::kSmtp},
+                                            {"imap", StarttlsProtocol::kImap},
+                                            {"pop3", StarttlsProtocol::kPop3},
+                                            {"ldap", StarttlsProtocol::kLdap}});
 inline constexpr auto kTlsVersions =
     words<TlsVersion>({{"1.2", TlsVersion::kTls12}, {"1.3", TlsVersion::kTls13}}, "tls_version");
 inline constexpr auto kUnknownNames =
@@ -219,7 +220,7 @@ void visit_keys(Visitor& visitor, Backend& backend) {
   visitor.optional_map("tls", backend.tls);
 }
 
-/// The key `admin` holds one key alone, whose value is a field of Config.
+/// The key `admin` holds one key, whose value is a field of Config.
 struct AdminKeys {
   std::optional<Address>& bind;
 };

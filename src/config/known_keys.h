@@ -15,7 +15,8 @@ struct KnownKey {
   std::vector<std::string> default_list;
 };
 
-/// Every key, in the order of keys.h. Keys of maps that hold further keys are not listed by themselves.
+/// Every key, in the order of keys.h. A key whose value is a map is not listed itself; the keys of that map
+/// are.
 [[nodiscard]] std::vector<KnownKey> known_keys();
 
 }  // namespace headgate::config

@@ -20,8 +20,7 @@
 namespace headgate::config {
 namespace {
 
-/// The bytes of a file, one more than the longest document at most, so that a device without an end is no
-/// trap.
+/// The bytes of a file, at most one more than the longest document, so that reading an endless device ends.
 Result<std::string> read_whole(const std::string& path) {
   const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) return fail_errno("cannot be opened", errno);
@@ -43,7 +42,7 @@ std::string directory_of(const std::string& path) {
   return (error ? std::filesystem::path(path) : whole).parent_path().string();
 }
 
-/// A listener without a name is called by its first address.
+/// A listener without a name gets its first address as its name.
 void name_the_nameless(Config& config) {
   for (Listener& listener : config.listeners) {
     if (listener.name.empty() && !listener.bind.empty()) listener.name = listener.bind.front().text();
@@ -80,7 +79,8 @@ Loaded load_text(std::string_view text, const std::string& file, const std::stri
     Reading reading{faults, base_directory, {}};
     read_document(document, reading, loaded.config);
   } else if (!faults.concern("")) {
-    faults.add_at({1, 1}, "", "a configuration is a map of keys, at least \"listeners\" and \"backends\"");
+    faults.add_at({1, 1}, "",
+                  "the configuration must be a map with at least the keys \"listeners\" and \"backends\"");
   }
   loaded.faults = faults.take();
   loaded.places = faults.places();

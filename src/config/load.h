@@ -9,18 +9,19 @@
 
 namespace headgate::config {
 
-/// A configuration and what is wrong with it. With a fault that is no warning, `config` is not to be used.
+/// A configuration and its faults. With a fault that is not a warning, `config` must not be used.
 struct Loaded {
   Config config;
   std::vector<Fault> faults;
-  Places places;  ///< Of every key given: what is found wrong with a file later is told with them.
+  Places places;  ///< Of every key given; faults that are found later, in the files that it names, are
+                  ///< reported with them.
 
   [[nodiscard]] bool usable() const;
 };
 
-/// Loads the file at `path`, whose directory relative paths are relative to: they come out absolute. Every
-/// fault is found, not only the first. Reads no other file: whether certificates exist is asked when they are
-/// loaded. Any thread.
+/// Loads the file at `path`. Relative paths in it are relative to its directory and become absolute. Finds
+/// every fault, not only the first. Reads no other file: certificates are checked when they are loaded. Any
+/// thread.
 [[nodiscard]] Loaded load_file(const std::string& path);
 
 /// Loads `text`. `file` is its name in faults; relative paths are relative to `base_directory`.

@@ -46,8 +46,8 @@ std::size_t common_prefix(std::string_view left, std::string_view right) {
   return static_cast<std::size_t>(end - left.begin());
 }
 
-/// The known key that ends in `name` and is nearest to `pattern` in the tree; empty when no key is called
-/// that.
+/// The known key that ends in `name` and is nearest to `pattern` in the tree; empty when no key has that
+/// name.
 std::string known_elsewhere(std::string_view name, const std::string& pattern) {
   std::string best;
   for (const KnownKey& known : known_keys()) {

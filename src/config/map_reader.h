@@ -12,7 +12,7 @@
 
 namespace headgate::config {
 
-/// Where a value stands: as faults name it, and as the list of keys has it.
+/// The path of a value: as faults name it, and as the list of keys has it.
 struct KeyPath {
   std::string key;      ///< "listeners[0].tls.ktls", "backends.app.balance"
   std::string pattern;  ///< "listeners[].tls.ktls", "backends.*.balance"
@@ -22,7 +22,7 @@ struct KeyPath {
   [[nodiscard]] KeyPath of_name(std::string_view name) const;
 };
 
-/// A value the file gives, in the words show() would use.
+/// A value that the file gives, as show() would write it.
 struct GivenValue {
   KeyPath path;
   std::string text;
@@ -35,8 +35,8 @@ struct Reading {
   std::vector<GivenValue> given;
 };
 
-/// The visitor of keys.h that fills a struct from one map of the document. What is not right is a fault, and
-/// leaves the default in place.
+/// The visitor of keys.h that fills a struct from one map of the document. A wrong value is a fault, and the
+/// default stays.
 class MapReader {
  public:
   MapReader(const Node& map, KeyPath path, Reading& reading);
@@ -78,7 +78,7 @@ class MapReader {
     target.clear();
     const KeyPath list_path = path_.of_key(key);
     for (std::size_t index = 0; index < node->items.size(); ++index) {
-      // An item that is no map keeps its place, so that the indices of those behind it stay right.
+      // An item that is not a map keeps its place, so that the indices of later items stay right.
       T& element = target.emplace_back();
       const Node& item = node->items[index];
       const KeyPath item_path = list_path.of_item(index);
@@ -104,7 +104,7 @@ class MapReader {
     }
   }
 
-  /// Makes a fault of every entry that no visit has asked for.
+  /// Reports a fault for every entry that no visit has asked for.
   void refuse_unknown_keys();
 
  private:
@@ -128,8 +128,8 @@ class MapReader {
     return true;
   }
 
-  /// The value of `key`, which is known from now on; null when it is absent or has no value, the latter a
-  /// fault.
+  /// The value of `key`, which counts as known from now on. Null when the key is absent, or has no value,
+  /// which is a fault.
   const Node* find(std::string_view key);
   const Node* find_scalar(std::string_view key);
   const Node* find_map(std::string_view key);

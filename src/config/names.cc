@@ -75,7 +75,8 @@ Result<std::string> ServerAddress::parse(std::string_view text, const std::strin
   const std::size_t colon = text.rfind(':');
   const std::string_view host = text.substr(0, colon);
   if (colon == text.npos || !is_port(text.substr(colon + 1)) || host.empty()) {
-    return invalid(text, R"( is no server; write "host:port", "[2001:db8::1]:8080" or "unix:/run/app.sock")");
+    return invalid(text,
+                   R"( is not a server; write "host:port", "[2001:db8::1]:8080" or "unix:/run/app.sock")");
   }
   if (is_host_name(host)) return std::string(text);
   return Address::parse(text).map([&](const Address&) { return std::string(text); });
@@ -85,7 +86,8 @@ Result<int> WorkerCount::parse(std::string_view text, const std::string& directo
   if (text == "auto") return 0;
   const auto count = Number<int>{1, 1024}.parse(text, directory);
   if (!count)
-    return fail(ErrorKind::kInvalid, quote(text) + R"( is no number of workers; write "auto" or 1 to 1024)");
+    return fail(ErrorKind::kInvalid,
+                quote(text) + R"( is not a number of workers; write "auto" or 1 to 1024)");
   return *count;
 }
 
@@ -111,41 +113,45 @@ Result<std::string> check_name_pattern(std::string_view text) {
   const std::string_view name = text.starts_with("*.") ? text.substr(2) : text;
   if (is_host_name(name)) return std::string(text);
   const bool beyond_ascii = std::any_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; });
-  if (beyond_ascii) return invalid(text, R"( is not what clients send; write the name in its "xn--" form)");
-  return invalid(text, R"( is no name; write "api.example.com" or "*.example.com")");
+  if (beyond_ascii)
+    return invalid(text,
+                   R"( has characters beyond ASCII; write the name in its "xn--" form, as clients send it)");
+  return invalid(text, R"( is not a name; write "api.example.com" or "*.example.com")");
 }
 
 Result<std::string> check_alpn(std::string_view text) {
   if (text.starts_with('$'))
-    return invalid(text, R"( stands for the client's in a backend's tls only; write "h2")");
+    return invalid(text, R"( means the client's protocol, in a backend's tls only; write "h2")");
   if (text.empty() || text.size() > kLongestAlpn)
-    return invalid(text, " is no ALPN name; they have 1 to 255 bytes");
+    return invalid(text, " is not an ALPN name; they have 1 to 255 bytes");
   return std::string(text);
 }
 
 Result<std::string> check_backend_alpn(std::string_view text) {
   if (text == "$alpn") return std::string(text);
-  if (text.starts_with('$')) return invalid(text, R"( stands for nothing; "$alpn" passes the client's)");
+  if (text.starts_with('$'))
+    return invalid(text, R"( has no meaning; "$alpn" passes the client's protocol on)");
   return check_alpn(text);
 }
 
 Result<std::string> check_server_name(std::string_view text) {
   if (text.empty() || text == "$sni" || is_host_name(text) || Address::from_ip(text, 0))
     return std::string(text);
-  if (text.starts_with('$')) return invalid(text, R"( stands for nothing; "$sni" passes the client's)");
-  return invalid(text, R"( is no name; write "app.internal", or "$sni" for the client's)");
+  if (text.starts_with('$')) return invalid(text, R"( has no meaning; "$sni" passes the client's name on)");
+  return invalid(text, R"( is not a name; write "app.internal", or "$sni" for the client's)");
 }
 
 Result<std::string> check_spiffe_pattern(std::string_view text) {
   constexpr std::string_view scheme = "spiffe://";
   const bool has_domain =
       text.starts_with(scheme) && text.size() > scheme.size() && text[scheme.size()] != '/';
-  if (!has_domain) return invalid(text, R"( is no SPIFFE ID; write "spiffe://trust-domain/path", * allowed)");
+  if (!has_domain)
+    return invalid(text, R"( is not a SPIFFE ID; write "spiffe://trust-domain/path", * allowed)");
   return std::string(text);
 }
 
 Result<std::string> check_glob(std::string_view text) {
-  if (text.empty()) return fail(ErrorKind::kInvalid, "an empty pattern matches nobody; leave it out");
+  if (text.empty()) return fail(ErrorKind::kInvalid, "an empty pattern matches no client; leave it out");
   return std::string(text);
 }
 
@@ -157,12 +163,13 @@ Result<std::string> check_fingerprint(std::string_view text) {
   if (digits.size() == kFingerprintDigits && digits.find_first_not_of("0123456789abcdef") == digits.npos) {
     return digits;
   }
-  return invalid(text, " is no SHA-256 fingerprint; write its 64 hexadecimal digits, with or without colons");
+  return invalid(text,
+                 " is not a SHA-256 fingerprint; write its 64 hexadecimal digits, with or without colons");
 }
 
 Result<std::string> check_group(std::string_view text) {
   if (!text.empty() && made_of(text, "_-.")) return std::string(text);
-  return invalid(text, R"( is no group; write a name like "X25519" or "P-256")");
+  return invalid(text, R"( is not a group; write a name like "X25519" or "P-256")");
 }
 
 Result<std::string> check_cipher_suite(std::string_view text) {
@@ -171,16 +178,16 @@ Result<std::string> check_cipher_suite(std::string_view text) {
       "TLS_AES_128_CCM_SHA256", "TLS_AES_128_CCM_8_SHA256"};
   if (std::find(kSuites.begin(), kSuites.end(), text) != kSuites.end()) return std::string(text);
   if (!text.starts_with("TLS_")) {
-    return invalid(text, R"( is no TLS 1.3 cipher suite; those of TLS 1.2 stand in "ciphers")");
+    return invalid(text, R"( is not a TLS 1.3 cipher suite; those of TLS 1.2 belong in "ciphers")");
   }
   return not_one_of(text, {kSuites.begin(), kSuites.end()});
 }
 
 Result<std::string> check_ciphers(std::string_view text) {
   if (!made_of(text, ":+!-@=._,"))
-    return invalid(text, R"( is no OpenSSL cipher list; write one like "ECDHE+AESGCM")");
+    return invalid(text, R"( is not an OpenSSL cipher list; write one like "ECDHE+AESGCM")");
   if (text.starts_with("TLS_") && !is_colon_list(text)) {
-    return invalid(text, R"( is a TLS 1.3 suite; those stand in "cipher_suites")");
+    return invalid(text, R"( is a TLS 1.3 suite; those belong in "cipher_suites")");
   }
   return std::string(text);
 }
@@ -191,7 +198,7 @@ Result<std::uint8_t> SharePercent::parse(std::string_view text, const std::strin
     const auto percent = parse_integer(text.substr(0, text.size() - 1), 1, 99);
     if (percent) return static_cast<std::uint8_t>(*percent);
   }
-  return fail(ErrorKind::kInvalid, quote(text) + R"( is no share; write "1%" to "99%")");
+  return fail(ErrorKind::kInvalid, quote(text) + R"( is not a share; write "1%" to "99%")");
 }
 
 const std::vector<std::string>& known_groups() {

@@ -8,11 +8,10 @@
 #include "config/notation.h"
 #include "net/address.h"
 
-/// Notations of what networks and TLS name: addresses, patterns, groups. See notation.h for what a notation
-/// is.
+/// Notations of addresses, name patterns, TLS groups and the like. notation.h says what a notation is.
 namespace headgate::config {
 
-/// A notation whose value is text that must have a certain form.
+/// A notation for text that must have a certain form.
 struct CheckedText {
   std::string_view kind;
   Result<std::string> (*check)(std::string_view text);
@@ -97,11 +96,11 @@ struct OneWordOf {
 [[nodiscard]] Result<std::string> check_cipher_suite(std::string_view text);
 [[nodiscard]] Result<std::string> check_ciphers(std::string_view text);
 
-/// What metrics and logs show: letters, digits and "._-:/@[]".
+/// A name that metrics and logs show: letters, digits and "._-:/@[]".
 inline constexpr CheckedText kLabel{"label", check_label};
 /// The same, or empty for none.
 inline constexpr CheckedText kOptionalLabel{"optional_label", check_optional_label};
-/// "api.example.com" or "*.example.com", which stands for exactly one label more (RFC 9525 section 6.3).
+/// "api.example.com" or "*.example.com", where "*" stands for exactly one label (RFC 9525 section 6.3).
 inline constexpr CheckedText kNamePattern{"name_pattern", check_name_pattern};
 /// 1 to 255 bytes (RFC 7301 section 3.1).
 inline constexpr CheckedText kAlpn{"alpn", check_alpn};
@@ -120,7 +119,7 @@ inline constexpr CheckedText kCipherSuite{"cipher_suite", check_cipher_suite};
 /// OpenSSL's list of TLS 1.2 ciphers.
 inline constexpr CheckedText kCiphers{"ciphers", check_ciphers};
 
-/// The key agreement groups OpenSSL is known to have had; a provider may bring others.
+/// The key agreement groups that some version of OpenSSL has. A provider may have others.
 [[nodiscard]] const std::vector<std::string>& known_groups();
 
 }  // namespace headgate::config

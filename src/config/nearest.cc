@@ -7,9 +7,8 @@
 namespace headgate::config {
 namespace {
 
-constexpr std::size_t kMostCandidates = 1000;  // comparing with more takes longer than the hint is worth
-constexpr std::size_t kLongestWord =
-    64;  // no key is longer, and the distance costs the product of the lengths
+constexpr std::size_t kMostCandidates = 1000;  // comparing more takes too long for a hint
+constexpr std::size_t kLongestWord = 64;       // no key is longer; the time is the product of the two lengths
 
 /// Optimal string alignment distance: insertions, deletions, substitutions and swaps of neighbours.
 std::size_t distance(std::string_view left, std::string_view right) {

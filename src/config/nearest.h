@@ -8,8 +8,8 @@
 namespace headgate::config {
 
 /// The candidate that `word` was most likely meant to be: the one with the fewest letters added, left out,
-/// changed or swapped, if they are few beside its length. Nothing for a word that is like none of them, or
-/// when there are too many to compare with.
+/// changed or swapped, if these are few compared with its length. Nothing if no candidate is like the word,
+/// or if there are too many candidates to compare.
 [[nodiscard]] std::optional<std::string> nearest(std::string_view word,
                                                  const std::vector<std::string>& candidates);
 

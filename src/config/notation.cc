@@ -15,7 +15,7 @@ struct Unit {
   milliseconds length;
 };
 
-// From the longest, so that the first that divides a duration is the one it is written in.
+// The longest first: a duration is written in the first unit that divides it.
 constexpr std::array<Unit, 4> kUnits{{{"h", std::chrono::hours(1)},
                                       {"m", std::chrono::minutes(1)},
                                       {"s", seconds(1)},
@@ -30,7 +30,7 @@ std::optional<milliseconds> length_of(std::string_view unit) {
 }
 
 tl::unexpected<Error> no_duration(std::string_view text) {
-  return fail(ErrorKind::kInvalid, quote(text) + " is no duration; write one like 250ms, 10s, 5m or 12h");
+  return fail(ErrorKind::kInvalid, quote(text) + " is not a duration; write one like 250ms, 10s, 5m or 12h");
 }
 
 }  // namespace
@@ -66,7 +66,7 @@ Result<std::int64_t> parse_integer(std::string_view text, std::int64_t minimum, 
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   const bool whole = error != std::errc::invalid_argument && end == text.data() + text.size();
   if (whole && error == std::errc{} && number >= minimum && number <= maximum) return number;
-  return fail(ErrorKind::kInvalid, quote(text) + (whole ? " is out of range" : " is no whole number") +
+  return fail(ErrorKind::kInvalid, quote(text) + (whole ? " is out of range" : " is not a whole number") +
                                        "; write one from " + std::to_string(minimum) + " to " +
                                        std::to_string(maximum));
 }

@@ -16,27 +16,28 @@
 
 /// How values are written. A notation reads one kind of value from its text and writes it back:
 ///
-///   Result<T> parse(std::string_view text, const std::string& directory) const;  // kInvalid: what would be
-///   right std::string text(const T& value) const;                                      // parse() gives
-///   `value` again Form form() const;
+///   Result<T> parse(std::string_view text, const std::string& directory) const;
+///   std::string text(const T& value) const;
+///   Form form() const;
 ///
+/// text() writes what parse() reads as the same value. A parse() error is kInvalid and says what to write.
 /// `directory` is what relative paths are relative to. Pure; any thread.
 namespace headgate::config {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// A notation as the schema has it.
+/// A notation as the schema describes it.
 struct Form {
   std::string_view
       kind;  ///< The name of a definition of the schema; "word" and "integer" have the rest here.
   std::vector<std::string> words{};  ///< Of a "word".
   std::int64_t minimum = 0;          ///< Of an "integer".
   std::int64_t maximum = 0;
-  bool quoted = true;  ///< Whether the text needs quotes in YAML whatever it holds.
+  bool quoted = true;  ///< Whether YAML needs quotes around the text, whatever it is.
 };
 
-/// `text` in double quotes, for sentences about it: one line, and cut where it is endless.
+/// `text` in double quotes, for messages: on one line, and cut when it is long.
 [[nodiscard]] std::string quote(std::string_view text);
 /// "on" and "off" for every way in which YAML writes a boolean; anything else as it is.
 [[nodiscard]] std::string_view without_boolean_synonyms(std::string_view text);
@@ -60,7 +61,7 @@ struct Text {
   [[nodiscard]] Form form() const { return {.kind = "text"}; }
 };
 
-/// A file or directory. `word` may stand in its place and is kept as it is ("system").
+/// A file or directory. `word` ("system") may be given instead and is kept as it is.
 struct Path {
   std::string_view word = "";
 
@@ -98,14 +99,15 @@ struct DurationText {
     const auto parsed = parse_duration(text, minimum, maximum);
     if (!parsed) return tl::unexpected(parsed.error());
     const T duration = std::chrono::duration_cast<T>(*parsed);
-    if (duration != *parsed) return fail(ErrorKind::kInvalid, quote(text) + " is no whole number of seconds");
+    if (duration != *parsed)
+      return fail(ErrorKind::kInvalid, quote(text) + " is not a whole number of seconds");
     return duration;
   }
   [[nodiscard]] std::string text(T value) const { return duration_text(value); }
   [[nodiscard]] Form form() const { return {.kind = "duration", .quoted = false}; }
 };
 
-/// One word of a few, each with its value. "on" and "off" may also be written as YAML's booleans.
+/// One of a few words, each with its value. "on" and "off" may also be written as YAML's booleans.
 template <class T, std::size_t N>
 struct Words {
   std::array<std::pair<std::string_view, T>, N> rows;

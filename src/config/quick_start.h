@@ -6,7 +6,7 @@
 
 namespace headgate::config {
 
-/// What the command line gives in place of a file. Paths are relative to the working directory.
+/// What the command line gives instead of a file. Paths are relative to the working directory.
 struct QuickStart {
   std::string listen;       ///< As `listeners[].bind`: ":8443".
   std::string backend;      ///< As `backends.*.servers[]`: "127.0.0.1:8080".
@@ -14,8 +14,8 @@ struct QuickStart {
   std::string key;          ///< PEM file; empty: in the certificate's file.
 };
 
-/// One listener "quick" that terminates TLS for one backend "app"; everything else as it is by default.
-/// Faults name the option in place of a file: `--listen: ...`. Any thread.
+/// One listener "quick" that terminates TLS for one backend "app"; everything else has its default. Faults
+/// name the option instead of a file: `--listen: ...`. Any thread.
 [[nodiscard]] Loaded quick_start(const QuickStart& options);
 
 }  // namespace headgate::config

@@ -107,7 +107,7 @@ class YamlWriter {
 }  // namespace
 
 std::string show(const Config& config) {
-  Config shown = config;  // visitors take what they could also fill
+  Config shown = config;  // visitors take an object that they may also change
   YamlWriter writer;
   visit_keys(writer, shown);
   return writer.take();

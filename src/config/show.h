@@ -7,8 +7,8 @@
 namespace headgate::config {
 
 /// `config` as YAML with every key that has a value, defaults included. Loading it gives an equal Config. A
-/// map whose absence means something (`tls`, `proxy_protocol`, `health_check`) is left out where it is
-/// absent. Any thread.
+/// map whose absence has a meaning (`tls`, `proxy_protocol`, `health_check`) is left out if it is absent. Any
+/// thread.
 [[nodiscard]] std::string show(const Config& config);
 
 }  // namespace headgate::config

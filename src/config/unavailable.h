@@ -4,7 +4,7 @@
 
 namespace headgate::config {
 
-/// Refuses by name what this version knows but cannot do, so that nothing asked for is silently left out.
+/// Refuses each value that this version knows but cannot do, so that no setting is silently ignored.
 void refuse_unavailable(const Reading& reading);
 
 }  // namespace headgate::config

@@ -25,7 +25,7 @@ void check_names(const Config& config, Faults& faults) {
   }
 }
 
-/// Port 0 is another port each time.
+/// Port 0 means another port each time.
 bool is_one_place(const Address& address) {
   return address.is_unix() || address.port() != 0;
 }
@@ -64,7 +64,7 @@ bool is_loopback(const Address& address) {
 
 void warn_of_open_admin(const Config& config, Faults& faults) {
   if (!config.admin || is_loopback(*config.admin)) return;
-  faults.warn("admin.bind", "whoever reaches " + config.admin->text() +
+  faults.warn("admin.bind", "any client that reaches " + config.admin->text() +
                                 " can drain and reload; bind 127.0.0.1 or a unix socket, or guard the port");
 }
 

@@ -7,18 +7,19 @@
 
 namespace headgate::config {
 
-/// Checks what no key can know alone: that names exist and are unique, and that keys do not contradict each
-/// other. What a key's own value must be is its notation's. A key that has a fault already is left alone.
+/// Checks what one key cannot show: that names exist and are unique, and that keys do not contradict each
+/// other. The notation of a key has checked its own value before. A key that has a fault already is not
+/// checked again.
 void validate(const Config& config, Faults& faults);
 
-/// The part about one listener. `key` is where it stands: "listeners[0]".
+/// Checks one listener. `key` is its path: "listeners[0]".
 void validate_listener(const Listener& listener, const std::string& key, const Config& config,
                        Faults& faults);
 
-/// The part about a listener's `tls`.
+/// Checks a listener's `tls`.
 void validate_tls(const Listener& listener, const std::string& key, Faults& faults);
 
-/// The part about one backend. `key` is where it stands: "backends.app".
+/// Checks one backend. `key` is its path: "backends.app".
 void validate_backend(const Backend& backend, const std::string& key, Faults& faults);
 
 }  // namespace headgate::config

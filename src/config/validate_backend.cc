@@ -34,7 +34,7 @@ bool is_unix(const Server& server) {
 void check_tls(const Backend& backend, const std::string& key, Faults& faults) {
   const BackendTls& tls = *backend.tls;
   if (!tls.verify) {
-    faults.warn(key + ".verify", "whoever answers is believed; give \"ca\" and leave verify on");
+    faults.warn(key + ".verify", "any server that answers is trusted; give \"ca\" and leave verify on");
   }
   const bool nameless =
       tls.server_name.empty() && std::any_of(backend.servers.begin(), backend.servers.end(), is_unix);
@@ -42,11 +42,13 @@ void check_tls(const Backend& backend, const std::string& key, Faults& faults) {
     faults.add(key, "needs \"server_name\": a unix socket has no host name to verify");
   }
   if (tls.certificate.empty() && !tls.private_key.empty() && !faults.concern(key + ".certificate")) {
-    faults.add(key + ".private_key", "needs \"certificate\" beside it: the certificate of this key");
+    faults.add(key + ".private_key", "needs \"certificate\" too: the certificate of this key");
   }
   const bool both =
       tls.alpn.size() > 1 && std::find(tls.alpn.begin(), tls.alpn.end(), "$alpn") != tls.alpn.end();
-  if (both) faults.add(key + ".alpn", "\"$alpn\" stands alone: it passes exactly what the client asked for");
+  if (both)
+    faults.add(key + ".alpn",
+               "\"$alpn\" must be the only entry: it passes on exactly what the client asked for");
 }
 
 }  // namespace

@@ -15,14 +15,14 @@ std::vector<std::string> backend_names(const Config& config) {
   return names;
 }
 
-/// `key` is where the backend's name stands.
+/// `key` is the path of the backend's name.
 void check_backend_exists(const std::string& name, const std::string& key, const Config& config,
                           Faults& faults) {
   if (name.empty() || config.backends.contains(name) || faults.concern("backends." + name)) return;
   faults.add(key, "there is no backend " + quote(name) + suggestion(name, backend_names(config)));
 }
 
-/// The client's name can be passed on only where a client gives one.
+/// Only a client of TLS gives a name that can be passed on.
 void check_client_name(const Listener& listener, const std::string& name, const std::string& key,
                        const Config& config, Faults& faults) {
   const auto backend = config.backends.find(name);
@@ -48,7 +48,7 @@ bool is_unconditional(const Route& route) {
 void check_passthrough(const Route& route, const std::string& key, Faults& faults) {
   if (route.sni.empty()) {
     faults.add(key + ".passthrough",
-               "needs \"sni\" beside it: whose TLS passes through is told by the name asked for");
+               "needs \"sni\" too: the name that the client asks for decides what passes through");
   }
   if (!route.spiffe.empty()) {
     faults.add(key + ".spiffe", "can never match: with passthrough the client's certificate is not seen");
@@ -99,7 +99,7 @@ void check_routes(const Listener& listener, const std::string& key, const Config
 void check_somewhere_to_go(const Listener& listener, const std::string& key, Faults& faults) {
   if (!listener.backend.empty() || !listener.routes.empty()) return;
   if (faults.concern(key + ".backend") || faults.concern(key + ".routes")) return;
-  faults.add(key, "has nowhere to go; give it \"backend\" or \"routes\"");
+  faults.add(key, "needs \"backend\" or \"routes\": where its connections go");
 }
 
 }  // namespace
@@ -118,8 +118,8 @@ void validate_listener(const Listener& listener, const std::string& key, const C
   }
   if (listener.tls) {
     validate_tls(listener, key + ".tls", faults);
-  } else if (listener.starttls != Starttls::kNone && !faults.concern(key + ".tls")) {
-    faults.add(key + ".starttls", "needs \"tls\" in the listener: it is what the upgrade leads to");
+  } else if (listener.starttls && !faults.concern(key + ".tls")) {
+    faults.add(key + ".starttls", "needs \"tls\" in the listener: the upgrade leads to TLS");
   }
 }
 

@@ -10,7 +10,7 @@
 namespace headgate::config {
 namespace {
 
-/// Whether every connection is passed through, so that no certificate is ever shown.
+/// Whether every connection is passed through, so that no certificate is needed.
 bool only_passes_through(const Listener& listener) {
   return listener.backend.empty() && !listener.routes.empty() &&
          std::all_of(listener.routes.begin(), listener.routes.end(),
@@ -34,10 +34,10 @@ void check_client_auth(const ClientAuth& client_auth, const std::string& key, Fa
   if (faults.concern(key)) return;
   const bool asks = client_auth.mode != ClientAuthMode::kNone;
   if (asks && client_auth.ca.empty()) {
-    faults.add(key, "needs \"ca\": the PEM file of those who vouch for clients");
+    faults.add(key, "needs \"ca\": the PEM file of the CAs of the clients");
   }
   if (!asks && (!client_auth.ca.empty() || !client_auth.crl.empty() || !client_auth.allow.empty())) {
-    faults.add(key, "checks nobody, because mode is none; write \"mode: required\" or leave the rest out");
+    faults.add(key, "has no effect, because mode is none; write \"mode: required\" or leave the rest out");
   }
   if (client_auth.mode == ClientAuthMode::kOptional && !client_auth.allow.empty()) {
     faults.warn(key + ".allow", "a client without a certificate passes, because mode is optional");
@@ -46,7 +46,7 @@ void check_client_auth(const ClientAuth& client_auth, const std::string& key, Fa
 
 void check_resumption(const Resumption& resumption, const std::string& key, Faults& faults) {
   if (!resumption.tickets || resumption.lifetime <= 2 * resumption.rotate_every) return;
-  faults.warn(key + ".lifetime", "tickets resume for " + duration_text(2 * resumption.rotate_every) +
+  faults.warn(key + ".lifetime", "tickets resume sessions for " + duration_text(2 * resumption.rotate_every) +
                                      " at most: two times rotate_every");
 }
 
@@ -56,9 +56,9 @@ void check_versions(const Tls& tls, const std::string& key, Faults& faults) {
   }
   const bool tls13_only = tls.min_version == TlsVersion::kTls13;
   if (tls13_only && !tls.ciphers.empty())
-    faults.warn(key + ".ciphers", "has no effect: they are for TLS 1.2");
+    faults.warn(key + ".ciphers", "has no effect: these are for TLS 1.2");
   if (tls.max_version == TlsVersion::kTls12 && !tls.cipher_suites.empty()) {
-    faults.warn(key + ".cipher_suites", "has no effect: they are for TLS 1.3");
+    faults.warn(key + ".cipher_suites", "has no effect: these are for TLS 1.3");
   }
 }
 
@@ -68,8 +68,9 @@ void check_groups(const Tls& tls, const std::string& key, Faults& faults) {
   for (std::size_t index = 0; index < tls.groups.size(); ++index) {
     const std::string& group = tls.groups[index];
     if (std::find(known_groups().begin(), known_groups().end(), group) != known_groups().end()) continue;
-    faults.warn(key + '[' + std::to_string(index) + ']',
-                quote(group) + " is no group OpenSSL has by itself" + suggestion(group, known_groups()));
+    faults.warn(
+        key + '[' + std::to_string(index) + ']',
+        quote(group) + " is not a group that OpenSSL has by itself" + suggestion(group, known_groups()));
   }
 }
 
@@ -83,7 +84,8 @@ void validate_tls(const Listener& listener, const std::string& key, Faults& faul
   check_client_auth(tls.client_auth, key + ".client_auth", faults);
   check_resumption(tls.resumption, key + ".resumption", faults);
   if (!tls.keylog_file.empty()) {
-    faults.warn(key + ".keylog_file", "whoever reads " + quote(tls.keylog_file) + " reads the traffic");
+    faults.warn(key + ".keylog_file",
+                "anyone who can read " + quote(tls.keylog_file) + " can decrypt the traffic");
   }
 }
 

@@ -22,8 +22,7 @@ Step admit(std::vector<std::byte> received, Context& context) {
     if (const auto refused = policy.counters->enter(limits, host)) return Close{*refused};
     context.connection.take_place(std::make_unique<ListenerPlace>(policy.counters, host));
   }
-  if (policy.config.starttls != config::Starttls::kNone)
-    return Phase(StarttlsIn{.dialogue = nullptr, .received = std::move(received)});
+  if (policy.config.starttls) return Phase(StarttlsIn{.dialogue = nullptr, .received = std::move(received)});
   if (context.listener.tls) return Phase(Hello{.received = std::move(received)});
   if (!received.empty()) {
     context.sides.client =

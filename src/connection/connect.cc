@@ -3,7 +3,6 @@
 #include "connection/gather.h"
 #include "connection/phase.h"
 #include "connection/proxy_info.h"
-#include "connection/starttls_protocol.h"
 #include "net/socket.h"
 #include "net/starttls/backend_greeting.h"
 
@@ -195,10 +194,10 @@ Relay relay_to(Dial& dial, Context& context) {
 
 /// Drops the greeting of a server whose client has been greeted by us already. Nothing: another attempt.
 std::optional<Step> await_greeting(Dial& dial, Context& context) {
-  const config::Starttls starttls = context.listener.policy->config.starttls;
-  if (starttls == config::Starttls::kNone) return Phase(relay_to(dial, context));
+  const std::optional<StarttlsProtocol> starttls = context.listener.policy->config.starttls;
+  if (!starttls) return Phase(relay_to(dial, context));
   for (;;) {
-    const auto verdict = BackendGreeting::read(starttls_protocol(starttls), dial.greeting);
+    const auto verdict = BackendGreeting::read(*starttls, dial.greeting);
     if (verdict.state == BackendGreeting::State::kDone) {
       dial.greeting.erase(dial.greeting.begin(),
                           dial.greeting.begin() + static_cast<std::ptrdiff_t>(verdict.drop_bytes));

@@ -2,7 +2,6 @@
 
 #include "connection/gather.h"
 #include "connection/phase.h"
-#include "connection/starttls_protocol.h"
 
 namespace headgate {
 namespace {
@@ -13,7 +12,7 @@ IoStatus say(Stream& client, std::string_view words) {
 
 /// Opens the dialogue and greets. Nothing: the dialogue goes on.
 std::optional<Step> begin(StarttlsIn& phase, Context& context) {
-  auto dialogue = open_starttls(starttls_protocol(context.listener.policy->config.starttls));
+  auto dialogue = open_starttls(*context.listener.policy->config.starttls);
   if (!dialogue) {
     context.info.detail = dialogue.error().what;
     return Close{CloseReason::kInternal};

@@ -10,10 +10,10 @@
 
 namespace headgate {
 
-/// How work reaches a loop from another thread: messages are run on the loop's thread, in the order of
-/// posting.
+/// Brings work from other threads to a loop, whose thread runs the messages in the order of posting.
 ///
-/// Made and destroyed by the loop's thread, or while it does not run; post() is for any thread.
+/// The loop's thread makes and destroys it, or another thread while the loop does not run. Any thread may
+/// call post().
 class Inbox {
  public:
   using Message = std::function<void()>;

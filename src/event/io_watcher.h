@@ -15,7 +15,7 @@ namespace headgate {
 /// order, and watching ends before the descriptor is closed. Loop thread only.
 class IoWatcher {
  public:
-  /// What to call, told as a type: a watcher need not keep what its owner's class knows.
+  /// The function to call, given as a type so that the watcher does not have to store it.
   template <auto kCallback>
     requires std::invocable<decltype(kCallback), void*, Interest>
   struct Calls {};
@@ -27,11 +27,11 @@ class IoWatcher {
   IoWatcher(const IoWatcher&) = delete;
   IoWatcher& operator=(const IoWatcher&) = delete;
 
-  /// Names the descriptor that is watched from now on; watching is paused. -1: none.
+  /// Sets the descriptor to watch, -1 for none. Watching is paused until the next watch().
   void attach(int fd);
   [[nodiscard]] int descriptor() const { return io_.fd; }
-  /// Asks to be called when the descriptor is ready for `wanted`; kNone pauses. What is stopped and started
-  /// again within one turn of the loop costs no system call.
+  /// Asks to be called when the descriptor is ready for `wanted`; kNone pauses. Stopping and starting again
+  /// within one turn of the loop costs no system call.
   void watch(Interest wanted);
 
  private:

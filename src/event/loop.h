@@ -28,7 +28,7 @@ class Loop {
 
   /// Runs until stop().
   void run();
-  /// Runs what is ready, waiting for nothing; tests use it.
+  /// Runs what is ready and does not wait; for tests.
   void run_once();
   /// Makes run() return at the end of this turn.
   void stop();

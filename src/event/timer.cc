@@ -18,7 +18,7 @@ Timer::~Timer() {
 void Timer::set(TimePoint deadline) {
   if (deadline == TimePoint::max()) return stop();
   deadline_ = deadline;
-  if (wake_ > deadline) sleep_until(deadline);  // else it wakes early enough, and sleeps on then
+  if (wake_ > deadline) sleep_until(deadline);  // else libev wakes early enough, and is_over() sleeps on
 }
 
 void Timer::stop() {
@@ -29,15 +29,15 @@ void Timer::stop() {
 void Timer::sleep_until(TimePoint wake) {
   wake_ = wake;
   ev_timer_stop(loop_, &timer_);
-  // libev counts from the start of the turn, so a timer may fire a little early: dispatch() sleeps on then.
+  // libev counts from the start of the turn, so a timer may fire a little early: is_over() then sleeps on.
   const std::chrono::duration<double> left = std::max(wake - Clock::now(), Duration::zero());
   ev_timer_set(&timer_, left.count(), 0.);
   ev_timer_start(loop_, &timer_);
 }
 
-// libev's timer has gone off: whether the deadline has passed. If it has not, it sleeps on.
+// Called when libev's timer has fired. Returns whether the deadline has passed; if not, the timer sleeps on.
 bool Timer::is_over(ev_timer* timer) {
-  // What libev holds is a member of its watcher.
+  // libev's timer is a member of the Timer.
   auto* self = reinterpret_cast<Timer*>(reinterpret_cast<char*>(timer) - offsetof(Timer, timer_));
   self->wake_ = TimePoint::max();
   if (self->deadline_ > Clock::now()) {

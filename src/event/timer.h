@@ -14,7 +14,7 @@ namespace headgate {
 /// the real deadline and sleeps on. Neither copied nor moved. Loop thread only.
 class Timer {
  public:
-  /// What to call, told as a type: a timer need not keep what its owner's class knows.
+  /// The function to call, given as a type so that the timer does not have to store it.
   template <auto kCallback>
     requires std::invocable<decltype(kCallback), void*>
   struct Calls {};

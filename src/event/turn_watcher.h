@@ -17,8 +17,8 @@ class TurnWatcher {
   TurnWatcher(const TurnWatcher&) = delete;
   TurnWatcher& operator=(const TurnWatcher&) = delete;
 
-  /// While `awake`, the loop looks what is ready but does not sleep: there is work left that no descriptor
-  /// announces.
+  /// While `awake`, the loop looks at what is ready but does not sleep, because there is work left that no
+  /// descriptor announces.
   void stay_awake(bool awake);
 
  private:

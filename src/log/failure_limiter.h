@@ -11,8 +11,8 @@
 
 namespace headgate {
 
-/// Keeps a storm of equal failures from filling the log: of each (listener, reason) the first lines of an
-/// interval pass, the rest are counted, and the count is reported when the interval is over. One thread; a
+/// Keeps many equal failures from filling the log. For each (listener, reason) it lets the first lines of an
+/// interval pass and counts the rest; the count is reported when the interval is over. One thread; each
 /// worker has its own.
 ///
 /// Both parts of the key come from bounded vocabularies (configured names, the table of close reasons), so
@@ -20,10 +20,10 @@ namespace headgate {
 class FailureLimiter {
  public:
   struct Options {
-    std::uint32_t lines = 10;  ///< That pass in one interval.
+    std::uint32_t lines = 10;  ///< How many pass in one interval.
     Duration interval = std::chrono::seconds(10);
   };
-  /// What was left out of one interval that is over.
+  /// How many lines were left out in an interval that is over.
   struct Summary {
     std::string listener, reason;
     std::uint64_t left_out = 0;
@@ -39,8 +39,8 @@ class FailureLimiter {
   /// its first failure.
   [[nodiscard]] bool admit(std::string_view listener, std::string_view reason, TimePoint now);
 
-  /// Takes the summaries of the intervals that are over at `now`; those in which nothing was left out have
-  /// none.
+  /// Takes the summaries of the intervals that are over at `now`; an interval that left out no line has no
+  /// summary.
   [[nodiscard]] std::vector<Summary> take_summaries(TimePoint now);
 
   /// Lines left out since the start.
@@ -59,7 +59,7 @@ class FailureLimiter {
 
   Options options_;
   std::map<std::string, Reasons, std::less<>> windows_;
-  std::vector<Summary> ended_;  // of windows that admit() found over before take_summaries() came
+  std::vector<Summary> ended_;  // of windows that admit() found over since the last take_summaries()
   std::uint64_t left_out_ = 0;
 };
 

@@ -36,7 +36,7 @@ bool second_byte_fits(unsigned char lead, unsigned char second) {
   }
 }
 
-/// Bytes of the UTF-8 sequence that starts at `i`, 0 when none does.
+/// Length of the UTF-8 sequence that starts at `i`; 0 when no valid one starts there.
 std::size_t utf8_length(std::string_view text, std::size_t i) {
   const unsigned char lead = byte_at(text, i);
   if (lead < 0x80) return 1;
@@ -66,7 +66,7 @@ void append_hex_byte(std::string& out, std::string_view prefix, unsigned char by
 
 using EscapeSequence = void (*)(std::string& out, std::string_view sequence);
 
-/// Copies `text`, handing control characters, quotes, backslashes and bytes that are no UTF-8 to `escape`.
+/// Copies `text`, but gives control characters, quotes, backslashes and bytes that are not UTF-8 to `escape`.
 void append_escaped(std::string& out, std::string_view text, EscapeSequence escape) {
   for (std::size_t i = 0; i < text.size();) {
     const std::size_t length = utf8_length(text, i);

@@ -25,14 +25,13 @@
 namespace headgate {
 namespace {
 
-/// How long the writing thread waits for room before it looks whether the Log is being closed.
+/// How long the writing thread waits for room before it checks whether the Log is being closed.
 constexpr std::chrono::milliseconds kPollSlice{50};
 
-/// The process's one way out for lines. Its thread is the queue's; only stop_by() and lost() are called from
-/// others.
+/// The only output for lines. The queue's thread uses it; other threads call stop_by() and lost() alone.
 class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
-  /// From now on waiting for a reader ends at `deadline`.
+  /// From now on, waiting for a reader ends at `deadline`.
   void stop_by(TimePoint deadline) {
     deadline_.store(deadline.time_since_epoch().count(), std::memory_order_relaxed);
   }
@@ -50,8 +49,8 @@ class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
   std::atomic<std::uint64_t> lost_{0};
 };
 
-/// Writes to a descriptor whose flags are not ours to change (stderr is shared with other programs), so it
-/// asks poll for room and then writes no more than a pipe with room takes without blocking (PIPE_BUF,
+/// Writes to a descriptor whose flags must stay as they are, because other programs share it (stderr). So it
+/// asks poll() for room and then writes no more than a pipe with room takes without blocking (PIPE_BUF,
 /// pipe(7)).
 class FdSink final : public LineSink {
  public:
@@ -101,7 +100,7 @@ bool is_journal_stream(int fd) {
   return stream == std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);
 }
 
-/// Signals belong to the supervisor's thread.
+/// The supervisor's thread handles signals.
 void block_signals() {
   block_process_signals();
 }

@@ -16,8 +16,6 @@
 
 namespace headgate {
 
-enum class LogFormat : std::uint8_t { kText, kJson };
-
 struct LogOptions {
   LogLevel level = LogLevel::kInfo;
   LogFormat format = LogFormat::kText;
@@ -30,8 +28,8 @@ struct LogOptions {
 /// the Log's own empties. When the queue is full the oldest line is dropped and counted. In text format, when
 /// `fd` is the journal's stream, lines go to the journal with their fields instead.
 ///
-/// Destroying it writes what is queued, for at most kFlushPatience; a reader that does not read cannot hold
-/// the process.
+/// The destructor writes the queued lines, for at most kFlushPatience, so that a reader that does not read
+/// cannot hold up the process.
 class Log {
  public:
   static constexpr std::size_t kQueueLines = 1024;
@@ -43,17 +41,17 @@ class Log {
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
 
-  /// Whether a line of this level would be written: ask before building what only the line needs.
+  /// Whether a line of this level would be written. Ask before you build something that only the line needs.
   [[nodiscard]] bool enabled(LogLevel level) const { return level <= level_.load(std::memory_order_relaxed); }
   void set_level(LogLevel level) { level_.store(level, std::memory_order_relaxed); }
   [[nodiscard]] LogLevel level() const { return level_.load(std::memory_order_relaxed); }
 
-  /// Writes one line when `level` is enabled. `message` is a sentence of ours; what a peer sent belongs into
-  /// a field.
+  /// Writes one line when `level` is enabled. `message` is a fixed sentence; anything that a peer sent
+  /// belongs in a field.
   void write(LogLevel level, std::string_view message, std::initializer_list<LogField> fields = {}) {
     if (enabled(level)) write_always(level, message, {fields.begin(), fields.size()});
   }
-  /// The same whatever the level: for lines that the caller has decided on itself.
+  /// Writes one line whatever its level is, for a caller that has decided by itself.
   void write_always(LogLevel level, std::string_view message, std::span<const LogField> fields);
 
   void error(std::string_view message, std::initializer_list<LogField> fields = {}) {
@@ -69,10 +67,10 @@ class Log {
     write(LogLevel::kDebug, message, fields);
   }
 
-  /// Goes on in the file that now has the log's name, after a rotation; does nothing where the log is no
-  /// file. One thread at a time. Errors: kSystem; lines go on to the old file then.
+  /// After a rotation, opens the file that now has the log's name and goes on there. Does nothing if the log
+  /// is not a file. One thread at a time. Errors: kSystem; lines then still go to the old file.
   [[nodiscard]] Result<void> reopen() { return file_.reopen(); }
-  /// The path of the log's file; empty: it is none.
+  /// The path of the log's file; empty if the log is not a file.
   [[nodiscard]] const std::string& file() const { return file_.path(); }
 
   /// Lines lost so far because the queue was full or the reader did not read.

@@ -11,7 +11,7 @@
 namespace headgate {
 namespace {
 
-/// proc(5); empty when it cannot be told.
+/// The path of `fd` by proc(5); empty when it is unknown.
 std::string path_of(int fd) {
   const std::string link = "/proc/self/fd/" + std::to_string(fd);
   std::string path(PATH_MAX, '\0');

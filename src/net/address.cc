@@ -124,11 +124,12 @@ Result<Address> parse_ipv6(std::string_view ip, std::uint16_t port) {
   socket.sin6_port = htons(port);
   const std::size_t percent = ip.find('%');
   if (!ip_from_text(AF_INET6, ip.substr(0, percent), &socket.sin6_addr)) {
-    return fail(ErrorKind::kInvalid, quote(ip) + " is no IPv6 address");
+    return fail(ErrorKind::kInvalid, quote(ip) + " is not an IPv6 address");
   }
   if (percent != ip.npos) {
     const auto scope = scope_of(ip.substr(percent + 1));
-    if (!scope) return fail(ErrorKind::kInvalid, quote(ip) + " names an interface this machine has not");
+    if (!scope)
+      return fail(ErrorKind::kInvalid, quote(ip) + " names an interface that this machine does not have");
     socket.sin6_scope_id = *scope;
   }
   return address_of(socket);
@@ -136,7 +137,7 @@ Result<Address> parse_ipv6(std::string_view ip, std::uint16_t port) {
 
 Result<std::uint16_t> parse_port(std::string_view text, std::string_view digits) {
   if (const auto port = parse_number<std::uint16_t>(digits)) return *port;
-  return fail(ErrorKind::kInvalid, quote(text) + " needs a port from 0 to 65535 behind its last colon");
+  return fail(ErrorKind::kInvalid, quote(text) + " needs a port from 0 to 65535 after its last colon");
 }
 
 /// The network's address with every bit behind the prefix cleared.
@@ -159,7 +160,7 @@ Result<Address> Address::parse(std::string_view text) {
   const std::string_view host = text.substr(0, colon);
   if (host.find(':') != host.npos && !host.starts_with('[')) {
     return fail(ErrorKind::kInvalid,
-                quote(text) + R"( is ambiguous; an IPv6 address stands in brackets: "[::1]:8443")");
+                quote(text) + R"( is ambiguous; write an IPv6 address in brackets: "[::1]:8443")");
   }
   const auto port = parse_port(text, text.substr(colon + 1));
   if (!port) return tl::unexpected(port.error());
@@ -192,7 +193,7 @@ Result<Address> Address::from_ip(std::string_view ip, std::uint16_t port) {
   socket.sin_family = AF_INET;
   socket.sin_port = htons(port);
   if (!ip_from_text(AF_INET, ip, &socket.sin_addr)) {
-    return fail(ErrorKind::kInvalid, quote(ip) + " is no IP address; a name cannot stand here");
+    return fail(ErrorKind::kInvalid, quote(ip) + " is not an IP address; a name is not allowed here");
   }
   return address_of(socket);
 }
@@ -250,15 +251,16 @@ Result<Network> Network::parse(std::string_view text) {
   const std::size_t slash = text.find('/');
   const auto address = Address::from_ip(text.substr(0, slash), 0);
   if (!address) {
-    return fail(ErrorKind::kInvalid,
-                quote(text) + R"( is no network; write "10.0.0.0/8", "2001:db8::/32" or a single address)");
+    return fail(
+        ErrorKind::kInvalid,
+        quote(text) + R"( is not a network; write "10.0.0.0/8", "2001:db8::/32" or a single address)");
   }
   const bool ipv4 = address->family() == AF_INET;
   const int longest = ipv4 ? 32 : 128;
   const auto prefix = slash == text.npos ? longest : parse_number<int>(text.substr(slash + 1)).value_or(-1);
   if (prefix < 0 || prefix > longest) {
     return fail(ErrorKind::kInvalid,
-                quote(text) + " needs a prefix from 0 to " + std::to_string(longest) + " behind the slash");
+                quote(text) + " needs a prefix from 0 to " + std::to_string(longest) + " after the slash");
   }
   Network network;
   network.prefix_bits_ = ipv4 ? kMappedPrefixBits + prefix : prefix;
@@ -268,7 +270,7 @@ Result<Network> Network::parse(std::string_view text) {
   clear_host_bits(network.bytes_, network.prefix_bits_);
   if (!std::equal(whole, whole + 16, network.bytes_)) {
     return fail(ErrorKind::kInvalid,
-                quote(text) + " has bits set behind its prefix; write " + quote(network.text()));
+                quote(text) + " has bits set after its prefix; write " + quote(network.text()));
   }
   return network;
 }

@@ -18,12 +18,12 @@ class Address {
   Address() = default;
 
   /// Parses "192.0.2.1:80", "[::1]:80", ":80" (every address, both families) or "unix:PATH" ("unix:@NAME" is
-  /// abstract). A host name is refused: names are the resolver's. Errors: kInvalid, saying what would be
-  /// right.
+  /// abstract). Refuses a host name, which only the resolver can look up. Errors: kInvalid; the text says
+  /// what to write instead.
   [[nodiscard]] static Result<Address> parse(std::string_view text);
   /// 127.0.0.1 with `port`.
   [[nodiscard]] static Address loopback(std::uint16_t port);
-  /// What the kernel filled in; `size_bytes` as it returned it.
+  /// The address that the kernel wrote to `storage`; `size_bytes` is the length that it returned.
   [[nodiscard]] static Address from_socket(const sockaddr_storage& storage, socklen_t size_bytes);
   /// An IP address in text, with `port`. Errors: kInvalid.
   [[nodiscard]] static Result<Address> from_ip(std::string_view ip, std::uint16_t port);
@@ -32,7 +32,7 @@ class Address {
   [[nodiscard]] socklen_t size_bytes() const { return size_bytes_; }
   [[nodiscard]] sa_family_t family() const { return storage_.ss_family; }
   [[nodiscard]] bool is_unix() const { return family() == AF_UNIX; }
-  /// This machine's own: 127.0.0.0/8 and ::1. False for a unix socket.
+  /// Whether it is an address of this machine: 127.0.0.0/8 or ::1. False for a unix socket.
   [[nodiscard]] bool is_loopback() const;
   /// The port, 0 for a unix socket.
   [[nodiscard]] std::uint16_t port() const;

@@ -8,12 +8,12 @@
 
 namespace headgate {
 
-/// What one record of kMaxWriteBytes may grow by: header, content type and tag of each 1 KiB record,
-/// generously.
+/// Room for what protection adds to kMaxWriteBytes: the header, content type and tag of each record, with
+/// records of 1 KiB or more.
 inline constexpr std::size_t kRecordOverheadRoomBytes = 8 * 1024;
 
 /// Scratch space of one worker, lent to its streams for the length of one call: a connection itself owns
-/// bytes only while its peer is slow. Nothing may be left in it when a stream's function returns.
+/// bytes only while its peer is slow. A stream's function may leave nothing in it when it returns.
 struct Buffers {
   /// Ciphertext as it was received.
   std::vector<std::byte> received{std::vector<std::byte>(kMaxWriteBytes)};

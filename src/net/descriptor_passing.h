@@ -14,8 +14,7 @@ namespace headgate {
 
 /// More than a connection's two, less than the kernel's limit of 253 for one message.
 inline constexpr std::size_t kMaxPassedDescriptors = 64;
-/// Two sides with a write each that nobody took yet, what was received besides, and generous room for the
-/// rest.
+/// Room for one unsent write of each side, for what was received from each, and for the rest.
 inline constexpr std::size_t kMaxPassedBytes = 1024 * 1024;
 
 struct PassedMessage {
@@ -24,14 +23,14 @@ struct PassedMessage {
 };
 
 /// Sends `bytes` (at most kMaxPassedBytes) and duplicates of `descriptors` (at most kMaxPassedDescriptors) as
-/// one message; the sender's stay open. Errors: kSystem; after one the socket is of no more use.
+/// one message; the sender's stay open. Errors: kSystem; after an error the socket cannot be used any more.
 [[nodiscard]] Result<void> send_with_descriptors(int socket, std::span<const std::byte> bytes,
                                                  std::span<const int> descriptors);
 
 /// Receives one message, with exactly the descriptors it was sent with. Errors: kNotFound when the other
 /// process closed the socket between two messages; kIncomplete when it did so within one; kMalformed for what
-/// send_with_descriptors() does not send; kSystem, a timeout among them. After an error the socket is of no
-/// more use.
+/// send_with_descriptors() does not send; kSystem, a timeout among them. After an error the socket cannot be
+/// used any more.
 [[nodiscard]] Result<PassedMessage> receive_with_descriptors(int socket);
 
 }  // namespace headgate

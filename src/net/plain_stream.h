@@ -10,15 +10,15 @@ namespace headgate {
 /// A stream without TLS: what is read and written is what is on the wire.
 class PlainStream final : public Stream, public Pooled<PlainStream> {
  public:
-  /// `received` is what was read from the descriptor before, and comes first; `unsent` leaves before anything
-  /// else.
+  /// `received` was read from the descriptor before; read() returns it first. `unsent` is sent before
+  /// anything else.
   explicit PlainStream(Fd fd, std::vector<std::byte> received = {}, std::vector<std::byte> unsent = {});
-  /// To a server; handshake() says when the connection is there.
+  /// A stream to a server. handshake() says when the connection is established.
   explicit PlainStream(Connecting connecting);
 
   [[nodiscard]] int descriptor() const override { return fd_.number(); }
   [[nodiscard]] Fd release_descriptor() override { return std::move(fd_); }
-  /// Waits for a connect that is in progress: kWantWrite until it is decided.
+  /// Waits for a connect that is in progress: kWantWrite until it has succeeded or failed.
   IoStatus handshake() override;
   ReadResult read(std::span<std::byte> into) override;
   [[nodiscard]] bool has_buffered() const override { return received_ != nullptr; }
@@ -42,7 +42,7 @@ class PlainStream final : public Stream, public Pooled<PlainStream> {
   Fd fd_;
   bool connecting_ = false;
   bool ended_writing_ = false;
-  std::unique_ptr<std::vector<std::byte>> received_;  // none while there is nothing
+  std::unique_ptr<std::vector<std::byte>> received_;  // null while it is empty
   Unsent unsent_;
   std::unique_ptr<StreamFailure> failure_;
 };

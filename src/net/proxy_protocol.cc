@@ -88,7 +88,7 @@ Result<Address> parse_v1_address(sa_family_t family, std::string_view ip, std::s
   return address;
 }
 
-/// The words of a line without its CRLF; more than `N` make the last one hold the rest.
+/// The words of a line without its CRLF; if there are more than `N`, the last one holds the rest.
 template <std::size_t N>
 std::array<std::string_view, N> split_words(std::string_view line) {
   std::array<std::string_view, N> words;
@@ -102,7 +102,7 @@ std::array<std::string_view, N> split_words(std::string_view line) {
 
 Result<ProxyFacts> parse_v1_line(std::string_view line) {
   const auto [protocol, source, destination, source_port, destination_port] = split_words<5>(line);
-  // The receiver of UNKNOWN ignores whatever stands before the CRLF.
+  // The receiver of UNKNOWN ignores everything in front of the CRLF.
   if (protocol == "UNKNOWN") return ProxyFacts{};
   if (protocol != "TCP4" && protocol != "TCP6") return malformed("neither TCP4, TCP6 nor UNKNOWN");
   const sa_family_t family = protocol == "TCP4" ? AF_INET : AF_INET6;
@@ -190,7 +190,7 @@ bool checksum_holds(Octets header, Octets stored) {
   return crc.value() == read_u32(stored);
 }
 
-/// Of a TLV that comes twice the first counts.
+/// If a TLV comes twice, the first one counts.
 Result<void> parse_tlvs(Octets header, Octets rest, ProxyFacts& info) {
   while (!rest.empty()) {
     const auto tlv = take_tlv(rest);
@@ -246,8 +246,7 @@ void read_addresses(Octets block, ProxyFacts& info) {
   }
 }
 
-/// `header` is the whole header. Of AF_UNSPEC everything after the fixed part is left unread, as section 2.2
-/// has it.
+/// `header` is the whole header. With AF_UNSPEC everything after the fixed part is ignored (section 2.2).
 Result<ProxyFacts> parse_v2_facts(Octets header) {
   const auto family = static_cast<V2Family>(header[13]);
   const auto block_bytes = address_block_bytes(family);
@@ -280,7 +279,7 @@ Result<ProxyHeader> parse_v2(Octets bytes) {
   return header;
 }
 
-/// Whether `bytes` begins with `word`, or is itself a beginning of it.
+/// Whether `bytes` begins with `word`, or `word` begins with `bytes`.
 template <class InternedString>
 bool agrees(Octets bytes, const InternedString& word) {
   const std::size_t shared = std::min(bytes.size(), std::size(word));
@@ -296,7 +295,7 @@ Result<ProxyHeader> parse_proxy_header(std::span<const std::byte> bytes) {
   if (agrees(input, kV2Signature)) {
     return input.size() < kV2Signature.size() ? Result<ProxyHeader>(incomplete()) : parse_v2(input);
   }
-  if (!agrees(input, kV1Word)) return malformed("there is none");
+  if (!agrees(input, kV1Word)) return malformed("the connection does not begin with one");
   if (input.size() < kV1Word.size()) return incomplete();
   return parse_v1({reinterpret_cast<const char*>(input.data()), input.size()});
 }

@@ -12,8 +12,8 @@
 
 namespace headgate {
 
-/// The longest header that is read or written. Leaves room for a client certificate of usual size; the format
-/// itself would allow 64 KiB, which is more than a peer that has proved nothing yet may make us keep.
+/// The longest header that is read or written. It has room for a client certificate of the usual size. The
+/// format allows 64 KiB, but a peer that has not proved anything yet must not make us keep that much.
 inline constexpr std::size_t kMaxProxyHeaderBytes = 16 * 1024;
 
 enum class ProxyVersion : std::uint8_t { kV1, kV2 };
@@ -36,7 +36,7 @@ struct ProxyTls {
   bool operator==(const ProxyTls&) const = default;
 };
 
-/// What a PROXY header tells about a connection. Plain values; where they come from is the caller's.
+/// What a PROXY header says about a connection. Plain values that the caller fills in.
 struct ProxyFacts {
   /// Both or neither, of one family when they come from a header. Neither: the sender does not know
   /// (AF_UNSPEC).
@@ -60,8 +60,8 @@ struct ProxyHeader {
 ///
 /// `bytes` is what has arrived so far, at most kMaxProxyHeaderBytes. On success `size_bytes` of the result
 /// says how many of them were the header; the rest is the start of the ClientHello and stays with the caller.
-/// A CRC32C TLV is verified where there is one, unknown TLVs are passed over. Pure: no I/O, no clock, no log.
-/// Any thread.
+/// A CRC32C TLV is verified where there is one, unknown TLVs are skipped. Pure: no I/O, no clock, no log. Any
+/// thread.
 ///
 /// It may be called for each segment that arrives: while a header is incomplete, a call looks at 107 bytes at
 /// most of version 1 (the longest line) and at the 16 fixed bytes of version 2. A header is parsed once, when
@@ -69,7 +69,7 @@ struct ProxyHeader {
 ///
 /// Errors:
 ///   kIncomplete  a longer prefix may parse; nothing was consumed.
-///   kMalformed   none can; close the connection, never guess an address.
+///   kMalformed   no longer prefix can parse; close the connection, never guess an address.
 ///
 /// Format: PROXY protocol specification, sections 2.1 (v1) and 2.2 (v2).
 [[nodiscard]] Result<ProxyHeader> parse_proxy_header(std::span<const std::byte> bytes);
@@ -79,7 +79,7 @@ struct ProxyHeader {
 /// v1 carries the addresses alone, and says UNKNOWN for unix sockets and absent addresses. v2 adds ALPN,
 /// AUTHORITY, SSL with its sub-TLVs and always a CRC32C. An IPv4 and an IPv6 address together go out as two
 /// IPv6 addresses. A value that would make the header longer than kMaxProxyHeaderBytes is left out; the
-/// client's certificate goes last, so it is the first to be. Pure. Any thread.
+/// client's certificate is added last, so it is left out first. Pure. Any thread.
 [[nodiscard]] std::vector<std::byte> build_proxy_header(ProxyVersion version, const ProxyFacts& info);
 
 }  // namespace headgate

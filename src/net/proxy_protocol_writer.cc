@@ -85,7 +85,7 @@ void put_addresses(Output& out, const ProxyFacts& info) {
   }
 }
 
-/// The most that TLVs may make of a header: its checksum still has to fit.
+/// The longest that a header may become by its TLVs, so that its checksum still fits.
 constexpr std::size_t kRoomForTlvs = kMaxProxyHeaderBytes - kTlvHeadBytes - 4;
 
 void put_tlv(Output& out, std::uint8_t type, std::string_view value) {
@@ -118,7 +118,7 @@ void put_ssl(Output& out, const ProxyTls& tls) {
   set_u16(out, start + 1, out.size() - start - kTlvHeadBytes);
 }
 
-/// Fills in the length and appends the checksum, which covers everything with its own bytes as zeros.
+/// Fills in the length and appends the checksum, which is computed with its own bytes as zeros.
 void finish_v2(Output& out) {
   put_u8(out, kTlvCrc32c);
   put_u16(out, 4);

@@ -102,7 +102,7 @@ class Resolver::Lookups {
     std::vector<Address> known;
     bool in_flight = false;
   };
-  /// What c-ares gives back with an answer. Owned by queries_ until then.
+  /// c-ares gives this back with the answer. queries_ owns it until then.
   struct Query {
     Lookups* lookups;
     std::string host;
@@ -136,7 +136,7 @@ class Resolver::Lookups {
   bool failed_since_open_ = false;
   ChannelPtr channel_;  // calls back into all of the above when it is destroyed
 
-  std::unique_ptr<ServiceThread> thread_;  // last: stops before what it uses goes
+  std::unique_ptr<ServiceThread> thread_;  // last: it stops before the members that it uses are destroyed
 };
 
 Result<void> Resolver::Lookups::follow(std::vector<std::string> hosts) {
@@ -183,7 +183,7 @@ void Resolver::Lookups::take_wanted() {
     if (!std::exchange(wanted_changed_, false)) return;
     wanted = wanted_;
   }
-  // A lookup under way for a name that is no longer followed ends with nobody to tell.
+  // The result of a lookup for a name that is no longer followed is dropped.
   std::erase_if(names_, [&](const auto& entry) { return !wanted.contains(entry.first); });
   for (const std::string& host : wanted) {
     Name& name = names_[host];
@@ -192,8 +192,8 @@ void Resolver::Lookups::take_wanted() {
 }
 
 bool Resolver::Lookups::open_channel() {
-  // A channel reads /etc/resolv.conf once, when it is made. After a failure it is made anew, in case the
-  // network and with it that file have changed.
+  // A channel reads /etc/resolv.conf once, when it is made. After a failure a new one is made, because the
+  // network and that file may have changed.
   if (channel_ && (!failed_since_open_ || !queries_.empty())) return true;
   channel_.reset();
   sockets_.clear();
@@ -248,7 +248,7 @@ void Resolver::Lookups::on_addresses(void* argument, int status, int, ares_addri
                                   [&](const auto& candidate) { return candidate.get() == query; });
   const std::string host = query->host;
   lookups->queries_.erase(entry);
-  // The channel is being taken down, or the process ends: nothing was learned.
+  // The channel is being destroyed, or the process ends, so this is no answer.
   if (status == ARES_EDESTRUCTION || status == ARES_ECANCELLED) return;
   lookups->finish(host, status, info);
 }
@@ -262,7 +262,7 @@ void Resolver::Lookups::finish(const std::string& host, int status, const ares_a
   if (answer.addresses.empty()) {
     failed_since_open_ = true;
     name.due = Clock::now() + name.schedule.after_failure();
-    const char* why = status == ARES_SUCCESS ? "it has no address" : ares_strerror(status);
+    const char* why = status == ARES_SUCCESS ? "the name has no address" : ares_strerror(status);
     deliver_(host, fail(ErrorKind::kNotFound, "cannot resolve " + host + ": " + why));
   } else {
     name.due = Clock::now() + name.schedule.after_answer(answer.ttl);
@@ -291,7 +291,7 @@ void Resolver::Lookups::on_socket(void* self, ares_socket_t fd, int readable, in
 }
 
 int Resolver::Lookups::wait_ms(TimePoint now) {
-  // Bounds the arithmetic; a wake-up for nothing once an hour costs nothing.
+  // Bounds the arithmetic. One needless wake-up an hour costs nothing.
   TimePoint until = now + std::chrono::hours(1);
   for (const auto& [host, name] : names_) {
     if (!name.in_flight) until = std::min(until, name.due);
@@ -319,7 +319,7 @@ void Resolver::Lookups::wait(ServiceThread& self, TimePoint now) {
     ares_process_fd(channel_.get(), (ready & kReadable) != 0 ? watched[i].fd : ARES_SOCKET_BAD,
                     (ready & kWritable) != 0 ? watched[i].fd : ARES_SOCKET_BAD);
   }
-  // Timeouts are looked at whatever was ready.
+  // Timeouts are checked whatever was ready.
   ares_process_fd(channel_.get(), ARES_SOCKET_BAD, ARES_SOCKET_BAD);
 }
 

@@ -12,7 +12,7 @@
 
 namespace headgate {
 
-/// When a name is looked up again: when its TTL is over, within bounds; after a failure soon, then less and
+/// When to look a name up again: at the end of its TTL, within bounds; after a failure soon, then less and
 /// less often.
 class LookupSchedule {
  public:
@@ -23,16 +23,16 @@ class LookupSchedule {
 
   /// How long to wait after an answer that is good for `ttl`.
   [[nodiscard]] Duration after_answer(std::chrono::seconds ttl);
-  /// How long to wait after a lookup that brought no addresses; doubles from one failure to the next.
+  /// How long to wait after a lookup that found no addresses; doubles with each failure in a row.
   [[nodiscard]] Duration after_failure();
 
  private:
   std::chrono::seconds retry_ = kFirstRetry;
 };
 
-/// Follows host names: looks each up, again when its answer has expired, and tells what it found. A and AAAA
-/// records, /etc/hosts and "localhost" as the system's own resolver has them. One thread of its own, started
-/// when the first name is followed; a configuration without host names costs nothing.
+/// Follows host names: looks each one up, does so again when the answer has expired, and reports what it
+/// found. A and AAAA records, /etc/hosts and "localhost" as the system's own resolver has them. One thread of
+/// its own, started when the first name is followed; a configuration without host names costs nothing.
 class Resolver {
  public:
   struct Options {
@@ -45,8 +45,9 @@ class Resolver {
     std::function<void()> on_first_answers = [] {};
   };
 
-  /// Called on the resolver's thread after every lookup, with the addresses (port 0, at least one) or why
-  /// there are none. After a failure what was known before still holds. Must not call back into the resolver.
+  /// Called on the resolver's thread after every lookup, with the addresses (port 0, at least one) or the
+  /// reason why there are none. After a failure the addresses known before stay in use. Must not call back
+  /// into the resolver.
   using Deliver = std::function<void(const std::string& host, const Result<std::vector<Address>>& found)>;
 
   Resolver(Options options, Deliver deliver);
@@ -54,9 +55,9 @@ class Resolver {
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
 
-  /// From now on follows exactly `hosts`. Names that are new are looked up at once; those followed already
-  /// keep their time, and what is known of them is delivered again, for servers that are new. One caller at a
-  /// time. Errors: kSystem when the thread cannot be started.
+  /// From now on follows exactly `hosts`. New names are looked up at once. Names that were followed before
+  /// keep the time of their next lookup, and their addresses are delivered again, for servers that are new.
+  /// One caller at a time. Errors: kSystem when the thread cannot be started.
   Result<void> follow(std::vector<std::string> hosts);
 
   /// Whether every followed name has been looked up once, well or badly. Any thread; never waits.

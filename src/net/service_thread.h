@@ -11,15 +11,15 @@
 
 namespace headgate {
 
-/// A thread of the supervisor's that waits in poll(2) for one slow thing: names to be resolved, checks to
-/// come back. Named, with every signal blocked, so that signals stay with the thread that watches for them.
-/// Destroying it asks it to stop, wakes it and waits for it.
+/// A thread of the supervisor's that waits in poll(2) for one slow thing: name lookups, or health checks. It
+/// has a name and blocks every signal, so that signals stay with the thread that watches for them. The
+/// destructor asks it to stop, wakes it and waits for it.
 class ServiceThread {
  public:
   using Body = std::function<void(ServiceThread& self)>;
 
   /// Runs `body`, which returns soon after stopping() has become true. `name` is at most 15 characters.
-  /// Errors: kSystem when there is no thread or descriptor to be had.
+  /// Errors: kSystem when no thread or descriptor can be made.
   [[nodiscard]] static Result<std::unique_ptr<ServiceThread>> start(const std::string& name, Body body);
   ~ServiceThread();
   ServiceThread(const ServiceThread&) = delete;
@@ -28,7 +28,7 @@ class ServiceThread {
   /// Makes wake_descriptor() readable. Any thread.
   void wake();
 
-  /// For the body: readable after wake(), until taken by take_wake().
+  /// For the body: readable after wake(), until take_wake().
   [[nodiscard]] int wake_descriptor() const { return wake_.number(); }
   void take_wake();
   [[nodiscard]] bool stopping() const { return stopping_.load(std::memory_order_acquire); }

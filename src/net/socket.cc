@@ -15,7 +15,7 @@
 namespace headgate {
 namespace {
 
-// Long enough for a ClientHello that was lost twice to be sent again.
+// Long enough for a client to send its ClientHello a third time, after two losses.
 constexpr int kDeferAcceptSeconds = 5;
 
 bool set_option(int fd, int level, int option, int value) {
@@ -142,7 +142,7 @@ tl::expected<Connecting, int> start_connect(const Address& address) {
   if (!fd) return tl::unexpected<int>(errno);
   if (!address.is_unix()) {
     set_option(fd.number(), IPPROTO_TCP, TCP_NODELAY, 1);
-    // The kernel that would have to tell of a peer that is gone is our own.
+    // Both ends are on this machine, so the kernel always knows when the peer has gone.
     if (!address.is_loopback()) set_option(fd.number(), SOL_SOCKET, SO_KEEPALIVE, 1);
   }
   if (::connect(fd.number(), address.data(), address.size_bytes()) == 0) {

@@ -23,13 +23,13 @@ struct SocketIo {
 [[nodiscard]] SocketIo receive_some(int fd, std::span<std::byte> into);
 /// As receive_some(), into `first` and then `second`.
 [[nodiscard]] SocketIo receive_some(int fd, std::span<std::byte> first, std::span<std::byte> second);
-/// What follows the bytes that are sent: kEnd lets the kernel put the FIN into their segment, for our
-/// direction ends at once behind them.
+/// What follows the bytes that are sent. kEnd: our direction ends right behind them, so the kernel may put
+/// the FIN into their segment.
 enum class Then : std::uint8_t { kMore, kEnd };
 /// Sends once: kDone with the number of bytes taken (perhaps fewer than given), kWantWrite, or kFailed. No
 /// SIGPIPE.
 [[nodiscard]] SocketIo send_some(int fd, std::span<const std::byte> bytes, Then then = Then::kMore);
-/// What `error`, a value of errno, means for a stream, in words as well.
+/// What `error`, a value of errno, means for a stream, with a text for the operator.
 [[nodiscard]] StreamFailure failure_of_errno(std::string_view doing, int error);
 
 /// Whether the peer has ended or reset the connection and no byte of it is left to be read. Takes nothing.
@@ -42,7 +42,7 @@ void set_reset_on_close(int fd);
 
 struct ListenOptions {
   int backlog = 4096;
-  bool defer_accept = false;  ///< Wakes nobody before the client's first byte is there.
+  bool defer_accept = false;  ///< The kernel reports a connection only when the client's first byte is there.
 };
 
 /// A listening socket with SO_REUSEPORT, close-on-exec and non-blocking, and with `options`. A stale unix
@@ -53,7 +53,7 @@ struct ListenOptions {
 /// refuses to listen.
 bool set_listen_options(int fd, const ListenOptions& options);
 
-/// Begins to connect: the descriptor, connected at once (`in_progress` false) or not yet.
+/// A connect that has begun: the descriptor is connected already, or will be (`in_progress`).
 struct Connecting {
   Fd fd;
   bool in_progress = false;

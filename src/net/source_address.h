@@ -14,8 +14,8 @@ namespace headgate {
 /// or the /64 of an IPv6 address, which is what one host is given. 0 for a unix socket.
 using SourceNetwork = std::uint64_t;
 
-/// Where a client comes from, in 20 bytes: what a connection keeps of an Address. A value. A unix socket's
-/// client has no address of its own.
+/// Where a client comes from, in 20 bytes: the part of an Address that a connection keeps. A value. A unix
+/// socket's client has no address of its own.
 class SourceAddress {
  public:
   SourceAddress() = default;

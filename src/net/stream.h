@@ -10,9 +10,9 @@
 
 namespace headgate {
 
-/// What a stream could do just now: the same words for handshake, read, write and shutdown.
+/// What a stream could do just now: the same answers for handshake, read, write and shutdown.
 enum class IoStatus : std::uint8_t {
-  kDone,       ///< As asked.
+  kDone,       ///< Done as asked.
   kWantRead,   ///< Nothing more until the descriptor is readable.
   kWantWrite,  ///< Nothing more until the descriptor is writable.
   kPaused,     ///< Handshakes alone: nothing more until something is there that no descriptor announces.
@@ -27,7 +27,7 @@ enum class FailureKind : std::uint8_t {
   kTimedOut,   ///< The kernel gave up on the peer (ETIMEDOUT, unreachable).
   kTruncated,  ///< TLS: the transport ended in the middle of a record or of the handshake.
   kPeerAlert,  ///< TLS: the peer sent a fatal alert.
-  kProtocol,   ///< TLS: the peer broke the protocol; an alert was sent where one is due.
+  kProtocol,   ///< TLS: the peer broke the protocol; an alert was sent if the protocol has one for it.
   kSystem,     ///< Another error of the system or of a library.
 };
 
@@ -46,14 +46,16 @@ struct StreamFailure {
 }
 
 /// What one read brought. `size_bytes` is more than zero only with kDone. `drained`: the socket gave less
-/// than there was room for, so another read at once would only hear EAGAIN; wait until readable instead.
+/// than there was room for, so another read at once would only get EAGAIN; wait until the socket is readable
+/// instead.
 struct ReadResult {
   IoStatus status = IoStatus::kWantRead;
   std::size_t size_bytes = 0;
   bool drained = false;
 };
 
-/// The most that one write() takes, so the most a stream ever keeps for a slow peer, record overhead aside.
+/// The most that one write() takes, and so the most that a stream keeps for a slow peer, record overhead
+/// aside.
 inline constexpr std::size_t kMaxWriteBytes = 128 * 1024;
 
 /// One side of a connection, TLS or plain: a sequence of bytes each way over one non-blocking descriptor.
@@ -69,20 +71,21 @@ class Stream {
 
   [[nodiscard]] virtual int descriptor() const = 0;
 
-  /// Gives the descriptor up, for a stream that carries on with it; this one is dead then.
+  /// Gives the descriptor to a stream that goes on with it. This stream is dead then.
   [[nodiscard]] virtual Fd release_descriptor() { return Fd(); }
 
-  /// Drives the handshake as far as the bytes at hand allow; kDone at once where there is none.
+  /// Drives the handshake as far as the bytes at hand allow; kDone at once for a stream without a handshake.
   virtual IoStatus handshake() = 0;
 
   /// Reads what is there into `into`, which has room for at least one record (16 KiB).
   /// kDone with bytes, kWantRead, kEnded (close_notify or FIN), or kFailed.
   virtual ReadResult read(std::span<std::byte> into) = 0;
 
-  /// After kEnded: the transport ended without the close_notify that TLS has for it. RFC 8446, section 6.1.
+  /// After kEnded: whether the transport ended without the close_notify of TLS. RFC 8446, section 6.1.
   [[nodiscard]] virtual bool ended_without_notice() const { return false; }
 
-  /// Whether read() would bring bytes although the descriptor is not readable: some were received before.
+  /// Whether read() would give bytes although the descriptor is not readable, because they were received
+  /// before.
   [[nodiscard]] virtual bool has_buffered() const { return false; }
 
   /// Takes all of `bytes` (at most kMaxWriteBytes), and must not be called while unsent_bytes() > 0.
@@ -91,24 +94,23 @@ class Stream {
 
   /// Sends what was kept, and what was held back: kDone when nothing is left.
   virtual IoStatus flush() = 0;
-  /// Bytes that the kernel did not take. Those that are only held back, to leave with the next write, do not
-  /// count.
+  /// Bytes that the kernel did not take. Bytes that are only held back for the next write do not count.
   [[nodiscard]] virtual std::size_t unsent_bytes() const = 0;
   /// Whether bytes are held back for the next write or flush(): session tickets, which need not wake the peer
-  /// alone.
+  /// by themselves.
   [[nodiscard]] virtual bool holds_back() const { return false; }
 
   /// Ends our direction in order, after what was written: close_notify where there is TLS, then FIN.
   /// kDone once both are with the kernel; kWantWrite: call again when writable. Idempotent.
   virtual IoStatus end_writing() = 0;
-  /// The same when the descriptor is closed right after: that sends the FIN, so nobody need ask for it.
+  /// The same when the descriptor is closed right after: close() sends the FIN.
   virtual IoStatus end_before_close() { return end_writing(); }
 
-  /// Makes closing the descriptor send a reset (RST) instead of an end, so that the peer cannot take it for
-  /// one.
+  /// Makes closing the descriptor send a reset (RST) instead of an end, so that the peer does not take it for
+  /// an orderly end.
   virtual void reset_on_close() = 0;
 
-  /// How it broke, once a call has said kFailed.
+  /// How the stream broke, after a call returned kFailed.
   [[nodiscard]] virtual const StreamFailure& failure() const = 0;
 };
 

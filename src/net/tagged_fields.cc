@@ -9,7 +9,7 @@ constexpr std::size_t kHeaderBytes = 8;
 constexpr std::size_t kLengthOffset = 4;
 constexpr std::size_t kLengthBytes = 4;
 constexpr std::uint64_t kFlagSkip = 1;
-/// Room for more fields than any structure has; keeps the search for a tag short whatever the bytes are.
+/// More fields than any structure has. Keeps the search for a tag short whatever the bytes are.
 constexpr std::size_t kMaxFields = 256;
 
 std::uint64_t little_endian(std::span<const std::byte> bytes) {
@@ -128,7 +128,7 @@ bool FieldReader::get(Content content, std::vector<std::string>& texts) {
 bool FieldReader::get(Content content, std::chrono::milliseconds& duration) {
   std::uint64_t number = 0;
   if (!get_number(content, sizeof number, number)) return false;
-  // No more than a clock that counts nanoseconds can hold.
+  // At most what a clock that counts nanoseconds can hold.
   constexpr auto kMost =
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::nanoseconds::max());
   if (number > static_cast<std::uint64_t>(kMost.count())) return false;

@@ -18,7 +18,7 @@
 
 /// Structures as bytes that an older and a newer program both understand, or refuse: a sequence of fields,
 /// each tag (16 bits), flags (16), length (32) and that many bytes, little-endian throughout. A structure
-/// names its fields once, for writing and reading alike:
+/// lists its fields once, for writing and for reading:
 ///
 ///     template <class Codec, class Point>
 ///     void list_fields(Codec& codec, Point& point) {
@@ -30,8 +30,8 @@
 /// structures. A tag is never used again for something else. Pure; any thread.
 namespace headgate {
 
-/// What a reader does that does not know the field, being older than the writer; and a reader that misses it,
-/// being newer: kRefuse the whole, or kSkip it and keep the default.
+/// What an older reader that does not know a field does with it, and what a newer reader that misses it does:
+/// kRefuse the whole message, or kSkip the field and keep the default.
 enum class Unknown : std::uint8_t { kRefuse, kSkip };
 
 class FieldWriter {

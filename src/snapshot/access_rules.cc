@@ -43,7 +43,7 @@ Ip last_of(const Network& network) {
 NetworkSet::NetworkSet(std::span<const Network> networks) {
   for (const Network& network : networks) ranges_.push_back({first_of(network), last_of(network)});
   std::sort(ranges_.begin(), ranges_.end(), [](const Range& a, const Range& b) { return a.first < b.first; });
-  // Two networks are apart, or one lies in the other: then the wider of the two, which comes first, is
+  // Two networks are apart, or one lies in the other. In that case the wider one, which comes first, is
   // enough.
   std::vector<Range> merged;
   for (const Range& range : ranges_) {

@@ -10,7 +10,7 @@
 
 namespace headgate {
 
-/// A set of networks, asked in the time of a binary search however many there are. A value.
+/// A set of networks. A look-up takes the time of a binary search. A value.
 class NetworkSet {
  public:
   NetworkSet() = default;
@@ -31,16 +31,16 @@ class NetworkSet {
 
 /// Why a source may or may not connect.
 enum class Access : std::uint8_t {
-  kAllowed,    ///< Listed in `allow`, or there is no such list.
+  kAllowed,    ///< Listed in `allow`, or `allow` is empty.
   kDenied,     ///< Listed in `deny`.
   kNotListed,  ///< There is an `allow` list and the source is not in it.
 };
 /// "allowed", "denied", "not listed in allow".
 [[nodiscard]] std::string_view name(Access access);
 
-/// The `allow` and `deny` lists of a listener. `deny` wins, whatever `allow` says and however narrow it is;
-/// then, if `allow` is not empty, the source must be in it. The source is the one that a PROXY header gives
-/// where one is expected. Immutable; any thread.
+/// The `allow` and `deny` lists of a listener. A source in `deny` is refused, even if a narrower network in
+/// `allow` has it. If `allow` is not empty, the source must be in it. Where a PROXY header is expected, the
+/// source is the address in that header. Immutable; any thread.
 class AccessRules {
  public:
   AccessRules() = default;

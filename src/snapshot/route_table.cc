@@ -8,7 +8,7 @@
 namespace headgate {
 namespace {
 
-/// RFC 1035, section 2.3.4: a longer name is none. No label is empty, so labels are no more than half of it.
+/// RFC 1035, section 2.3.4: no name is longer. No label is empty, so a name has at most half as many labels.
 constexpr std::size_t kMaxNameBytes = 255;
 constexpr std::size_t kMaxLabels = kMaxNameBytes / 2 + 1;
 
@@ -16,7 +16,7 @@ char to_lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-/// A name as the table has it: lower case, without a final dot. Empty for what cannot be one.
+/// A name as the table holds it: in lower case, without a final dot. Empty if the text cannot be a name.
 class NormalName {
  public:
   explicit NormalName(std::string_view name) {
@@ -57,7 +57,7 @@ bool spiffe_holds(const config::Route& route, std::span<const std::string> ids) 
          });
 }
 
-/// The lists of routes that may match a name, to be gone through together in ascending order.
+/// The lists of routes that may match a name, merged in ascending order.
 class Candidates {
  public:
   void add(std::span<const std::uint32_t> list) {
@@ -117,7 +117,7 @@ void RouteTable::add(std::uint32_t index, const std::string& pattern) {
   if (list.empty() || list.back() != index) list.push_back(index);
 }
 
-/// The first route in order whose `sni` holds and that `accept` takes.
+/// The first route in order whose `sni` matches and for which `accept` returns true.
 template <class Accept>
 const config::Route* RouteTable::find_first(std::string_view sni, const Accept& accept) const {
   Candidates candidates;

@@ -14,17 +14,18 @@
 
 namespace headgate {
 
-/// What routes look at. Views; empty means that there is none.
+/// The facts that routes are matched with. Views; an empty one means that the fact is absent.
 struct RouteQuestion {
-  std::string_view sni{};   ///< As the client asked, in any case, with or without a final dot.
-  std::string_view alpn{};  ///< The protocol negotiated.
+  std::string_view
+      sni{};  ///< The name that the client sent, in upper or lower case, with or without a final dot.
+  std::string_view alpn{};                    ///< The protocol negotiated.
   std::span<const std::string> spiffe_ids{};  ///< Of the client's verified certificate.
 };
 
 /// What a client offers before anything is negotiated.
 struct HelloQuestion {
   std::string_view sni{};
-  std::span<const std::string_view> alpn{};  ///< All that it offers.
+  std::span<const std::string_view> alpn{};  ///< All the protocols that it offers.
 };
 
 /// Where a connection goes. The views live as long as the table.
@@ -35,13 +36,13 @@ struct RouteDecision {
   bool passthrough = false;  ///< Relay the TLS bytes as they came.
 };
 
-/// Why one route does or does not match: the first of its conditions that does not hold.
+/// Whether one route matches; if not, the first of its conditions that does not hold.
 enum class RouteMatch : std::uint8_t { kMatches, kOtherSni, kOtherAlpn, kOtherSpiffe };
 /// "matches", "sni does not match", "alpn does not match", "spiffe does not match".
 [[nodiscard]] std::string_view name(RouteMatch match);
 
 /// The routes of one listener, in their order: the first whose conditions all hold wins. Names are found by
-/// hash, so that thousands of routes cost what one does. Immutable; any thread; no allocation.
+/// hash, so that thousands of routes cost no more than one. Immutable; any thread; no allocation.
 ///
 /// A name in `sni` is exact, or "*.example.com", which is every name under example.com at any depth and not
 /// example.com itself (a certificate's wildcard covers one label only), or "*", which is every name. `alpn`
@@ -51,15 +52,14 @@ class RouteTable {
  public:
   explicit RouteTable(const config::Listener& listener);
 
-  /// Where a connection goes that Headgate has terminated: routes with `passthrough` are passed over. After
-  /// TLS and authorization.
+  /// Where a connection goes after TLS and authorization. Routes with `passthrough` are skipped.
   [[nodiscard]] RouteDecision route(const RouteQuestion& question) const;
 
-  /// Whether a connection is passed through, asked with its ClientHello alone. The routes are gone through in
-  /// order, one that wants a protocol holds if the client offers it; a route that terminates ends the search,
-  /// as it does when it also wants an identity that is not known yet.
+  /// Whether a connection is passed through, decided by its ClientHello alone. Takes the routes in order. A
+  /// route with `alpn` matches if the client offers one of its protocols. A route that terminates TLS ends
+  /// the search, also if it has a condition on the identity, which is not known yet.
   [[nodiscard]] std::optional<RouteDecision> passthrough(const HelloQuestion& question) const;
-  /// Whether any route passes through: if not, nobody need look at the ClientHello for it.
+  /// Whether any route passes through. If none does, passthrough() need not be called.
   [[nodiscard]] bool has_passthrough() const { return has_passthrough_; }
 
   /// Whether the route at `index` matches, by the rules of route(); for explaining.

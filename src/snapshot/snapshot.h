@@ -18,14 +18,14 @@
 
 namespace headgate {
 
-/// A listener as one configuration has it. Immutable but for the tally; shared by all workers.
+/// A listener as one configuration has it. Immutable except for `counters`; shared by all workers.
 struct ListenerPolicy {
   config::Listener config;
   AccessRules access;
   NetworkSet probes;   ///< Sources whose connections count as probes.
   NetworkSet proxies;  ///< Sources that must send a PROXY header.
   RouteTable routes;
-  std::shared_ptr<const ListenerTls> tls;  ///< nullptr: plaintext in.
+  std::shared_ptr<const ListenerTls> tls;  ///< nullptr: clients send plaintext.
   std::shared_ptr<SharedCounters> counters;
 };
 
@@ -35,15 +35,15 @@ struct BackendPolicy {
   std::shared_ptr<const BackendTls> tls;  ///< nullptr: plaintext to the servers.
 };
 
-/// What a reload replaces together: configuration, certificates, groups, routes, access rules. Immutable. A
-/// connection keeps the snapshot it began with alive.
+/// All that a reload replaces at once: configuration, certificates, groups, routes, access rules. Immutable.
+/// A connection keeps alive the snapshot that it began with.
 struct Snapshot {
   std::uint64_t generation = 0;
   config::Config config;
   std::vector<std::shared_ptr<const ListenerPolicy>> listeners;
   std::map<std::string, BackendPolicy> backends;
 
-  /// Loads everything that `config` names. What is unchanged is taken from `previous` (nullptr: none);
+  /// Loads everything that `config` names. Unchanged parts are taken from `previous` (nullptr: none);
   /// `changed`, where it is known, are all files that may differ from what `previous` was made of. Every
   /// fault goes to `faults`, with the whole key; nullptr when one of them is an error. Reads files;
   /// supervisor only.

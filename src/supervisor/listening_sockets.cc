@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <utility>
 
-#include "connection/starttls_protocol.h"
+#include "net/socket.h"
 
 namespace headgate {
 namespace {
@@ -17,8 +17,7 @@ Fd duplicate(const Fd& fd) {
 }
 
 bool client_speaks_first(const config::Listener& listener) {
-  return listener.starttls == config::Starttls::kNone ||
-         !server_speaks_first(starttls_protocol(listener.starttls));
+  return !listener.starttls || !server_speaks_first(*listener.starttls);
 }
 
 /// Whether a second socket cannot be bound beside this one, so that all workers accept from it: a unix

@@ -5,18 +5,12 @@
 #include <utility>
 #include <vector>
 
-#include "config/config.h"
 #include "connection/log_levels.h"
 #include "log/log.h"
 #include "metrics/process_state.h"
 #include "supervisor/requests.h"
 
 namespace headgate {
-
-/// The configuration's word for a level as the log knows it.
-[[nodiscard]] constexpr LogLevel level_of(config::LogLevel level) {
-  return static_cast<LogLevel>(level);
-}
 
 /// What `POST /log` asks for: the level of the process, and of single listeners and sources for a while.
 /// Supervisor's thread.

@@ -94,7 +94,7 @@ std::optional<Supervisor::StartFailure> Supervisor::prepare() {
     const auto& fault = begun.error();
     return StartFailure{fault.is_of_configuration ? kExitConfiguration : kExitCannotStart, fault.messages};
   }
-  log_control_.configure(level_of(config().log.level));
+  log_control_.configure(config().log.level);
   if (auto failure = confine()) return failure;
   board_.update([&](ProcessState& state) {
     state.version = HEADGATE_VERSION;
@@ -194,7 +194,7 @@ void Supervisor::watch_files(const config::Config& config) {
 }
 
 void Supervisor::adopted(const std::shared_ptr<const Snapshot>& snapshot, std::function<void()> known) {
-  log_control_.configure(level_of(snapshot->config.log.level));
+  log_control_.configure(snapshot->config.log.level);
   canaries_.follow(*snapshot);
   publish_snapshot();
   backends_->follow(snapshot, std::move(known));

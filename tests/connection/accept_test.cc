@@ -121,7 +121,7 @@ TEST_F(ProxyInTest, PlaintextBehindTheHeaderReachesTheBackend) {
 /// A listener on which PostgreSQL clients ask for TLS first.
 class StarttlsInTest : public ConnectionTest {
  protected:
-  StarttlsInTest() { listener().starttls = config::Starttls::kPostgres; }
+  StarttlsInTest() { listener().starttls = StarttlsProtocol::kPostgres; }
   const std::string request = std::string("\x00\x00\x00\x08\x04\xd2\x16\x2f", 8);
 };
 
@@ -155,7 +155,7 @@ TEST_F(StarttlsInTest, AClientThatLeavesInTheDialogueIsNamedSo) {
 // A flush that fails leaves its bytes unsent, and the broken descriptor stays writable: waiting for it again
 // would spin.
 TEST_F(StarttlsInTest, EndsWhenTheGreetingCannotBeSent) {
-  listener().starttls = config::Starttls::kSmtp;
+  listener().starttls = StarttlsProtocol::kSmtp;
   client->writes = {IoStatus::kWantWrite};
   client->flushes = {IoStatus::kWantWrite, IoStatus::kFailed};
   client->failure.kind = FailureKind::kReset;

@@ -132,7 +132,7 @@ TEST_F(UnfinishedHellosTest, CountsTheBeginningOfAProxyHeader) {
 }
 
 TEST_F(UnfinishedHellosTest, CountsTheBeginningOfAStarttlsCommand) {
-  listener().starttls = config::Starttls::kSmtp;
+  listener().starttls = StarttlsProtocol::kSmtp;
   start();
   client->sends("EHLO mail.exam");
   wake();

@@ -1,4 +1,4 @@
-"""The JSON that the admin endpoint answers with is what its page in docs/ says, field by field."""
+"""The JSON answers of the admin endpoint have exactly the fields that its page in docs/ lists."""
 
 import json
 import re
@@ -19,7 +19,7 @@ def described(text):
 
 
 def keys(value):
-    """Every name in an answer, at whatever depth."""
+    """Every name in an answer, at any depth."""
     if isinstance(value, dict):
         return set(value) | {name for one in value.values() for name in keys(one)}
     return {name for one in value for name in keys(one)} if isinstance(value, list) else set()

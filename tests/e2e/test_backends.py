@@ -11,7 +11,7 @@ from harness.tls_client import connect
 
 
 def named(headgate):
-    """The one-letter name that the chosen server gives itself."""
+    """The one-letter name that the chosen server sends."""
     with connect(headgate.port()) as client:
         return client.recv_exactly(1).decode()
 

@@ -92,7 +92,7 @@ def half(path):
 
 
 def spoil(fault, own, authority, directory):
-    """Puts something bad in the place of the certificate in use."""
+    """Replaces the certificate in use by something bad."""
     stem = own.certificate.stem
     if fault == "unreadable":
         own.certificate.unlink()
@@ -143,7 +143,7 @@ def test_an_unreadable_file_of_a_directory_is_counted_and_left_out(start, backen
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="dropping to a user without permission needs root")
 def test_a_key_that_the_process_may_not_read_is_told_so_and_the_old_one_serves(start, backend, tmp_path):
-    """Read at the start, as root; the renewed one is for root alone, and the process is root no more."""
+    """The first certificate is read as root. Only root may read the renewed one, and the process is no longer root."""
     for folder in [tmp_path, *tmp_path.parents]:
         if str(folder).startswith("/tmp/pytest"):
             folder.chmod(0o755)

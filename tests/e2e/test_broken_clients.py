@@ -1,4 +1,4 @@
-"""Clients that are broken, hostile or slow: each gets its named end, and nobody else notices."""
+"""Clients that are broken, hostile or slow: each connection ends with its own reason, and other clients notice nothing."""
 
 import contextlib
 import os
@@ -218,7 +218,7 @@ def test_silence_is_ended_by_the_handshake_timeout(impatient):
 
 
 def test_a_byte_now_and_then_does_not_outlive_the_handshake_timeout(impatient):
-    """The deadline is of the whole handshake, not of each byte."""
+    """The deadline is for the whole handshake, not for each byte."""
     with TlsClient(impatient.port()) as client:
         started = time.monotonic()
         try:

@@ -1,4 +1,4 @@
-"""Much data, many connections: bytes exact, memory bounded, nobody starved."""
+"""Much data, many connections: the bytes are exact, memory is bounded, and no client starves."""
 
 import hashlib
 import socket
@@ -34,7 +34,7 @@ def slow_reader(port):
 
 
 class _SlowPair:
-    """A reader and a writer that go on slowly beside a test, for as long as the `with` lasts."""
+    """A reader and a writer that go on slowly during a test, for as long as the `with` lasts."""
 
     def __init__(self, reader_port, writer_port):
         self._ports = reader_port, writer_port
@@ -83,7 +83,7 @@ def test_an_upload_arrives_exactly_while_others_are_slow(start, backend, certifi
 
 
 def _answer_after_close_notify(client):
-    """What the server sends after our close_notify. Python tells its end by an exception once ours is sent."""
+    """What the server sends after our close_notify. Python raises an exception at its end, because ours is sent."""
     client.setblocking(False)
     try:
         client.unwrap()

@@ -1,4 +1,4 @@
-"""A changed certificate with `canary`: some handshakes get it first, and they decide what becomes of it."""
+"""A changed certificate with `canary`: some handshakes get it first, and their results decide whether all get it."""
 
 import signal
 import ssl

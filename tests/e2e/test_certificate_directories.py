@@ -1,4 +1,4 @@
-"""Many certificates in a directory: each is served, and what changes is served without a word to the process."""
+"""Many certificates in a directory: each is served, and a change is served without a signal to the process."""
 
 import signal
 
@@ -18,7 +18,7 @@ class Directory:
         path.mkdir()
 
     def write(self, name, file=None):
-        """A fresh certificate for `name`: itself."""
+        """Makes a certificate for `name` and returns it."""
         pair = self.authority.issue(name, file=f"in-{self.path.name}")
         text = pair.certificate.read_bytes() + pair.key.read_bytes()
         replace_file(self.path / f"{file or name}.pem", text, mode=0o600)

@@ -19,7 +19,7 @@ VERSIONS = pytest.mark.parametrize("version", [TLS12, TLS13], ids=["tls12", "tls
 
 @pytest.fixture(scope="module")
 def leaves(authority):
-    """Certificates by what they are for."""
+    """Certificates by their use."""
     return {
         "default": authority.issue("default.test"),
         "exact": authority.issue("a.example.test"),
@@ -206,7 +206,7 @@ def test_an_international_name_is_found_in_its_ascii_form(start, backend, leaves
 
 
 def test_an_address_finds_the_certificate_that_has_it(start, backend, leaves, authority):
-    """RFC 6066 has no addresses in server_name; clients that send one mean it."""
+    """RFC 6066 allows no address in server_name, but some clients send one and want its certificate."""
     by_address = authority.issue("192.0.2.7", "2001:db8::7")
     headgate = start(proxy(backend().address, leaves["default"], by_address))
     assert served(headgate, "192.0.2.7") == by_address.x509
@@ -215,7 +215,7 @@ def test_an_address_finds_the_certificate_that_has_it(start, backend, leaves, au
 
 
 def odd_certificate(authority, directory, key=None, names=("app.test",), issuer_url=False):
-    """A leaf with what an Authority does not issue."""
+    """A leaf of a kind that an Authority does not issue."""
     key = key or ec.generate_private_key(ec.SECP256R1())
     builder = authority.begin_leaf(key)
     if names:
@@ -262,7 +262,7 @@ def test_a_key_shared_by_unrelated_names_is_a_warning(authority, tmp_path):
 
 
 def test_a_signature_with_sha1_is_a_fault(authority, tmp_path):
-    """Made by the command line: the library of this test signs with SHA-1 no more."""
+    """Made with the openssl command, because the library of this test no longer signs with SHA-1."""
     made, key = tmp_path / "sha1.crt", tmp_path / "sha1.key"
     request, ca_key = tmp_path / "sha1.csr", tmp_path / "ca.key"
     ca_key.write_bytes(

@@ -1,4 +1,4 @@
-"""Client certificates: who may pass, and how the refusal is named."""
+"""Client certificates: which clients may pass, and the reason that a refusal gets."""
 
 import pytest
 from cryptography import x509
@@ -191,7 +191,7 @@ def test_a_revocation_list_that_cannot_be_used_leaves_the_one_before_in_force(gu
 
 
 class Above:
-    """An authority's certificate with those above it, as a leaf has to show them."""
+    """An authority with the certificates above it, which a client has to send with its leaf."""
 
     def __init__(self, root, intermediates):
         self.line = []

@@ -102,7 +102,7 @@ def test_a_port_without_permission_exits_3(tmp_path_factory):
     pair.key.chmod(0o644)
     path = directory / "locked" / "x.sock"
     path.parent.mkdir(mode=0o700)
-    program = shutil.copy(headgate_binary(), directory / "headgate")  # the checkout may be where nobody else may look
+    program = shutil.copy(headgate_binary(), directory / "headgate")  # other users may have no access to the checkout
     config = proxy("127.0.0.1:9", pair, listener={"bind": f"unix:{path}"})
     one = Headgate(directory, config, user="nobody", executable=program)
     assert one.wait_exit() == 3

@@ -1,4 +1,4 @@
-"""Every fault of a configuration is reported, with its place and what would be right."""
+"""Every fault of a configuration is reported, with its place and what to write instead."""
 
 import re
 
@@ -22,7 +22,7 @@ backends:
 
 @pytest.fixture
 def check(tmp_path, certificate):
-    """Runs `check` on a file of the given text; the answer's `text` is all it printed."""
+    """Runs `check` on a file with the given text; `text` of the result is all that it printed."""
 
     def run_check(text):
         file = tmp_path / "headgate.yaml"

@@ -1,4 +1,4 @@
-"""What is left to read when the process crashes."""
+"""What the process prints when it crashes."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""Running out of descriptors: accepting pauses, nothing spins, and it recovers."""
+"""Running out of descriptors: Headgate pauses accepting, does not spin, and recovers."""
 
 import resource
 import time

@@ -1,4 +1,4 @@
-"""Draining a part: a listener, a backend or one client identity, while the rest goes on."""
+"""Draining a listener, a backend or one client identity, while the other connections go on."""
 
 import contextlib
 import time

@@ -1,4 +1,4 @@
-"""Every configuration that the project ships is one that Headgate takes."""
+"""Headgate accepts every configuration that the project ships."""
 
 import shutil
 

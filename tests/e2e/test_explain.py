@@ -1,4 +1,4 @@
-"""`headgate explain` and `headgate import`: what they print, and that the data path does the same."""
+"""`headgate explain` and `headgate import`: what they print, and that real connections get the same."""
 
 import json
 

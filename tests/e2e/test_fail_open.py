@@ -1,4 +1,4 @@
-"""The four public ways in which TLS proxies have let in whom they should not: none of them works here."""
+"""Four published ways in which TLS proxies have let in clients that they should refuse. None of them works here."""
 
 import ssl
 
@@ -14,7 +14,7 @@ MODES = pytest.mark.parametrize("mode", ["optional", "required"])
 INJECTED = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\ninjected"
 
 
-# The class of CVE-2025-23419: a session of a place that asks for nothing opens one that asks for a certificate.
+# The class of CVE-2025-23419: a session of a listener without client certificates is resumed at one that requires them.
 
 
 @VERSIONS
@@ -68,8 +68,8 @@ def test_no_handshake_of_a_revoked_client_succeeds(start, backend, certificate, 
     assert one.accepted == 0
 
 
-# The class of CVE-2026-1642: plaintext that someone on the way slips in before TLS is taken for what came through it.
-# STARTTLS has its own in test_starttls.
+# The class of CVE-2026-1642: plaintext that an attacker on the way adds before TLS passes for data from inside TLS.
+# The tests for STARTTLS are in test_starttls.
 
 
 def test_plaintext_slipped_in_before_the_clients_tls_reaches_no_backend(start, backend, certificate):

@@ -1,4 +1,4 @@
-"""What an operator sees of live connections and past handshakes, and can change while it runs."""
+"""What an operator sees of live connections and past handshakes, and can change while Headgate runs."""
 
 import contextlib
 import http.client
@@ -116,7 +116,7 @@ def test_a_failed_handshake_is_kept_with_all_that_was_offered_and_the_alert(echo
     failed = recorded(echo_proxy, reason="no_shared_cipher", sni="app.test")
     assert (failed["result"], failed["alert"], failed["listener"]) == ("failed", "handshake_failure", "web")
     offered = failed["offered"]
-    assert offered["versions"] == []  # TLS 1.2 and before say theirs in another place
+    assert offered["versions"] == []  # TLS 1.2 and before give their version in another field
     assert offered["groups"] == ["0x0019", "0x0018"]
     assert offered["signature_algorithms"] == ["0x0503", "0x0401"]
     assert offered["ciphers"][:2] == ["0xc013", "0x0035"]
@@ -135,7 +135,7 @@ def test_a_clients_own_alert_is_kept_by_name_with_what_was_agreed(echo_proxy, au
 
 
 def test_handshakes_are_kept_however_they_failed(start, backend, certificate, authority):
-    """A client that leaves half-way, one that says no more, one that may not pass, plain HTTP, no TLS at all."""
+    """A client that leaves half-way, one that stops sending, one that may not pass, plain HTTP, and bytes that are not TLS."""
     client_auth = {"mode": "required", "ca": str(authority.file), "allow": {"dns": ["nobody.test"]}}
     listener = {"timeouts": {"handshake": "1s"}}
     headgate = start(proxy(backend().address, certificate, tls={"client_auth": client_auth}, listener=listener))

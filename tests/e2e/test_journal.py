@@ -17,7 +17,7 @@ from harness.waiting import DEADLINE_SECONDS
 
 
 class Journal:
-    """The journal's socket, of which a Headgate in a mount name space of its own thinks that it is systemd's."""
+    """A socket in place of the journal's, for a Headgate in a mount name space of its own."""
 
     def __init__(self):
         self.path = short_directory() / "journal"
@@ -53,7 +53,7 @@ def parsed(datagram):
 
 
 def own_mounts():
-    """What gives a program mounts of its own. Root needs no name space of users for it."""
+    """The command that gives a program its own mounts. Root needs no user name space for it."""
     return [tool("unshare"), "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
 
 
@@ -122,7 +122,7 @@ def test_a_client_cannot_forge_a_field(backend, certificate, tmp_path, journal):
     child, stderr = start_under_journal(journal, config, tmp_path)
     try:
         port = int(journal.wait_entry(HEADGATE_LISTENER="web")["HEADGATE_ADDRESS"].rpartition(":")[2])
-        with contextlib.suppress(SSL.Error):  # refused or served: the entry is what matters
+        with contextlib.suppress(SSL.Error):  # refused or served: only the entry matters
             connect(port, sni="a\nHEADGATE_FORGED=1").close()
         journal.wait_entry(HEADGATE_LISTENER="web")
         assert not any("HEADGATE_FORGED" in entry for entry in journal.entries)

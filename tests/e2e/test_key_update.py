@@ -9,7 +9,7 @@ from harness.tools import tool
 
 @pytest.fixture
 def s_client(start, backend, certificate, record_layer):
-    """`openssl s_client` over TLS 1.3 before an echo, its commands on."""
+    """`openssl s_client` over TLS 1.3 before an echo, with its commands switched on."""
     headgate = start(proxy(backend().address, certificate, tls={"record_layer": record_layer}))
     with Dialogue(tool("openssl"), "s_client", "-connect", headgate.address(), "-tls1_3", "-crlf") as client:
         client.expect("Verify return code")

@@ -1,4 +1,4 @@
-"""Connected clients that may no longer be there are cut, and nobody else is."""
+"""Connected clients that are no longer allowed are cut, and no others are."""
 
 import datetime
 import ssl
@@ -122,7 +122,7 @@ def test_an_authority_that_is_trusted_no_more_takes_its_clients_with_it(guarded,
 
 
 def test_an_intermediate_taken_from_the_ca_file_cuts_those_who_were_verified_by_it(guarded, authority):
-    """Those who send it themselves may come again, by way of the root."""
+    """Clients that send it themselves may come again, because their chain reaches the root."""
     middle = authority.intermediate()
     needs, sends, beside = middle.issue(client=True, chain=False), middle.issue(client=True), authority.issue(client=True)
     both = authority.directory / "both.pem"
@@ -179,7 +179,7 @@ def test_the_expiry_of_a_ca_above_it_cuts_a_client(guarded, authority):
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_resumed_client_is_cut_by_the_expiry_of_a_ca_above_it(guarded, authority, version):
-    """What is above the leaf is in the ticket alone."""
+    """Only the ticket has the certificates above the leaf."""
     middle = authority.intermediate(not_after=datetime.timedelta(seconds=6))
     headgate, _ = guarded()
     context = python_context(certificate=middle.issue(client=True), version=version)
@@ -233,7 +233,7 @@ def test_one_who_passes_by_another_entry_of_the_allow_list_stays_until_that_goes
 
 
 def test_a_change_cuts_within_a_second(guarded, authority):
-    """By the change of a file alone, from when it has rested for the fifth of a second that files are given."""
+    """A change of the file is enough, once the file has not changed for a fifth of a second."""
     peer, nobody = authority.issue(client=True), authority.issue(client=True)
     headgate, _ = guarded(crl=revoke(authority, nobody))
     with connect(headgate.port(), certificate=peer) as client:
@@ -258,7 +258,7 @@ def test_nobody_is_cut_with_cut_live_off_until_it_is_on(guarded, authority):
 
 
 def test_a_handshake_that_began_before_the_revocation_does_not_outlive_it(guarded, authority):
-    """It is judged by the rules it began with when its certificate arrives: those of now have the last word."""
+    """When its certificate arrives it is evaluated by the rules of its beginning; then by the present rules, which decide."""
     peer, nobody = authority.issue(client=True), authority.issue(client=True)
     headgate, config = guarded(crl=revoke(authority, nobody))
     with TlsClient(headgate.port(), certificate=peer, version=TLS13) as client:

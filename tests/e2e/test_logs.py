@@ -112,7 +112,7 @@ def test_what_a_client_sends_cannot_forge_a_line(start, backend, certificate, na
     headgate = start(proxy(backend().address, certificate, **with_log(access="all")))
     try:
         end_in_order(headgate, sni=name)
-    except Exception:  # noqa: BLE001  refusing such a name is right too
+    except Exception:  # noqa: BLE001  a refusal of such a name is right too
         pass
     headgate.stop()
     assert "\x1b" not in headgate.output
@@ -188,7 +188,7 @@ def test_lines_that_cannot_be_written_are_dropped_and_counted(backend, certifica
 
 
 def test_a_file_is_opened_again_on_sighup_after_it_was_rotated(backend, certificate, tmp_path):
-    """In the sandbox, which has to let it make the new file."""
+    """In the sandbox, which must allow it to make the new file."""
     log, rotated = tmp_path / "headgate.log", tmp_path / "headgate.log.1"
     config = proxy(backend().address, certificate, log={"level": "info", "format": "json"})
     config["admin"]["bind"] = f"unix:{tmp_path}/admin"

@@ -11,7 +11,7 @@ from harness.tls_client import TlsClient, python_context, python_tls
 from harness.waiting import wait_until
 
 MIB = 1 << 20
-# What may be left of a peak: tables that have grown, pages with a few pieces in use. Many times less than the peak added.
+# What a peak may leave: tables that have grown, and pages with a few objects in use. Much less than the peak added.
 LEFT_BYTES = 8 * MIB
 
 
@@ -78,7 +78,7 @@ def test_memory_of_a_burst_of_handshakes_goes_back_though_the_connections_stay(s
 @pytest.mark.memory
 @pytest.mark.slow
 def test_memory_after_a_peak_of_bytes_that_nobody_reads_is_what_it_was(start, certificate, backend, record_layer):
-    """The backends read slowly or not at all, so bytes stand in each connection until it goes."""
+    """The backends read slowly or not at all, so each connection holds bytes until it ends."""
     log = {"level": "info", "format": "json", "access": "off"}
     headgate = start(proxy(backend(silent).address, certificate, workers=1, log=log, tls={"record_layer": record_layer}))
     context = python_context()

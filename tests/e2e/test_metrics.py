@@ -39,7 +39,7 @@ def test_promtool_finds_nothing_wrong_after_all_kinds_of_traffic(start, backend,
 def test_the_page_has_a_type_for_every_metric_of_the_contract(echo_proxy):
     end_in_order(echo_proxy)
     handshake_alert(echo_proxy.port(), version=TLS12, ciphers="AES128-SHA")
-    echo_proxy.wait_metric("headgate_handshakes_total", result="failed")  # the client hears the alert before
+    echo_proxy.wait_metric("headgate_handshakes_total", result="failed")  # the client gets the alert before that
     types = echo_proxy.metrics().types
     for name, kind in {
         "headgate_connections_accepted_total": "counter",
@@ -151,7 +151,7 @@ def test_a_failed_handshake_is_counted_once_with_reason_and_alert(echo_proxy):
 
 
 def test_a_probe_is_a_handshake_result_of_its_own(echo_proxy):
-    """With TCP_DEFER_ACCEPT the kernel tells nobody of a client that comes and goes without a byte, unless it waits."""
+    """With TCP_DEFER_ACCEPT the kernel does not report a client that leaves at once without a byte, so this client waits."""
     with raw_socket(echo_proxy.port()) as client:
         client.shutdown(socket.SHUT_WR)
         client.settimeout(10)
@@ -244,7 +244,7 @@ def test_the_loop_lag_of_every_worker_is_shown(start, backend, certificate):
 
 
 def test_a_loop_that_was_held_up_says_by_how_much(start, backend, certificate):
-    """Stopped by a signal, as by a machine that gives it no CPU."""
+    """A signal stops the process, as if the machine gave it no CPU."""
     headgate = start(proxy(backend().address, certificate, workers=1))
     before = headgate.metrics()
     late = "headgate_worker_loop_lag_seconds_bucket"

@@ -14,7 +14,7 @@ from harness.waiting import wait_until
 
 
 class Responder:
-    """Answers about one certificate into a file."""
+    """Writes OCSP responses about one certificate to a file."""
 
     def __init__(self, authority, pair, file):
         self.authority, self.pair, self.file = authority, pair, file
@@ -52,7 +52,7 @@ def stapling(start, backend, certificate, responder):
 
 
 def stapled(headgate, *options):
-    """What the client is told of the staple: its next update, or nothing."""
+    """The next update of the staple that the client gets, or nothing."""
     told = run(tool("openssl"), "s_client", "-connect", headgate.address(), "-servername", "app.test", "-status", *options)
     found = re.search(r"OCSP Response Status: successful.*?Next Update: ([^\n]*)", told.stdout, re.DOTALL)
     assert found or "OCSP response: no response sent" in told.stdout, told.stdout

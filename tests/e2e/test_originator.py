@@ -15,7 +15,7 @@ from harness.waiting import wait_until
 
 @pytest.fixture
 def tls_backend(backend):
-    """Starts a backend that speaks TLS with the given certificate; `seen` notes what each client asked for."""
+    """Starts a backend that speaks TLS with the given certificate; `seen` records what each client asked for."""
 
     def start_one(pair, serve=echo, client_ca=None, alpn=None, seen=None):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -174,7 +174,7 @@ def test_a_plaintext_backend_where_tls_is_expected_is_a_failed_backend_handshake
 
 
 class Resuming:
-    """A TLS backend that says of each connection whether it was resumed."""
+    """A TLS backend that tells whether each connection was resumed."""
 
     def __init__(self, backend, pair, version):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -211,7 +211,7 @@ def test_it_resumes_its_sessions_with_a_backend(start, backend, certificate, aut
 
 @BACKEND_VERSIONS
 def test_it_resumes_no_session_of_one_server_with_another(start, backend, certificate, authority, version):
-    """Both could open it: they share their ticket keys. But they were verified apart."""
+    """Both servers could open it, because they share their ticket keys. But each was verified separately."""
     one = Resuming(backend, certificate, version)
     other = Resuming(backend, certificate, version)
     other.context = one.context
@@ -236,10 +236,10 @@ def test_it_resumes_no_session_of_one_name_for_another(start, backend, certifica
 
 @BACKEND_VERSIONS
 def test_a_session_ends_with_the_backends_certificate(start, backend, authority, version):
-    """The backend would resume it; but its certificate, by which it was verified, is good no more."""
+    """The backend would resume it, but the certificate with which it was verified has expired."""
     short = authority.issue("localhost", not_after=datetime.timedelta(seconds=5), file="short-lived")
     there = Resuming(backend, short, version)
-    tls = {"ca": str(authority.file), "server_name": "localhost"}  # by address: a name may have one that nobody listens on
+    tls = {"ca": str(authority.file), "server_name": "localhost"}  # by address: the name may have an address on which nothing listens
     headgate = start(plain_proxy(there.one.address, app={"tls": tls}, workers=1))
     visit_plain(headgate.port())
     visit_plain(headgate.port())

@@ -88,7 +88,7 @@ def test_it_is_the_first_choice_among_shares_of_several_groups(echo_proxy):
 
 
 def test_a_client_whose_only_share_is_of_another_common_group_is_not_asked_again(echo_proxy):
-    """A round trip would cost the client more than the listener's order of preference is worth."""
+    """A round trip would cost the client more than the listener's order of preference gains."""
     with s_client(echo_proxy, "-groups", f"*X25519:{HYBRID}") as client:
         client.expect("Verify return code")
         assert re.search(r"(Temp Key|group): X25519\b", client.heard), client.heard

@@ -1,4 +1,4 @@
-"""Who goes first where threads share a processor."""
+"""Which thread goes first where threads share a processor."""
 
 import ctypes
 import os

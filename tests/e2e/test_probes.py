@@ -1,4 +1,4 @@
-"""Health probes of others: counted apart, and never logged as failures."""
+"""Health probes by other systems are counted separately and never logged as failures."""
 
 import json
 import socket
@@ -71,7 +71,7 @@ def test_whatever_a_listed_source_does_is_a_probe_and_no_failure(start, backend,
     assert not failure_lines(headgate)
     assert failed_handshakes(headgate) == []
 
-    probe(headgate.port(), "127.0.0.1")  # the same from elsewhere is a failure and is said
+    probe(headgate.port(), "127.0.0.1")  # the same from another source is a failure and is logged
     headgate.wait_metric("headgate_handshakes_total", 1, result="failed")
     (line,) = headgate.wait_log(message="connection ended")
     assert line["source"].startswith("127.0.0.1:")

@@ -83,7 +83,7 @@ def test_a_malformed_header_ends_the_connection(start, backend, certificate, hea
 
 
 def received_by(start, backend, exchange, config):
-    """What the backend got from one client."""
+    """The bytes that the backend got from one client."""
     received = bytearray()
     one = backend(recording(received, answer=b"."))
     headgate = start(config(one.address))

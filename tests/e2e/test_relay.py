@@ -27,7 +27,7 @@ def relay(start, backend, certificate, record_layer):
 
 
 def echo_once(connection):
-    """Echoes until the client ends its direction, then says what it saw."""
+    """Echoes until the client ends its direction, then reports what it saw."""
     while chunk := connection.recv(CHUNK_BYTES):
         connection.sendall(chunk)
     connection.sendall(b"the client has ended")

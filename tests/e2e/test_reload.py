@@ -21,7 +21,7 @@ NAME = "headgate_reloads_total"
 
 @pytest.fixture
 def own(tmp_path, authority):
-    """A certificate in files of this test's own, to be replaced."""
+    """A certificate in files of this test alone, which it replaces."""
     ours = Authority(tmp_path / "own")
     return ours, ours.issue("app.test", file="web")
 
@@ -210,7 +210,7 @@ def test_a_certificate_rewritten_in_place_bit_by_bit_is_waited_out(start, backen
     pem = fresh.certificate.read_bytes()
     with pair.certificate.open("r+b", buffering=0) as file:
         file.truncate(0)
-        for begin in range(0, len(pem), 40):  # never so long at rest that it counts as written
+        for begin in range(0, len(pem), 40):  # never unchanged for so long that it counts as complete
             file.write(pem[begin : begin + 40])
             time.sleep(0.01)
     wait_until(lambda: served(headgate) == fresh.x509, "the whole certificate is served")
@@ -218,7 +218,7 @@ def test_a_certificate_rewritten_in_place_bit_by_bit_is_waited_out(start, backen
 
 
 def files_of_every_kind(directory, authority):
-    """What each kind of file is called, with what puts another one in its place."""
+    """The name of each kind of file, and the function that replaces it."""
     secret = directory / "secret"
 
     def write_secret():
@@ -265,7 +265,7 @@ def test_files_of_every_kind_are_watched(start, backend, certificate, tmp_path):
     }
     own = {"certificate": path["backend_certificate"], "private_key": str(ours.directory / "own.key")}
     config = proxy(backend().address, certificate, tls=tls)
-    # Nobody goes there: it is about what is read.
+    # No client connects there: the test is about the files that are read.
     config["backends"]["secured"] = {
         "servers": ["127.0.0.1:1"],
         "tls": {"server_name": "a.test", "ca": path["backend_ca"], **own},

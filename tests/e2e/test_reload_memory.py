@@ -1,4 +1,4 @@
-"""What reloads leave behind: nothing."""
+"""Reloads leave no memory behind."""
 
 import pytest
 

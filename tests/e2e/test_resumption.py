@@ -39,7 +39,7 @@ def test_tickets_off_means_no_resumption_at_all(start, backend, certificate, ver
 
 @pytest.fixture
 def secret(tmp_path):
-    """A fleet secret as the command makes it."""
+    """A fleet secret from the command."""
     told = run(headgate_binary(), "ticket-key", "new")
     assert told.returncode == 0 and told.stdout.strip()
     file = tmp_path / "fleet.secret"
@@ -85,7 +85,7 @@ def test_a_secret_that_others_may_read_is_a_fault(certificate, secret, tmp_path)
 
 @VERSIONS
 def test_a_session_survives_the_rotation_of_keys(start, backend, certificate, secret, version):
-    """Keys turn over each second here; the previous one still opens its tickets."""
+    """Keys change every second here, and the previous key still opens its tickets."""
     tls = {"resumption": {"secret_file": str(secret), "rotate_every": "1s"}}
     headgate = start(proxy(backend().address, certificate, tls=tls))
     context = python_context(version=version)
@@ -132,7 +132,7 @@ def test_a_fleet_resumes_every_session_while_its_keys_rotate(start, backend, cer
 
 @VERSIONS
 def test_a_fleet_resumes_every_session_while_its_secret_is_replaced(start, backend, certificate, secret, version):
-    """The new line goes behind the old one everywhere, then before it, then the old one goes."""
+    """All instances get the new line behind the old one, then before it, and then the old line is removed."""
     tls = {"resumption": {"secret_file": str(secret)}}
     fleet = Fleet([start(proxy(backend().address, certificate, tls=tls)) for _ in range(2)], version)
     old, new = secret.read_text(), run(headgate_binary(), "ticket-key", "new").stdout
@@ -209,6 +209,6 @@ def test_a_secret_replaced_at_once_keeps_the_old_one_for_one_lifetime(start, bac
     assert headgate.post("/reload")[0] == 200
     resumed, _ = visit(headgate.port(), context, old)
     assert resumed
-    stranger = start(proxy(backend().address, certificate, tls=tls))  # it has never had the old secret
+    stranger = start(proxy(backend().address, certificate, tls=tls))  # it never had the old secret
     assert not visit(stranger.port(), context, old)[0]
     wait_until(lambda: not visit(headgate.port(), context, old)[0], "the old session has ended")

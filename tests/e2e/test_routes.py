@@ -12,7 +12,7 @@ from harness.tls_client import TlsClient, connect, raw_socket, read_to_end
 
 @pytest.fixture
 def routed(start, backend, certificate, authority):
-    """Headgate with routes by SNI and ALPN; each backend says its own letter first."""
+    """Headgate with routes by SNI and ALPN; each backend sends its own letter first."""
 
     def start_routed(routes, default="app", **options):
         config = proxy(backend(greeting_then_echo(b"d")).address, certificate, **options)

@@ -1,4 +1,4 @@
-"""Signals: how it is told to end."""
+"""Signals that end the process."""
 
 import signal
 import time
@@ -68,7 +68,7 @@ def test_a_draining_process_accepts_nobody(start, backend, certificate):
         headgate.signal(signal.SIGTERM)
         wait_not_ready(headgate)
 
-        # The sockets close once it has said that it is not ready.
+        # The sockets close after it has reported that it is not ready.
         wait_until(lambda: refuses(headgate.port()), "a new connection is refused")
 
 

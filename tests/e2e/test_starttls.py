@@ -1,4 +1,4 @@
-"""STARTTLS: the protocol's own upgrade first, then TLS, and nothing slipped in between."""
+"""STARTTLS: the protocol's own upgrade first, then TLS, and no bytes added in between."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from harness.backends import greeting_then_echo
 from harness.config import proxy
 from harness.tls_client import TlsClient, raw_socket, read_to_end
 
-# Protocol: what the client says, after the greeting where there is one, and how the answer begins that lets TLS start.
+# Protocol: what the client sends, after the greeting if there is one, and the beginning of the answer that starts TLS.
 POSTGRES = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"
 LDAP = bytes.fromhex("301d02010177188016312e332e362e312e342e312e313436362e3230303337")
 
@@ -45,7 +45,7 @@ def ldap(connection):
     assert answer[0] == 0x30 and b"\x0a\x01\x00" in answer
 
 
-# What the backend says first in the protocols where it does; the client was greeted by Headgate and never hears it.
+# The greeting of the backend, in protocols that have one. Headgate greeted the client, so the client never gets this one.
 GREETINGS = {"smtp": b"220 ready\r\n", "imap": b"* OK ready\r\n", "pop3": b"+OK ready\r\n"}
 
 DIALOGUES = {"smtp": smtp, "imap": imap, "pop3": pop3, "postgres": postgres, "ldap": ldap}

@@ -16,12 +16,12 @@ from harness.tls_client import (
 from harness.waiting import wait_until
 
 PHONE = {"size": (390, 844), "mobile": True}
-FEW_NODES = 3000  # of the whole page: what a thousand certificates may not multiply
+FEW_NODES = 3000  # of the whole page; a thousand certificates must not multiply it
 
 
 @contextlib.contextmanager
 def page_of(headgate, **look):
-    """The page once it has drawn; what it or its policy complain of fails the test."""
+    """The page after it has drawn. An error of the page or of its policy fails the test."""
     with Browser(**look) as browser:
         browser.open(f"http://{headgate.admin_address}/")
         browser.wait("document.querySelectorAll('.tile').length === 6")
@@ -202,7 +202,7 @@ def test_a_thousand_certificates_and_200_backends_stay_small_and_what_needs_atte
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_is_wider_than_a_phone(start, backend, certificate, authority, refusing, scheme):
-    """With names and addresses as long as they get."""
+    """With names and addresses of the greatest length."""
     name = "a-rather-long-name-of-some-customers-service.in-a-region.example"
     config = proxy(backend().address, authority.issue(name))
     config["listeners"][0]["name"] = "the-listener-of-a-rather-long-name-for-customers"

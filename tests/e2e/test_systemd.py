@@ -1,4 +1,4 @@
-"""What systemd hears: ready, reloading, stopping, who the main process is, and whether the loops turn."""
+"""What systemd is told: ready, reloading, stopping, the main process, and whether the loops turn."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from harness.waiting import DEADLINE_SECONDS, wait_until
 
 
 class Manager:
-    """Stands in for systemd at the other end of $NOTIFY_SOCKET."""
+    """Takes the place of systemd at the other end of $NOTIFY_SOCKET."""
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -24,7 +24,7 @@ class Manager:
         self.heard = []
 
     def listen(self, seconds=0.0):
-        """All that has been said so far, and within so many seconds."""
+        """All messages so far, and those within the given seconds."""
         until = time.monotonic() + seconds
         while select.select([self.socket], [], [], max(0, until - time.monotonic()))[0]:
             self.heard.append(self.socket.recv(4096).decode())

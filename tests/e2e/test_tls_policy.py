@@ -115,7 +115,7 @@ def test_a_tls_1_2_connection_stays_with_openssl(echo_proxy):
 
 
 def test_a_second_client_after_a_refused_one_is_served(start, backend, certificate):
-    """What OpenSSL queued about one connection is no business of the next."""
+    """An error that OpenSSL queued for one connection must not affect the next."""
     headgate = start(proxy(backend().address, certificate, tls={"min_version": "1.3"}, workers=1))
     with connect(headgate.port(), version=TLS13) as first:
         for _ in range(20):

@@ -1,4 +1,4 @@
-"""Upgrade by SIGUSR2: a new process takes over, and nobody is cut."""
+"""Upgrade by SIGUSR2: a new process takes over, and no connection is cut."""
 
 import hashlib
 import hmac
@@ -21,13 +21,13 @@ from harness.tls_client import TLS12, connect
 from harness.tools import headgate_binary, tool
 from harness.waiting import wait_until
 
-# What the process before must receive to believe that a program has loaded everything.
+# The message with which a program tells the process before that it has loaded everything.
 _READY = b"HGHO" + struct.pack("<HH", 2, 0) + struct.pack("<HHIB", 1, 0, 1, 1) + struct.pack("<HHI", 2, 1, 0)
 _READY_MESSAGE = struct.pack("=II", len(_READY), 0) + _READY
 
 
 class Line:
-    """A running Headgate and those that follow it: who serves now, upgraded by signal."""
+    """A running Headgate and its successors, upgraded by signal; knows which one serves now."""
 
     def __init__(self, headgate):
         self.headgate = headgate
@@ -52,7 +52,7 @@ class Line:
         return done
 
     def fail(self, count=1):
-        """Tries an upgrade that is meant to fail."""
+        """Tries an upgrade that must fail."""
         self.begin()
         return self.wait_log(count, "the upgrade failed: this process carries on with everything")
 
@@ -68,7 +68,7 @@ class Line:
 
 @pytest.fixture
 def line(start, tmp_path, monkeypatch):
-    """Starts a copy of Headgate, which a test may replace, and ends whoever serves at the end."""
+    """Starts a copy of Headgate, which a test may replace, and ends the process that serves at the end."""
     program = tmp_path / "program" / "headgate"
     program.parent.mkdir()
     shutil.copy2(headgate_binary(), program)
@@ -93,7 +93,7 @@ def replace(program, text):
 
 
 class Busy:
-    """A connection that sends and receives without a pause and holds both ways to one digest."""
+    """A connection that sends and receives without a pause and compares both directions by digest."""
 
     def __init__(self, port):
         self.client = connect(port)
@@ -397,7 +397,7 @@ def test_a_client_that_connects_in_a_loop_sees_none_of_ten_failed_and_ten_good_u
 
 
 def memory_holds(pid, wanted):
-    """Whether the bytes stand anywhere in the memory that a process may write to."""
+    """Whether the bytes are anywhere in the writable memory of a process."""
     with open(f"/proc/{pid}/maps", encoding="ascii") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
         for line in maps:
             span, rights, *_ = line.split()
@@ -423,11 +423,11 @@ def test_the_keys_of_a_connection_are_gone_from_the_process_that_gave_it_away(li
     keys = tmp_path / "keys.log"
     running = line(proxy(backend().address, certificate, tls={"keylog_file": str(keys)}, drain={"deadline": "300s"}))
     before = running.pid
-    staying = connect(running.headgate.port(), version=TLS12)  # keeps the process there
+    staying = connect(running.headgate.port(), version=TLS12)  # keeps the process alive
     staying.exchange(b"before")
     with Dialogue(tool("openssl"), "s_client", "-connect", running.headgate.address(), "-tls1_3", "-crlf") as moving:
         moving.expect("Verify return code")
-        moving.say("K\n")  # what comes after a KeyUpdate was never OpenSSL's
+        moving.say("K\n")  # OpenSSL never had the secret after a KeyUpdate
         moving.expect("KEYUPDATE")
         moving.say("before\n")
         moving.expect("before")

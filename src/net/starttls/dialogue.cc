@@ -1,10 +1,6 @@
 #include "net/starttls/dialogue.h"
 
-#include "net/starttls/imap.h"
-#include "net/starttls/ldap.h"
-#include "net/starttls/pop3.h"
-#include "net/starttls/postgres.h"
-#include "net/starttls/smtp.h"
+#include "net/starttls/protocols.h"
 
 namespace headgate {
 

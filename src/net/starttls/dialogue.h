@@ -14,19 +14,19 @@ namespace headgate {
 /// The protocols whose upgrade to TLS Headgate answers itself. The words are those of the configuration.
 enum class StarttlsProtocol : std::uint8_t { kPostgres, kMysql, kSmtp, kImap, kPop3, kLdap };
 
-/// Where a dialogue stands after a step.
+/// The state of a dialogue after a step.
 enum class StarttlsState : std::uint8_t {
   kNeedMore,   ///< Send `reply`, then wait for more bytes.
   kTlsBegins,  ///< Send `reply` to its last byte, then the TLS handshake begins with what the client sends
                ///< next.
   kPlaintext,  ///< The client will not use TLS. Send `reply`, which tells it why, and close.
-  kEnded,      ///< The client took its leave in order (QUIT, LOGOUT, unbind). Send `reply` and close.
-  kMalformed,  ///< The protocol was not followed. Send `reply` and close.
+  kEnded,      ///< The client ended the dialogue in order (QUIT, LOGOUT, unbind). Send `reply` and close.
+  kMalformed,  ///< The client broke the protocol. Send `reply` and close.
 };
 
-/// What one step asks for. `consumed_bytes` counts from the start of what was fed; the caller keeps the rest
-/// and feeds it again with what comes after it. With kTlsBegins the rest is the start of a ClientHello: it is
-/// not empty only for PostgreSQL's direct TLS, where nothing was consumed at all.
+/// What the caller has to do after one step. `consumed_bytes` counts from the start of what was fed; the
+/// caller keeps the rest and feeds it again with what comes after it. With kTlsBegins the rest is the start
+/// of a ClientHello: it is not empty only for PostgreSQL's direct TLS, where nothing was consumed at all.
 struct StarttlsStep {
   StarttlsState state = StarttlsState::kNeedMore;
   std::size_t consumed_bytes = 0;
@@ -40,8 +40,8 @@ inline constexpr std::size_t kMaxStarttlsInputBytes = 4096;
 /// connection; pure: no I/O and no clock. Any one thread.
 ///
 /// Bytes that stand behind the request to upgrade, before our answer has been sent, are refused (kMalformed):
-/// whoever sits on the way could have put them there, to be taken for the client's own once TLS is up. After
-/// kTlsBegins nothing but a ClientHello can follow, because the handshake reads it.
+/// an attacker on the way could have put them there, and after the handshake they would pass for the client's
+/// own. After kTlsBegins nothing but a ClientHello can follow, because the handshake reads it.
 ///
 ///   auto dialogue = open_starttls(protocol);
 ///   send(dialogue->greeting());
@@ -53,7 +53,7 @@ class StarttlsDialogue {
   StarttlsDialogue(const StarttlsDialogue&) = delete;
   StarttlsDialogue& operator=(const StarttlsDialogue&) = delete;
 
-  /// What is sent as soon as the connection is there; empty where the client speaks first.
+  /// The bytes to send as soon as the connection is there; empty where the client speaks first.
   [[nodiscard]] virtual std::string_view greeting() const { return {}; }
 
   /// Reads `received`, everything that has arrived and was not consumed by an earlier step.

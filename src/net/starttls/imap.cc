@@ -1,6 +1,6 @@
-#include "net/starttls/imap.h"
-
 #include <algorithm>
+
+#include "net/starttls/protocols.h"
 
 namespace headgate {
 namespace {

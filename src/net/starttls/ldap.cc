@@ -1,7 +1,7 @@
-#include "net/starttls/ldap.h"
-
 #include <array>
 #include <optional>
+
+#include "net/starttls/protocols.h"
 
 namespace headgate {
 namespace {
@@ -21,7 +21,8 @@ constexpr char kSuccess = 0;
 constexpr char kProtocolError = 2;
 constexpr char kConfidentialityRequired = 13;
 
-/// A client may look at the root entry before it asks for TLS; one that goes on asking is not going to.
+/// A client may read the root entry before it asks for TLS. A client that sends more requests than this will
+/// not ask for TLS.
 constexpr int kMaxRequests = 32;
 
 struct ResponseTag {
@@ -87,7 +88,7 @@ std::string response(std::string_view message_id, std::uint8_t tag, char result,
   return encode(kSequence, encode(kInteger, message_id) + encode(tag, body));
 }
 
-/// Notice of disconnection would be more polite, and is of no use to a client that does not speak LDAP.
+/// Sends no Notice of Disconnection: it is of no use to a client that does not speak LDAP.
 StarttlsStep malformed_message(StarttlsStep step) {
   step.state = StarttlsState::kMalformed;
   return step;
@@ -130,7 +131,7 @@ StarttlsStep LdapStarttls::feed(std::span<const std::byte> received) {
 
     const std::uint8_t tag = message->operation.tag;
     if (asks_for_tls(message->operation)) {
-      // Nothing may stand behind the request: it would be plaintext that passes for part of the TLS session.
+      // No bytes may follow the request: they would be plaintext that passes for part of the TLS session.
       const bool alone = step.consumed_bytes == input.size();
       step.state = alone ? StarttlsState::kTlsBegins : StarttlsState::kMalformed;
       step.reply += response(message->id, kExtendedResponse, alone ? kSuccess : kProtocolError, "");

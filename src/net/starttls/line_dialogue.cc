@@ -6,14 +6,16 @@
 namespace headgate {
 namespace {
 
-/// The longest command line of the three protocols that could be met before TLS is 512 (RFC 5321, 4.5.3.1.4);
-/// a client may answer ours with a longer one that is only refused.
+/// Before TLS the three protocols have command lines of at most 512 bytes (RFC 5321, 4.5.3.1.4). A longer
+/// line is only refused.
 constexpr std::size_t kMaxLineBytes = 2048;
 
-/// A client asks for the capabilities and then for TLS. One that goes on talking is not going to.
+/// A client asks for the capabilities and then for TLS. A client that sends more commands than this will not
+/// ask for TLS.
 constexpr int kMaxCommands = 32;
 
-/// What a client that begins TLS without asking for it sends first; it would never send the end of a line.
+/// The first byte of a client that begins TLS without asking for it. Such a client never sends the end of a
+/// line.
 constexpr char kTlsHandshakeRecord = 0x16;
 
 }  // namespace
@@ -39,7 +41,7 @@ StarttlsStep LineDialogue::feed(std::span<const std::byte> received) {
     ++commands_;
     step.consumed_bytes += end + 1;
     auto [state, reply] = answer(rest.substr(0, end > 0 && rest[end - 1] == '\r' ? end - 1 : end));
-    // Nothing may stand behind the request to upgrade: it would be plaintext that passes for part of the TLS
+    // No bytes may follow the request to upgrade: they would be plaintext that passes for part of the TLS
     // session.
     const bool injected = state == StarttlsState::kTlsBegins && step.consumed_bytes != text.size();
     step.state = injected ? StarttlsState::kMalformed : state;

@@ -1,4 +1,4 @@
-#include "net/starttls/pop3.h"
+#include "net/starttls/protocols.h"
 
 namespace headgate {
 

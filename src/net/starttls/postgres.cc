@@ -1,6 +1,6 @@
-#include "net/starttls/postgres.h"
-
 #include <cstdint>
+
+#include "net/starttls/protocols.h"
 
 namespace headgate {
 namespace {
@@ -42,7 +42,7 @@ StarttlsStep malformed_request(std::string_view message) {
   return {StarttlsState::kMalformed, 0, error_response("08P01", message)};
 }
 
-/// A request that has its eight bytes must have come alone: the client has to wait for the one-letter answer.
+/// No bytes may follow the eight of a request, because the client has to wait for the one-letter answer.
 StarttlsStep answer_request(std::span<const std::byte> received, StarttlsState next, char letter) {
   if (received.size() > kRequestBytes)
     return malformed_request("unencrypted data after a request for encryption");
@@ -63,10 +63,10 @@ StarttlsStep refuse_plaintext(std::uint32_t length, std::uint32_t code) {
 
 StarttlsStep PostgresStarttls::feed(std::span<const std::byte> received) {
   if (received.empty()) return {};
-  // A length of 0x16 million bytes never starts a request, so the first byte tells the two apart. After 'N'
-  // the client may still begin TLS only by asking for it.
+  // The first byte of a request's length is never 0x16, so it tells a request from a ClientHello. After 'N'
+  // the client may begin TLS only by asking for it.
   if (received[0] == kTlsFirstByte && !gss_refused_) return {StarttlsState::kTlsBegins, 0, {}};
-  if (received[0] != std::byte{0}) return malformed_request("neither TLS nor a request for it");
+  if (received[0] != std::byte{0}) return malformed_request("neither TLS nor a request for TLS");
   if (received.size() < kRequestBytes) return {};
   const std::uint32_t length = read_u32(received);
   const std::uint32_t code = read_u32(received.subspan(4));

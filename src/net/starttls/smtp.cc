@@ -1,9 +1,9 @@
-#include "net/starttls/smtp.h"
+#include "net/starttls/protocols.h"
 
 namespace headgate {
 
-// The name that a greeting carries (RFC 5321, section 4.2) is not known here; after TLS the backend tells its
-// own.
+// The name that a greeting carries (RFC 5321, section 4.2) is not known here. After TLS the backend gives its
+// own name.
 std::string_view SmtpStarttls::greeting() const {
   return "220 headgate ESMTP\r\n";
 }

@@ -27,7 +27,7 @@ struct CertificateChain {
   bool operator==(const CertificateChain&) const = default;
 };
 
-/// An OCSP response to be stapled, and when it stops being worth anything.
+/// An OCSP response to staple, and when it expires.
 struct OcspStaple {
   std::vector<std::byte> der;
   WallTime next_update;
@@ -36,7 +36,7 @@ struct OcspStaple {
 /// A certificate with its key, checked and kept small: DER, not OpenSSL objects. Between one and two KiB.
 ///
 /// Immutable; shared by the certificate stores of successive configurations and read by every worker. The
-/// private key's bytes are wiped when the last owner goes. Any thread.
+/// private key's bytes are wiped when the last owner is destroyed. Any thread.
 class StoredCertificate {
  public:
   /// What a StoredCertificate is made of; `names` in lower case, "*.example.com" as it stands in the
@@ -67,7 +67,7 @@ class StoredCertificate {
   [[nodiscard]] bool holds_name(std::string_view name) const;
   [[nodiscard]] const CertificateChain& chain() const { return *chain_; }
   [[nodiscard]] const std::shared_ptr<const CertificateChain>& shared_chain() const { return chain_; }
-  /// The staple to serve at `now`; nullptr when there is none or it has expired.
+  /// The staple to serve at `now`; nullptr when there is none, or it has expired.
   [[nodiscard]] const OcspStaple* staple_at(WallTime now) const;
   [[nodiscard]] const OcspStaple* staple() const { return staple_.get(); }
   [[nodiscard]] KeyType key_type() const { return key_type_; }
@@ -103,24 +103,24 @@ struct CertificateInput {
   std::string_view key_pem;  ///< May be the same text as certificate_pem.
 };
 
-/// Chains already seen, so that certificates below the same intermediate share one in memory. One for the
-/// successive stores of a listener; one thread at a time.
+/// Chains that were seen before, so that certificates of the same intermediate share one in memory. One for
+/// the successive stores of a listener; one thread at a time.
 class ChainPool {
  public:
-  /// The chain of these certificates, leaf excluded: the one seen before if there is one.
+  /// The chain of these certificates without the leaf: the one that was seen before, if any.
   [[nodiscard]] std::shared_ptr<const CertificateChain> intern(CertificateChain chain);
-  /// Forgets those that no certificate has any more.
+  /// Drops the chains that no certificate uses any more.
   void drop_unused();
 
  private:
   std::map<std::vector<std::vector<std::byte>>, std::shared_ptr<const CertificateChain>> chains_;
 };
 
-/// What a certificate is wanted for: a listener presents one to clients, a backend's side of Headgate one to
+/// The use of a certificate: a listener presents one to clients, and Headgate presents one to a backend's
 /// servers.
 enum class CertificatePurpose : std::uint8_t { kServer, kClient };
 
-/// How many times the CPU of a full handshake with ECDSA P-256 one with RSA-4096 takes; docs/certificates.md
+/// A full handshake with RSA-4096 takes this many times the CPU of one with ECDSA P-256. docs/certificates.md
 /// has the measurement.
 inline constexpr int kRsa4096HandshakePrice = 19;
 

@@ -1,6 +1,6 @@
 #include "tls/certificate/certificate_cache.h"
 
-#include "tls/openssl/openssl_error.h"
+#include "tls/openssl/openssl_call.h"
 
 namespace headgate {
 
@@ -34,19 +34,20 @@ Result<STACK_OF(X509) *> CertificateCache::chain(const CertificateChain& wanted)
 Result<void> CertificateCache::apply(SSL* ssl, const StoredCertificate& certificate) {
   const auto found = entry(certificate);
   if (!found) return tl::unexpected(found.error());
-  // What the context brought along would stay a candidate when its key is of another type.
+  // Otherwise the certificate of the context would stay a candidate when its key is of another type.
   SSL_certs_clear(ssl);
   const CertificateMaterial& use = (*found)->material;
-  if (SSL_use_cert_and_key(ssl, use.leaf.get(), use.key.get(), use.chain.get(), 1) != 1) {
-    return fail_openssl(ErrorKind::kInvalid, std::string(certificate.file()));
-  }
+  const auto used = call_openssl(ErrorKind::kInvalid, certificate.file(), [&] {
+    return SSL_use_cert_and_key(ssl, use.leaf.get(), use.key.get(), use.chain.get(), 1);
+  });
+  if (!used) return tl::unexpected(used.error());
   offer_compressed(ssl, **found);
   return {};
 }
 
-// Compressing costs a tenth of a handshake: too much for a certificate that is asked for once.
+// Compressing costs a tenth of a handshake: too much for a certificate that is used once.
 void CertificateCache::offer_compressed(SSL* ssl, Entry& entry) {
-  if (entry.of->staple() != nullptr) return;  // a compressed certificate would leave it out
+  if (entry.of->staple() != nullptr) return;  // a compressed certificate would not have the staple
   if (entry.used && !entry.compressed) entry.compressed = compress_certificate(ssl);
   if (entry.compressed) headgate::offer_compressed(ssl, *entry.compressed);
   entry.used = true;
@@ -56,9 +57,10 @@ Result<void> CertificateCache::apply(SSL_CTX* context, const StoredCertificate& 
   const auto found = entry(certificate);
   if (!found) return tl::unexpected(found.error());
   const CertificateMaterial& use = (*found)->material;
-  if (SSL_CTX_use_cert_and_key(context, use.leaf.get(), use.key.get(), use.chain.get(), 1) != 1) {
-    return fail_openssl(ErrorKind::kInvalid, std::string(certificate.file()));
-  }
+  const auto used = call_openssl(ErrorKind::kInvalid, certificate.file(), [&] {
+    return SSL_CTX_use_cert_and_key(context, use.leaf.get(), use.key.get(), use.chain.get(), 1);
+  });
+  if (!used) return tl::unexpected(used.error());
   if (certificate.staple() == nullptr) headgate::offer_compressed(context);
   return {};
 }

@@ -18,15 +18,15 @@ namespace headgate {
 
 /// How many certificates a worker keeps as OpenSSL objects; each is about 10 KiB.
 inline constexpr std::size_t kMaterialisedCertificates = 512;
-/// How many different chains of intermediates it keeps likewise. Few CAs issue for one listener.
+/// How many chains of intermediates a worker keeps in the same way. Few CAs issue for one listener.
 inline constexpr std::size_t kMaterialisedChains = 64;
 
 /// A worker's OpenSSL objects of the certificates it served last, made at the first handshake that asks for
 /// one.
 ///
-/// The least recently used one leaves when the cache is full. Certificates are told apart by address, so they
-/// must outlive the cache: it belongs to a ServerContext, which holds the store. Loop thread of its worker
-/// only.
+/// The least recently used one leaves when the cache is full. Certificates are told apart by their addresses,
+/// so they must outlive the cache. A ServerContext owns the cache and holds the store. Loop thread of its
+/// worker only.
 class CertificateCache {
  public:
   /// RSA keys are used on the thread to which `offload` belongs; nullptr: on the caller's.

@@ -6,11 +6,11 @@
 namespace headgate {
 namespace {
 
-/// Looked at many times a minute, so it must be rare enough for the many looks.
+/// The counts are evaluated many times a minute, so the bound allows for many evaluations.
 constexpr double kRareWhileComparing = 0.001;
-/// Looked at once.
+/// The counts are evaluated once.
 constexpr double kRareAtTheEnd = 0.01;
-/// One client that goes proves nothing.
+/// One client that leaves proves nothing.
 constexpr std::uint64_t kFewestFailures = 2;
 
 /// ln n!. std::lgamma() writes to a variable of all threads.
@@ -26,8 +26,8 @@ double log_choose(double n, double k) {
 
 }  // namespace
 
-// Given how many handshakes each group had and how many of all failed, the number in the new group follows
-// the hypergeometric distribution. The terms of its tail are each found from the one before.
+// If the number of handshakes of each arm and the number of all failures are given, the failures in the new
+// arm follow the hypergeometric distribution. Each term of its tail is computed from the term before.
 double worse_by_chance(const GroupCounts& with_new, const GroupCounts& with_old) {
   const auto in_new = static_cast<double>(with_new.all());
   const auto in_old = static_cast<double>(with_old.all());

@@ -10,14 +10,14 @@
 
 namespace headgate {
 
-/// How the handshakes of one group have ended: those that were shown the new certificate, or those that were
-/// shown the one before it. What ended for a cause that a certificate cannot have is in neither count.
+/// How the handshakes of one arm have ended: those with the new certificate, or those with the one before it.
+/// A handshake that failed for a reason that has nothing to do with a certificate is not counted.
 struct GroupCounts {
   std::uint64_t ok = 0, failed = 0;
   [[nodiscard]] std::uint64_t all() const { return ok + failed; }
 };
 
-/// The same while workers add to it. Any thread.
+/// The same counts while workers add to them. Any thread.
 class CanaryGroup {
  public:
   void count_ok() { ok_.fetch_add(1, std::memory_order_relaxed); }
@@ -36,9 +36,9 @@ enum class CanaryState : std::uint8_t {
   kWentBack,   ///< All get the old one, until the file changes again.
 };
 
-/// One comparison of a changed certificate with the one before it. The supervisor makes and judges it;
-/// workers ask it in every handshake and count. Shared by the stores of successive configurations, until a
-/// reload finds it over. Any thread.
+/// One comparison of a changed certificate with the one before it. The supervisor makes and evaluates it;
+/// workers ask it in every handshake, and count. Shared by the stores of successive configurations, until a
+/// reload finds that it is over. Any thread.
 class CertificateCanary {
  public:
   /// `percent` of the handshakes get the new certificate, until about `planned` from `now`.
@@ -66,35 +66,36 @@ class CertificateCanary {
   std::atomic<CanaryState> state_{CanaryState::kComparing};
 };
 
-/// What the counts mean. `why` is a literal, for the log.
+/// The result of evaluating the counts. `why` is a literal, for the log.
 struct CanaryVerdict {
   CanaryState state = CanaryState::kComparing;
   std::string_view why = "";
 };
 
-/// So many handshakes with the new certificate are enough to go on when the time is over: what fails for one
-/// client in thirty is then found more often than not.
+/// When the time is over, this many handshakes with the new certificate are enough to go on. With so many, a
+/// failure that concerns one client in thirty is found more often than not.
 inline constexpr std::uint64_t kEnoughHandshakes = 100;
-/// Where they do not come, the comparison goes on for so many times the time planned, and no longer.
+/// With fewer handshakes the comparison goes on for at most this many times the planned time.
 inline constexpr int kLongestInPlanned = 6;
-/// The old one is not shown when it has no longer than this to live.
+/// The old certificate is not used any more when it expires within this time.
 inline constexpr Duration kCanaryEndsBeforeExpiry = std::chrono::minutes(1);
 
 /// Decides about a comparison.
 ///
-/// It goes back as soon as the new certificate's failures are more than chance explains: were both alike, so
-/// many of all failures would fall into its group less than once in 1,000 times (once in 100 when the time is
-/// over; by worse_by_chance()); one failure alone is never enough. It goes on when the time is over with
-/// enough handshakes, or without them at kLongestInPlanned; and at once when the old certificate is about to
-/// expire. Pure.
+/// It goes back as soon as the new certificate has more failures than chance explains: if both certificates
+/// were equally good, so many of all failures would fall into its arm less than once in 1,000 times (once in
+/// 100 when the time is over; see worse_by_chance()). One failure alone is never enough. It goes on when the
+/// time is over and there were enough handshakes, at kLongestInPlanned in any case, and at once when the old
+/// certificate is about to expire. Pure.
 [[nodiscard]] CanaryVerdict evaluate(const GroupCounts& with_new, const GroupCounts& with_old,
                                      Duration compared, Duration planned, Duration old_lives);
-/// The same of one that may have gone back: then only the old certificate's end changes that.
+/// The same for a comparison that may have gone back already. Only the expiry of the old certificate changes
+/// that.
 [[nodiscard]] CanaryVerdict evaluate(const CertificateCanary& canary, TimePoint now, WallTime wall_now);
 
-/// The chance that at least `with_new.failed` of all the failures fall into the new one's group when which
-/// handshake fails has nothing to do with the certificate: Fisher's exact test, one-sided. Exact for small
-/// counts too. Pure.
+/// The probability that at least `with_new.failed` of all failures fall into the new certificate's arm if the
+/// certificate has no influence on failures: Fisher's exact test, one-sided. Exact for small counts too.
+/// Pure.
 [[nodiscard]] double worse_by_chance(const GroupCounts& with_new, const GroupCounts& with_old);
 
 }  // namespace headgate

@@ -13,9 +13,9 @@ namespace {
 
 constexpr auto kExpirySoon = std::chrono::hours(24 * 21);
 constexpr int kWeakRsaBits = 2048;
-constexpr int kDearRsaBits = 3072;  // above this, signing is what a handshake costs
+constexpr int kDearRsaBits = 3072;  // above this, signing is most of the cost of a handshake
 
-/// Collects what is wrong with one certificate.
+/// Collects the faults of one certificate.
 class Findings {
  public:
   Findings(const CertificateInput& input, Diagnostics& out) : input_(input), out_(out), before_(out.size()) {}
@@ -102,7 +102,7 @@ const PemBlock* find_key(const std::vector<PemBlock>& blocks, Findings& findings
   return found;
 }
 
-/// One certificate of a file, leaf or above.
+/// One certificate of a file: the leaf or an issuer.
 struct Link {
   const PemBlock* block;
   CertificateFields fields;
@@ -136,12 +136,12 @@ void check_chain_order(const std::vector<Link>& links, Findings& findings) {
   }
 }
 
-/// Has OpenSSL compare, for keys whose DER does not show the public key.
+/// Has OpenSSL compare, for a key whose DER does not contain the public key.
 KeyMatch compare_with_openssl(const Link& leaf, const PemBlock& key, Findings& findings) {
   auto certificate = parse_certificate(leaf.block->der, nullptr);
   auto private_key = parse_private_key(key.der, leaf.fields.key_type, nullptr);
   if (!certificate) findings.error(certificate.error().what);
-  // A key of another type cannot be read as one of this type: that is a mismatch, too.
+  // A key of another type cannot be read as one of this type. That is a mismatch, too.
   if (!certificate || !private_key) return KeyMatch::kNo;
   const bool same = EVP_PKEY_eq(X509_get0_pubkey(certificate->get()), private_key->get()) == 1;
   return same ? KeyMatch::kYes : KeyMatch::kNo;
@@ -165,7 +165,7 @@ void check_key(const std::vector<Link>& links, const PemBlock& key, Findings& fi
 
 void check_validity(const CertificateFields& leaf, WallTime now, Findings& findings) {
   if (now > leaf.not_after) {
-    findings.error("the certificate has expired on " + date_text(leaf.not_after), FileFault::kExpired);
+    findings.error("the certificate expired on " + date_text(leaf.not_after), FileFault::kExpired);
   } else if (now < leaf.not_before) {
     findings.error("the certificate is not valid before " + date_text(leaf.not_before),
                    FileFault::kNotYetValid);
@@ -200,16 +200,16 @@ void check_strength(const std::vector<Link>& links, Findings& findings) {
 void check_purpose(const std::vector<Link>& links, CertificatePurpose purpose, Findings& findings) {
   const CertificateFields& leaf = links.front().fields;
   if (purpose == CertificatePurpose::kServer && !leaf.for_servers) {
-    findings.error("its extended key usage does not include serverAuth: it is no server certificate",
+    findings.error("its extended key usage does not include serverAuth: it is not a server certificate",
                    FileFault::kWrongPurpose);
   }
   if (purpose == CertificatePurpose::kClient && !leaf.for_clients) {
-    findings.error("its extended key usage does not include clientAuth: it is no client certificate",
+    findings.error("its extended key usage does not include clientAuth: it is not a client certificate",
                    FileFault::kWrongPurpose);
   }
   if (purpose == CertificatePurpose::kClient) return;
   if (!leaf.has_san)
-    findings.warn("it has no subject alternative name: today's clients ignore the common name");
+    findings.warn("it has no subject alternative name; today's clients ignore the common name");
   if (links.size() == 1 && !leaf.self_issued() && leaf.names_issuer_url) {
     findings.warn(
         "the intermediate certificate is missing: append it to the file, or clients that do not have it will "

@@ -5,11 +5,11 @@
 
 #include "tls/openssl/openssl_types.h"
 
-/// Certificates compressed in the handshake, RFC 8879, where OpenSSL has it: from 3.2 on, and built with
-/// zlib, brotli or zstd. Elsewhere these functions find nothing to do. CMake chooses between their two files.
+/// Certificates compressed in the handshake (RFC 8879), with an OpenSSL from 3.2 on that was built with zlib,
+/// brotli or zstd. With any other OpenSSL these functions do nothing. CMake chooses between their two files.
 namespace headgate {
 
-/// A Certificate message by one algorithm. What OpenSSL compresses has no staple in it.
+/// A Certificate message, compressed by one algorithm. OpenSSL compresses it without a staple.
 struct CompressedCertificate {
   int algorithm;  ///< RFC 8879, section 7.3.
   std::size_t plain_size_bytes;
@@ -17,12 +17,13 @@ struct CompressedCertificate {
 };
 using CompressedCertificates = std::vector<CompressedCertificate>;
 
-/// What `ssl` presents, by each algorithm that this OpenSSL was built with and that makes it smaller. Takes
-/// some hundred microseconds, so the result is to be kept.
+/// The certificate that `ssl` presents, compressed by each algorithm of this OpenSSL that makes it smaller.
+/// Takes some hundred microseconds, so keep the result.
 [[nodiscard]] CompressedCertificates compress_certificate(SSL* ssl);
-/// Has `ssl` send one of these to a client that can read it. They are of what it presents.
+/// Has `ssl` send one of these to a client that can read it. They must be of the certificate that `ssl`
+/// presents.
 void offer_compressed(SSL* ssl, const CompressedCertificates& certificates);
-/// The same for every SSL that `context` makes, and presents its certificate.
+/// The same for every SSL of `context` that presents the certificate of `context`.
 void offer_compressed(SSL_CTX* context);
 
 /// Whether the message that `ssl` has just written, as its info callback sees it, was a compressed

@@ -1,30 +1,22 @@
-#include <memory>
-
 #include "tls/certificate/certificate_compression.h"
-#include "tls/openssl/openssl_error.h"
+#include "tls/openssl/openssl_call.h"
 
-// For OpenSSL 3.2 and later. Which algorithms it was built with shows when it is asked for one.
+// For OpenSSL 3.2 and later. A call for an algorithm fails if OpenSSL was built without it.
 namespace headgate {
-namespace {
-
-void free_bytes(unsigned char* bytes) {
-  OPENSSL_free(bytes);
-}
-
-}  // namespace
 
 CompressedCertificates compress_certificate(SSL* ssl) {
   CompressedCertificates all;
   for (int algorithm = TLSEXT_comp_cert_none + 1; algorithm < TLSEXT_comp_cert_limit; ++algorithm) {
     unsigned char* data = nullptr;
     std::size_t plain_size = 0;
-    const std::size_t size = SSL_get1_compressed_cert(ssl, algorithm, &data, &plain_size);
-    const std::unique_ptr<unsigned char, FreedBy<free_bytes>> owned(data);
+    // It fails for an algorithm that this OpenSSL lacks.
+    const std::size_t size =
+        ask_openssl([&] { return SSL_get1_compressed_cert(ssl, algorithm, &data, &plain_size); });
+    const OctetsPtr owned(data);
     if (size == 0 || size >= plain_size) continue;
     const auto* bytes = reinterpret_cast<const std::byte*>(data);
     all.push_back({algorithm, plain_size, {bytes, bytes + size}});
   }
-  static_cast<void>(take_openssl_error());  // what was said about algorithms it lacks
   return all;
 }
 
@@ -37,8 +29,7 @@ void offer_compressed(SSL* ssl, const CompressedCertificates& certificates) {
 }
 
 void offer_compressed(SSL_CTX* context) {
-  SSL_CTX_compress_certs(context, TLSEXT_comp_cert_none);  // by every algorithm
-  static_cast<void>(take_openssl_error());
+  ask_openssl([&] { return SSL_CTX_compress_certs(context, TLSEXT_comp_cert_none); });  // by every algorithm
 }
 
 bool has_sent_compressed_certificate(const SSL* ssl) {

@@ -25,8 +25,9 @@ std::string_view file_of(const std::shared_ptr<const HeldCertificate>& held) {
   return held->certificate->file();
 }
 
-/// The part itself when nobody else has it, else a copy in its place. One that another index has is had by
-/// `before` too, which its owner keeps while a copy is changed: a count of one stays one.
+/// The part itself if this index is its only owner, else a copy in its place. A part that another index
+/// shares is also owned by `before`, which stays alive while its copy is changed, so a count of one stays
+/// one.
 template <class Part>
 Part& part_to_change(std::shared_ptr<Part>& part) {
   if (part == nullptr) {
@@ -100,7 +101,7 @@ void CertificateDirectory::put(std::shared_ptr<const HeldCertificate> held) {
   index(*held);
   ++size_;
   if (is_rsa(held->certificate->key_type())) ++rsa_keys_;
-  // Without a first one the search at the end finds it.
+  // If there is no first one, the search at the end finds it.
   if (first_ != nullptr && file < first_->certificate->file()) first_ = held.get();
   Files& files = own(file);
   files.insert(std::ranges::upper_bound(files, file, {}, file_of), std::move(held));

@@ -14,7 +14,7 @@
 
 namespace headgate {
 
-/// A certificate with what tells that its files are still those it was read from.
+/// A certificate with the stamps that show whether its files have changed since.
 struct HeldCertificate {
   std::shared_ptr<const StoredCertificate> certificate;
   FileStamp certificate_stamp;
@@ -23,9 +23,9 @@ struct HeldCertificate {
 };
 
 /// Certificates by a hash of something about them. A copy shares with the original all parts that are not
-/// changed afterwards, so that one more of 100,000 costs a copy of some hundred.
+/// changed afterwards, so that adding one to 100,000 copies only some hundred.
 ///
-/// Owns no certificate. Whoever changes it lets nobody else see it meanwhile.
+/// Owns no certificate. Not shared while it is changed.
 class SharedIndex {
  public:
   struct Slot {
@@ -33,11 +33,11 @@ class SharedIndex {
     const HeldCertificate* held;
   };
 
-  /// All with that hash, those of smaller file names first. Valid as long as the index is not changed.
+  /// All certificates with that hash, in order of file name. Valid as long as the index is not changed.
   [[nodiscard]] std::span<const Slot> find(std::uint64_t hash) const;
   void insert(Slot slot);
   void erase(Slot slot);
-  /// Gives back memory that growing left over.
+  /// Frees memory that was reserved for growing.
   void shrink();
 
  private:
@@ -50,16 +50,16 @@ class SharedIndex {
 };
 
 /// The certificates of one entry of `certificate_dirs`, by name, by file and by key. Immutable; the next one
-/// is made from it with what has changed, and shares the rest. Read by every worker.
+/// is made from this one and the changes, and shares the rest. Read by every worker.
 class CertificateDirectory {
  public:
   struct Change {
     std::string file;                             ///< The certificate's path.
-    std::shared_ptr<const HeldCertificate> held;  ///< nullptr: it is gone.
+    std::shared_ptr<const HeldCertificate> held;  ///< nullptr: the file is gone.
   };
 
   explicit CertificateDirectory(std::string path) : path_(std::move(path)) {}
-  /// `before` with `changes`; a change for a file that is there replaces it.
+  /// `before` with `changes`; a change to a known file replaces its certificate.
   CertificateDirectory(const CertificateDirectory& before, const std::vector<Change>& changes);
   CertificateDirectory(const CertificateDirectory&) = delete;
   CertificateDirectory& operator=(const CertificateDirectory&) = delete;
@@ -68,7 +68,7 @@ class CertificateDirectory {
   [[nodiscard]] std::size_t size() const { return size_; }
   /// How many have an RSA key.
   [[nodiscard]] std::size_t rsa_keys() const { return rsa_keys_; }
-  /// The one whose file name comes first; nullptr when there is none.
+  /// The certificate whose file name comes first; nullptr if the directory is empty.
   [[nodiscard]] const HeldCertificate* first() const { return first_; }
 
   /// Calls `see(const StoredCertificate&)` for each that has `name`, in order of file name.
@@ -90,7 +90,7 @@ class CertificateDirectory {
       for (const auto& held : *part) see(held);
     }
   }
-  /// nullptr when there is none from that file.
+  /// The certificate of `file`; nullptr if there is none.
   [[nodiscard]] std::shared_ptr<const HeldCertificate> find_file(std::string_view file) const;
 
  private:

@@ -246,7 +246,7 @@ void read_extension(const DerValue& extension, CertificateFields& fields) {
 
 void read_extensions(DerReader& after_public_key, CertificateFields& fields) {
   while (const auto optional_part = after_public_key.next()) {
-    if (optional_part->tag != der_context(3)) continue;  // the unique identifiers nobody uses
+    if (optional_part->tag != der_context(3)) continue;  // the unique identifiers, which are not used
     const auto sequence = DerReader(optional_part->content).next(kDerSequence);
     if (!sequence) return;
     DerReader extensions(sequence->content);

@@ -11,7 +11,7 @@
 
 namespace headgate {
 
-/// The kinds of key a certificate can have, the cheapest to sign with first: the order of preference.
+/// The kinds of key that a certificate can have, in order of preference: the cheapest to sign with first.
 enum class KeyType : std::uint8_t {
   kP256,
   kEd25519,
@@ -24,17 +24,17 @@ enum class KeyType : std::uint8_t {
   kRsa,
   kRsaPss
 };
-/// Of either kind of RSA, which signs many times slower than the others.
+/// Whether it is one of the two kinds of RSA, which sign many times slower than the others.
 [[nodiscard]] constexpr bool is_rsa(KeyType type) {
   return type == KeyType::kRsa || type == KeyType::kRsaPss;
 }
 /// "ECDSA P-256", "RSA", ...: the word in logs and messages.
 [[nodiscard]] std::string_view name(KeyType type);
 
-/// What serving and checking a certificate needs to know of it, read from its DER. Views into that DER,
-/// except names.
+/// The fields that serving and checking a certificate need, read from its DER. Views into that DER, except
+/// names.
 ///
-/// Read without OpenSSL because OpenSSL 3.0 takes a third of a millisecond to build the object of one
+/// Read without OpenSSL, because OpenSSL 3.0 takes a third of a millisecond to build the object of one
 /// certificate: a directory of 100,000 would take a minute. OpenSSL still parses every certificate before it
 /// is first served.
 struct CertificateFields {
@@ -58,7 +58,7 @@ struct CertificateFields {
   bool for_servers = true;  ///< What the extended key usage permits; true without one.
   bool for_clients = true;
   bool weak_digest = false;       ///< Signed with MD5 or SHA-1.
-  bool names_issuer_url = false;  ///< AIA tells where the issuer's certificate is: a public CA's habit.
+  bool names_issuer_url = false;  ///< AIA says where the issuer's certificate is, as public CAs do.
 
   [[nodiscard]] bool self_issued() const;
 };
@@ -67,16 +67,16 @@ struct CertificateFields {
 /// kInvalid (a kind of key that TLS does not have).
 [[nodiscard]] Result<CertificateFields> read_certificate(std::span<const std::byte> der);
 
-/// The common name of who issued the certificate `der`; empty for an issuer without one.
+/// The common name of the issuer of the certificate `der`; empty if the issuer has none.
 [[nodiscard]] std::string issuer_common_name(std::span<const std::byte> der);
 
-/// Whether `issuer` is by name and key identifier the issuer of `certificate`. Signatures are not checked.
+/// Whether `issuer` is the issuer of `certificate`, by name and key identifier. Does not check signatures.
 [[nodiscard]] bool issued_by(const CertificateFields& certificate, const CertificateFields& issuer);
 
-/// What comparing a private key with a certificate says.
+/// The result of comparing a private key with a certificate.
 enum class KeyMatch { kYes, kNo, kUnknown };
 /// Compares by the public key that the private key's DER (PKCS#8, SEC 1 or PKCS #1) carries. kUnknown: it
-/// carries none that can be read here, and OpenSSL has to tell.
+/// carries none that can be read here, so OpenSSL has to compare.
 [[nodiscard]] KeyMatch compare_key(std::span<const std::byte> key_der, const CertificateFields& certificate);
 
 }  // namespace headgate

@@ -51,11 +51,11 @@ class CertificateStore::Loader {
     return contents;
   }
   [[nodiscard]] std::size_t files_read() const { return files_read_; }
-  /// What was not taken from the store before, in order.
+  /// The certificates that were not taken from the store before, in order.
   [[nodiscard]] const Fresh& fresh() const { return fresh_; }
 
-  /// A changed file of a directory that would take a name away from `store` keeps what it held before. One
-  /// that is taken out of the directory is meant to be gone.
+  /// If a changed file of a directory would take a name away from `store`, its certificate from before stays.
+  /// A file that was removed from the directory is meant to be gone.
   void keep_names(CertificateStore& store) {
     for (const Replaced& one : replaced_) {
       const auto old_names = one.before->certificate->names();
@@ -83,7 +83,7 @@ class CertificateStore::Loader {
   };
   using Directory = std::shared_ptr<const CertificateDirectory>;
   using Change = CertificateDirectory::Change;
-  /// A file of a directory that holds something else than before.
+  /// A file of a directory with new contents.
   struct Replaced {
     std::string directory;
     std::shared_ptr<const HeldCertificate> before;
@@ -112,7 +112,7 @@ class CertificateStore::Loader {
     return usable ? std::move(one) : std::nullopt;
   }
 
-  /// The comparison that the certificate of `one` is in from now on; nullptr: all get it.
+  /// The comparison of the certificate of `one` from now on; nullptr: all clients get it.
   std::shared_ptr<CertificateCanary> canary_for(const config::Certificate& settings,
                                                 const Listed& one) const {
     const auto found = listed_before_.find(settings.certificate);
@@ -129,7 +129,7 @@ class CertificateStore::Loader {
                                                now_);
   }
 
-  /// What most clients get from a file.
+  /// The certificate of a file that most clients get.
   static std::shared_ptr<const StoredCertificate> in_use(const Listed& one) {
     const bool held = one.canary != nullptr && one.canary->state() != CanaryState::kWentOn;
     return held ? one.canary->old() : one.held.certificate;
@@ -144,7 +144,7 @@ class CertificateStore::Loader {
     found.push_back({Severity::kError, source.certificate,
                      "it is older than the one in use: that one is valid from " +
                          date_text(live->not_before()) + ", this one from " + date_text(fresh.not_before()) +
-                         "; name it by another path if that is meant",
+                         "; if you want it, give it another path",
                      "certificate", FileFault::kOlder});
     return true;
   }
@@ -180,10 +180,10 @@ class CertificateStore::Loader {
     return changes.empty() ? before : std::make_shared<const CertificateDirectory>(*before, changes);
   }
 
-  /// The certificates of the directory that a changed file is, or is the key of, and those that were held
-  /// back: what kept them may have changed.
+  /// The certificates of the directory that have a changed file or key, and those that were held back,
+  /// because the reason for that may be gone.
   [[nodiscard]] std::vector<std::string> certificates_concerned(const std::string& directory) const {
-    std::set<std::string> concerned;  // in order, so that every instance chooses alike
+    std::set<std::string> concerned;  // in order, so that every instance makes the same choice
     for (const std::string& path : previous_->held_back_) {
       if (is_in(directory, path)) concerned.insert(path);
     }
@@ -224,13 +224,13 @@ class CertificateStore::Loader {
     return files;
   }
 
-  /// A link that leads nowhere is there, and is a fault.
+  /// A link without a target counts as a file, and is a fault.
   static bool exists(const std::string& file) {
     std::error_code failure;
     return fs::exists(fs::symlink_status(file, failure));
   }
 
-  /// What is to be changed in `before`, of `files` alone.
+  /// The changes to `before` that `files` bring.
   std::vector<Change> load_files(const CertificateDirectory& before, const std::vector<std::string>& files,
                                  const std::string& config_key) {
     std::vector<Change> changes;
@@ -253,7 +253,7 @@ class CertificateStore::Loader {
     return {file, beside ? key : file};
   }
 
-  /// One file among many: a fault in it is no reason to lose the others, or what it held before.
+  /// A fault in one file of many must not lose the others, or the certificate that the file held before.
   std::optional<HeldCertificate> load_of_directory(const Source& source, const HeldCertificate* before,
                                                    const std::string& config_key) {
     Diagnostics found;
@@ -278,7 +278,7 @@ class CertificateStore::Loader {
     return key_stamp && *key_stamp == before.key_stamp;
   }
 
-  /// `live` is what clients get from the file now; nullptr: nothing.
+  /// `live` is the certificate that clients get from the file now; nullptr if none.
   std::optional<HeldCertificate> read_one(const Source& source, const StoredCertificate* live,
                                           Diagnostics& found) {
     const bool one_file = source.key == source.certificate;
@@ -324,8 +324,8 @@ class CertificateStore::Loader {
     one.staple_stamp = staple->stamp;
   }
 
-  /// Those listed by hand are parsed by OpenSSL as well, at once: there are few, and someone waits for the
-  /// verdict.
+  /// OpenSSL parses the certificates that are listed by hand at once: there are few, and the operator waits
+  /// for the result.
   static void check_with_openssl(const HeldCertificate& held, Diagnostics& found) {
     const auto material = materialise(*held.certificate, nullptr);
     if (!material)
@@ -340,7 +340,7 @@ class CertificateStore::Loader {
   WallTime now_;
   Diagnostics& out_;
   std::shared_ptr<ChainPool> chains_;
-  std::optional<std::vector<std::string>> keys_;  // those of the directory at hand, where it was listed
+  std::optional<std::vector<std::string>> keys_;  // those of the current directory, if it was listed
   std::unordered_map<std::string_view, const Listed*> listed_before_;  // by certificate file
   Fresh fresh_;
   std::vector<Replaced> replaced_;
@@ -377,8 +377,8 @@ bool related(const StoredCertificate& a, const StoredCertificate& b) {
 
 }  // namespace
 
-/// Whoever steals one key then speaks for all the names: worth a word when they have nothing to do with each
-/// other. Of two that are fresh the later one is warned about.
+/// A thief of the one key can then use all the names, so unrelated names are worth a warning. Of two new
+/// certificates the later one gets it.
 void CertificateStore::warn_of_shared_keys(const Fresh& fresh, const config::Tls& tls,
                                            Diagnostics& out) const {
   std::unordered_set<std::string_view> later;
@@ -416,7 +416,7 @@ std::shared_ptr<const CertificateStore> CertificateStore::load(const config::Tls
   if (nothing && !has_errors(found)) {
     const bool listed = tls.certificate_dirs.empty();
     found.push_back({Severity::kError, listed ? "" : tls.certificate_dirs.front(),
-                     "there is no usable certificate: name one under `certificates`",
+                     "no certificate can be used: give one under `certificates`",
                      listed ? "" : item_key("certificate_dirs", 0)});
   }
   std::shared_ptr<CertificateStore> store;

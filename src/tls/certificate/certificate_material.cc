@@ -2,7 +2,7 @@
 
 #include "tls/certificate/ec_private_key.h"
 #include "tls/openssl/offloaded_key.h"
-#include "tls/openssl/openssl_error.h"
+#include "tls/openssl/openssl_call.h"
 
 namespace headgate {
 namespace {
@@ -44,32 +44,31 @@ Result<CertificateMaterial> with_key(const StoredCertificate& certificate, STACK
                                      OSSL_LIB_CTX* library, PkeyPtr key) {
   auto leaf = parse_certificate(certificate.leaf_der(), library);
   if (!leaf) return tl::unexpected(leaf.error());
-  CertificatesPtr shared(X509_chain_up_ref(chain));
-  if (shared == nullptr) return fail_openssl(ErrorKind::kSystem, "keeping a certificate chain");
-  return CertificateMaterial{std::move(*leaf), std::move(key), std::move(shared)};
+  auto shared = call_openssl(ErrorKind::kSystem, "keeping a certificate chain",
+                             [&] { return CertificatesPtr(X509_chain_up_ref(chain)); });
+  if (!shared) return tl::unexpected(std::move(shared.error()));
+  return CertificateMaterial{std::move(*leaf), std::move(key), *std::move(shared)};
 }
 
 }  // namespace
 
 Result<X509Ptr> parse_certificate(std::span<const std::byte> der, OSSL_LIB_CTX* library) {
-  // d2i_X509 parses into the object it is given, which is how that object comes to belong to the library
-  // context. On failure it frees it.
-  X509* certificate = X509_new_ex(library, nullptr);
-  const auto* at = reinterpret_cast<const unsigned char*>(der.data());
-  if (d2i_X509(&certificate, &at, static_cast<long>(der.size())) == nullptr) {
-    return fail_openssl(ErrorKind::kInvalid, "OpenSSL cannot read the certificate");
-  }
-  return X509Ptr(certificate);
+  return call_openssl(ErrorKind::kInvalid, "OpenSSL cannot read the certificate", [&] {
+    // d2i_X509() parses into an object that belongs to the library context, and frees it on failure.
+    X509* certificate = X509_new_ex(library, nullptr);
+    const auto* at = reinterpret_cast<const unsigned char*>(der.data());
+    return X509Ptr(d2i_X509(&certificate, &at, static_cast<long>(der.size())));
+  });
 }
 
 Result<PkeyPtr> parse_private_key(std::span<const std::byte> der, KeyType type, OSSL_LIB_CTX* library) {
   const auto* at = reinterpret_cast<const unsigned char*>(der.data());
   const int number = evp_type(type);
   const auto size = static_cast<long>(der.size());
-  PkeyPtr key(number == EVP_PKEY_NONE ? d2i_AutoPrivateKey_ex(nullptr, &at, size, library, nullptr)
-                                      : d2i_PrivateKey_ex(number, nullptr, &at, size, library, nullptr));
-  if (key == nullptr) return fail_openssl(ErrorKind::kInvalid, "OpenSSL cannot read the private key");
-  return key;
+  return call_openssl(ErrorKind::kInvalid, "OpenSSL cannot read the private key", [&] {
+    return PkeyPtr(number == EVP_PKEY_NONE ? d2i_AutoPrivateKey_ex(nullptr, &at, size, library, nullptr)
+                                           : d2i_PrivateKey_ex(number, nullptr, &at, size, library, nullptr));
+  });
 }
 
 Result<CertificatesPtr> materialise(const CertificateChain& chain, OSSL_LIB_CTX* library) {
@@ -77,9 +76,9 @@ Result<CertificatesPtr> materialise(const CertificateChain& chain, OSSL_LIB_CTX*
   for (const auto& der : chain.der) {
     auto intermediate = parse_certificate(der, library);
     if (!intermediate) return tl::unexpected(intermediate.error());
-    if (sk_X509_push(parsed.get(), intermediate->get()) == 0) {
-      return fail_openssl(ErrorKind::kSystem, "keeping a certificate chain");
-    }
+    const auto kept = call_openssl(ErrorKind::kSystem, "keeping a certificate chain",
+                                   [&] { return sk_X509_push(parsed.get(), intermediate->get()); });
+    if (!kept) return tl::unexpected(kept.error());
     static_cast<void>(intermediate->release());  // the stack owns it now
   }
   return parsed;

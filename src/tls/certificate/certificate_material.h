@@ -9,7 +9,7 @@
 
 namespace headgate {
 
-/// A certificate, its key and its chain as OpenSSL wants them.
+/// A certificate, its key and its chain as OpenSSL objects.
 struct CertificateMaterial {
   X509Ptr leaf;
   PkeyPtr key;
@@ -21,9 +21,9 @@ struct CertificateMaterial {
 [[nodiscard]] Result<CertificateMaterial> materialise(const StoredCertificate& certificate,
                                                       OSSL_LIB_CTX* library);
 
-/// The intermediates alone, for many leaves.
+/// The same for the intermediates alone, which many leaves share.
 [[nodiscard]] Result<CertificatesPtr> materialise(const CertificateChain& chain, OSSL_LIB_CTX* library);
-/// A certificate whose intermediates have been parsed before; `chain` is shared with the result.
+/// The same for a certificate whose intermediates were parsed before; the result shares `chain`.
 [[nodiscard]] Result<CertificateMaterial> materialise(const StoredCertificate& certificate,
                                                       STACK_OF(X509) * chain, OSSL_LIB_CTX* library);
 
@@ -33,7 +33,7 @@ struct CertificateMaterial {
     const StoredCertificate& certificate, STACK_OF(X509) * chain, const LibraryContext& library,
     const std::shared_ptr<const LibraryContext>& offload);
 
-/// One certificate or one private key from DER, likewise.
+/// The same for one certificate or one private key in DER.
 [[nodiscard]] Result<X509Ptr> parse_certificate(std::span<const std::byte> der, OSSL_LIB_CTX* library);
 [[nodiscard]] Result<PkeyPtr> parse_private_key(std::span<const std::byte> der, KeyType type,
                                                 OSSL_LIB_CTX* library);

@@ -22,7 +22,7 @@ std::string wildcard_for(std::string_view name) {
 
 }  // namespace
 
-/// The best certificate so far that the client can verify, and the best one it cannot.
+/// The best certificate so far that the client can verify, and the best one that it cannot verify.
 struct CertificateStore::Candidates {
   const ClientHello& hello;
   CanaryDraw draw;
@@ -50,7 +50,7 @@ void CertificateStore::build_index() {
       if (!in_file(i).holds_name(name)) index_.push_back({hash_of_name(name), i});
     }
   }
-  // Entries of one name stay in the order in which they were configured.
+  // Entries with the same name stay in the order of the configuration.
   std::ranges::sort(index_, [](const NameSlot& a, const NameSlot& b) {
     return a.hash != b.hash ? a.hash < b.hash : a.listed < b.listed;
   });
@@ -105,8 +105,8 @@ std::shared_ptr<const CertificateStore> CertificateStore::of(
   return std::shared_ptr<const CertificateStore>(new CertificateStore(tls, std::move(contents)));
 }
 
-/// What the files hold, in the order in which they were configured, those of a directory in order of file
-/// name: `see(const Listed*, const StoredCertificate&)`, without the former for those of directories.
+/// Calls `see(const Listed*, const StoredCertificate&)` for each certificate in the order of the
+/// configuration, those of a directory in order of file name and with nullptr.
 template <class See>
 void CertificateStore::for_each_with_name(std::string_view name, See&& see) const {
   const std::uint64_t hash = hash_of_name(name);
@@ -137,7 +137,8 @@ Selection CertificateStore::shown(const Listed& one, CanaryDraw draw) {
                                         : Selection{.certificate = old, .group = &canary.with_old};
 }
 
-// A name that only one of two compared certificates has says nothing about either: its client gets that one.
+// A client that asks for a name that only one of two compared certificates has gets that one, and is not
+// counted.
 Selection CertificateStore::shown(const Listed& one, CanaryDraw draw, std::string_view name) {
   const Selection drawn = shown(one, draw);
   if (drawn.certificate->holds_name(name)) return drawn;
@@ -184,7 +185,7 @@ Selection CertificateStore::select(const ClientHello& hello, CanaryDraw draw) co
     consider_name(name, "exact name", best);
     if (best.verifiable.certificate == nullptr) consider_name(wildcard_for(name), "wildcard", best);
     if (best.verifiable.certificate != nullptr) return best.verifiable;
-    // The client can verify none of those that have the name. The handshake fails, and says why.
+    // The client can verify none of the certificates with this name. The handshake fails and reports why.
     if (best.other.certificate != nullptr) return best.other;
     if (unknown_name_ == config::UnknownName::kReject)
       return {.certificate = nullptr, .why = "refused: no certificate has this name"};

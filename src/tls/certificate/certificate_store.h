@@ -20,17 +20,17 @@ namespace headgate {
 struct Selection {
   const StoredCertificate* certificate = nullptr;  ///< nullptr: refuse, with the alert unrecognized_name.
   std::string_view why{};  ///< "exact name", "wildcard", "default: no name was asked for", ...; a literal.
-  /// Where the end of the handshake is counted; nullptr: the certificate is not compared with another.
+  /// Counts the end of the handshake; nullptr if the certificate is not compared with another.
   CanaryGroup* group = nullptr;
 };
 
-/// Of 100 handshakes, the one this is: those below a canary's percentage get its new certificate. A worker
-/// draws one for each handshake; the default gets the old ones.
+/// A number from 0 to 99 that a worker draws for each handshake. Handshakes below a canary's percentage get
+/// its new certificate; the default gets the old one.
 struct CanaryDraw {
   std::uint8_t number = 100;
 };
 
-/// Paths of files that differ from what they were when read last.
+/// Paths of files that have changed since they were read last.
 using ChangedFiles = std::unordered_set<std::string>;
 
 /// All certificates of one listener, indexed by name. Immutable: a reload makes another one, which takes over
@@ -41,30 +41,29 @@ class CertificateStore {
   /// name.
   ///
   /// A file with the same device, inode, size and modification time as in `previous` is not read again. With
-  /// `changed`, a directory that `previous` has is not even looked through: the other files of it are as they
-  /// were, and what this costs goes by the number of those that changed.
-  /// Faults go to `out` with their file; nullptr when one of them is an error, or there is no certificate at
-  /// all. Reads files: supervisor only.
+  /// `changed`, a directory that `previous` has is not listed again: its other files are as they were, and
+  /// the cost depends on the number of changed files alone. Faults go to `out` with their file; nullptr when
+  /// one of them is an error, or there is no certificate at all. Reads files: supervisor only.
   [[nodiscard]] static std::shared_ptr<const CertificateStore> load(const config::Tls& tls,
                                                                     const CertificateStore* previous,
                                                                     const ChangedFiles* changed, WallTime now,
                                                                     Diagnostics& out);
 
-  /// A store of certificates at hand, for the demo and for tests. The first one is the default.
+  /// A store of the given certificates, for the demo and for tests. The first one is the default.
   [[nodiscard]] static std::shared_ptr<const CertificateStore> of(
       const config::Tls& tls, std::vector<std::shared_ptr<const StoredCertificate>> certificates);
 
   /// The certificate for this client: exact name, then wildcard (one label), then the default, which is the
-  /// first one configured. Among those of one name the cheapest that the client can verify. The result lives
-  /// as long as the store. Any thread; no lock, no allocation in the usual case.
+  /// first one configured. Of several with the same name, the cheapest that the client can verify. The result
+  /// lives as long as the store. Any thread; no lock, no allocation in the usual case.
   [[nodiscard]] Selection select(const ClientHello& hello, CanaryDraw draw = {}) const;
 
   [[nodiscard]] const StoredCertificate& default_certificate() const;
   [[nodiscard]] std::size_t size() const;
   /// Whether one of them has an RSA key, those that are compared included.
   [[nodiscard]] bool holds_rsa() const;
-  /// Calls `see(const StoredCertificate&)` for each that most clients get: the listed ones in order, then the
-  /// others in none.
+  /// Calls `see(const StoredCertificate&)` for each certificate that most clients get: the listed ones in
+  /// order, then the others in no particular order.
   template <class See>
   void for_each(See&& see) const {
     for (const Listed& one : listed_) see(*shown(one, {}).certificate);
@@ -73,8 +72,8 @@ class CertificateStore {
     }
   }
 
-  /// Of the certificates that are listed by hand, by place. What most clients get: while a changed
-  /// certificate is compared, the one before.
+  /// A certificate that is listed by hand, by its index, as most clients get it: while a changed certificate
+  /// is compared, the one before it.
   [[nodiscard]] std::size_t listed_size() const { return listed_.size(); }
   [[nodiscard]] const StoredCertificate& listed(std::size_t i) const {
     return *shown(listed_[i], {}).certificate;
@@ -87,7 +86,7 @@ class CertificateStore {
   }
   [[nodiscard]] bool has_canaries() const { return has_canaries_; }
 
-  /// How many files this store read itself rather than taking their contents from the one before.
+  /// How many files this store read itself, instead of taking their contents from the store before.
   [[nodiscard]] std::size_t files_read() const { return files_read_; }
   /// Names that `before` served and this store does not: a reload that would lose them is refused.
   [[nodiscard]] std::vector<std::string> names_lost_since(const CertificateStore& before) const;
@@ -98,7 +97,7 @@ class CertificateStore {
     FileStamp staple_stamp{};                     // zero: no staple
     std::shared_ptr<CertificateCanary> canary{};  // nullptr: the certificate is served to all
   };
-  /// Answers for the default: one that is listed, or else one of a directory.
+  /// The certificate to use by default: a listed one, or else one of a directory.
   struct Answer {
     const Listed* listed = nullptr;
     const StoredCertificate* held = nullptr;
@@ -138,7 +137,7 @@ class CertificateStore {
   std::shared_ptr<ChainPool> chains_;   // the supervisor's alone; handed to the next store
   std::vector<NameSlot> index_;         // of listed_, by hash
   std::vector<Answer> defaults_;        // the default, and those that share a name with it
-  std::vector<std::string> held_back_;  // files of directories that hold something else than what is served
+  std::vector<std::string> held_back_;  // files of directories whose contents are not served
   std::size_t files_read_ = 0;
   bool has_canaries_ = false;
 };

@@ -44,7 +44,8 @@ bool is_ecdsa(KeyType type) {
 /// In TLS 1.2 a scheme names hash and algorithm, and the curve is one of the groups. RFC 8422, section 5.1.
 bool takes_tls12_signature(const ClientHello& hello, KeyType type) {
   const Uint16List& schemes = hello.signature_algorithms;
-  const bool says_nothing = schemes.empty();  // RFC 5246, section 7.4.1.4.1: then RSA and ECDSA are fine
+  const bool says_nothing =
+      schemes.empty();  // RFC 5246, section 7.4.1.4.1: then the client accepts RSA and ECDSA
   if (type == KeyType::kRsa)
     return says_nothing || offers_any(schemes, {0x0401, 0x0501, 0x0601, 0x0804, 0x0805, 0x0806});
   if (!is_ecdsa(type)) return !says_nothing && takes_tls13_signature(schemes, type);

@@ -45,7 +45,7 @@ class DerReader {
   [[nodiscard]] std::uint8_t peek() const {
     return rest_.empty() ? 0 : std::to_integer<std::uint8_t>(rest_[0]);
   }
-  /// The next value, whatever it is; nullopt when there is no whole one.
+  /// The next value of any tag; nullopt when the rest does not hold a whole value.
   [[nodiscard]] std::optional<DerValue> next();
   /// The next value if it is a `tag`; else nullopt, and nothing is consumed.
   [[nodiscard]] std::optional<DerValue> next(std::uint8_t tag);

@@ -10,7 +10,7 @@
 
 #include "base/secret_bytes.h"
 #include "tls/certificate/der.h"
-#include "tls/openssl/openssl_error.h"
+#include "tls/openssl/openssl_call.h"
 
 namespace headgate {
 namespace {
@@ -61,25 +61,25 @@ Result<PkeyPtr> ec_key_pair(KeyType type, std::span<const std::byte> private_num
                             std::span<const std::byte> public_point, OSSL_LIB_CTX* library) {
   const NumberPtr number(BN_bin2bn(reinterpret_cast<const unsigned char*>(private_number.data()),
                                    static_cast<int>(private_number.size()), nullptr));
-  SecretBytes native(private_number.size());  // in the machine's order of bytes, as parameters have numbers
+  SecretBytes native(private_number.size());  // in the machine's byte order, which parameters need
   auto* native_bytes = reinterpret_cast<unsigned char*>(native.data());
   auto* point = reinterpret_cast<unsigned char*>(const_cast<std::byte*>(public_point.data()));
   auto* curve = const_cast<char*>(curve_of(type));
-  const PkeyCtxPtr context(EVP_PKEY_CTX_new_from_name(library, "EC", nullptr));
-  EVP_PKEY* key = nullptr;
-  const bool ready = context != nullptr && number != nullptr &&
-                     BN_bn2nativepad(number.get(), native_bytes, static_cast<int>(native.size())) > 0 &&
-                     EVP_PKEY_fromdata_init(context.get()) == 1;
-  if (ready) {
+  return call_openssl(ErrorKind::kInvalid, "OpenSSL cannot read the private key", [&] {
+    const PkeyCtxPtr context(EVP_PKEY_CTX_new_from_name(library, "EC", nullptr));
+    if (context == nullptr || number == nullptr ||
+        BN_bn2nativepad(number.get(), native_bytes, static_cast<int>(native.size())) <= 0 ||
+        EVP_PKEY_fromdata_init(context.get()) != 1)
+      return PkeyPtr();
     std::array<OSSL_PARAM, 4> parameters{
         OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, curve, 0),
         OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_PRIV_KEY, native_bytes, native.size()),
         OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, point, public_point.size()),
         OSSL_PARAM_construct_end()};
+    EVP_PKEY* key = nullptr;
     EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_KEYPAIR, parameters.data());
-  }
-  if (key == nullptr) return fail_openssl(ErrorKind::kInvalid, "OpenSSL cannot read the private key");
-  return PkeyPtr(key);
+    return PkeyPtr(key);
+  });
 }
 
 }  // namespace headgate

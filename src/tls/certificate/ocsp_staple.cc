@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "tls/openssl/asn1_time.h"
-#include "tls/openssl/openssl_error.h"
+#include "tls/openssl/openssl_call.h"
 #include "tls/openssl/openssl_types.h"
 
 namespace headgate {
@@ -20,14 +20,9 @@ bool has_serial(OCSP_SINGLERESP* single, std::span<const std::byte> serial) {
   ASN1_INTEGER* number = nullptr;
   auto* id = const_cast<OCSP_CERTID*>(OCSP_SINGLERESP_get0_id(single));
   if (OCSP_id_get0_info(nullptr, nullptr, nullptr, &number, id) != 1) return false;
-  unsigned char* encoded = nullptr;
-  const int size = i2d_ASN1_INTEGER(number, &encoded);
-  if (size < 2) return false;
+  const EncodedOctets der = encoded<i2d_ASN1_INTEGER>(number);
   // Serial numbers have at most 20 bytes (RFC 5280, section 4.1.2.2): tag and length take two.
-  const auto* content = reinterpret_cast<const std::byte*>(encoded) + 2;
-  const bool same = std::ranges::equal(std::span(content, static_cast<std::size_t>(size) - 2), serial);
-  OPENSSL_free(encoded);
-  return same;
+  return der.size >= 2 && std::ranges::equal(std::as_bytes(der.bytes().subspan(2)), serial);
 }
 
 std::optional<Answer> find_answer(OCSP_BASICRESP* basic, std::span<const std::byte> serial) {
@@ -60,10 +55,11 @@ std::shared_ptr<const OcspStaple> read_ocsp_staple(std::string_view der, const s
     out.push_back({Severity::kError, file, std::move(what), "ocsp_staple"});
     return nullptr;
   };
-  const OcspBasicPtr basic = parse_response(der);
-  if (basic == nullptr) return error("it is not a successful OCSP response in DER: " + take_openssl_error());
+  const auto basic = call_openssl(ErrorKind::kMalformed, "it is not a successful OCSP response in DER",
+                                  [&] { return parse_response(der); });
+  if (!basic) return error(basic.error().what);
   const auto fields = read_certificate(certificate.leaf_der());
-  const auto answer = fields ? find_answer(basic.get(), fields->serial) : std::nullopt;
+  const auto answer = fields ? find_answer(basic->get(), fields->serial) : std::nullopt;
   if (!answer)
     return error("the OCSP response is not about the certificate " + std::string(certificate.file()));
   if (answer->status == V_OCSP_CERTSTATUS_REVOKED) {

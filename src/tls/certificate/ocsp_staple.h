@@ -10,10 +10,10 @@
 
 namespace headgate {
 
-/// Reads an OCSP response (DER) that is to be stapled to `certificate`. RFC 6960, section 4.2.
+/// Reads an OCSP response (DER) to staple to `certificate`. RFC 6960, section 4.2.
 ///
 /// Faults go to `out` under the name `file`; nullptr when one of them is an error: not a response, about
-/// another certificate, or not "good". One that has expired is a warning, and nothing is stapled. Any thread.
+/// another certificate, or not "good". An expired response is a warning, and nothing is stapled. Any thread.
 [[nodiscard]] std::shared_ptr<const OcspStaple> read_ocsp_staple(std::string_view der,
                                                                  const std::string& file,
                                                                  const StoredCertificate& certificate,

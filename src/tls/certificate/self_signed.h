@@ -7,14 +7,14 @@
 
 namespace headgate {
 
-/// A certificate for one name that vouches for itself, with its key, in memory and never on a disk: for the
-/// demo. P-256, valid for 30 days. Gone when the object is.
+/// A self-signed certificate for one name with its key, in memory and never on a disk, for the demo. P-256,
+/// valid for 30 days. It lives as long as the object.
 class SelfSigned {
  public:
   /// Errors: kSystem.
   [[nodiscard]] static Result<SelfSigned> make(const std::string& name);
 
-  /// Where this process can read both as one PEM file.
+  /// The path at which this process can read both as one PEM file.
   [[nodiscard]] std::string path() const;
 
  private:

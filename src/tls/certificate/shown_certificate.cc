@@ -4,7 +4,7 @@
 
 #include "tls/certificate/certificate_material.h"
 #include "tls/handshake/handshake_failure.h"
-#include "tls/openssl/openssl_error.h"
+#include "tls/openssl/openssl_call.h"
 #include "tls/openssl/openssl_types.h"
 
 namespace headgate {
@@ -20,49 +20,54 @@ Result<CertificatesPtr> read_certificates(const std::string& file) {
   for (const auto& der : ders) {
     auto certificate = parse_certificate(der, nullptr);
     if (!certificate) return fail(ErrorKind::kInvalid, file + ": " + certificate.error().what);
-    if (sk_X509_push(stack.get(), certificate->get()) <= 0)
-      return fail_openssl(ErrorKind::kSystem, "keeping a certificate");
+    const auto kept = call_openssl(ErrorKind::kSystem, "keeping a certificate",
+                                   [&] { return sk_X509_push(stack.get(), certificate->get()); });
+    if (!kept) return tl::unexpected(kept.error());
     static_cast<void>(certificate->release());  // the stack's now
   }
   return stack;
 }
 
 Result<X509StorePtr> make_store(const std::vector<std::vector<std::byte>>& trusted) {
-  X509StorePtr store(X509_STORE_new());
-  if (store == nullptr) return fail_openssl(ErrorKind::kSystem, "making a certificate store");
-  X509_STORE_set_flags(store.get(), X509_V_FLAG_PARTIAL_CHAIN);  // as ServerContext has it
+  auto store = call_openssl(ErrorKind::kSystem, "making a certificate store",
+                            [] { return X509StorePtr(X509_STORE_new()); });
+  if (!store) return store;
+  X509_STORE_set_flags(store->get(), X509_V_FLAG_PARTIAL_CHAIN);  // as ServerContext has it
   for (const auto& der : trusted) {
     auto certificate = parse_certificate(der, nullptr);
     if (!certificate) return tl::unexpected(certificate.error());
-    if (X509_STORE_add_cert(store.get(), certificate->get()) != 1)
-      return fail_openssl(ErrorKind::kInvalid, "trusting a CA");
+    const auto added = call_openssl(ErrorKind::kInvalid, "trusting a CA",
+                                    [&] { return X509_STORE_add_cert(store->get(), certificate->get()); });
+    if (!added) return tl::unexpected(added.error());
   }
   return store;
 }
 
 }  // namespace
 
-Result<JudgedPeer> judge_peer_file(const std::string& file, const ListenerTls& tls, WallTime now) {
+Result<EvaluatedPeer> evaluate_peer_file(const std::string& file, const ListenerTls& tls, WallTime now) {
   const auto shown = read_certificates(file);
   if (!shown) return tl::unexpected(shown.error());
   const auto store = make_store(tls.client_ca_der);
   if (!store) return tl::unexpected(store.error());
   X509* leaf = sk_X509_value(shown->get(), 0);
   const StoreContextPtr context(X509_STORE_CTX_new());
-  if (context == nullptr || X509_STORE_CTX_init(context.get(), store->get(), leaf, shown->get()) != 1 ||
-      X509_STORE_CTX_set_default(context.get(), "ssl_client") != 1) {
-    return fail_openssl(ErrorKind::kSystem, "verifying a certificate");
-  }
-  if (X509_verify_cert(context.get()) != 1) {
+  const auto ready = call_openssl(ErrorKind::kSystem, "verifying a certificate", [&] {
+    return context != nullptr && X509_STORE_CTX_init(context.get(), store->get(), leaf, shown->get()) == 1 &&
+                   X509_STORE_CTX_set_default(context.get(), "ssl_client") == 1
+               ? 1
+               : 0;
+  });
+  if (!ready) return tl::unexpected(ready.error());
+  if (ask_openssl([&] { return X509_verify_cert(context.get()); }) != 1) {
     const int error = X509_STORE_CTX_get_error(context.get());
-    static_cast<void>(take_openssl_error());
-    return JudgedPeer{std::nullopt,
-                      {false, failure_of_verification(error), X509_verify_cert_error_string(error)}};
+    return EvaluatedPeer{std::nullopt,
+                         {false, failure_of_verification(error), X509_verify_cert_error_string(error)}};
   }
   PeerIdentity identity = identity_of(leaf);
   add_chain(identity, X509_STORE_CTX_get0_chain(context.get()), shown->get());
   Authorization answer = tls.peers->authorize(&identity, now);
-  return JudgedPeer{std::move(identity), std::move(answer)};
+  return EvaluatedPeer{std::move(identity), std::move(answer)};
 }
 
 }  // namespace headgate

@@ -11,17 +11,18 @@
 
 namespace headgate {
 
-/// What a handshake makes of a client's certificate: who it is, once its chain is verified, and the answer.
-struct JudgedPeer {
+/// The result of a handshake with a client's certificate: the identity, if the chain was verified, and
+/// whether the client may pass.
+struct EvaluatedPeer {
   std::optional<PeerIdentity> identity;
   Authorization answer;
 };
 
-/// Judges the client that shows the certificates in `file` (PEM: its own first, then intermediates) as a
-/// handshake with a listener of `tls` does, which asks for one. For explaining; reads the file.
+/// Evaluates a client that sends the certificates in `file` (PEM: its own first, then intermediates) as a
+/// handshake with a listener of `tls` does. For `headgate explain`; reads the file.
 ///
 /// Errors: kSystem or kInvalid, when the file cannot be read or holds no certificate.
-[[nodiscard]] Result<JudgedPeer> judge_peer_file(const std::string& file, const ListenerTls& tls,
-                                                 WallTime now);
+[[nodiscard]] Result<EvaluatedPeer> evaluate_peer_file(const std::string& file, const ListenerTls& tls,
+                                                       WallTime now);
 
 }  // namespace headgate

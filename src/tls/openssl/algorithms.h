@@ -11,11 +11,11 @@
 namespace headgate {
 
 /// Sets the groups, cipher suites and ciphers of `settings`. Groups that this OpenSSL lacks are left out and
-/// added to `missing`. Errors: kInvalid, naming the key and what OpenSSL does not take.
+/// added to `missing`. Errors: kInvalid; the text names the key and the value that OpenSSL refuses.
 [[nodiscard]] Result<void> set_algorithms(SSL_CTX* context, const config::Tls& settings,
                                           std::vector<std::string>& missing);
 
-/// Asks OpenSSL about each of them, so that what it does not take is a fault of the key it stands at.
+/// Asks OpenSSL about each setting. A value that it refuses becomes a fault of its key.
 void check_algorithms(const config::Tls& settings, Diagnostics& out);
 
 }  // namespace headgate

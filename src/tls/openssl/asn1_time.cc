@@ -13,7 +13,7 @@ WallTime wall_time(const ASN1_TIME* time) {
   if (time == nullptr) return WallTime::max();
   std::tm parts{};
   if (ASN1_TIME_to_tm(time, &parts) != 1) return WallTime::min();
-  // The clock's nanoseconds end in 2262 and begin in 1677; certificates "without an end" say 9999.
+  // The clock's nanoseconds range from 1677 to 2262; certificates "without an end" have the year 9999.
   constexpr auto kFirst = std::chrono::ceil<seconds>(WallTime::min().time_since_epoch());
   constexpr auto kLast = std::chrono::floor<seconds>(WallTime::max().time_since_epoch());
   return WallTime(std::clamp<seconds>(seconds(timegm(&parts)), kFirst, kLast));

@@ -8,9 +8,9 @@
 
 namespace headgate {
 
-/// A time as certificates, revocation lists and OCSP responses have it. No time at all is WallTime::max(),
-/// one that cannot be read WallTime::min(), and one beyond what the clock can say, such as the year 9999, the
-/// clock's last second. Any thread.
+/// A time from a certificate, revocation list or OCSP response. An absent time is WallTime::max(), a time
+/// that cannot be read is WallTime::min(), and a time beyond the range of the clock, such as the year 9999,
+/// is the clock's last second. Any thread.
 [[nodiscard]] WallTime wall_time(const ASN1_TIME* time);
 
 /// "2026-11-26", in UTC.

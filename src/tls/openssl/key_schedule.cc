@@ -15,7 +15,6 @@
 #include "base/check.h"
 #include "tls/octets.h"
 #include "tls/openssl/builtin_provider.h"
-#include "tls/openssl/openssl_error.h"
 #include "tls/record/hkdf.h"
 
 namespace headgate {
@@ -41,8 +40,7 @@ Octets octets_of(const OSSL_PARAM& param) {
   return {static_cast<const std::byte*>(param.data), param.data_size};
 }
 
-/// Of the names that a digest has in OpenSSL. Nothing for the hashes that no suite of TLS 1.2 and 1.3 here
-/// uses.
+/// The hash with one of the names that OpenSSL has for it; nullopt for a hash that no suite here uses.
 std::optional<Hash> hash_of(const OSSL_PARAM& param) {
   if (param.data_type != OSSL_PARAM_UTF8_STRING || param.data == nullptr) return std::nullopt;
   const std::string_view name(static_cast<const char*>(param.data));
@@ -51,7 +49,7 @@ std::optional<Hash> hash_of(const OSSL_PARAM& param) {
   return std::nullopt;
 }
 
-/// What one derivation of TLS 1.3 is asked for.
+/// The parameters of one derivation of TLS 1.3.
 struct Derivation {
   std::optional<Hash> hash;
   int mode = -1;
@@ -117,8 +115,8 @@ int derive_tls12(void*, unsigned char* out, std::size_t size, Params params) {
   return 1;
 }
 
-// OpenSSL hands over all parameters with the call that derives, so a context has nothing to remember: the
-// provider's own address serves as each.
+// OpenSSL passes all parameters in the call that derives, so a context has no state, and the provider's own
+// address serves as every context.
 void* new_context(void* provider) {
   return provider;
 }

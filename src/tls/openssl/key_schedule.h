@@ -11,20 +11,21 @@ namespace headgate {
 /// The key schedules of TLS 1.3 and 1.2 as an OpenSSL provider that is part of the program: TLS13-KDF and
 /// TLS1-PRF.
 ///
-/// OpenSSL asks a provider each time it derives a secret. Doing that here saves what finding and making its
-/// own contexts costs it, some 25 us of a handshake, and the traffic secrets of TLS 1.3 are seen as they are
-/// derived, which is how the records can be taken over (SecretCapture). The cryptography is still OpenSSL's.
+/// OpenSSL asks a provider each time it derives a secret. Deriving here saves the cost of OpenSSL's own
+/// contexts, some 25 us of a handshake. It also shows the traffic secrets of TLS 1.3 as they are derived,
+/// which the record layer needs to take over the records (SecretCapture). The cryptography is still
+/// OpenSSL's.
 ///
-/// Loaded into one library context beside the providers that are there, which it neither replaces nor keeps
-/// from being loaded; who asks with properties() gets it. Where OpenSSL is configured for FIPS nobody
-/// does: then these derivations have to be the FIPS provider's. Outlives nothing: it goes before its library
+/// It is loaded into one library context and neither replaces the other providers nor keeps them from being
+/// loaded; an SSL_CTX that is made with properties() uses it. Where OpenSSL is configured for FIPS,
+/// properties() is null and the FIPS provider does these derivations. It must be destroyed before its library
 /// context.
 class KeySchedule {
  public:
   /// Errors: kSystem, when OpenSSL cannot load it.
   [[nodiscard]] static Result<KeySchedule> load(OSSL_LIB_CTX* library);
 
-  /// What an SSL_CTX asks its library context for: nullptr where OpenSSL's own derivations are to be used.
+  /// The property query for an SSL_CTX; nullptr where OpenSSL's own derivations must be used.
   [[nodiscard]] const char* properties() const { return properties_; }
 
  private:
@@ -35,10 +36,10 @@ class KeySchedule {
   const char* properties_;
 };
 
-/// The secrets that a handshake leaves behind, as far as they have been derived.
+/// The secrets of a handshake that are needed after it, as far as they have been derived.
 ///
-/// Held by whoever drives the handshake, from before it begins until the records are taken over; moved from
-/// then on.
+/// The code that drives the handshake holds it from before the handshake begins until the records are taken
+/// over, and then moves the secrets out.
 struct SecretCapture {
   TrafficSecret client;      ///< Protects what the client sends.
   TrafficSecret server;      ///< Protects what the server sends.
@@ -47,8 +48,8 @@ struct SecretCapture {
   [[nodiscard]] bool complete() const { return !client.empty() && !server.empty() && !resumption.empty(); }
 };
 
-/// While it lives, those secrets that a KeySchedule derives on this thread are copied into one capture;
-/// nullptr for none. So it stands around the one call that drives one handshake. Not nested.
+/// While it lives, the secrets that a KeySchedule derives on this thread are copied into one capture
+/// (nullptr: into none). Use it around the one call that drives one handshake. Not nested.
 class CapturingSecrets {
  public:
   explicit CapturingSecrets(SecretCapture* into);

@@ -13,14 +13,14 @@ namespace headgate {
 ///
 /// One for each worker, and one for the supervisor: threads then meet on none of OpenSSL's locks. Built from
 /// the system's openssl.cnf, so providers configured there (FIPS, PKCS#11) are used. Neither copied nor
-/// moved; outlives everything made from it. The context itself may be used by any thread; the supervisor may
-/// build a worker's ServerContext with it while the worker runs.
+/// moved; it must outlive everything made from it. The context itself may be used by any thread; the
+/// supervisor may build a worker's ServerContext with it while the worker runs.
 class LibraryContext {
  public:
   /// Errors: kInvalid when the configuration file of OpenSSL is broken or an algorithm is missing.
   [[nodiscard]] static Result<std::unique_ptr<LibraryContext>> make();
 
-  /// The library that runs, not the one compiled against: "OpenSSL 3.0.17 1 Jul 2025".
+  /// The version of the library that runs, not of the one at compile time: "OpenSSL 3.0.17 1 Jul 2025".
   [[nodiscard]] static std::string version();
 
   LibraryContext(const LibraryContext&) = delete;

@@ -7,11 +7,11 @@
 
 namespace headgate {
 
-/// Empties this thread's error queue and says its oldest entry, the cause, in words: "bad end line (PEM
-/// routines)". "no reason given" when the queue is empty. Any thread, about its own queue.
+/// Empties this thread's error queue and returns its oldest entry, the cause, as text: "bad end line (PEM
+/// routines)". "no reason given" when the queue is empty. Any thread, for its own queue.
 [[nodiscard]] std::string take_openssl_error();
 
-/// "`doing`: what OpenSSL says", and empties the queue.
+/// "`doing`: OpenSSL's reason", as an error. Empties the queue.
 [[nodiscard]] tl::unexpected<Error> fail_openssl(ErrorKind kind, std::string_view doing);
 
 }  // namespace headgate

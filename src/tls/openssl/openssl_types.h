@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
+#include <span>
 
 #include <openssl/bio.h>
 #include <openssl/evp.h>
@@ -27,6 +29,11 @@ inline void free_certificates(STACK_OF(X509) * stack) {
   sk_X509_pop_free(stack, X509_free);
 }
 
+/// Frees memory that OpenSSL allocated for its caller.
+inline void free_memory(void* memory) {
+  OPENSSL_free(memory);
+}
+
 using AccessDescriptionsPtr = std::unique_ptr<AUTHORITY_INFO_ACCESS, FreedBy<AUTHORITY_INFO_ACCESS_free>>;
 using BioMethodPtr = std::unique_ptr<BIO_METHOD, FreedBy<BIO_meth_free>>;
 using BioPtr = std::unique_ptr<BIO, FreedBy<BIO_free_all>>;
@@ -37,13 +44,16 @@ using CipherPtr = std::unique_ptr<EVP_CIPHER, FreedBy<EVP_CIPHER_free>>;
 using CrlPtr = std::unique_ptr<X509_CRL, FreedBy<X509_CRL_free>>;
 using DigestCtxPtr = std::unique_ptr<EVP_MD_CTX, FreedBy<EVP_MD_CTX_free>>;
 using DigestPtr = std::unique_ptr<EVP_MD, FreedBy<EVP_MD_free>>;
+using DistributionPointPtr = std::unique_ptr<ISSUING_DIST_POINT, FreedBy<ISSUING_DIST_POINT_free>>;
 using ExtendedKeyUsagePtr = std::unique_ptr<EXTENDED_KEY_USAGE, FreedBy<EXTENDED_KEY_USAGE_free>>;
+using ExtensionPtr = std::unique_ptr<X509_EXTENSION, FreedBy<X509_EXTENSION_free>>;
 using GeneralNamesPtr = std::unique_ptr<GENERAL_NAMES, FreedBy<GENERAL_NAMES_free>>;
 using KdfCtxPtr = std::unique_ptr<EVP_KDF_CTX, FreedBy<EVP_KDF_CTX_free>>;
 using KdfPtr = std::unique_ptr<EVP_KDF, FreedBy<EVP_KDF_free>>;
 using LibCtxPtr = std::unique_ptr<OSSL_LIB_CTX, FreedBy<OSSL_LIB_CTX_free>>;
 using MacCtxPtr = std::unique_ptr<EVP_MAC_CTX, FreedBy<EVP_MAC_CTX_free>>;
 using MacPtr = std::unique_ptr<EVP_MAC, FreedBy<EVP_MAC_free>>;
+using OctetsPtr = std::unique_ptr<unsigned char, FreedBy<free_memory>>;
 using OcspBasicPtr = std::unique_ptr<OCSP_BASICRESP, FreedBy<OCSP_BASICRESP_free>>;
 using OcspResponsePtr = std::unique_ptr<OCSP_RESPONSE, FreedBy<OCSP_RESPONSE_free>>;
 using Pkcs8Ptr = std::unique_ptr<PKCS8_PRIV_KEY_INFO, FreedBy<PKCS8_PRIV_KEY_INFO_free>>;
@@ -53,8 +63,25 @@ using ProviderPtr = std::unique_ptr<OSSL_PROVIDER, FreedBy<OSSL_PROVIDER_unload>
 using SessionPtr = std::unique_ptr<SSL_SESSION, FreedBy<SSL_SESSION_free>>;
 using SslCtxPtr = std::unique_ptr<SSL_CTX, FreedBy<SSL_CTX_free>>;
 using SslPtr = std::unique_ptr<SSL, FreedBy<SSL_free>>;
+using TextPtr = std::unique_ptr<char, FreedBy<free_memory>>;
 using X509Ptr = std::unique_ptr<X509, FreedBy<X509_free>>;
 using X509StorePtr = std::unique_ptr<X509_STORE, FreedBy<X509_STORE_free>>;
+
+/// Bytes in memory that OpenSSL allocated.
+struct EncodedOctets {
+  OctetsPtr memory;
+  std::size_t size = 0;
+
+  [[nodiscard]] std::span<const unsigned char> bytes() const { return {memory.get(), size}; }
+};
+
+/// `object` as Encode (an i2d function) writes it; empty when it cannot.
+template <auto Encode, class Object>
+[[nodiscard]] EncodedOctets encoded(Object* object) {
+  unsigned char* memory = nullptr;
+  const int size = Encode(object, &memory);
+  return {OctetsPtr(memory), size > 0 ? static_cast<std::size_t>(size) : 0};
+}
 
 /// Another owner of the same certificate.
 inline X509Ptr share(X509* certificate) {

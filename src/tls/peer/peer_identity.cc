@@ -24,10 +24,9 @@ std::string honest_text(std::string_view text) {
 std::string utf8_of(const ASN1_STRING* string) {
   unsigned char* utf8 = nullptr;
   const int size = ASN1_STRING_to_UTF8(&utf8, string);
+  const OctetsPtr owned(utf8);
   if (size < 0) return {};
-  std::string text = honest_text({reinterpret_cast<const char*>(utf8), static_cast<std::size_t>(size)});
-  OPENSSL_free(utf8);
-  return text;
+  return honest_text({reinterpret_cast<const char*>(utf8), static_cast<std::size_t>(size)});
 }
 
 std::string raw_text_of(const ASN1_STRING* string) {
@@ -115,10 +114,8 @@ bool is_among(X509* certificate, STACK_OF(X509) * all) {
 
 std::array<unsigned char, SHA256_DIGEST_LENGTH> digest_of(X509* certificate) {
   std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-  unsigned char* der = nullptr;
-  const int size = i2d_X509(certificate, &der);
-  if (size > 0) SHA256(der, static_cast<std::size_t>(size), digest.data());
-  OPENSSL_free(der);
+  const EncodedOctets der = encoded<i2d_X509>(certificate);
+  if (der.size > 0) SHA256(der.memory.get(), der.size, digest.data());
   return digest;
 }
 
@@ -131,10 +128,8 @@ IssuedKey first_half(const std::array<unsigned char, SHA256_DIGEST_LENGTH>& dige
 
 std::string serial_text(X509* leaf) {
   const BnPtr number(ASN1_INTEGER_to_BN(X509_get0_serialNumber(leaf), nullptr));
-  char* hex = number == nullptr ? nullptr : BN_bn2hex(number.get());
-  std::string text = hex == nullptr ? "" : hex;
-  OPENSSL_free(hex);
-  return text;
+  const TextPtr hex(number == nullptr ? nullptr : BN_bn2hex(number.get()));
+  return hex == nullptr ? "" : hex.get();
 }
 
 std::string name_text(const X509_NAME* name) {
@@ -188,10 +183,8 @@ IssuedKey issued_key(X509* certificate) {
 }
 
 IssuedKey issued_key(const X509_NAME* issuer, const ASN1_INTEGER* serial) {
-  unsigned char* name = nullptr;
-  const int name_size = i2d_X509_NAME(issuer, &name);
-  std::vector<unsigned char> bytes(name, name + std::max(0, name_size));
-  OPENSSL_free(name);
+  const EncodedOctets name = encoded<i2d_X509_NAME>(issuer);
+  std::vector<unsigned char> bytes(name.bytes().begin(), name.bytes().end());
   const unsigned char* digits = ASN1_STRING_get0_data(serial);
   bytes.insert(bytes.end(), digits, digits + ASN1_STRING_length(serial));
   std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
@@ -211,11 +204,9 @@ IssuedKey issuer_key(const X509_NAME* issuer) {
 }
 
 IssuedKey trust_key(X509* certificate) {
-  unsigned char* key = nullptr;
-  const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &key);
+  const EncodedOctets key = encoded<i2d_X509_PUBKEY>(X509_get_X509_PUBKEY(certificate));
   const IssuedKey name = issuer_key(X509_get_subject_name(certificate));
-  std::vector<unsigned char> bytes(key, key + std::max(0, size));
-  OPENSSL_free(key);
+  std::vector<unsigned char> bytes(key.bytes().begin(), key.bytes().end());
   for (const std::byte byte : name) bytes.push_back(std::to_integer<unsigned char>(byte));
   return key_of_text({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }

@@ -11,14 +11,14 @@ char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-/// What a '*' may stand for.
+/// The text that a '*' may match.
 struct Wildcard {
   char never;            ///< It stops before this character.
   std::size_t at_least;  ///< Characters.
 };
 
-/// Matches with one place to come back to. That is enough: a '*' that has to take more to make a later one
-/// succeed would have to run over the same characters, and be stopped by the same `never`.
+/// Backtracks to the last '*' alone. That is enough: if an earlier '*' took more characters, it would pass
+/// over the same text, and the same `never` would stop it.
 bool matches(std::string_view pattern, std::string_view text, Wildcard wildcard) {
   std::size_t p = 0, t = 0;
   std::size_t star = std::string_view::npos, taken_to = 0;
@@ -128,7 +128,7 @@ std::vector<IssuedKey> PeerPolicy::admissions() const {
 std::vector<IssuedKey> PeerPolicy::stricter_since(const PeerPolicy& before) const {
   std::vector<IssuedKey> keys;
   std::ranges::set_difference(before.trusted_, trusted_, std::back_inserter(keys));
-  // A list that admits everybody takes in whoever any entry took in.
+  // A list that admits every peer admits all that any entry admitted.
   if (!allow_.empty())
     std::ranges::set_difference(before.admissions(), admissions(), std::back_inserter(keys));
   if (revocations_ == nullptr) return keys;
@@ -159,11 +159,11 @@ Authorization PeerPolicy::authorize(const PeerIdentity* peer, WallTime now) cons
   const auto trusted = [this](const IssuedKey& key) { return std::ranges::binary_search(trusted_, key); };
   if (std::ranges::none_of(peer->trust, trusted)) {
     return refuse(HandshakeFailure::kClientCertificateUntrusted,
-                  who + " leads to a CA that is trusted no more");
+                  who + " leads to a CA that is not trusted any more");
   }
   if (!admission_of(*peer)) {
     return refuse(HandshakeFailure::kClientCertificateNotAllowed,
-                  who + " matches nothing in the listener's allow list");
+                  who + " matches no entry of the listener's allow list");
   }
   if (revocations_ != nullptr && !revocations_->covers(peer->issued_by)) {
     return refuse(HandshakeFailure::kClientCertificateUntrusted,

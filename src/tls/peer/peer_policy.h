@@ -15,24 +15,24 @@
 namespace headgate {
 
 /// Whether a peer may pass, and if not, why: `why` for the metric, `detail` a sentence for the operator. The
-/// peer itself hears a TLS alert and nothing else.
+/// peer gets a TLS alert and nothing else.
 struct Authorization {
   bool allowed = false;
   HandshakeFailure why = HandshakeFailure::kNone;
   std::string detail;
 };
 
-/// Who may pass among those the CA vouches for: today's allow list, revocation list and CAs. Asked in the
-/// handshake, again when a session is resumed, and again for connected peers whom a change may concern.
-/// Immutable, shared by all workers; any thread.
+/// Decides which peers may pass: the allow list, revocation list and CAs of one configuration. It is asked in
+/// the handshake, when a session is resumed, and for connected peers that a change may concern. Immutable,
+/// shared by all workers; any thread.
 class PeerPolicy {
  public:
   /// `trusted` are the trust_key()s of the certificates in the `ca` file.
   PeerPolicy(const config::ClientAuth& settings, std::vector<IssuedKey> trusted,
              std::shared_ptr<const RevocationList> revocations);
 
-  /// Judges a peer whose chain has been verified, now or when its session began. `peer` is nullptr for one
-  /// without a certificate, which passes unless one is required.
+  /// Evaluates a peer whose chain has been verified, now or when its session began. `peer` is nullptr for a
+  /// peer without a certificate, which passes unless a certificate is required.
   [[nodiscard]] Authorization authorize(const PeerIdentity* peer, WallTime now) const;
 
   [[nodiscard]] const RevocationList* revocations() const { return revocations_.get(); }
@@ -41,12 +41,12 @@ class PeerPolicy {
   }
   [[nodiscard]] config::ClientAuthMode mode() const { return mode_; }
 
-  /// What lets this peer pass: a key for the first entry of the allow list that matches it, or for there
-  /// being no list. nullopt: nothing does. As long as the list has that entry, it has not to be judged again.
+  /// The key of the first entry of the allow list that matches this peer, or of the empty list; nullopt if no
+  /// entry matches. As long as the list has that entry, the peer need not be evaluated again.
   [[nodiscard]] std::optional<IssuedKey> admission_of(const PeerIdentity& peer) const;
-  /// What concerned peers have to be looked for by that pass under `before`: their admission, a certificate
-  /// of their chain, what their chain is trusted for, or their issuer has gone, or been revoked. None of
-  /// these keys: nobody fares worse than under `before`, which is of the same mode.
+  /// The keys by which to find the peers that passed under `before` and may not pass now: their allow entry,
+  /// a trusted certificate or their issuer's revocation list was removed, or a certificate of their chain was
+  /// revoked. No keys: every peer of `before` still passes. `before` must have the same mode.
   [[nodiscard]] std::vector<IssuedKey> stricter_since(const PeerPolicy& before) const;
 
  private:

@@ -6,7 +6,7 @@
 
 #include "tls/certificate/pem.h"
 #include "tls/openssl/asn1_time.h"
-#include "tls/openssl/openssl_error.h"
+#include "tls/openssl/openssl_call.h"
 
 namespace headgate {
 namespace {
@@ -19,27 +19,29 @@ std::size_t hash_of(const IssuedKey& key) {
   return hash;
 }
 
-CrlPtr parse_one(std::span<const std::byte> der) {
+Result<CrlPtr> parse_one(std::span<const std::byte> der) {
   const auto* at = reinterpret_cast<const unsigned char*>(der.data());
-  return CrlPtr(d2i_X509_CRL(nullptr, &at, static_cast<long>(der.size())));
+  return call_openssl(ErrorKind::kMalformed, "a revocation list cannot be read",
+                      [&] { return CrlPtr(d2i_X509_CRL(nullptr, &at, static_cast<long>(der.size()))); });
 }
 
 /// The lists in a file, or why they cannot be read.
 Result<std::vector<CrlPtr>> parse_lists(std::string_view bytes) {
   std::vector<CrlPtr> lists;
+  const auto add = [&lists](std::span<const std::byte> der) -> Result<void> {
+    return parse_one(der).map([&lists](CrlPtr list) { lists.push_back(std::move(list)); });
+  };
   if (bytes.starts_with('\x30')) {
-    lists.push_back(parse_one({reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()}));
+    if (auto added = add(std::as_bytes(std::span(bytes))); !added) return tl::unexpected(added.error());
   } else {
     const auto blocks = parse_pem(bytes);
     if (!blocks) return tl::unexpected(blocks.error());
     for (const PemBlock& block : *blocks) {
-      if (block.label == "X509 CRL") lists.push_back(parse_one(block.der));
+      if (block.label != "X509 CRL") continue;
+      if (auto added = add(block.der); !added) return tl::unexpected(added.error());
     }
   }
-  if (lists.empty()) return fail(ErrorKind::kInvalid, "there is no revocation list in it");
-  if (std::ranges::any_of(lists, [](const CrlPtr& list) { return list == nullptr; })) {
-    return fail_openssl(ErrorKind::kMalformed, "a revocation list cannot be read");
-  }
+  if (lists.empty()) return fail(ErrorKind::kInvalid, "the file has no revocation list in it");
   return lists;
 }
 
@@ -55,22 +57,18 @@ X509* find_issuer(X509_CRL* list, const std::vector<X509*>& issuers) {
 /// and 5.2.5.
 bool is_complete(X509_CRL* list) {
   if (X509_CRL_get_ext_by_NID(list, NID_delta_crl, -1) >= 0) return false;
-  auto* point = static_cast<ISSUING_DIST_POINT*>(
-      X509_CRL_get_ext_d2i(list, NID_issuing_distribution_point, nullptr, nullptr));
+  const DistributionPointPtr point(static_cast<ISSUING_DIST_POINT*>(
+      X509_CRL_get_ext_d2i(list, NID_issuing_distribution_point, nullptr, nullptr)));
   if (point == nullptr) return true;
-  const bool partial = point->indirectCRL > 0 || point->onlyattr > 0 || point->onlysomereasons != nullptr;
-  ISSUING_DIST_POINT_free(point);
-  return !partial;
+  return point->indirectCRL <= 0 && point->onlyattr <= 0 && point->onlysomereasons == nullptr;
 }
 
 std::string issuer_text(X509_CRL* list) {
-  char* line = X509_NAME_oneline(X509_CRL_get_issuer(list), nullptr, 0);
-  std::string text = line == nullptr ? "" : line;
-  OPENSSL_free(line);
-  return text;
+  const TextPtr line(X509_NAME_oneline(X509_CRL_get_issuer(list), nullptr, 0));
+  return line == nullptr ? "" : line.get();
 }
 
-/// What is wrong with a list, if anything.
+/// The fault of a list, if it has one.
 std::optional<std::string> fault_of(X509_CRL* list, const X509* issuer, WallTime now) {
   const std::string which = "the revocation list of " + issuer_text(list);
   if (issuer == nullptr) return which + " is not signed by a certificate in the `ca` file";
@@ -134,7 +132,7 @@ std::shared_ptr<const RevocationList> RevocationList::parse(std::string_view byt
       return error(std::move(*fault), FileFault::kOther);
     count += static_cast<std::size_t>(std::max(0, sk_X509_REVOKED_num(X509_CRL_get_REVOKED(list.get()))));
   }
-  // Half full at most, never zero, and twice because an issuer's name may be spelt in two ways.
+  // At most half full and never empty; twice that, because an issuer's name may be encoded in two ways.
   made->slots_.resize(4 * count + 8);
   for (const CrlPtr& list : *lists) made->add(list.get(), *find_issuer(list.get(), issuers));
   return made;
@@ -142,7 +140,7 @@ std::shared_ptr<const RevocationList> RevocationList::parse(std::string_view byt
 
 void RevocationList::add(X509_CRL* list, const X509& issuer) {
   // The list, the CA's certificate and the certificates it issued may encode the same name in different
-  // string types; what a client presents carries the CA's spelling.
+  // string types; the certificate of a client has the CA's encoding.
   const X509_NAME* const spellings[] = {X509_CRL_get_issuer(list), X509_get_subject_name(&issuer)};
   STACK_OF(X509_REVOKED)* entries = X509_CRL_get_REVOKED(list);
   for (const X509_NAME* spelling : spellings) {

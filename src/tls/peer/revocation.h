@@ -15,8 +15,8 @@ namespace headgate {
 /// The certificates that the issuers of a CRL file have revoked, for look-ups in constant time. Immutable,
 /// shared by all workers; any thread.
 ///
-/// A list that is past its nextUpdate is a fault when it is loaded. One that gets there while in force stays
-/// in force: what it revokes stays revoked.
+/// A list that is past its nextUpdate is a fault when it is loaded. A list that passes it while it is in
+/// force stays in force: what it revokes stays revoked.
 class RevocationList {
  public:
   /// Reads PEM (any number of lists) or DER. Every list must be signed by one of `issuers`, be complete (no
@@ -28,15 +28,16 @@ class RevocationList {
                                                                    WallTime now, Diagnostics& out);
 
   [[nodiscard]] bool revokes(const IssuedKey& certificate) const;
-  /// Whether one of the lists is by `issuer` (an issuer_key()), so that revokes() can know what it revokes.
+  /// Whether one of the lists is by `issuer` (an issuer_key()), so that revokes() knows about its
+  /// certificates.
   [[nodiscard]] bool covers(const IssuedKey& issuer) const;
-  /// Those that `before` has a list of and this does not.
+  /// The issuers that have a list in `before` and none here.
   [[nodiscard]] std::vector<IssuedKey> issuers_lost_since(const RevocationList& before) const;
   [[nodiscard]] std::size_t size() const { return size_; }
   /// The earliest nextUpdate of the lists.
   [[nodiscard]] WallTime next_update() const { return next_update_; }
-  /// What this list revokes and `before` (nullptr: nothing) does not: the peers to look for among the
-  /// connected.
+  /// The certificates that this list revokes and `before` does not (nullptr: revokes none), to find their
+  /// peers among the connections.
   [[nodiscard]] std::vector<IssuedKey> revoked_since(const RevocationList* before) const;
 
  private:

@@ -2,9 +2,8 @@
 
 #include <algorithm>
 
-#include <openssl/err.h>
-
 #include "base/check.h"
+#include "tls/openssl/openssl_call.h"
 
 namespace headgate {
 namespace {
@@ -19,8 +18,8 @@ void set_key(EVP_CIPHER_CTX* context, AeadUse use, const TrafficKeys& keys) {
 
 AeadContexts::AeadContexts(OSSL_LIB_CTX* library) {
   for (std::size_t i = 0; i < suites_.size(); ++i) {
-    suites_[i].cipher.reset(EVP_CIPHER_fetch(library, row(static_cast<RecordSuite>(i)).cipher, nullptr));
-    if (!suites_[i].cipher) ERR_clear_error();
+    const char* name = row(static_cast<RecordSuite>(i)).cipher;
+    suites_[i].cipher.reset(ask_openssl([&] { return EVP_CIPHER_fetch(library, name, nullptr); }));
   }
 }
 
@@ -49,8 +48,8 @@ EVP_CIPHER_CTX* AeadContexts::context(RecordSuite suite, KeyId id, AeadUse use, 
   return entry.context.get();
 }
 
-// One for each set at once: made one by one they would lie scattered among what handshakes allocate for a
-// moment, with holes between them ever after.
+// Makes one for each set at once. If they were made one by one, they would lie scattered among the
+// short-lived objects of handshakes and leave holes between them for good.
 void AeadContexts::add_contexts(Suite& suite, AeadUse use) {
   for (Set& set : suite.sets) {
     const auto without =
@@ -58,7 +57,8 @@ void AeadContexts::add_contexts(Suite& suite, AeadUse use) {
     if (without == set.end()) continue;
     without->context.reset(EVP_CIPHER_CTX_new());
     HG_CHECK(without->context != nullptr);
-    // Knows its cipher from now on: naming it again would make OpenSSL build the context anew.
+    // The context knows its cipher from now on. Naming the cipher again would make OpenSSL build the context
+    // anew.
     HG_CHECK(EVP_CipherInit_ex(without->context.get(), suite.cipher.get(), nullptr, nullptr, nullptr,
                                static_cast<int>(use)) == 1);
     std::rotate(without, without + 1, set.end());  // the first to be used

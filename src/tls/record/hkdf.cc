@@ -10,7 +10,7 @@
 #include "base/check.h"
 #include "tls/octets.h"
 
-// The functions of one hash are marked for removal in favour of EVP, whose price is why they are used here.
+// OpenSSL marks the functions of single hashes as deprecated in favour of EVP, which is too slow here.
 // OpenSSL 3 keeps them.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
@@ -36,7 +36,7 @@ struct Sha384Function {
   void finish(unsigned char* into) { SHA384_Final(into, &state); }
 };
 
-/// HMAC with a key that serves for several messages. RFC 2104.
+/// HMAC with one key for several messages. RFC 2104.
 template <class Sha>
 class Hmac {
  public:

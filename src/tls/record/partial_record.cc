@@ -11,7 +11,7 @@ bool PartialRecord::has_record() const {
   return missing_bytes() == 0 && !empty();
 }
 
-// A length that is not legal will not be waited for: opening what is there says so.
+// Does not wait for a record of an illegal length: opening the bytes that are there reports it.
 std::size_t PartialRecord::missing_bytes() const {
   const std::size_t size = bytes().size();
   if (size < kRecordHeaderBytes) return kRecordHeaderBytes - size;

@@ -7,9 +7,9 @@
 
 namespace headgate {
 
-/// Ciphertext that a connection keeps: the part of a record that has arrived so far, or what was received
-/// before the connection was ours. Holds memory only while there are such bytes, as much as their record
-/// needs.
+/// Ciphertext that a connection keeps: the part of a record that has arrived so far, or bytes that were
+/// received before this record layer took over. Holds memory only while there are such bytes, as much as
+/// their record needs.
 class PartialRecord {
  public:
   PartialRecord() = default;
@@ -20,17 +20,17 @@ class PartialRecord {
     return empty() ? std::span<const std::byte>()
                    : std::span<const std::byte>(kept_->data.get() + kept_->begin, kept_->end - kept_->begin);
   }
-  /// Whether a record is whole in it, or its header is so that none ever will be.
+  /// Whether it holds a whole record, or a header that can never become one.
   [[nodiscard]] bool has_record() const;
-  /// How many bytes are missing of the record, or of its header; 0 if has_record().
+  /// How many bytes of the record, or of its header, are missing; 0 if has_record().
   [[nodiscard]] std::size_t missing_bytes() const;
 
-  /// Room for the missing bytes, to be received into; added() says how many came.
+  /// Room to receive the missing bytes into. Then tell added() how many came.
   [[nodiscard]] std::span<std::byte> room_for_missing();
   void added(std::size_t size_bytes) {
     if (size_bytes > 0) kept_->end += static_cast<std::uint32_t>(size_bytes);
   }
-  /// Keeps more bytes; where a record begins with them, with room for all of it.
+  /// Keeps more bytes. If a record begins with them, makes room for all of it.
   void append(std::span<const std::byte> bytes);
   /// Drops bytes from the front; memory stays until release_if_empty(), for the next partial record of a bulk
   /// flow.

@@ -14,11 +14,11 @@
 namespace headgate {
 namespace {
 
-// What every protected record looks like from outside. RFC 8446, section 5.2.
+// The outside of every protected record. RFC 8446, section 5.2.
 constexpr auto kOuterType = static_cast<std::byte>(ContentType::kApplicationData);
 constexpr std::byte kLegacyVersion{3};
 
-// Up to here the content is copied behind the header and sealed there with its type in one go, which costs
+// Content of up to this size is copied behind the header and sealed there together with its type, which costs
 // less than sealing the type separately.
 constexpr std::size_t kCopiedContentBytes = 512;
 constexpr std::size_t kCipherBlockBytes = 16;
@@ -141,7 +141,7 @@ RecordOpener::Opened RecordOpener::open(std::span<const std::byte> ciphertext, s
     Inner inner;
     opened.consumed_bytes += record_bytes;
     if (!unprotect(rest.first(record_bytes), room, inner)) {
-      return stop(refuse(Alert::kBadRecordMac, "a record's protection does not hold"));
+      return stop(refuse(Alert::kBadRecordMac, "a record fails its integrity check"));
     }
     const Verdict verdict = accept(inner);
     if (verdict.status != Status::kNeedsMore) return stop(verdict);
@@ -155,8 +155,8 @@ bool RecordOpener::take_key_update_request() {
   return std::exchange(key_update_requested_, false);
 }
 
-// The version is not looked at: RFC 8446, section 5.2. A change_cipher_spec is legal before the peer's
-// Finished only, and without protection nothing is.
+// The version is ignored: RFC 8446, section 5.2. A change_cipher_spec is legal before the peer's Finished
+// only, and without protection nothing is.
 RecordOpener::Verdict RecordOpener::check_header(std::span<const std::byte> header) {
   if (header[0] != kOuterType) return refuse(Alert::kUnexpectedMessage, "a record is not protected");
   const std::size_t body = body_bytes(header);
@@ -241,7 +241,7 @@ RecordOpener::Verdict RecordOpener::accept_handshake(std::span<const std::byte> 
   return accept_dataless();
 }
 
-// Called with the header alone, and again with each byte behind it until the message is done.
+// Called with the header alone, and again with each further byte until the message is done.
 RecordOpener::Verdict RecordOpener::accept_message(bool at_record_end) {
   const auto type = std::to_integer<std::uint8_t>(message_[0]);
   if (type == kKeyUpdate) return accept_key_update(at_record_end);
@@ -265,7 +265,7 @@ RecordOpener::Verdict RecordOpener::accept_key_update(bool at_record_end) {
   if (message_bytes_ < message_.size()) return {};
   const auto request = static_cast<KeyUpdateRequest>(message_[4]);
   if (request > KeyUpdateRequest::kRequested) {
-    return refuse(Alert::kIllegalParameter, "a KeyUpdate that asks for what does not exist");
+    return refuse(Alert::kIllegalParameter, "a KeyUpdate with an unknown request");
   }
   if (!at_record_end) return refuse(Alert::kUnexpectedMessage, "a KeyUpdate in the middle of a record");
   if (request == KeyUpdateRequest::kRequested) key_update_requested_ = true;

@@ -10,8 +10,8 @@
 #include "tls/handshake/alert.h"
 #include "tls/record/traffic_direction.h"
 
-/// The records of TLS 1.3 after the handshake: what one connection's bytes look like under its keys. Pure: no
-/// I/O, no clock, no allocation. RFC 8446, section 5.
+/// The records of TLS 1.3 after the handshake: seals and opens the bytes of one connection with its keys.
+/// Pure: no I/O, no clock, no allocation. RFC 8446, section 5.
 namespace headgate {
 
 /// RFC 8446, section 5.1.
@@ -22,7 +22,7 @@ enum class ContentType : std::uint8_t {
   kApplicationData = 23
 };
 
-/// Which end of the TLS connection we are: kServer towards a client, kClient towards a backend.
+/// Our end of the TLS connection: kServer towards a client, kClient towards a backend.
 enum class TlsRole : std::uint8_t { kServer, kClient };
 
 /// KeyUpdateRequest. RFC 8446, section 4.6.3.
@@ -64,26 +64,26 @@ class RecordProtector {
   std::size_t seal_key_update(KeyUpdateRequest request, std::span<std::byte> into);
 
   /// Enough records for one key: a KeyUpdate is due before more application data. seal() aborts at the hard
-  /// limit. Weak, so that the tests' own program can have keys that wear out sooner.
+  /// limit. A weak symbol, so that a program of the tests can have keys that wear out sooner.
   [[nodiscard, gnu::weak]] bool key_is_worn() const;
 
   [[nodiscard]] DirectionState state() const { return direction_.state(); }
-  /// Nothing more will be sealed: wipes the keys.
+  /// Wipes the keys. Nothing may be sealed any more.
   void retire() { direction_.retire(); }
 
  private:
   TrafficDirection direction_;
 };
 
-/// Opens what the peer sends, and minds its post-handshake messages.
+/// Opens the records that the peer sends, and handles its post-handshake messages.
 ///
-/// KeyUpdate changes the keys here; answering one is the caller's. NewSessionTicket is skipped by a client
-/// and illegal for a server; every other handshake message is illegal, fragmented or not.
+/// KeyUpdate changes the keys here; the caller answers it. NewSessionTicket is skipped by a client and
+/// illegal for a server; every other handshake message is illegal, fragmented or not.
 class RecordOpener {
  public:
   /// Records without application data that may follow each other: KeyUpdates, tickets, empty or padding-only
-  /// records (RFC 8446, section 5.4, wants padding, and lets nobody send it for ever).
-  /// expect_dataless_records() allows more.
+  /// records (RFC 8446, section 5.4, allows padding, but not without end). expect_dataless_records() allows
+  /// more.
   static constexpr std::uint16_t kMaxDatalessRecords = 32;
 
   RecordOpener(AeadContexts& contexts, TlsRole role, DirectionState state)
@@ -113,23 +113,23 @@ class RecordOpener {
   [[nodiscard]] bool take_key_update_request();
 
   /// `records` were sent in the other direction: the peer may send kMaxDatalessRecords once more, and another
-  /// for each of them. Java's client, where it wants other keys of ours, asks for them with every record it
-  /// reads until they come, and records under the old ones may have been sent by the hundred.
+  /// for each of them. Java's client asks for new keys of ours with every record that it reads until they
+  /// come, and hundreds of records under the old keys may be on their way.
   void expect_dataless_records(std::size_t records) {
     constexpr std::size_t kMost = std::numeric_limits<std::uint16_t>::max();
     const std::size_t allowed = std::max(dataless_allowed_, kMaxDatalessRecords) + records;
     dataless_allowed_ = static_cast<std::uint16_t>(std::min(allowed, kMost));
   }
 
-  /// Nothing of a handshake message is pending, so state() is all there is to know.
+  /// Whether no handshake message is half read, so that state() is complete.
   [[nodiscard]] bool between_messages() const { return message_bytes_ == 0 && skip_bytes_ == 0; }
   [[nodiscard]] TlsRole role() const { return role_; }
   [[nodiscard]] DirectionState state() const { return direction_.state(); }
-  /// Nothing more will be opened: wipes the keys.
+  /// Wipes the keys. Nothing may be opened any more.
   void retire() { direction_.retire(); }
 
  private:
-  /// What to do behind a record: carry on (kNeedsMore), or how it ended.
+  /// What to do after a record: go on (kNeedsMore), or how the stream ended.
   struct Verdict {
     Status status = Status::kNeedsMore;
     Alert alert = Alert::kCloseNotify;

@@ -6,12 +6,12 @@
 
 namespace headgate {
 
-/// How much goes into the next record: little while a burst begins, so that the peer can use its first bytes
-/// before a whole 16 KiB have arrived (the first flight of a TCP connection carries 14 KiB), all that is
-/// legal when there is bulk.
+/// Decides how much goes into the next record: little at the beginning of a burst, so that the peer can use
+/// the first bytes before a whole 16 KiB have arrived (the first flight of a TCP connection carries 14 KiB),
+/// and the legal maximum in bulk.
 class RecordSizing {
  public:
-  /// A clock of the caller's, in whatever steps it has: only a second's silence is looked for.
+  /// The caller's clock. Its steps may be coarse, because only a second of silence matters.
   using Milliseconds = std::chrono::duration<std::uint32_t, std::milli>;
 
   static constexpr std::size_t kSegmentRecordBytes = 1300;  ///< Fits one segment, tunnels included.
@@ -20,7 +20,7 @@ class RecordSizing {
   static constexpr std::size_t kMediumRecordsUntilBytes = 32 * 1024;
   static constexpr Milliseconds kSilence{1000};
 
-  /// A write begins: after kSilence it is a new burst. `now` may wrap around.
+  /// Call it when a write begins. After kSilence a new burst begins. `now` may wrap around.
   void begin_write(Milliseconds now);
   /// The most content that the next record should have.
   [[nodiscard]] std::size_t next_record_bytes() const;

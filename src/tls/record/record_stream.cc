@@ -14,7 +14,7 @@
 namespace headgate {
 namespace {
 
-/// The kernel's coarse clock: a few nanoseconds to read, and a few milliseconds off.
+/// The kernel's coarse clock: takes a few nanoseconds to read and is a few milliseconds off.
 RecordSizing::Milliseconds coarse_now() {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
@@ -119,7 +119,7 @@ IoStatus RecordStream::send_close_notify() {
   IoStatus status = IoStatus::kFailed;
   if (outgoing_ == Outgoing::kOpen) {
     outgoing_ = Outgoing::kClosing;
-    owes_key_update_ = false;  // due before more data only, and none follows
+    owes_key_update_ = false;  // due only before more data, and none follows
     status = send_sealed(protector_.seal_alert(Alert::kCloseNotify, buffers_.sending), Then::kEnd);
   } else {
     status = flush();
@@ -217,7 +217,7 @@ RecordOpener::Opened RecordStream::open_received(std::span<const std::byte> rece
   return opened;
 }
 
-// Twice at most: the header's rest, then the record's.
+// Twice at most: the rest of the header, then the rest of the record.
 std::span<const std::byte> RecordStream::complete_partial(std::span<const std::byte> received) {
   while (!received.empty() && partial_.missing_bytes() > 0) {
     const std::size_t size = std::min(received.size(), partial_.missing_bytes());
@@ -227,8 +227,8 @@ std::span<const std::byte> RecordStream::complete_partial(std::span<const std::b
   return received;
 }
 
-// What the records did beside bringing bytes. Returns how many bytes they brought: an end or a failure behind
-// them is told by the next read().
+// Handles the effects of the records other than their bytes. Returns how many bytes they brought: an end or a
+// failure behind them is told by the next read().
 std::size_t RecordStream::settle(const RecordOpener::Opened& opened) {
   if (opener_.take_key_update_request()) owes_key_update_ = true;
   switch (opened.status) {
@@ -262,8 +262,8 @@ void RecordStream::end_reading(Incoming how) {
   partial_ = PartialRecord();
 }
 
-// At once where nothing waits to be sent; else in front of the next data, as RFC 8446, section 4.6.3, asks
-// for at least.
+// Answers at once if nothing waits to be sent, else in front of the next data, as RFC 8446, section 4.6.3,
+// demands.
 IoStatus RecordStream::answer_key_update() {
   if (outgoing_ != Outgoing::kOpen) owes_key_update_ = false;
   if (!owes_key_update_ || !unsent_.empty()) return unsent_.empty() ? IoStatus::kDone : IoStatus::kWantWrite;
@@ -283,7 +283,7 @@ IoStatus RecordStream::send_sealed(std::size_t size_bytes, Then then) {
   return outcome(unsent_.send(fd_.number(), then));
 }
 
-// The peer may have sent its last words before it stopped listening, so only sending is over.
+// The peer may have sent its last bytes before it stopped reading, so only sending is over.
 IoStatus RecordStream::outcome(const SocketIo& io) {
   if (io.status != IoStatus::kFailed) return io.status;
   outgoing_ = Outgoing::kFailed;

@@ -17,8 +17,8 @@
 
 namespace headgate {
 
-/// A TLS 1.3 connection between two calls: where a RecordStream begins, and what it leaves to the next
-/// process.
+/// The state of a TLS 1.3 connection between two calls: a RecordStream begins with it, and gives it to the
+/// next process.
 struct RecordStreamState {
   Fd socket;
   TlsRole role = TlsRole::kServer;
@@ -28,18 +28,17 @@ struct RecordStreamState {
   std::vector<std::byte>
       unsent;               ///< Ciphertext that leaves before anything else, with the first write or flush().
   bool holds_back = false;  ///< `unsent` is session tickets, for which nobody waits.
-  bool drained = false;     ///< The socket was empty just now: the first read() need not ask it.
+  bool drained = false;     ///< The socket was empty just now, so the first read() need not try it.
 };
 
 /// A stream whose TLS 1.3 records Headgate protects itself; the handshake is over.
 ///
 /// Ciphertext is received into the worker's buffer and opened straight into the caller's; what is written is
 /// sealed into the worker's buffer and leaves in one send. The connection owns bytes only while a record has
-/// arrived in part, or while its peer is slow. So idle it is this object and nothing else.
+/// arrived in part, or while its peer is slow. An idle connection is this object and nothing else.
 ///
-/// Where it says more than Stream:
-///  - The order of things is kept: bytes are delivered first, then the end or the failure that came behind
-///  them, by the
+/// What it promises in addition to Stream: - The order of things is kept: bytes are delivered first, then the
+/// end or the failure that came behind them, by the
 ///    next read(); has_buffered() is true until then, and `drained` false.
 ///  - FIN without close_notify is kEnded with ended_without_notice(), between two records; inside one it is
 ///  kFailed,
@@ -50,7 +49,8 @@ struct RecordStreamState {
 ///  - A failure of the peer's doing is told to it with an alert, as far as the socket takes it.
 class RecordStream final : public Stream, public Pooled<RecordStream> {
  public:
-  /// `buffers` and `contexts` are the worker's and outlive it; contexts.supports() both suites.
+  /// `buffers` and `contexts` are the worker's and must outlive it; contexts.supports() must be true for both
+  /// suites.
   RecordStream(RecordStreamState state, Buffers& buffers, AeadContexts& contexts);
 
   [[nodiscard]] int descriptor() const override { return fd_.number(); }
@@ -70,11 +70,10 @@ class RecordStream final : public Stream, public Pooled<RecordStream> {
   [[nodiscard]] const StreamFailure& failure() const override;
   [[nodiscard]] bool ended_without_notice() const override { return incoming_ == Incoming::kCutShort; }
 
-  /// Whether take_state() would lose nothing: both directions are open, and no handshake message is half way
-  /// in.
+  /// Whether take_state() loses nothing: both directions are open, and no handshake message is half read.
   [[nodiscard]] bool is_movable() const;
-  /// A copy of where it stands, without the socket: what another process goes on from, once this stream is
-  /// never used again. Call only while is_movable().
+  /// A copy of the state without the socket, with which another process goes on. This stream must not be used
+  /// after that. Call only while is_movable().
   [[nodiscard]] RecordStreamState state() const;
   /// Gives the connection up, descriptor and unsent bytes included. The stream may only be destroyed then.
   /// Call only while is_movable().

@@ -9,8 +9,8 @@
 
 namespace headgate {
 
-/// All there is to know about one direction of a TLS 1.3 connection: enough to carry on anywhere, another
-/// process included. A value, but for the secret: moved, not copied.
+/// The whole state of one direction of a TLS 1.3 connection, with which another process can go on. Moved, not
+/// copied, because of the secret.
 struct DirectionState {
   RecordSuite suite = RecordSuite::kAes128GcmSha256;
   TrafficSecret secret;               ///< Of the suite's length.
@@ -19,7 +19,7 @@ struct DirectionState {
 
 /// One direction of a connection: secret, key, IV and sequence number, some 120 bytes.
 ///
-/// Its key's context is the worker's. Wipes keys and context when it goes.
+/// The worker owns the context of its key. The destructor wipes keys and context.
 class TrafficDirection {
  public:
   TrafficDirection(AeadContexts& contexts, AeadUse use, DirectionState state);
@@ -33,13 +33,13 @@ class TrafficDirection {
   /// The nonce of the record with the current sequence number. RFC 8446, section 5.3.
   [[nodiscard]] Nonce nonce() const;
   [[nodiscard]] std::uint64_t sequence_number() const { return sequence_number_; }
-  /// The record with the current sequence number is done.
+  /// Call it when the record with the current sequence number is done.
   void advance() { ++sequence_number_; }
 
   /// KeyUpdate: the next secret, its keys, sequence number 0. RFC 8446, section 4.6.3.
   void update_keys();
 
-  /// No record follows: wipes secret, keys and context. Only the destructor may be called then.
+  /// Wipes secret, keys and context when no record follows. Only the destructor may be called then.
   void retire();
 
   [[nodiscard]] DirectionState state() const;

@@ -9,14 +9,15 @@
 #include "tls/record/hkdf.h"
 
 /// The secrets and keys that protect the records of TLS 1.3, from the application traffic secrets on. RFC
-/// 8446, sections 7.1 to 7.3. Everything here wipes its bytes when it goes, and when it is moved from.
+/// 8446, sections 7.1 to 7.3. Every type here wipes its bytes when it is destroyed, and when it is moved
+/// from.
 namespace headgate {
 
 /// The cipher suites whose records Headgate protects itself.
 enum class RecordSuite : std::uint8_t { kAes128GcmSha256, kAes256GcmSha384, kChacha20Poly1305Sha256 };
 inline constexpr std::size_t kRecordSuiteCount = 3;
 
-/// What a suite is made of. RFC 8446, appendix B.4.
+/// The parts of a suite. RFC 8446, appendix B.4.
 struct RecordSuiteRow {
   std::uint16_t number;  ///< IANA's, as SSL_CIPHER_get_protocol_id() gives it.
   const char* cipher;    ///< OpenSSL's name of the AEAD.
@@ -24,7 +25,7 @@ struct RecordSuiteRow {
   std::size_t key_bytes;
 };
 [[nodiscard]] const RecordSuiteRow& row(RecordSuite suite);
-/// The suite with IANA's `number`; nothing for those that stay with OpenSSL (AES-CCM, everything of TLS 1.2).
+/// The suite with IANA's `number`; nullopt for those that stay with OpenSSL (AES-CCM, everything of TLS 1.2).
 [[nodiscard]] std::optional<RecordSuite> find_record_suite(std::uint16_t number);
 
 inline constexpr std::size_t kMaxSecretBytes = kMaxHashBytes;
@@ -32,7 +33,7 @@ inline constexpr std::size_t kMaxKeyBytes = 32;
 inline constexpr std::size_t kIvBytes = 12;
 
 /// One direction's traffic secret, application_traffic_secret_N: everything else of that direction follows
-/// from it. Moved, not copied: clone() where a second one is meant.
+/// from it. Moved, not copied: clone() makes a second one.
 class TrafficSecret {
  public:
   TrafficSecret() = default;

@@ -49,7 +49,7 @@ TEST(ImportStunnel, TurnsServicesIntoListenersAndBackends) {
   EXPECT_EQ(config.listeners[0].timeouts.idle, std::chrono::seconds(600));
   EXPECT_EQ(config.listeners[0].tls->certificates[0].certificate, "/etc/stunnel/default.pem");
   EXPECT_EQ(config.backends.at("imaps").servers[0].address, "localhost:143");
-  EXPECT_EQ(config.listeners[1].starttls, config::Starttls::kPostgres);
+  EXPECT_EQ(config.listeners[1].starttls, StarttlsProtocol::kPostgres);
   EXPECT_EQ(config.listeners[1].tls->certificates[0].certificate, "/etc/stunnel/db.pem");
   EXPECT_EQ(config.listeners[1].tls->client_auth.mode, config::ClientAuthMode::kRequired);
 }

@@ -26,15 +26,15 @@ TEST(Document, NamesATabThatIndents) {
 TEST(Document, RefusesWhatIsNoMap) {
   for (const char* text : {"", "- a\n", "text\n", "# nothing\n"}) {
     EXPECT_EQ(faults_of(text),
-              "t.yaml:1:1: a configuration is a map of keys, at least \"listeners\" and \"backends\"\n");
+              "t.yaml:1:1: the configuration must be a map with at least the keys \"listeners\" and "
+              "\"backends\"\n");
   }
 }
 
 TEST(Document, RefusesASecondOne) {
   EXPECT_EQ(
       faults_of(small() + "---\nlog: {}\n"),
-      "t.yaml:8:1: yaml: a second document begins here; a configuration is one, without \"---\" between its "
-      "parts\n");
+      "t.yaml:8:1: yaml: a second document begins here; a configuration is one document, without \"---\"\n");
   EXPECT_EQ(faults_of("---\n" + small() + "...\n"), "");
 }
 
@@ -74,9 +74,9 @@ TEST(Document, RefusesToMergeWhatIsNoMap) {
 }
 
 TEST(Document, RefusesAnAliasInsideWhatItNames) {
-  EXPECT_NE(
-      faults_of("log: &log {level: *log}\n" + small()).find("an alias cannot stand inside what it names"),
-      std::string::npos);
+  EXPECT_NE(faults_of("log: &log {level: *log}\n" + small())
+                .find("an alias cannot be inside the value that it names"),
+            std::string::npos);
 }
 
 TEST(Document, BoundsWhatAliasesStandFor) {
@@ -91,7 +91,7 @@ TEST(Document, BoundsWhatAliasesStandFor) {
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
   ASSERT_EQ(loaded.faults.size(), 1u);
   EXPECT_EQ(loaded.faults[0].what,
-            "the document holds more than 1000000 values, aliases written out; that cannot be meant");
+            "the document has more than 1000000 values with its aliases expanded; that is too many");
 }
 
 TEST(Document, BoundsTheTextThatAliasesRepeat) {
@@ -114,7 +114,7 @@ TEST(Document, BoundsHowDeepItNests) {
   for (const char bracket : {'[', '{'}) {
     const Loaded loaded = load(std::string(100'000, bracket));
     ASSERT_EQ(loaded.faults.size(), 1u);
-    EXPECT_EQ(loaded.faults[0].what, "nests deeper than any configuration does");
+    EXPECT_EQ(loaded.faults[0].what, "is nested too deeply for a configuration");
   }
 }
 

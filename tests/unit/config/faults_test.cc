@@ -61,16 +61,17 @@ TEST(Faults, RefuseADurationWithoutItsUnitOrOutOfRange) {
   EXPECT_EQ(idle("0s"), place + "\"0s\" is too short; at least 1ms\n");
   EXPECT_EQ(idle("87601h"), place + "\"87601h\" is too long; at most 87600h\n");
   EXPECT_EQ(idle("99999999999999999999h"), place + "\"99999999999999999999h\" is too long; at most 87600h\n");
-  EXPECT_EQ(idle("-5s"), place + "\"-5s\" is no duration; write one like 250ms, 10s, 5m or 12h\n");
-  EXPECT_EQ(idle("1.5s"), place + "\"1.5s\" is no duration; write one like 250ms, 10s, 5m or 12h\n");
-  EXPECT_EQ(idle("soon"), place + "\"soon\" is no duration; write one like 250ms, 10s, 5m or 12h\n");
-  EXPECT_EQ(faults_of(small_tls("      resumption: {lifetime: 1500ms}\n")),
-            "t.yaml:6:30: listeners[0].tls.resumption.lifetime: \"1500ms\" is no whole number of seconds\n");
+  EXPECT_EQ(idle("-5s"), place + "\"-5s\" is not a duration; write one like 250ms, 10s, 5m or 12h\n");
+  EXPECT_EQ(idle("1.5s"), place + "\"1.5s\" is not a duration; write one like 250ms, 10s, 5m or 12h\n");
+  EXPECT_EQ(idle("soon"), place + "\"soon\" is not a duration; write one like 250ms, 10s, 5m or 12h\n");
+  EXPECT_EQ(
+      faults_of(small_tls("      resumption: {lifetime: 1500ms}\n")),
+      "t.yaml:6:30: listeners[0].tls.resumption.lifetime: \"1500ms\" is not a whole number of seconds\n");
 }
 
 TEST(Faults, RefuseANumberThatIsNoneOrOutOfRange) {
   EXPECT_EQ(faults_of(small("    backlog: many\n")),
-            "t.yaml:4:14: listeners[0].backlog: \"many\" is no whole number; write one from 1 to 65535\n");
+            "t.yaml:4:14: listeners[0].backlog: \"many\" is not a whole number; write one from 1 to 65535\n");
   EXPECT_EQ(faults_of(small("    backlog: 0\n")),
             "t.yaml:4:14: listeners[0].backlog: \"0\" is out of range; write one from 1 to 65535\n");
   EXPECT_EQ(
@@ -102,7 +103,7 @@ TEST(Faults, RefuseSharesThatAreNone) {
     EXPECT_EQ(
         faults_of(small("    tls: {certificates: [{certificate: a.pem, canary: \"" + share + "\"}]}\n")),
         "t.yaml:4:55: listeners[0].tls.certificates[0].canary: \"" + share +
-            "\" is no share; write \"1%\" to \"99%\"\n");
+            "\" is not a share; write \"1%\" to \"99%\"\n");
   }
 }
 
@@ -110,42 +111,42 @@ TEST(Faults, RefuseNamesThatCannotBe) {
   EXPECT_EQ(faults_of(small("    name: a b\n")),
             "t.yaml:4:11: listeners[0].name: \"a b\" cannot be a name; use letters, digits and any of . _ - "
             ": / @ [ ]\n");
-  EXPECT_EQ(
-      faults_of(small_tls("    routes: [{sni: \"a*.example\", backend: app}]\n")),
-      "t.yaml:6:20: listeners[0].routes[0].sni[0]: \"a*.example\" is no name; write \"api.example.com\" or "
-      "\"*.example.com\"\n");
+  EXPECT_EQ(faults_of(small_tls("    routes: [{sni: \"a*.example\", backend: app}]\n")),
+            "t.yaml:6:20: listeners[0].routes[0].sni[0]: \"a*.example\" is not a name; write "
+            "\"api.example.com\" or "
+            "\"*.example.com\"\n");
   EXPECT_EQ(faults_of(small_tls("    routes: [{sni: münchen.example, backend: app}]\n")),
-            "t.yaml:6:20: listeners[0].routes[0].sni[0]: \"münchen.example\" is not what clients send; write "
-            "the name "
-            "in its \"xn--\" form\n");
+            "t.yaml:6:20: listeners[0].routes[0].sni[0]: \"münchen.example\" has characters beyond ASCII; "
+            "write the name in its \"xn--\" form, as clients send it\n");
   EXPECT_EQ(faults_of(small_tls("      alpn: [$alpn]\n")),
-            "t.yaml:6:14: listeners[0].tls.alpn[0]: \"$alpn\" stands for the client's in a backend's tls "
-            "only; write "
+            "t.yaml:6:14: listeners[0].tls.alpn[0]: \"$alpn\" means the client's protocol, in a backend's "
+            "tls only; write "
             "\"h2\"\n");
   EXPECT_EQ(faults_of(small_tls("      alpn: [\"" + std::string(256, 'x') + "\"]\n")),
             "t.yaml:6:14: listeners[0].tls.alpn[0]: \"" + std::string(80, 'x') +
-                "...\" is no ALPN name; they have 1 to 255 bytes\n");
+                "...\" is not an ALPN name; they have 1 to 255 bytes\n");
   EXPECT_EQ(faults_of(small("", "    tls: {server_name: $host}\n")),
-            "t.yaml:7:24: backends.app.tls.server_name: \"$host\" stands for nothing; \"$sni\" passes the "
-            "client's\n");
+            "t.yaml:7:24: backends.app.tls.server_name: \"$host\" has no meaning; \"$sni\" passes the "
+            "client's name on\n");
 }
 
 TEST(Faults, RefuseGroupsAndSuitesThatCannotBe) {
   EXPECT_EQ(faults_of(small_tls("      groups: X25519:X25591\n")),
-            "t.yaml:6:22: listeners[0].tls.groups[1]: warning: \"X25591\" is no group OpenSSL has by itself; "
+            "t.yaml:6:22: listeners[0].tls.groups[1]: warning: \"X25591\" is not a group that OpenSSL has by "
+            "itself; "
             "did you "
             "mean \"X25519\"?\n");
-  EXPECT_EQ(faults_of(small_tls("      groups: [P 256]\n")),
-            "t.yaml:6:16: listeners[0].tls.groups[0]: \"P 256\" is no group; write a name like \"X25519\" or "
-            "\"P-256\"\n");
   EXPECT_EQ(
-      faults_of(small_tls("      cipher_suites: ECDHE-RSA-AES128-GCM-SHA256\n")),
-      "t.yaml:6:22: listeners[0].tls.cipher_suites[0]: \"ECDHE-RSA-AES128-GCM-SHA256\" is no TLS 1.3 cipher "
-      "suite; those of TLS 1.2 stand in \"ciphers\"\n");
-  EXPECT_EQ(
-      faults_of(small_tls("      ciphers: TLS_AES_128_GCM_SHA256\n")),
-      "t.yaml:6:16: listeners[0].tls.ciphers: \"TLS_AES_128_GCM_SHA256\" is a TLS 1.3 suite; those stand in "
-      "\"cipher_suites\"\n");
+      faults_of(small_tls("      groups: [P 256]\n")),
+      "t.yaml:6:16: listeners[0].tls.groups[0]: \"P 256\" is not a group; write a name like \"X25519\" or "
+      "\"P-256\"\n");
+  EXPECT_EQ(faults_of(small_tls("      cipher_suites: ECDHE-RSA-AES128-GCM-SHA256\n")),
+            "t.yaml:6:22: listeners[0].tls.cipher_suites[0]: \"ECDHE-RSA-AES128-GCM-SHA256\" is not a TLS "
+            "1.3 cipher "
+            "suite; those of TLS 1.2 belong in \"ciphers\"\n");
+  EXPECT_EQ(faults_of(small_tls("      ciphers: TLS_AES_128_GCM_SHA256\n")),
+            "t.yaml:6:16: listeners[0].tls.ciphers: \"TLS_AES_128_GCM_SHA256\" is a TLS 1.3 suite; those "
+            "belong in \"cipher_suites\"\n");
 }
 
 TEST(Faults, RefusePatternsOfClientsThatCannotMatch) {
@@ -154,13 +155,14 @@ TEST(Faults, RefusePatternsOfClientsThatCannotMatch) {
   };
   const std::string place = "listeners[0].tls.client_auth.allow.";
   EXPECT_EQ(allow("spiffe: prod/*"), "t.yaml:6:65: " + place +
-                                         "spiffe[0]: \"prod/*\" is no SPIFFE ID; write "
+                                         "spiffe[0]: \"prod/*\" is not a SPIFFE ID; write "
                                          "\"spiffe://trust-domain/path\", * allowed\n");
   EXPECT_EQ(allow("dns: \"\""),
-            "t.yaml:6:62: " + place + "dns[0]: an empty pattern matches nobody; leave it out\n");
-  EXPECT_EQ(allow("fingerprint: abc"), "t.yaml:6:70: " + place +
-                                           "fingerprint[0]: \"abc\" is no SHA-256 fingerprint; write its 64 "
-                                           "hexadecimal digits, with or without colons\n");
+            "t.yaml:6:62: " + place + "dns[0]: an empty pattern matches no client; leave it out\n");
+  EXPECT_EQ(allow("fingerprint: abc"),
+            "t.yaml:6:70: " + place +
+                "fingerprint[0]: \"abc\" is not a SHA-256 fingerprint; write its 64 "
+                "hexadecimal digits, with or without colons\n");
 }
 
 }  // namespace

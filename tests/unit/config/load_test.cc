@@ -94,10 +94,10 @@ backends:
       alpn: $alpn
       starttls: none
 )");
-  EXPECT_EQ(fault_lines(loaded),
-            "t.yaml:42:20: listeners[0].tls.keylog_file: warning: whoever reads \"/etc/headgate/keys.log\" "
-            "reads the "
-            "traffic\n");
+  EXPECT_EQ(
+      fault_lines(loaded),
+      "t.yaml:42:20: listeners[0].tls.keylog_file: warning: anyone who can read \"/etc/headgate/keys.log\" "
+      "can decrypt the traffic\n");
   const Config& config = loaded.config;
   EXPECT_EQ(config.workers, 4);
   EXPECT_EQ(config.log, (Log{LogLevel::kDebug, LogFormat::kJson, AccessLog::kAll}));
@@ -112,7 +112,7 @@ backends:
   EXPECT_EQ(listener.bind[2].text(), "unix:/run/headgate.sock");
   EXPECT_EQ(listener.backlog, 128);
   EXPECT_EQ(listener.proxy_protocol->from[0].text(), "10.0.0.0/8");
-  EXPECT_EQ(listener.starttls, Starttls::kPostgres);
+  EXPECT_EQ(listener.starttls, StarttlsProtocol::kPostgres);
   EXPECT_EQ(listener.limits, (Limits{1, 2, 3, 4}));
   EXPECT_EQ(listener.timeouts,
             (Timeouts{seconds(1), milliseconds(250), seconds(120), seconds(0), seconds(3600)}));
@@ -192,16 +192,17 @@ backends:
   app:
     servers: 127.0.0.1
 )"),
-      "t.yaml:1:10: workers: \"many\" is no number of workers; write \"auto\" or 1 to 1024\n"
+      "t.yaml:1:10: workers: \"many\" is not a number of workers; write \"auto\" or 1 to 1024\n"
       "t.yaml:2:19: drain.deadline: \"30\" has no unit; write 30s for seconds (ms, s, m and h are known)\n"
       "t.yaml:4:11: listeners[0].bind[0]: \"8443\" has no port; write \"127.0.0.1:8443\", \"[::1]:8443\", "
       "\":8443\" or \"unix:/run/headgate.sock\"\n"
       "t.yaml:5:5: listeners[0].bakend: unknown key; did you mean \"backend\"?\n"
-      "t.yaml:6:22: listeners[0].timeouts.idle: \"5 minutes\" is no duration; write one like 250ms, 10s, 5m "
+      "t.yaml:6:22: listeners[0].timeouts.idle: \"5 minutes\" is not a duration; write one like 250ms, 10s, "
+      "5m "
       "or "
       "12h\n"
       "t.yaml:7:14: listeners[0].backend: there is no backend \"ap\"; did you mean \"app\"?\n"
-      "t.yaml:10:14: backends.app.servers[0].address: \"127.0.0.1\" is no server; write \"host:port\", "
+      "t.yaml:10:14: backends.app.servers[0].address: \"127.0.0.1\" is not a server; write \"host:port\", "
       "\"[2001:db8::1]:8080\" or \"unix:/run/app.sock\"\n");
 }
 
@@ -214,7 +215,7 @@ TEST(Load, SaysThatAFileCannotBeOpened) {
 
 TEST(Load, ReadsNoDeviceWithoutAnEnd) {
   EXPECT_EQ(fault_lines(load_file("/dev/zero")),
-            "/dev/zero: is longer than 16 MiB, which no configuration is\n");
+            "/dev/zero: is longer than 16 MiB; no configuration is that long\n");
 }
 
 TEST(Load, ResolvesPathsFromTheDirectoryOfTheFile) {

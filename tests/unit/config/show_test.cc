@@ -92,7 +92,7 @@ TEST(QuickStart, NamesTheOptionThatIsWrong) {
   EXPECT_EQ(fault_lines(loaded),
             "--listen: \"8443\" has no port; write \"127.0.0.1:8443\", \"[::1]:8443\", \":8443\" or "
             "\"unix:/run/headgate.sock\"\n"
-            "--backend: \"nowhere\" is no server; write \"host:port\", \"[2001:db8::1]:8080\" or "
+            "--backend: \"nowhere\" is not a server; write \"host:port\", \"[2001:db8::1]:8080\" or "
             "\"unix:/run/app.sock\"\n"
             "--certificate: a PEM file is needed, leaf first\n");
 }

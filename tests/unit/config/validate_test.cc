@@ -17,7 +17,7 @@ TEST(Validate, NeedsAListenerWithABindAndSomewhereToGo) {
   EXPECT_EQ(faults_of("{}"),
             "t.yaml:1:1: listeners: at least one listener is needed, with \"bind\" and \"backend\"\n");
   EXPECT_EQ(faults_of("listeners: [{name: web}]"),
-            "t.yaml:1:13: listeners[0]: has nowhere to go; give it \"backend\" or \"routes\"\n"
+            "t.yaml:1:13: listeners[0]: needs \"backend\" or \"routes\": where its connections go\n"
             "t.yaml:1:13: listeners[0]: needs \"bind\": where it listens, like \":8443\"\n");
 }
 
@@ -68,17 +68,16 @@ TEST(Validate, RefusesVersionsThatLeaveNone) {
 }
 
 TEST(Validate, NeedsTlsForStarttls) {
-  EXPECT_EQ(
-      faults_of(small("    starttls: smtp\n")),
-      "t.yaml:4:15: listeners[0].starttls: needs \"tls\" in the listener: it is what the upgrade leads to\n");
+  EXPECT_EQ(faults_of(small("    starttls: smtp\n")),
+            "t.yaml:4:15: listeners[0].starttls: needs \"tls\" in the listener: the upgrade leads to TLS\n");
 }
 
 TEST(Validate, RefusesClientAuthThatChecksNobody) {
-  EXPECT_EQ(faults_of(small_tls("      client_auth: {mode: required}\n")),
-            "t.yaml:6:7: listeners[0].tls.client_auth: needs \"ca\": the PEM file of those who vouch for "
-            "clients\n");
+  EXPECT_EQ(
+      faults_of(small_tls("      client_auth: {mode: required}\n")),
+      "t.yaml:6:7: listeners[0].tls.client_auth: needs \"ca\": the PEM file of the CAs of the clients\n");
   EXPECT_EQ(faults_of(small_tls("      client_auth: {ca: ca.pem}\n")),
-            "t.yaml:6:7: listeners[0].tls.client_auth: checks nobody, because mode is none; write \"mode: "
+            "t.yaml:6:7: listeners[0].tls.client_auth: has no effect, because mode is none; write \"mode: "
             "required\" "
             "or leave the rest out\n");
 }
@@ -99,18 +98,17 @@ TEST(Validate, RefusesConditionsThatCanNeverHold) {
 }
 
 TEST(Validate, NeedsANameForWhatPassesThrough) {
-  EXPECT_EQ(
-      with_routes("{passthrough: on, backend: app}"),
-      "t.yaml:6:28: listeners[0].routes[0].passthrough: needs \"sni\" beside it: whose TLS passes through is "
-      "told by the name asked for\n");
+  EXPECT_EQ(with_routes("{passthrough: on, backend: app}"),
+            "t.yaml:6:28: listeners[0].routes[0].passthrough: needs \"sni\" too: the name that the client "
+            "asks for decides what passes through\n");
   EXPECT_EQ(faults_of(small("    routes: [{passthrough: on, backend: app}]\n")),
             "t.yaml:4:28: listeners[0].routes[0].passthrough: needs \"tls\" in the listener\n");
 }
 
 TEST(Validate, RefusesATlsBackendThatCannotBeVerified) {
-  EXPECT_EQ(faults_of(small("", "    tls: {private_key: a.key}\n")),
-            "t.yaml:7:24: backends.app.tls.private_key: needs \"certificate\" beside it: the certificate of "
-            "this key\n");
+  EXPECT_EQ(
+      faults_of(small("", "    tls: {private_key: a.key}\n")),
+      "t.yaml:7:24: backends.app.tls.private_key: needs \"certificate\" too: the certificate of this key\n");
   EXPECT_EQ(faults_of(small("", "    tls: {server_name: $sni}\n")),
             "t.yaml:3:14: listeners[0].backend: backend \"app\" passes the client's name on (\"$sni\"), but "
             "clients of "
@@ -135,20 +133,21 @@ TEST(Validate, NeedsSourcesThatSendAProxyHeader) {
 }
 
 TEST(Validate, WarnsOfWhatWillHurt) {
-  EXPECT_EQ(faults_of(small("", "    tls: {verify: off}\n")),
-            "t.yaml:7:19: backends.app.tls.verify: warning: whoever answers is believed; give \"ca\" and "
-            "leave verify "
-            "on\n");
   EXPECT_EQ(
-      faults_of("admin: {bind: \":9464\"}\n" + small()),
-      "t.yaml:1:15: admin.bind: warning: whoever reaches [::]:9464 can drain and reload; bind 127.0.0.1 or a "
-      "unix socket, or guard the port\n");
+      faults_of(small("", "    tls: {verify: off}\n")),
+      "t.yaml:7:19: backends.app.tls.verify: warning: any server that answers is trusted; give \"ca\" and "
+      "leave verify "
+      "on\n");
+  EXPECT_EQ(faults_of("admin: {bind: \":9464\"}\n" + small()),
+            "t.yaml:1:15: admin.bind: warning: any client that reaches [::]:9464 can drain and reload; bind "
+            "127.0.0.1 or a "
+            "unix socket, or guard the port\n");
   EXPECT_EQ(faults_of(small("", "  spare: {servers: 127.0.0.1:2}\n")),
             "t.yaml:7:3: backends.spare: warning: no listener and no route leads here\n");
-  EXPECT_EQ(
-      faults_of(small_tls("      resumption: {lifetime: 24h}\n")),
-      "t.yaml:6:30: listeners[0].tls.resumption.lifetime: warning: tickets resume for 12h at most: two times "
-      "rotate_every\n");
+  EXPECT_EQ(faults_of(small_tls("      resumption: {lifetime: 24h}\n")),
+            "t.yaml:6:30: listeners[0].tls.resumption.lifetime: warning: tickets resume sessions for 12h at "
+            "most: two times "
+            "rotate_every\n");
 }
 
 }  // namespace

@@ -115,18 +115,17 @@ TEST(Address, SaysWhatWouldBeRight) {
       address_fault("8443"),
       R"("8443" has no port; write "127.0.0.1:8443", "[::1]:8443", ":8443" or "unix:/run/headgate.sock")");
   EXPECT_EQ(address_fault("::1:80"),
-            R"("::1:80" is ambiguous; an IPv6 address stands in brackets: "[::1]:8443")");
-  EXPECT_EQ(address_fault("localhost:80"), R"("localhost" is no IP address; a name cannot stand here)");
-  EXPECT_EQ(address_fault("127.0.0.1:"),
-            R"("127.0.0.1:" needs a port from 0 to 65535 behind its last colon)");
+            R"("::1:80" is ambiguous; write an IPv6 address in brackets: "[::1]:8443")");
+  EXPECT_EQ(address_fault("localhost:80"), R"("localhost" is not an IP address; a name is not allowed here)");
+  EXPECT_EQ(address_fault("127.0.0.1:"), R"("127.0.0.1:" needs a port from 0 to 65535 after its last colon)");
   EXPECT_EQ(address_fault("127.0.0.1:65536"),
-            R"("127.0.0.1:65536" needs a port from 0 to 65535 behind its last colon)");
+            R"("127.0.0.1:65536" needs a port from 0 to 65535 after its last colon)");
   EXPECT_EQ(address_fault("127.0.0.1:+80"),
-            R"("127.0.0.1:+80" needs a port from 0 to 65535 behind its last colon)");
+            R"("127.0.0.1:+80" needs a port from 0 to 65535 after its last colon)");
   EXPECT_EQ(address_fault("[::1:80"), R"("[::1:80" has a bracket that is not closed)");
-  EXPECT_EQ(address_fault("[127.0.0.1]:80"), R"("127.0.0.1" is no IPv6 address)");
+  EXPECT_EQ(address_fault("[127.0.0.1]:80"), R"("127.0.0.1" is not an IPv6 address)");
   EXPECT_EQ(address_fault("[fe80::1%nowhere0]:80"),
-            R"("fe80::1%nowhere0" names an interface this machine has not)");
+            R"("fe80::1%nowhere0" names an interface that this machine does not have)");
   EXPECT_EQ(address_fault("unix:"), R"(a unix socket needs a path: "unix:/run/headgate.sock")");
   EXPECT_EQ(address_fault("unix:@"), R"(a unix socket needs a path: "unix:/run/headgate.sock")");
 }
@@ -186,14 +185,13 @@ TEST(Network, HoldsNoUnixSocket) {
 }
 
 TEST(Network, SaysWhatWouldBeRight) {
-  EXPECT_EQ(network_fault("10.0.0.1/8"),
-            R"("10.0.0.1/8" has bits set behind its prefix; write "10.0.0.0/8")");
-  EXPECT_EQ(network_fault("10.0.0.0/33"), R"("10.0.0.0/33" needs a prefix from 0 to 32 behind the slash)");
+  EXPECT_EQ(network_fault("10.0.0.1/8"), R"("10.0.0.1/8" has bits set after its prefix; write "10.0.0.0/8")");
+  EXPECT_EQ(network_fault("10.0.0.0/33"), R"("10.0.0.0/33" needs a prefix from 0 to 32 after the slash)");
   EXPECT_EQ(network_fault("2001:db8::/129"),
-            R"("2001:db8::/129" needs a prefix from 0 to 128 behind the slash)");
-  EXPECT_EQ(network_fault("10.0.0.0/"), R"("10.0.0.0/" needs a prefix from 0 to 32 behind the slash)");
+            R"("2001:db8::/129" needs a prefix from 0 to 128 after the slash)");
+  EXPECT_EQ(network_fault("10.0.0.0/"), R"("10.0.0.0/" needs a prefix from 0 to 32 after the slash)");
   EXPECT_EQ(network_fault("everyone"),
-            R"("everyone" is no network; write "10.0.0.0/8", "2001:db8::/32" or a single address)");
+            R"("everyone" is not a network; write "10.0.0.0/8", "2001:db8::/32" or a single address)");
 }
 
 }  // namespace

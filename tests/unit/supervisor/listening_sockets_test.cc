@@ -138,7 +138,7 @@ TEST_F(Sockets, StopWaitingForAClientsFirstBytesWhenTheServerSpeaksFirst) {
   adopt(2);
   sockets_.apply_options();
   EXPECT_TRUE(waits_for_first_bytes());
-  config_.listeners.front().starttls = config::Starttls::kSmtp;
+  config_.listeners.front().starttls = StarttlsProtocol::kSmtp;
   adopt(2);
   sockets_.apply_options();
   EXPECT_FALSE(waits_for_first_bytes());

@@ -199,7 +199,7 @@ TEST_F(Loading, OfAnUnreadableFileFailsByItsName) {
 
 TEST_F(Loading, OfNothingAtAllFails) {
   EXPECT_EQ(load(), nullptr);
-  EXPECT_THAT(out_, finding(Severity::kError, "no usable certificate"));
+  EXPECT_THAT(out_, finding(Severity::kError, "no certificate can be used"));
 }
 
 TEST_F(Loading, LeavesABadFileOfADirectoryOutAndSaysSo) {

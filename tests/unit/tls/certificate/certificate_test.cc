@@ -225,7 +225,7 @@ TEST(BadCertificate, ThatDoesNotComeFirstIsNamedAsSuch) {
 
 TEST(BadCertificate, OutOfItsValidityIsNamedWithTheDate) {
   const Issued expired = issue({.from = std::chrono::hours(-48), .until = std::chrono::hours(-24)});
-  EXPECT_THAT(check_file(expired.pem()).found, error("has expired on 20"));
+  EXPECT_THAT(check_file(expired.pem()).found, error("the certificate expired on 20"));
   const Issued early = issue({.from = std::chrono::hours(24)});
   EXPECT_THAT(check_file(early.pem()).found, error("is not valid before 20"));
 }

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <openssl/err.h>
+
+#include "base/result.h"
+#include "tls/openssl/openssl_error.h"
+
+namespace headgate {
+
+/// Makes one call into OpenSSL that may fail. `call` returns a number, which is above zero on success
+/// (Result<void>), or an owner, which is not null on success (Result of that owner).
+///
+/// The thread's error queue is emptied first, so that an entry of an earlier call is not taken for the reason
+/// of this one, and is empty again after a failure. Errors: `kind`, with `doing` and OpenSSL's reason.
+///
+///     auto store = call_openssl(ErrorKind::kSystem, "making a store",
+///                               [] { return X509StorePtr(X509_STORE_new()); });
+template <class Call>
+[[nodiscard]] auto call_openssl(ErrorKind kind, std::string_view doing, Call&& call) {
+  using Answer = std::invoke_result_t<Call>;
+  ERR_clear_error();
+  Answer answer = std::forward<Call>(call)();
+  if constexpr (std::is_integral_v<Answer>) {
+    return answer > 0 ? Result<void>() : Result<void>(fail_openssl(kind, doing));
+  } else {
+    return answer != nullptr ? Result<Answer>(std::move(answer)) : Result<Answer>(fail_openssl(kind, doing));
+  }
+}
+
+/// Makes a call whose failure is an ordinary answer: returns what `call` returns, and drops OpenSSL's reason.
+template <class Call>
+auto ask_openssl(Call&& call) {
+  auto answer = std::forward<Call>(call)();
+  ERR_clear_error();
+  return answer;
+}
+
+}  // namespace headgate
