@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tls/octets.h"
 #include "tls/openssl/openssl_types.h"
 #include "unit/tls/test_pki.h"
 
@@ -302,10 +303,15 @@ TEST(ClientHello, MayNameAnAddress) {
 TEST(ClientHello, OfferingATicketOrAPskOffersASession) {
   const Kept empty_ticket(HelloBuilder().extension(35, ""));
   const Kept ticket(HelloBuilder().extension(35, "t"));
-  const Kept psk(HelloBuilder().extension(41, "p"));
+  const std::string identities =
+      HelloBuilder::vector16("first") + "age1" + HelloBuilder::vector16("other") + "age2";
+  const Kept psk(HelloBuilder().extension(35, "t").extension(41, HelloBuilder::vector16(identities)));
   EXPECT_FALSE(empty_ticket->offers_session);
   EXPECT_TRUE(ticket->offers_session);
   EXPECT_TRUE(psk->offers_session);
+  EXPECT_EQ(text_of(ticket->ticket), "t");
+  EXPECT_EQ(text_of(psk->ticket), "first") << "a PSK goes before the ticket of TLS 1.2";
+  EXPECT_EQ(psk->psk_identities, 2U);
 }
 
 TEST(ClientHello, IsRefusedWhenAnExtensionIsMalformedOrRepeated) {
@@ -321,6 +327,10 @@ TEST(ClientHello, IsRefusedWhenAnExtensionIsMalformedOrRepeated) {
   EXPECT_STREQ(kind_of(HelloBuilder().extension(10, HelloBuilder::vector16("abc"))), "malformed");
   EXPECT_STREQ(kind_of(HelloBuilder().extension(51, HelloBuilder::vector16("abc"))), "malformed");
   EXPECT_STREQ(kind_of(HelloBuilder().extension(77, "").extension(77, "")), "malformed");
+  EXPECT_STREQ(kind_of(HelloBuilder().extension(41, "p")), "malformed");
+  EXPECT_STREQ(
+      kind_of(HelloBuilder().extension(41, HelloBuilder::vector16(HelloBuilder::vector16("id") + "age"))),
+      "malformed");
   EXPECT_STREQ(kind_of(HelloBuilder().suites("abc")), "malformed");
   EXPECT_STREQ(kind_of(HelloBuilder().suites("")), "malformed");
 }
