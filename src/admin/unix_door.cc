@@ -24,7 +24,7 @@ namespace headgate {
 namespace {
 
 /// One direction of a visitor's way: what was read and not yet written waits in `pending`.
-struct Flow {
+struct DoorFlow {
   int from = -1, to = -1;
   std::string pending{};
   bool ended = false;   // nothing more will be read
@@ -54,7 +54,7 @@ struct Flow {
   }
 };
 
-short wanted_events(const Flow& reads, const Flow& writes) {
+short wanted_events(const DoorFlow& reads, const DoorFlow& writes) {
   const int read = reads.pending.empty() && !reads.ended ? POLLIN : 0;
   const int write = writes.pending.empty() ? 0 : POLLOUT;
   return static_cast<short>(read | write);
@@ -67,8 +67,8 @@ struct UnixDoor::Visitor {
   Fd client, server;
   std::uint16_t port = 0;
   TimePoint deadline;
-  Flow inwards{.from = client.number(), .to = server.number()};
-  Flow outwards{.from = server.number(), .to = client.number()};
+  DoorFlow inwards{.from = client.number(), .to = server.number()};
+  DoorFlow outwards{.from = server.number(), .to = client.number()};
 
   /// The server answers one request and closes, so the end of its direction is the end of the visit.
   [[nodiscard]] bool over(TimePoint now) const {

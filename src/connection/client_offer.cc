@@ -52,8 +52,7 @@ void ClientOffer::keep_alpn(const std::vector<std::string_view>& names) {
     if (1 + name.size() > room) break;
     room -= 1 + name.size();
     bytes_.push_back(static_cast<std::byte>(name.size()));
-    const auto text = std::as_bytes(std::span(name));
-    bytes_.insert(bytes_.end(), text.begin(), text.end());
+    for (const char octet : name) bytes_.push_back(static_cast<std::byte>(octet));
     ++size.kept;
   }
   size.left_out = static_cast<std::uint16_t>(names.size() - size.kept);

@@ -13,7 +13,8 @@ namespace {
 // Accepting is cheap beside what follows, and must not wait for it: but one full backlog may not hold up
 // everybody else for a whole turn either.
 constexpr int kAcceptsPerTurn = 64;
-// With a connection its ClientHello is read and parsed, some 30 us: in a flood the time counts, not the number.
+// With a connection its ClientHello is read and parsed, some 30 us: in a flood the time counts, not the
+// number.
 constexpr Duration kAcceptSlice = std::chrono::microseconds(500);
 
 constexpr Duration kPause = std::chrono::milliseconds(100);
