@@ -103,9 +103,9 @@ std::optional<Wait> finish_introduction(Dial& dial, Context& context) {
   }
   dial.stage = Dial::Stage::kAwaitingPermit;
   const bool paid = context.listener.tls != nullptr;  // this client's own handshake was permitted
-  dial.request =
-      std::make_unique<HeldRequest>(context.services.permits, context.connection,
-                                    *context.listener.policy->counters, context.info.client.network());
+  dial.request = std::make_unique<HeldRequest>(
+      context.services.permits, context.connection, *context.listener.policy->counters,
+      context.info.client.network(), CloseReason::kBackendConnectTimeout);
   dial.request->ask({.work = paid ? HandshakeWork::kFinish : HandshakeWork::kFull});
   return Wait{};
 }

@@ -66,7 +66,6 @@ void Connection::operation_finished(Duration cpu) {
     task.spent += cpu;
     task.times.cpu += cpu;
   }
-  ready_.backend = ready_.backend | Interest::kRead;
   drive();
 }
 

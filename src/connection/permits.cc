@@ -9,7 +9,7 @@ void HeldRequest::permit_granted() {
 }
 
 void HeldRequest::permit_refused() {
-  connection_.end(CloseReason::kHandshakeShed);
+  connection_.end(when_refused_, "the admission queue was too long");
 }
 
 void HeldRequest::shed() {

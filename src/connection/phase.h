@@ -77,7 +77,7 @@ struct Hello {
 /// What lives as long as the handshake: its place in the admission queue, and where its time goes.
 struct HandshakeTask {
   HandshakeTask(Permits& permits, Connection& connection, const ListenerPolicy& policy, SourceNetwork source)
-      : request(permits, connection, *policy.counters, source),
+      : request(permits, connection, *policy.counters, source, CloseReason::kHandshakeShed),
         place(permits, request, policy.config.limits.max_handshakes) {}
   HeldRequest request;
   HeldPlace place;

@@ -63,6 +63,7 @@ class Admission final : public Permits {
   [[nodiscard]] FairQueue& queue_of(const PermitRequest& request);
   [[nodiscard]] bool loop_has_requests() const;
   [[nodiscard]] FairQueue& next_of_loop();
+  [[nodiscard]] FairQueue* next();
   void refuse_stale(FairQueue& queue, TimePoint now);
   void grant_next(FairQueue& queue, TimePoint now);
   void take_out(PermitRequest& request);
@@ -72,7 +73,8 @@ class Admission final : public Permits {
   HandshakePrices prices_;
   std::array<FairQueue, kHandshakeWorkCount> on_loop_;  // by HandshakeWork
   FairQueue offloaded_;
-  Duration owed_to_full_{};  // what went before full handshakes while some were waiting
+  bool offload_is_next_ = true;  // the loop's own requests and those for the other thread take turns
+  Duration owed_to_full_{};      // what went before full handshakes while some were waiting
   std::unordered_map<const SharedCounters*, std::unique_ptr<InProgress>> in_progress_;
 };
 

@@ -23,10 +23,22 @@ class FairQueue::Round {
     if (flow.hook.linked) return;
     flow.credit = turn_;
     flow.is_new = true;
+    flow.is_charged = false;
     new_.push_back(flow);
   }
   void expect(Duration price) { turn_ = std::max(turn_, price); }
   void leave(T& flow) { (flow.is_new ? new_ : old_).remove(flow); }
+  /// `flow` has lost its last request. Returns whether it has left: then it has never been granted anything,
+  /// and nothing need be remembered of it. Else it stays for one round, so that it cannot be new again at
+  /// once. Flows of clients that come once would pile up among the new ones otherwise.
+  [[nodiscard]] bool withdraw(T& flow) {
+    if (!flow.is_new) return false;
+    new_.remove(flow);
+    if (!flow.is_charged) return true;
+    flow.is_new = false;
+    old_.push_back(flow);
+    return false;
+  }
 
   /// The flow whose turn it is. There is one that is not idle. `idle(flow)` is called for those that leave.
   template <class Idle>
@@ -62,6 +74,7 @@ struct FairQueue::Source {
   ListHook<Source> hook;
   Duration credit{};
   bool is_new = true;
+  bool is_charged = false;
   IntrusiveList<PermitRequest, &PermitRequest::of_source> requests;
   [[nodiscard]] bool empty() const { return requests.empty(); }
 };
@@ -71,6 +84,7 @@ struct FairQueue::Listener {
   ListHook<Listener> hook;
   Duration credit{};
   bool is_new = true;
+  bool is_charged = false;
   std::size_t waiting = 0;
   std::unordered_map<SourceNetwork, Source> sources;
   Round<Source> round;
@@ -105,9 +119,21 @@ void FairQueue::push(PermitRequest& request, Duration price) {
 
 void FairQueue::remove(PermitRequest& request) {
   Listener& listener = *listeners_.at(request.listener);
-  listener.sources.at(request.source).requests.remove(request);
+  Source& source = listener.sources.at(request.source);
+  unlink(request, listener, source);
+  if (source.empty() && listener.round.withdraw(source)) listener.sources.erase(request.source);
+}
+
+void FairQueue::unlink(PermitRequest& request, Listener& listener, Source& source) {
+  source.requests.remove(request);
   --listener.waiting;
   by_age_.remove(request);
+}
+
+std::size_t FairQueue::remembered_sources() const {
+  std::size_t sum = 0;
+  for (const auto& [key, listener] : listeners_) sum += listener->sources.size();
+  return sum;
 }
 
 PermitRequest& FairQueue::take(Order order) {
@@ -118,7 +144,9 @@ PermitRequest& FairQueue::take(Order order) {
   PermitRequest& request = *(order == Order::kNewestFirst ? source.requests.back() : source.requests.front());
   listener.credit -= request.price;
   source.credit -= request.price;
-  remove(request);
+  listener.is_charged = source.is_charged = true;
+  unlink(request, listener, source);
+  static_cast<void>(source.empty() && listener.round.withdraw(source));  // it has been charged, so it stays
   return request;
 }
 

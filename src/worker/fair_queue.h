@@ -27,6 +27,8 @@ class FairQueue {
   void push(PermitRequest& request, Duration price);
   void remove(PermitRequest& request);
   [[nodiscard]] bool empty() const { return by_age_.empty(); }
+  /// How many sources it remembers: those with requests, and some of those that were granted one lately.
+  [[nodiscard]] std::size_t remembered_sources() const;
   /// The request that was pushed first; nullptr when there is none.
   [[nodiscard]] PermitRequest* oldest() const { return by_age_.front(); }
 
@@ -41,6 +43,7 @@ class FairQueue {
   class Round;
 
   [[nodiscard]] Listener& listener_of(const PermitRequest& request);
+  void unlink(PermitRequest& request, Listener& listener, Source& source);
 
   IntrusiveList<PermitRequest, &PermitRequest::of_age> by_age_;
   std::unordered_map<const SharedCounters*, std::unique_ptr<Listener>> listeners_;

@@ -179,7 +179,9 @@ void Worker::flush_soon(Connection& connection) {
 }
 
 void Worker::offload(Connection& connection, std::shared_ptr<PrivateKeyOperation> operation) {
-  offloading_.emplace(connection.info().id, &connection);
+  Offloading& waits = offloading_[connection.info().id];
+  if (waits.operation == operation) return;  // it is under way already
+  waits = {.connection = &connection, .operation = operation};
   crypto_offload_->run({.connection = connection.info().id,
                         .listener = connection.listener().policy->config.name,
                         .operation = std::move(operation)});
@@ -199,8 +201,9 @@ void Worker::evaluate_soon(Connection& connection) {
 
 void Worker::operation_finished(const CryptoOffload::Task& task) {
   const auto found = offloading_.find(task.connection);
-  if (found == offloading_.end()) return;  // the connection has ended
-  Connection& connection = *found->second;
+  // The connection has ended, or given that handshake up and begun another one.
+  if (found == offloading_.end() || found->second.operation != task.operation) return;
+  Connection& connection = *found->second.connection;
   offloading_.erase(found);
   connection.operation_finished(task.cpu);
 }

@@ -154,10 +154,14 @@ class Worker final : public Host, private OffloadRoom {
   std::vector<Bound> acceptors_;
   PeerWatch peers_;
   std::vector<std::unique_ptr<Connection>> connections_;
-  std::vector<Connection*> morgue_;                            // buried in this turn
-  std::vector<Connection*> to_call_;                           // with work that no descriptor announces
-  std::vector<Connection*> to_flush_;                          // holding session tickets back
-  std::unordered_map<std::uint64_t, Connection*> offloading_;  // with an operation under way
+  std::vector<Connection*> morgue_;    // buried in this turn
+  std::vector<Connection*> to_call_;   // with work that no descriptor announces
+  std::vector<Connection*> to_flush_;  // holding session tickets back
+  struct Offloading {
+    Connection* connection = nullptr;
+    std::shared_ptr<PrivateKeyOperation> operation;
+  };
+  std::unordered_map<std::uint64_t, Offloading> offloading_;  // by connection: the operation it waits for
   std::uint64_t next_id_;
   TimePoint turn_began_{};
   TimePoint last_descriptor_warning_{};
