@@ -47,6 +47,7 @@ void attempt_failed(Dial& dial, Context& context, ConnectFailure failure, std::s
   dial.greeting.clear();
   dial.request.reset();
   dial.handshake.reset();
+  dial.operation.reset();
   dial.stage = Dial::Stage::kPick;
   context.sides.backend.reset();
 }
@@ -87,6 +88,25 @@ void introduce(Dial& dial, Context& context) {
   dial.stage = Dial::Stage::kIntroducing;
 }
 
+/// Queues the handshake with the server for CPU time. The client's own handshake, if there was one, has been
+/// permitted: then this one is its continuation.
+void ask_for_permit(Dial& dial, Context& context, HandshakeCost cost) {
+  cost.work = context.listener.tls != nullptr ? HandshakeWork::kFinish : HandshakeWork::kFull;
+  dial.request = std::make_unique<HeldRequest>(
+      context.services.permits, context.connection, *context.listener.policy->counters,
+      context.info.client.network(), CloseReason::kBackendConnectTimeout);
+  dial.asked = context.services.host.now();
+  dial.request->ask(cost);
+}
+
+/// Whether the permit is there. The time in the queue does not count against the server.
+bool is_permitted(Dial& dial, Context& context) {
+  if (!dial.request->granted) return false;
+  dial.request.reset();
+  dial.started += context.services.host.now() - dial.asked;
+  return true;
+}
+
 /// All of the introduction is with the kernel: then TLS begins where the backend has it. It costs a key
 /// exchange and the verification of the server, so it needs a permit, as the client's handshake did.
 std::optional<Wait> finish_introduction(Dial& dial, Context& context) {
@@ -102,11 +122,7 @@ std::optional<Wait> finish_introduction(Dial& dial, Context& context) {
     return std::nullopt;
   }
   dial.stage = Dial::Stage::kAwaitingPermit;
-  const bool paid = context.listener.tls != nullptr;  // this client's own handshake was permitted
-  dial.request = std::make_unique<HeldRequest>(
-      context.services.permits, context.connection, *context.listener.policy->counters,
-      context.info.client.network(), CloseReason::kBackendConnectTimeout);
-  dial.request->ask({.work = paid ? HandshakeWork::kFinish : HandshakeWork::kFull});
+  ask_for_permit(dial, context, {});
   return Wait{};
 }
 
@@ -127,8 +143,7 @@ ServerRequest request_for(const Dial& dial, const ConnectionInfo& info) {
 }
 
 std::optional<Wait> begin_tls(Dial& dial, Context& context) {
-  if (!dial.request->granted) return Wait{};
-  dial.request.reset();
+  if (!is_permitted(dial, context)) return Wait{};
   auto begun = context.services.handshakes.connect(std::move(context.sides.backend), dial.backend->tls,
                                                    request_for(dial, context.info));
   if (!begun) {
@@ -140,6 +155,15 @@ std::optional<Wait> begin_tls(Dial& dial, Context& context) {
   return std::nullopt;
 }
 
+/// Of a signature with the key of our client certificate; nullptr: nothing is known of it.
+HandshakeCost signature_cost(const StoredCertificate* certificate) {
+  HandshakeCost cost{.offloaded = true};
+  if (certificate == nullptr) return cost;
+  cost.key = certificate->key_type();
+  cost.key_bits = static_cast<std::uint16_t>(certificate->key_bits());
+  return cost;
+}
+
 /// Takes a step of the handshake with the server. Nothing: the stage is over, one way or the other.
 std::optional<Step> secure(Dial& dial, Context& context) {
   ClientHandshake::Answer answer = dial.handshake->step();
@@ -147,8 +171,12 @@ std::optional<Step> secure(Dial& dial, Context& context) {
     return Wait{.backend = (wait->read ? Interest::kRead : Interest::kNone) |
                            (wait->write ? Interest::kWrite : Interest::kNone)};
   }
-  if (auto* offload = std::get_if<ClientHandshake::Offload>(&answer))
-    return Offload{.operation = std::move(offload->operation), .wait = {}};
+  if (auto* offload = std::get_if<ClientHandshake::Offload>(&answer)) {
+    dial.operation = std::move(offload->operation);
+    dial.stage = Dial::Stage::kAwaitingSignature;
+    ask_for_permit(dial, context, signature_cost(dial.backend->tls->shared().certificate.get()));
+    return Wait{};
+  }
   if (auto* secured = std::get_if<ClientHandshake::Secured>(&answer)) {
     context.sides.backend = std::move(secured->stream);
     dial.handshake.reset();
@@ -177,6 +205,18 @@ std::optional<Wait> await_connection(Dial& dial, Context& context) {
       return std::nullopt;
     }
   }
+  return std::nullopt;
+}
+
+/// The server wants a signature by our client certificate, whose key is used on another thread.
+std::optional<Step> await_signature(Dial& dial, Context& context) {
+  if (dial.request != nullptr) {
+    if (!is_permitted(dial, context)) return Wait{};
+    return Offload{.operation = dial.operation, .wait = {}};
+  }
+  if (!dial.operation->is_finished()) return Wait{};
+  dial.operation.reset();
+  dial.stage = Dial::Stage::kSecuring;
   return std::nullopt;
 }
 
@@ -243,6 +283,9 @@ Step step(Connect& phase, Context& context) {
         break;
       case Dial::Stage::kSecuring:
         if (auto next = secure(dial, context)) return *std::move(next);
+        break;
+      case Dial::Stage::kAwaitingSignature:
+        if (auto next = await_signature(dial, context)) return *std::move(next);
         break;
       case Dial::Stage::kAwaitingGreeting:
         if (auto next = await_greeting(dial, context)) return *std::move(next);

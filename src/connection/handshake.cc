@@ -23,6 +23,10 @@ Wait as_interest(const ServerHandshake::Wait& wait) {
                     (wait.write ? Interest::kWrite : Interest::kNone)};
 }
 
+Interest only_writing(Interest interest) {
+  return includes(interest, Interest::kWrite) ? Interest::kWrite : Interest::kNone;
+}
+
 void wait_for_permit(HandshakeTask& task, Context& context) {
   task.waiting_since = context.services.host.now();
   task.request.ask(task.handshake->cost());
@@ -152,8 +156,12 @@ Step step(Handshake& phase, Context& context) {
   const bool only_writable = context.ready.client == Interest::kWrite;
   if (task.awaits_operation || task.request.queued) {
     if (!only_writable) return Wait{};
-    return std::visit([&](auto&& answer) { return act_on(task, std::move(answer), context); },
-                      task.handshake->flush());
+    const TimePoint waiting_since = task.waiting_since;
+    Step next = std::visit([&](auto&& answer) { return act_on(task, std::move(answer), context); },
+                           task.handshake->flush());
+    task.waiting_since = waiting_since;  // it still waits for what it waited for
+    if (auto* wait = std::get_if<Wait>(&next)) return Wait{.client = only_writing(wait->client)};
+    return next;
   }
   account_for_waiting(task, context.services.host.now());
   if (std::exchange(task.request.granted, false)) {

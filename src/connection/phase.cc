@@ -57,6 +57,8 @@ TimePoint deadline(const Phase& phase, const Context& context, TimePoint entered
   const config::Timeouts& timeouts = context.listener.policy->config.timeouts;
   const TimePoint handshake = context.info.accepted + timeouts.handshake;
   return std::visit(Cases{[&](const Connect& connect) {
+                            // The queue has a bound of its own, and its time is not the server's.
+                            if (connect.dial->request != nullptr) return TimePoint::max();
                             return connect.dial->started +
                                    connect.dial->backend->picker->group().config.connect_timeout;
                           },

@@ -112,6 +112,7 @@ struct Dial {
     kIntroducing,
     kAwaitingPermit,
     kSecuring,
+    kAwaitingSignature,
     kAwaitingGreeting
   };
   BackendState* backend = nullptr;
@@ -122,9 +123,11 @@ struct Dial {
   TimePoint started{};
   std::vector<Tried> tried;
   std::optional<Choice> choice;
-  std::vector<std::byte> greeting;             ///< What a server that speaks first has said so far.
-  std::unique_ptr<HeldRequest> request;        ///< For the handshake with the server.
-  std::unique_ptr<ClientHandshake> handshake;  ///< In kSecuring: it owns the server's socket meanwhile.
+  std::vector<std::byte> greeting;                 ///< What a server that speaks first has said so far.
+  std::unique_ptr<HeldRequest> request;            ///< For the handshake with the server.
+  TimePoint asked{};                               ///< When that was queued. It is no time of the server's.
+  std::shared_ptr<PrivateKeyOperation> operation;  ///< What the handshake waits for, once it is permitted.
+  std::unique_ptr<ClientHandshake> handshake;      ///< In kSecuring: it owns the server's socket meanwhile.
 };
 
 /// One attempt after the other, until a server is connected and secured.

@@ -8,6 +8,8 @@ namespace {
 // Full handshakes get one part, those that go before them this many.
 constexpr int kShareOfUrgent = 3;
 
+constexpr std::size_t kIdleListeners = 64;
+
 // Ending a connection takes some 10 us, and thousands may be stale at once.
 constexpr int kRefusedPerTurn = 32;
 
@@ -62,6 +64,9 @@ void Admission::over(HandshakePlace& place) {
   progress.all.remove(place);
   source->second.remove(place);
   if (source->second.empty()) progress.by_source.erase(source);
+  // Listeners come and go with reloads; those at work are kept, so that nothing is allocated for each
+  // handshake.
+  if (progress.all.empty() && in_progress_.size() > kIdleListeners) in_progress_.erase(listener);
   metrics_.handshakes_in_progress.sub();
 }
 

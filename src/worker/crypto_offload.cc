@@ -60,7 +60,8 @@ void CryptoOffload::work() {
     lock.unlock();
     const CrashTag tag(task.listener.c_str(), task.connection);
     const Duration begin = thread_cpu_time();
-    task.operation->perform();
+    // Held by nobody else: the connection has ended meanwhile.
+    if (task.operation.use_count() > 1) task.operation->perform();
     task.cpu = thread_cpu_time() - begin;
     inbox_.post([this, done = std::move(task)] {
       --pending_;

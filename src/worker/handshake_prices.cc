@@ -26,7 +26,8 @@ void HandshakePrices::learn(const HandshakeCost& cost, Duration cpu) {
 }
 
 std::size_t HandshakePrices::index_of(const HandshakeCost& cost) {
-  if (cost.work != HandshakeWork::kFull) return cost.work == HandshakeWork::kFinish ? 0 : 1;
+  if (cost.work != HandshakeWork::kFull && !cost.offloaded)
+    return cost.work == HandshakeWork::kFinish ? 0 : 1;
   if (!is_rsa(cost.key)) return kFirstFull + static_cast<std::size_t>(cost.key);
   const std::size_t size = cost.key_bits <= 2048 ? 0 : cost.key_bits <= 3072 ? 1 : 2;
   return kKinds - kRsaSizes + size;

@@ -136,15 +136,52 @@ TEST_F(ConnectTest, BeginsTlsWhenTheIntroductionHasLeft) {
   EXPECT_THAT(server->written, testing::StartsWith("PROXY "));
 }
 
-TEST_F(ConnectTest, GoesOnWhenTheSignatureForTheServerIsMade) {
-  app().tls.emplace().verify = false;
-  server->handshakes = {IoStatus::kDone, IoStatus::kPaused, IoStatus::kDone};
+/// A backend that wants a certificate of us, whose key is used on another thread.
+class SignatureTest : public ConnectTest {
+ protected:
+  SignatureTest() {
+    app().tls.emplace().verify = false;
+    server->handshakes = {IoStatus::kDone, IoStatus::kPaused, IoStatus::kDone};
+  }
+};
+
+TEST_F(SignatureTest, NeedsAPermitOfItsOwnAndThenTheOtherThread) {
   start();
+  permits.grant();
+  ASSERT_NE(permits.waiting, nullptr);
+  EXPECT_TRUE(permits.waiting->cost.offloaded);
+  EXPECT_EQ(host.operation, nullptr);
   permits.grant();
   ASSERT_NE(host.operation, nullptr);
   EXPECT_EQ(phase(), "connect");
+  host.operation->perform();
   connection->operation_finished(1ms);
   EXPECT_EQ(phase(), "relay");
+}
+
+TEST_F(SignatureTest, TakesNoStepBeforeTheOperationIsFinished) {
+  start();
+  permits.grant();
+  permits.grant();
+  const int steps = server->handshake_steps;
+  connection->operation_finished(1ms);  // of an earlier attempt
+  EXPECT_EQ(server->handshake_steps, steps);
+  EXPECT_EQ(phase(), "connect");
+}
+
+TEST_F(ConnectTest, TheTimeInTheQueueDoesNotCountAgainstTheServer) {
+  app().tls.emplace().verify = false;
+  app().connect_timeout = 2s;
+  server->handshakes = {IoStatus::kDone, IoStatus::kWantRead, IoStatus::kDone};
+  start();
+  pass(10s);
+  ASSERT_NE(permits.waiting, nullptr) << "it still waits for its permit";
+  permits.grant();
+  pass(2s - 1ms);
+  EXPECT_EQ(phase(), "connect");
+  EXPECT_EQ(transport.dialled.size(), 1U);
+  pass(1ms);
+  EXPECT_EQ(transport.dialled.size(), 2U) << "now it is the server's time that is over";
 }
 
 TEST_F(ConnectTest, LeavesTheQueueWhenTheConnectionEnds) {

@@ -32,7 +32,7 @@ class OpensslHandshake final : public ServerHandshake {
     return {.work = work_,
             .key = certificate_.key_type(),
             .key_bits = static_cast<std::uint16_t>(certificate_.key_bits()),
-            .offloaded = work_ == HandshakeWork::kFull && context_->offloads(certificate_),
+            .offloaded = context_->offloads(certificate_) && (work_ == HandshakeWork::kFull || decrypts()),
             .tickets = stream_ ? std::uint16_t{0} : tickets_};
   }
   [[nodiscard]] int descriptor() const override { return stream_ ? stream_->descriptor() : socket_.number(); }
@@ -45,6 +45,7 @@ class OpensslHandshake final : public ServerHandshake {
   [[nodiscard]] Result<void> begin();
   [[nodiscard]] Answer paused();
   void look_ahead();
+  [[nodiscard]] bool decrypts() const;
   [[nodiscard]] Answer accepted();
   [[nodiscard]] Answer refused();
 
@@ -65,7 +66,9 @@ ServerHandshake::Answer OpensslHandshake::step() {
   if (!stream_) {
     if (auto begun = begin(); !begun) return Failed{std::move(begun.error().what)};
   }
-  switch (stream_->handshake()) {
+  const IoStatus status = stream_->handshake();
+  stream_->extra().full_permitted = false;  // used up, or lost
+  switch (status) {
     case IoStatus::kDone:
       return accepted();
     case IoStatus::kWantRead:
@@ -112,23 +115,26 @@ ServerHandshake::Answer OpensslHandshake::paused() {
   return NeedsPermit{};
 }
 
-// What the client's next flight will cost. A permit that has not been used up stays good: the flight may come
-// in pieces.
+// What the client's next flight will cost. Whether a second ClientHello wants keys and a signature is
+// OpenSSL's to say: the certificate callback asks then, with the hello complete. For the last flight a permit
+// is asked for whenever bytes have come, and again if they were not all of it: a permit that could be kept
+// would let many clients have their flights computed at one moment.
 void OpensslHandshake::look_ahead() {
   const SslExtraData& extra = stream_->extra();
   SSL* ssl = stream_->ssl();
-  const bool answered = extra.server_hellos > 0;
-  if (!answered || SSL_session_reused(ssl) == 1) return;
   const bool tls13 = SSL_version(ssl) == TLS1_3_VERSION;
-  if (tls13 && !extra.finished_sent) {  // HelloRetryRequest: the next hello wants keys and a signature
-    if (extra.full_permitted) return;
-    work_ = HandshakeWork::kFull;
-    due_ = Due::kPermit;
-  } else if (work_ == HandshakeWork::kFull) {
-    work_ = HandshakeWork::kFinish;
-    const bool verifies = context_->shared().settings.client_auth.mode != config::ClientAuthMode::kNone;
-    due_ = verifies || !tls13 ? Due::kPermit : Due::kNothing;
-  }
+  const bool retried = tls13 && !extra.finished_sent;
+  due_ = Due::kNothing;
+  if (extra.server_hellos == 0 || retried || SSL_session_reused(ssl) == 1) return;
+  work_ = HandshakeWork::kFinish;
+  const bool verifies = context_->shared().settings.client_auth.mode != config::ClientAuthMode::kNone;
+  if (verifies || !tls13) due_ = Due::kPermit;
+}
+
+// RSA key exchange: the client's secret is decrypted with our key. RFC 5246, section 7.4.7.1.
+bool OpensslHandshake::decrypts() const {
+  const SSL_CIPHER* cipher = stream_ ? SSL_get_pending_cipher(stream_->ssl()) : nullptr;
+  return cipher != nullptr && SSL_CIPHER_get_kx_nid(cipher) == NID_kx_rsa;
 }
 
 // Tickets first: they are bound to the peer that was verified.
