@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::chrono::seconds kReloadPatience{60};
 
-/// What workers add to, each from its own thread. Shared: a worker that answers late finds it still there.
+/// The sums that workers add to, each from its own thread. Shared: a worker that answers late still finds it.
 template <class Report>
 struct Gathered {
   std::mutex mutex;

@@ -5,7 +5,7 @@
 
 namespace headgate {
 
-/// Answers the admin endpoint's questions out of the supervisor and its workers. Any thread.
+/// Answers the questions of the admin endpoint with the data of the supervisor and its workers. Any thread.
 class AdminAnswers final : public AdminSource {
  public:
   /// `supervisor` outlives it.

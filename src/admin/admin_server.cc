@@ -23,8 +23,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kKnockEvery{20};
 
-/// What civetweb does to the process's signals when it starts is undone, and its threads take none: signals
-/// are the supervisor's.
+/// Undoes the changes of civetweb's start to the process's signals, and makes its threads take no signals:
+/// signals are the supervisor's.
 class SignalsKept {
  public:
   SignalsKept() {
@@ -71,7 +71,7 @@ std::string head_of(const HttpResponse& response) {
   return head.append("\r\n");
 }
 
-/// Tries what civetweb could not do, for the system's own word on why: it only logs it.
+/// Tries the call that civetweb failed at, to learn the system's own reason: civetweb only logs it.
 int error_of_binding(const Address& address) {
   const Fd socket(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
   const int reuse = 1;
@@ -101,7 +101,7 @@ tl::unexpected<Error> cannot_listen(const Address& address, std::string_view civ
   }
 }
 
-/// Civetweb 1.15 writes its error code to a place it is given, 1.16 into the structure itself.
+/// Civetweb 1.15 writes its error code to a given place, 1.16 into the structure itself.
 template <class ErrorData>
 void place_code([[maybe_unused]] ErrorData& error, [[maybe_unused]] unsigned& place) {
   if constexpr (std::is_pointer_v<decltype(error.code)>) error.code = &place;
@@ -109,7 +109,7 @@ void place_code([[maybe_unused]] ErrorData& error, [[maybe_unused]] unsigned& pl
 
 }  // namespace
 
-/// civetweb's server, and the door in front of it when clients come by a unix socket.
+/// civetweb's server, and the door before it when clients come by a unix socket.
 class AdminServer::Server {
  public:
   /// `door` may be null: then clients come straight to `address`.
@@ -155,7 +155,7 @@ Result<std::unique_ptr<AdminServer::Server>> AdminServer::Server::start(const Ad
       patience_ms.c_str(), "enable_keep_alive", "no",          nullptr};
   mg_callbacks callbacks{};
   callbacks.begin_request = begin_request;
-  // No log_access: to make the line civetweb calls localtime(), whose result all threads share.
+  // log_access is not set: to make its line civetweb calls localtime(), whose result all threads share.
   callbacks.log_message = stay_silent;
   [[maybe_unused]] unsigned code = 0;
   char text[256] = "";
@@ -171,7 +171,7 @@ Result<std::unique_ptr<AdminServer::Server>> AdminServer::Server::start(const Ad
   return server;
 }
 
-/// civetweb's accepting thread looks only every two seconds whether it should end, unless somebody connects.
+/// civetweb's accepting thread looks only every two seconds whether it should end, unless a client connects.
 void AdminServer::Server::stop() {
   Address own = address_;
   own.set_port(port());

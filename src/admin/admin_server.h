@@ -9,24 +9,23 @@
 
 namespace headgate {
 
-/// The HTTP server of the admin address. Its threads ask `source`, which outlives it; destroying it waits for
-/// them.
+/// The HTTP server of the admin address. Its threads ask `source`, which outlives it; destroying the server
+/// waits for them.
 ///
-/// Answers one request a connection. A client that dawdles holds one of kThreads threads for at most
-/// kPatience.
+/// It answers one request a connection. A slow client holds one of kThreads threads for at most kPatience.
 class AdminServer {
  public:
   static constexpr int kThreads = 4;
   static constexpr std::chrono::milliseconds kPatience{5000};
 
   /// Listens on `bind`: an IP address and port (0: any free one) or a unix socket.
-  /// Errors: kSystem, with the address, why not, and what to do.
+  /// Errors: kSystem; the text has the address, the cause, and the remedy.
   [[nodiscard]] static Result<std::unique_ptr<AdminServer>> open(const Address& bind, AdminSource& source);
   ~AdminServer();
   AdminServer(const AdminServer&) = delete;
   AdminServer& operator=(const AdminServer&) = delete;
 
-  /// Where it listens, with the real port.
+  /// The address on which it listens, with the real port.
   [[nodiscard]] const Address& bound_address() const { return bound_; }
 
  private:

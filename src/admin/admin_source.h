@@ -14,10 +14,10 @@ namespace headgate {
 /// The flight recorders of all workers together.
 struct RecordedHandshakes {
   std::vector<RecordedHandshake> failed{};   ///< The last ones, newest first.
-  std::vector<RecordedHandshake> slowest{};  ///< Of the last minutes, slowest first.
+  std::vector<RecordedHandshake> slowest{};  ///< The slowest of the last minutes, slowest first.
 };
 
-/// What the admin endpoint shows and asks for. AdminAnswers implements it, and in tests a fake.
+/// The source of all answers of the admin endpoint. AdminAnswers implements it, and in tests a fake does.
 ///
 /// Called from the admin server's threads, several at a time: every function is safe for that, may wait for
 /// the workers or the supervisor for a bounded time, and throws nothing. Answers hold no secrets.
@@ -26,9 +26,9 @@ class AdminSource {
   virtual ~AdminSource() = default;
   /// Prometheus text of the metrics `wanted`.
   [[nodiscard]] virtual std::string metrics_text(const MetricSet& wanted) = 0;
-  /// Alive: the loops of all workers turn.
+  /// Alive means that the loops of all workers turn.
   [[nodiscard]] virtual Health healthz() = 0;
-  /// Listening and not draining.
+  /// Ready means that the process listens and does not drain.
   [[nodiscard]] virtual Health readyz() = 0;
   [[nodiscard]] virtual StatusReport status() = 0;
   [[nodiscard]] virtual ConnectionsPage connections(const ConnectionsQuery& query) = 0;

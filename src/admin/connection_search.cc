@@ -45,7 +45,7 @@ ConnectionReport report_of(const Connection& connection, int worker, TimePoint n
   return report;
 }
 
-/// Whether a connection is asked for.
+/// Whether the query selects a connection.
 class ConnectionsFilter {
  public:
   explicit ConnectionsFilter(const ConnectionsQuery& query) : query_(query) {
@@ -66,18 +66,18 @@ class ConnectionsFilter {
   std::optional<Network> source_;
 };
 
-/// What the workers find, each on its own thread. Shared: one that answers late finds it still there.
+/// The results of the workers, each from its own thread. Shared: a worker that answers late still finds it.
 template <class Found>
 class Findings {
  public:
-  /// What one worker has found. Any thread.
+  /// Adds the result of one worker. Any thread.
   void add(std::vector<Found> some) {
     const std::lock_guard lock(mutex_);
     all_.insert(all_.end(), std::make_move_iterator(some.begin()), std::make_move_iterator(some.end()));
     ++answers_;
     one_more_.notify_one();
   }
-  /// Waits for `workers` answers, until kPatience after this was made, and takes what there is.
+  /// Waits for `workers` answers, until kPatience after this was made, and takes the answers that have come.
   [[nodiscard]] std::vector<Found> take(std::size_t workers) {
     std::unique_lock lock(mutex_);
     one_more_.wait_until(lock, until_, [&] { return answers_ >= workers; });
@@ -92,7 +92,7 @@ class Findings {
   std::vector<Found> all_;
 };
 
-/// A connection may be looked at twice.
+/// A walk may look at a connection twice.
 template <class Found, class Id>
 void order(std::vector<Found>& all, Id id) {
   std::ranges::sort(all, {}, id);

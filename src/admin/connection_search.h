@@ -13,24 +13,25 @@
 namespace headgate {
 
 /// Finds one page of the live connections. A first walk over the workers' connections gathers the ids of
-/// those that match, a second one describes those that stand on the page, and no others. Both walks go in
-/// slices (ConnectionWalk), so that the loops serve their connections meanwhile.
+/// those that match, and a second one describes only those that stand on the page. Both walks go in slices
+/// (ConnectionWalk), so that the loops serve their connections meanwhile.
 ///
-/// Made for one question, on a thread that may wait. It takes 8 bytes for each connection that matches.
+/// An object serves one question, on a thread that may wait. It takes 8 bytes for each connection that
+/// matches.
 class ConnectionSearch {
  public:
   /// Runs a function on each worker's thread, and returns how many workers there are.
   using AskWorkers = std::function<std::size_t(const std::function<void(Worker&)>&)>;
-  /// For how long a walk is waited for. A worker that takes longer is left out of the answer.
+  /// How long the search waits for a walk. It leaves a slower worker out of the answer.
   static constexpr Duration kPatience = std::chrono::seconds(2);
-  /// What it costs to describe a connection, in looks of ConnectionWalk: at most 16 are described in a slice.
+  /// The cost of describing a connection, in looks of ConnectionWalk: at most 16 are described in a slice.
   static constexpr std::size_t kDescriptionCost = 63;
 
   explicit ConnectionSearch(AskWorkers ask_workers) : ask_workers_(std::move(ask_workers)) {}
 
   /// The connections of `query`, in the order of their ids.
   [[nodiscard]] ConnectionsPage run(const ConnectionsQuery& query);
-  /// How many connections were described, by all workers.
+  /// The number of connections that all workers have described.
   [[nodiscard]] std::size_t described() const { return *described_; }
 
  private:
@@ -38,7 +39,7 @@ class ConnectionSearch {
   [[nodiscard]] std::vector<ConnectionReport> describe(std::vector<std::uint64_t> ids);
 
   AskWorkers ask_workers_;
-  // Shared: a worker that is late still counts there.
+  // shared, because a late worker still counts there
   std::shared_ptr<std::atomic<std::size_t>> described_ = std::make_shared<std::atomic<std::size_t>>(0);
 };
 

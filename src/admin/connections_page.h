@@ -8,10 +8,11 @@
 
 #include "base/units.h"
 
-/// What /connections.json is asked for and shows: plain values. No secrets.
+/// The question and the answer of /connections.json: plain values. No secrets.
 namespace headgate {
 
-/// A live connection, as /connections.json shows it. Text is empty where there is none (yet).
+/// A live connection, as /connections.json shows it. A text is empty where the connection has no such value
+/// (yet).
 struct ConnectionReport {
   std::uint64_t id = 0;
   int worker = 0;
@@ -25,7 +26,7 @@ struct ConnectionReport {
   std::uint64_t bytes_from_client = 0, bytes_to_client = 0;
 };
 
-/// Which connections are asked for. Empty text asks for all.
+/// Selects connections. An empty text selects all.
 struct ConnectionsQuery {
   static constexpr std::size_t kMaxLimit = 1000;
   std::size_t offset = 0, limit = 100;
@@ -33,7 +34,7 @@ struct ConnectionsQuery {
 };
 
 struct ConnectionsPage {
-  std::uint64_t total = 0;  ///< That match, not only those of this page.
+  std::uint64_t total = 0;  ///< All connections that match, not only those of this page.
   std::vector<ConnectionReport> connections{};
 };
 

@@ -9,10 +9,11 @@ struct mg_context;
 
 namespace headgate {
 
-/// A small HTTP server for the demo: answers every request with a page that says how it came. Own threads.
+/// A small HTTP server for the demo: it answers every request with a page that says how the request came. Own
+/// threads.
 class DemoBackend {
  public:
-  /// On a free port of 127.0.0.1. Errors: kSystem.
+  /// Makes one on a free port of 127.0.0.1. Errors: kSystem.
   [[nodiscard]] static Result<std::unique_ptr<DemoBackend>> open();
   ~DemoBackend();
   DemoBackend(const DemoBackend&) = delete;

@@ -57,13 +57,14 @@ HttpResponse outcome(const Outcome& outcome) {
   return response;
 }
 
-/// Takes the value of `name` out of `query`; empty when it is not there.
+/// Takes the value of `name` out of `query`; empty when the query has no such name.
 std::string take(Query& query, std::string_view name) {
   const auto found = query.find(name);
   return found == query.end() ? std::string() : std::move(query.extract(found).mapped());
 }
 
-/// Takes a number out of `query`: `otherwise` when it is not there, nothing when it is no number.
+/// Takes a number out of `query`: `otherwise` when the query has no such name, nothing when the value is no
+/// number.
 std::optional<std::size_t> take_number(Query& query, std::string_view name, std::size_t otherwise) {
   const std::string text = take(query, name);
   if (text.empty()) return otherwise;
@@ -73,7 +74,8 @@ std::optional<std::size_t> take_number(Query& query, std::string_view name, std:
   return number;
 }
 
-/// Takes a duration out of `query`: nothing when it is not there. Errors: kInvalid, what would be right.
+/// Takes a duration out of `query`: nothing when the query has no such name. Errors: kInvalid; the text says
+/// what would be right.
 Result<std::optional<Duration>> take_duration(Query& query, std::string_view name,
                                               std::chrono::milliseconds longest) {
   const std::string text = take(query, name);
@@ -83,7 +85,8 @@ Result<std::optional<Duration>> take_duration(Query& query, std::string_view nam
   return *duration;
 }
 
-/// What is left of a query after every known name was taken: a fault, naming the first.
+/// Makes a fault that names the first parameter which is left after every known name was taken, if one is
+/// left.
 std::optional<HttpResponse> unknown_parameter(const Query& query, std::string_view known) {
   if (query.empty()) return std::nullopt;
   std::string what = "unknown parameter \"" + query.begin()->first + "\"; ";
@@ -192,7 +195,7 @@ HttpResponse post_log(Query& query, AdminSource& source) {
   const auto time = take_duration(query, "for", kLongestLogLevel);
   if (!time) return fault(400, time.error().what);
   if (query.size() > 1)
-    return fault(400, "log takes, beside level, one of listener and source, or none for all lines");
+    return fault(400, "log takes, in addition to level, one of listener and source, or none for all lines");
   const LogLevelRequest request{
       .level = level, .listener = take(query, "listener"), .source = take(query, "source"), .time = *time};
   if (!is_network(request.source)) return fault(400, "source: an address or a network such as 10.0.0.0/8");
@@ -207,7 +210,7 @@ struct Endpoint {
   std::string_view path;
   Method method;
   Parameters parameters;
-  /// Takes what it knows out of `query`.
+  /// Takes the parameters that it knows out of `query`.
   HttpResponse (*answer)(Query& query, AdminSource& source);
 };
 

@@ -163,7 +163,7 @@ Json drains_json(const ProcessState& process) {
   return all;
 }
 
-/// The process's own drain, which is there from the moment on in which it is not ready any more.
+/// The process's own drain, which exists from the moment in which the process is not ready any more.
 Json process_drain_json(const ProcessState& process) {
   Json json{{"active", process.draining}};
   if (process.accepting_until) json["accepting_until"] = rfc3339(*process.accepting_until);
@@ -205,7 +205,7 @@ Json numbers_json(const Uint16List& list) {
   return all;
 }
 
-/// The lists that are not shown whole, each with the number of its entries that are not.
+/// The lists that are not shown whole, each with the number of its entries that are left out.
 Json left_out_json(const ClientOffer& offer) {
   using enum ClientOffer::List;
   Json all = Json::object();
@@ -252,7 +252,8 @@ Json handshake_json(const RecordedHandshake& one) {
           {"peer_wait_seconds", time(one.times.peer_wait)}};
 }
 
-/// One after the other: as a tree of values they would take many times what their text takes.
+/// Writes the certificates one after the other: a tree of values would take many times the memory of the
+/// text.
 void append_handshakes(std::string& to, const std::vector<RecordedHandshake>& handshakes) {
   to += '[';
   for (const RecordedHandshake& one : handshakes) {

@@ -6,11 +6,11 @@
 
 #include "admin/admin_source.h"
 
-/// The answers of the admin endpoint as JSON (RFC 8259). Times are RFC 3339 in UTC, durations seconds. Bytes
-/// of a client that are no UTF-8 become U+FFFD. docs/admin.md says what each field is.
+/// Writes the answers of the admin endpoint as JSON (RFC 8259). Times are RFC 3339 in UTC, durations seconds.
+/// A client's bytes that are not UTF-8 become U+FFFD. docs/admin.md says what each field is.
 namespace headgate {
 
-/// `certificates`: at most so many, those that expire first.
+/// `certificates`: the most certificates to show, of which those that expire first are shown.
 [[nodiscard]] std::string to_json(const StatusReport& report, const Health& ready, WallTime now,
                                   std::size_t certificates);
 [[nodiscard]] std::string to_json(const ConnectionsPage& page, const ConnectionsQuery& query);

@@ -13,8 +13,8 @@ using Query = std::map<std::string, std::string, std::less<>>;
 
 /// Parses "level=debug&listener=web". Pure; any thread.
 ///
-/// Errors: kMalformed, a sentence for whoever sent it: a bad percent escape, a name without '=', a name given
-/// twice.
+/// Errors: kMalformed, with a sentence for the sender of the request: a bad percent escape, a name without
+/// '=', a name given twice.
 [[nodiscard]] Result<Query> parse_query(std::string_view text);
 
 }  // namespace headgate

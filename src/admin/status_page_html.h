@@ -4,8 +4,8 @@
 
 namespace headgate {
 
-/// src/admin/status_page.html, put into the program by cmake/status_page.cmake. `__NONCE__` stands where the
-/// nonce goes.
+/// src/admin/status_page.html, which cmake/status_page.cmake puts into the program. The nonce replaces
+/// `__NONCE__`.
 extern const std::string_view kStatusPageHtml;
 
 }  // namespace headgate

@@ -23,11 +23,11 @@
 namespace headgate {
 namespace {
 
-/// One direction of a visitor's way: what was read and not yet written waits in `pending`.
+/// One direction of a visitor's way: bytes that were read and not yet written wait in `pending`.
 struct DoorFlow {
   int from = -1, to = -1;
   std::string pending{};
-  bool ended = false;   // nothing more will be read
+  bool ended = false;   // no more bytes will be read
   bool failed = false;  // either end is broken
 
   [[nodiscard]] bool over() const { return failed || (ended && pending.empty()); }
@@ -159,7 +159,8 @@ void UnixDoor::admit() {
                        .deadline = Clock::now() + kPatience});
 }
 
-/// The port is known to came_through() before the server can see the connection: bound first, connected then.
+/// came_through() knows the port before the server can see the connection: the socket is bound first,
+/// connected then.
 Fd UnixDoor::connect_to_server() {
   Fd server(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   const Address any_port = Address::loopback(0);

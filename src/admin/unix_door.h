@@ -19,24 +19,24 @@ namespace headgate {
 /// a port of 127.0.0.1. That port is open to every user of the machine while the socket's file is not, so the
 /// server asks came_through() about each request and refuses the others.
 ///
-/// One thread of its own. At most kMaxVisitors at a time, the others wait in the backlog; each for at most
-/// kPatience.
+/// It has one thread of its own. At most kMaxVisitors are inside at a time, each for at most kPatience; the
+/// others wait in the backlog.
 class UnixDoor {
  public:
   static constexpr std::size_t kMaxVisitors = 16;
   static constexpr std::chrono::seconds kPatience{30};
 
-  /// Listens on `address`, and lets nobody in yet. Errors: kSystem, with the path.
+  /// Listens on `address`, and lets no client in yet. Errors: kSystem, with the path.
   [[nodiscard]] static Result<std::unique_ptr<UnixDoor>> open(const Address& address);
   ~UnixDoor();
   UnixDoor(const UnixDoor&) = delete;
   UnixDoor& operator=(const UnixDoor&) = delete;
 
-  /// Starts to relay to `server_port`. Once.
+  /// Starts to relay to `server_port`. Call it once.
   void serve(std::uint16_t server_port);
 
-  /// Cuts whoever is inside and removes the socket's file. From then on nobody came through; the server may
-  /// go on asking.
+  /// Cuts all visitors and removes the socket's file. From then on came_through() is false; the server may go
+  /// on asking.
   void close();
 
   /// Whether the loopback connection from `client_port` is one of the door's own. Any thread.

@@ -30,7 +30,7 @@ double milliseconds(Duration duration) {
 }
 
 /// Whether a line about this end is wanted. `own` is the level of the connection where it has one of its own:
-/// it decides then, instead of the process's level and `log.access`.
+/// it then decides instead of the process's level and `log.access`.
 bool is_wanted(const Services& services, LogLevel level, std::optional<LogLevel> own) {
   if (own) return level <= *own;
   if (!services.log.enabled(level)) return false;

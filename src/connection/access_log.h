@@ -7,11 +7,11 @@
 
 namespace headgate {
 
-/// Writes the line for a connection that ends, if log.access and the limit on failure lines let it. Loop
-/// thread.
+/// Writes the line for a connection that ends, if log.access and the limit on failure lines let it. Runs on
+/// the loop thread.
 void write_access_line(Services& services, const ListenerState& listener, const ConnectionInfo& info,
                        std::string_view phase, CloseReason reason, TimePoint now);
-/// Writes a line for a connection that enters `phase`, where the level is debug. Loop thread.
+/// Writes a line for a connection that enters `phase`, where the level is debug. Runs on the loop thread.
 void write_phase_line(Services& services, const ListenerState& listener, const ConnectionInfo& info,
                       std::string_view phase, TimePoint now);
 

@@ -10,33 +10,33 @@
 
 namespace headgate {
 
-/// What a ClientHello offered, in a bounded size: what the flight recorder keeps of a handshake. A value.
+/// The offer of a ClientHello in a bounded size, which the flight recorder keeps of a handshake. A value.
 ///
-/// Each list keeps its first kMaxNumbers numbers, and ALPN the names that fit into kMaxAlpnBytes; of the rest
-/// only the count is kept. Made from a parsed ClientHello with one allocation and no formatting (200 bytes
-/// for what a browser sends), because a good handshake pays for it too.
+/// Each list keeps its first kMaxNumbers numbers, and ALPN the names that fit into kMaxAlpnBytes; an offer
+/// keeps only the count of the others. Making an offer from a parsed ClientHello takes one allocation and no
+/// formatting (200 bytes for a browser's ClientHello), because a good handshake pays for it too.
 class ClientOffer {
  public:
-  /// More than any TLS library offers by default.
+  /// No TLS library offers more by default.
   static constexpr std::size_t kMaxNumbers = 128;
   static constexpr std::size_t kMaxAlpnBytes = 256;
 
   enum class List : std::uint8_t { kVersions, kGroups, kCiphers, kSignatureAlgorithms, kExtensions, kAlpn };
   static constexpr std::size_t kListCount = 6;
 
-  /// Nothing is known.
+  /// An empty offer: nothing is known.
   ClientOffer() = default;
-  /// Copies what it keeps of `hello`.
+  /// Copies from `hello` the parts that an offer keeps.
   explicit ClientOffer(const ClientHello& hello);
 
-  /// How many entries of `list` are not kept.
+  /// The number of entries of `list` that are not kept.
   [[nodiscard]] std::size_t left_out(List list) const { return size_of(list).left_out; }
   /// A ClientHello with the lists that are kept and no other member. Its views hold as long as this object
   /// stays where it is.
   [[nodiscard]] ClientHello kept() const;
-  /// The JA4 fingerprint; empty where nothing is known, and where a list is not kept whole.
+  /// The JA4 fingerprint; empty where nothing is known, and where the offer does not keep a list whole.
   [[nodiscard]] std::string ja4() const;
-  /// What it takes beside sizeof(ClientOffer).
+  /// The memory that it takes in addition to sizeof(ClientOffer).
   [[nodiscard]] std::size_t heap_bytes() const { return bytes_.capacity(); }
 
  private:

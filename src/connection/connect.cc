@@ -36,7 +36,7 @@ CloseReason reason_of(ConnectFailure failure) {
   }
 }
 
-/// Counts the attempt at hand as failed; the next turn of the step's loop tries another server.
+/// Counts the attempt at hand as failed; the loop of step() tries another server next.
 void attempt_failed(Dial& dial, Context& context, ConnectFailure failure, std::string what) {
   dial.backend->picker->on_failed(dial.choice->lease, dial.choice->address, context.services.host.now());
   dial.backend->metrics[dial.choice->index]->connect_failures[static_cast<std::size_t>(failure)].add();
@@ -78,7 +78,7 @@ std::optional<Close> pick(Dial& dial, Context& context) {
   return std::nullopt;
 }
 
-/// The server is connected: says for which client we speak.
+/// Tells the server, now that it is connected, for which client we speak.
 void introduce(Dial& dial, Context& context) {
   const config::Backend& backend = dial.backend->picker->group().config;
   if (backend.send_proxy != config::SendProxy::kNone) {
@@ -187,7 +187,7 @@ std::optional<Step> secure(Dial& dial, Context& context) {
   return std::nullopt;
 }
 
-/// Waits until the socket is connected. Nothing: the stage is over, one way or the other.
+/// Waits until the socket is connected. Nothing: the stage is over, with or without success.
 std::optional<Wait> await_connection(Dial& dial, Context& context) {
   switch (context.sides.backend->handshake()) {
     case IoStatus::kWantRead:
@@ -232,7 +232,8 @@ Relay relay_to(Dial& dial, Context& context) {
   return relay;
 }
 
-/// Drops the greeting of a server whose client has been greeted by us already. Nothing: another attempt.
+/// Drops the greeting of a server, because we have greeted its client already. Nothing: another attempt
+/// follows.
 std::optional<Step> await_greeting(Dial& dial, Context& context) {
   const std::optional<StarttlsProtocol> starttls = context.listener.policy->config.starttls;
   if (!starttls) return Phase(relay_to(dial, context));

@@ -7,12 +7,12 @@
 
 namespace headgate {
 
-// What an idle connection costs, beside its streams: a bound to be raised on purpose only.
+// The memory that an idle connection costs in addition to its streams: raise this bound only on purpose.
 static_assert(CellPool::cells_per_page(sizeof(Connection)) >= 9);
 
 namespace {
 
-/// A client that was shown a certificate and went, or said nothing more, may have done so because of it.
+/// Whether a client that was shown a certificate may have gone, or fallen silent, because of the certificate.
 void count_for_canary(HandshakeTask& task, CloseReason reason) {
   const bool went = reason == CloseReason::kClientLeftInHandshake || reason == CloseReason::kHandshakeTimeout;
   if (went && task.began && task.canary_arm != nullptr) task.canary_arm->count_failed();
@@ -69,13 +69,13 @@ void Connection::operation_finished(Duration cpu) {
   drive();
 }
 
-// By the name that outlives the call: the snapshot's.
+// The name is the snapshot's, which outlives the call.
 CrashTag Connection::crash_tag() const {
   return {listener_.policy->config.name.c_str(), info_.id};
 }
 
 void Connection::flush_held_back() {
-  // What is held back by a connection that rests goes with it: sent here too, it would be there twice.
+  // A quiescent connection hands over the bytes that it holds back: sent here too, they would arrive twice.
   if (quiescent_ || !sides_.client || !sides_.client->holds_back()) return;
   const CrashTag tag = crash_tag();
   if (sides_.client->flush() == IoStatus::kWantWrite) resume();
@@ -139,8 +139,8 @@ void Connection::deadline_passed() {
   drive();
 }
 
-// Runs phases until one has to wait or the connection ends. The only place a phase changes, and the last
-// thing a callback does: when it returns, this connection may already be buried.
+// Runs phases until one has to wait or the connection ends. Only this function changes the phase, and a
+// callback calls it as its last act: when it returns, this connection may already be buried.
 void Connection::drive() {
   if (buried_ || quiescent_) return;
   const CrashTag tag = crash_tag();
@@ -188,7 +188,7 @@ void Connection::finish(CloseReason reason) {
   backend_watcher_.attach(-1);
   count_end(reason);
   log_end(reason);
-  // Whatever went wrong there, the client must not take this for the backend's own end.
+  // Whatever went wrong with the backend, the client must not take it for the backend's own end.
   if (row(reason).side == Side::kBackend && sides_.client) sides_.client->reset_on_close();
   phase_.emplace<Shutdown>(Shutdown{reason});  // frees what the phase held: its place in a queue, its server
   services_.host.bury(*this);
@@ -198,7 +198,7 @@ void Connection::count_end(CloseReason reason) {
   ListenerMetrics& metrics = *listener_.metrics;
   metrics.closed[static_cast<std::size_t>(reason)].add();
   metrics.connection_duration.observe(services_.host.now() - info_.accepted);
-  // A peer that is cut while it is relayed has had its handshake counted.
+  // The handshake of a peer that is cut in relay was counted before.
   const bool relayed = std::holds_alternative<Relay>(phase_);
   if (const auto* handshake = std::get_if<Handshake>(&phase_)) count_for_canary(*handshake->task, reason);
   if (!listener_.tls || relayed) return;

@@ -15,31 +15,32 @@ namespace headgate {
 
 /// One connection, from accept to close.
 ///
-/// Owned by its worker, which destroys it at the end of the turn in which it was buried. Loop thread only.
-/// Every function that may end it is the last thing its caller does: when it returns, the connection may be
-/// buried.
+/// Its worker owns it, and destroys it at the end of the turn in which it was buried. Loop thread only. A
+/// caller calls a function that may end the connection as its last act: when the function returns, the
+/// connection may be buried.
 class Connection final : public Pooled<Connection> {
  public:
-  /// A connection just accepted; `client` is a plain stream.
+  /// Makes a connection that was just accepted; `client` is a plain stream.
   Connection(Services& services, std::shared_ptr<WorkerSnapshot> snapshot, ListenerState& listener,
              std::unique_ptr<Stream> client, ConnectionInfo info);
-  /// A connection that was in relay in another process.
+  /// Makes a connection that was in relay in another process.
   Connection(Services& services, std::shared_ptr<WorkerSnapshot> snapshot, ListenerState& listener,
              Sides sides, ConnectionInfo info, Relay relay);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  /// Takes the first step; later also the step for work that no descriptor announces. Not while it rests.
+  /// Takes the first step; later also the step for work that no descriptor announces. Not while the
+  /// connection is quiescent.
   void resume();
-  /// The admission queue says that the step which was asked for may be taken.
+  /// The admission queue calls this when the connection may take the step that it asked for.
   void permit_granted();
   /// The private-key operation that was offloaded is finished; it took `cpu`.
   void operation_finished(Duration cpu);
-  /// Sends session tickets that were held back for the first answer.
+  /// Sends the session tickets that the connection held back for the first answer.
   void flush_held_back();
-  /// Ends it now, whatever it is doing: drain, shutdown of the process, a peer that may no longer be there.
-  /// `detail`, where it is not empty, is the sentence for the operator.
+  /// Ends it now, whatever it is doing: for a drain, at the end of the process, or for a peer that may no
+  /// longer be there. `detail`, where it is not empty, is the sentence for the operator.
   void end(CloseReason reason, std::string_view detail = {});
 
   [[nodiscard]] const ConnectionInfo& info() const { return info_; }
@@ -48,23 +49,23 @@ class Connection final : public Pooled<Connection> {
   [[nodiscard]] const WorkerSnapshot& snapshot() const { return *snapshot_; }
   [[nodiscard]] bool is_buried() const { return buried_; }
   [[nodiscard]] CloseReason close_reason() const { return close_reason_; }
-  /// What it waits for.
+  /// The phase in which it waits.
   [[nodiscard]] Wait waiting() const { return waiting_; }
   /// The two streams, for handing a connection in relay over to another process.
   [[nodiscard]] Sides& sides() { return sides_; }
-  /// Lets it rest: nothing is read, written or ended, by whatever cause, until wake() or let_go(). In relay
-  /// only: its streams may be looked at meanwhile, and go on in another process if this one lets them go.
+  /// Makes it quiescent: no cause reads, writes or ends it until wake() or release(). In relay only: the
+  /// caller may look at its streams meanwhile, and they go on in another process if this one releases them.
   void quiesce();
   [[nodiscard]] bool is_quiescent() const { return quiescent_; }
-  /// Ends it without touching its streams' peers: they were handed over. Worker only.
+  /// Ends it and sends its peers nothing: another process has its streams now. Worker only.
   void release();
   /// Goes on after quiesce().
   void wake();
 
-  /// Keeps its place among the listener's connections until it ends.
+  /// The connection keeps its place among the listener's connections until it ends.
   void take_place(std::unique_ptr<ListenerPlace> place) { place_ = std::move(place); }
 
-  /// The worker's alone:
+  /// Only the worker uses these:
   std::uint64_t drain_bytes_told =
       0;                           ///< Of its bytes, those that the drain has counted or that came before.
   std::uint32_t drain_number = 0;  ///< The drain that it is about to end by; 0: none.

@@ -16,8 +16,8 @@
 
 namespace headgate {
 
-/// A word that somebody else keeps as long as it is looked at. It ends with a NUL, so that a pointer is all
-/// there is to remember.
+/// A word that another owner keeps as long as a reader looks at it. It ends with a NUL, so that a pointer is
+/// enough to remember it.
 class InternedString {
  public:
   constexpr InternedString() = default;
@@ -31,24 +31,25 @@ class InternedString {
   const char* text_ = "";
 };
 
-/// What TLS settled on.
+/// The parameters that a TLS handshake has settled on.
 struct TlsInfo {
   InternedString version;   ///< "TLSv1.3"; empty: no TLS.
   InternedString group;     ///< "x25519"; empty where no key was exchanged.
   InternedString cipher;    ///< IANA name.
-  InternedString key_type;  ///< Of our certificate: "EC-P-256", "RSA-2048".
+  InternedString key_type;  ///< Key type of our certificate: "EC-P-256", "RSA-2048".
   bool resumed = false;
 
   auto operator<=>(const TlsInfo&) const = default;
 };
-/// Of a connection without TLS, and of one whose handshake is not over.
+/// Stands for a connection without TLS, and for one whose handshake is not over.
 inline constexpr TlsInfo kNoTls;
 
-/// Every combination that connections have settled on, once each: they point to theirs. A worker's, and its
-/// thread's alone.
+/// Holds every combination that connections have settled on, once each: a connection points to its own. A
+/// worker owns it, and only the worker's thread uses it.
 class KnownTlsInfo {
  public:
-  /// The same as `facts`, as long as this lives; the words too, whoever keeps those of `facts`.
+  /// Returns parameters that equal `info`. They and their words hold as long as this object lives, even when
+  /// the owner of the words of `info` goes.
   [[nodiscard]] const TlsInfo* find_or_add(const TlsInfo& info) {
     const auto found = known_.find(info);
     return found != known_.end() ? &*found : &*known_.insert(with_own_words(info)).first;
@@ -65,13 +66,13 @@ class KnownTlsInfo {
   std::set<TlsInfo> known_;
 };
 
-/// Where the time of a handshake went. `total` starts when the connection is accepted.
+/// Says in which parts the time of a handshake was spent. `total` starts when the connection is accepted.
 struct HandshakeTimes {
   Duration total{}, queue{}, cpu{}, peer_wait{};
 };
 
-/// What is known of a connection: for routing, for the log line and for /connections.json. Loop thread of its
-/// worker.
+/// The things that are known of a connection: for routing, for the log line and for /connections.json. Loop
+/// thread of its worker.
 struct ConnectionInfo {
   std::uint64_t id = 0;  ///< Unique within the process.
   SourceAddress client;
@@ -81,13 +82,14 @@ struct ConnectionInfo {
   TimePoint accepted{};
   std::uint64_t bytes_from_client = 0;  ///< Plaintext.
   std::uint64_t bytes_to_client = 0;
-  PackedText server_name;        ///< The name the client asked for.
-  PackedText alpn;               ///< What was negotiated; for passthrough, what the client would like most.
+  PackedText server_name;  ///< The name the client asked for.
+  PackedText alpn;  ///< The protocol that was negotiated; for passthrough, the one that the client prefers.
   const TlsInfo* tls = &kNoTls;  ///< Of the worker's KnownTlsInfo.
   std::unique_ptr<PeerIdentity> peer;
-  InternedString backend, server;  ///< As configured; empty before they are chosen. The snapshot holds them.
-  PackedText detail;               ///< The sentence for the operator when something failed.
-  bool probe = false;              ///< Comes from a source that is listed as a probe.
+  InternedString backend,
+      server;          ///< As configured; empty before they are chosen. The snapshot holds the words.
+  PackedText detail;   ///< The sentence for the operator when something failed.
+  bool probe = false;  ///< The connection comes from a source that is listed as a probe.
 };
 
 }  // namespace headgate

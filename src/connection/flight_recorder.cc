@@ -53,7 +53,7 @@ std::vector<RecordedHandshake> FlightRecorder::slowest(TimePoint now) {
   return all;
 }
 
-// What is slow on a bad day is not to hide what is slow today.
+// A handshake that was slow on a bad day must not hide one that is slow today.
 void FlightRecorder::begin_window(TimePoint now) {
   if (now < window_ends_) return;
   const bool follows = now < window_ends_ + kWindow;

@@ -14,7 +14,7 @@
 
 namespace headgate {
 
-/// A handshake as the flight recorder keeps it: not formatted, so that keeping it is cheap. A value.
+/// A handshake as the flight recorder keeps it: unformatted, so that keeping it is cheap. A value.
 struct RecordedHandshake {
   /// A longer server name is cut: no name of the DNS is longer.
   static constexpr std::size_t kMaxNameBytes = 255;
@@ -27,35 +27,35 @@ struct RecordedHandshake {
   std::int16_t alert = -1;                             ///< -1: none.
   std::string server_name{};
   ClientOffer offer{};
-  std::string version{}, group{}, cipher{};  ///< What was agreed; empty: nothing was.
+  std::string version{}, group{}, cipher{};  ///< The parameters that were agreed; empty: no agreement.
   bool resumed = false;
   HandshakeTimes times{};
 };
 
-/// The last failed handshakes of one worker and the slowest of the last minutes, for /handshakes.json;
-/// handshakes of listed probes are passed over. Loop thread only.
+/// Keeps the last failed handshakes of one worker and the slowest of the last minutes, for /handshakes.json.
+/// It ignores handshakes of listed probes. Loop thread only.
 ///
 /// Bounded: 3 * kKept handshakes (failed, slow in this window, slow in the window before), each with a
 /// ClientOffer and a server name of bounded size; together less than kMaxBytes.
 class FlightRecorder {
  public:
   static constexpr std::size_t kKept = 64;
-  /// What a recorder takes at most, names of listeners aside.
+  /// The most memory that a recorder takes, names of listeners aside.
   static constexpr std::size_t kMaxBytes = std::size_t{512} * 1024;
-  /// The slowest are those of the last one to two of these.
+  /// The length of a window; a recorder keeps the slowest handshakes of the last one to two windows.
   static constexpr Duration kWindow = std::chrono::minutes(10);
 
-  /// A handshake that went well and took `times.total`; `offer` is what its client offered, and is copied
-  /// only where the handshake is kept. Cheap unless it is slow.
+  /// Records a handshake that succeeded and took `times.total`; `offer` is the client's offer, and is copied
+  /// only if the recorder keeps the handshake. Cheap unless the handshake is slow.
   void done(std::string_view listener, const ConnectionInfo& info, const HandshakeTimes& times,
             const ClientOffer& offer, TimePoint now);
-  /// A handshake that failed. `offer` is empty where no whole ClientHello arrived.
+  /// Records a handshake that failed. `offer` is empty where no whole ClientHello arrived.
   void failed(std::string_view listener, const ConnectionInfo& info, HandshakeResult result,
               const HandshakeTimes& times, ClientOffer offer);
 
-  /// In no order.
+  /// Returns the failed handshakes in no order.
   [[nodiscard]] const std::vector<RecordedHandshake>& failed() const { return failed_; }
-  /// Slowest first.
+  /// Returns the slow handshakes, the slowest first.
   [[nodiscard]] std::vector<RecordedHandshake> slowest(TimePoint now);
 
  private:

@@ -5,8 +5,8 @@
 namespace headgate {
 namespace {
 
-// By halves, so that a client that sends single bytes does not make us copy them each time. The standard
-// library doubles, also beyond `most_bytes`.
+// The buffer grows by halves, so that a client that sends single bytes does not make us copy them each time.
+// The standard library doubles a buffer, also beyond `most_bytes`.
 void make_room(std::vector<std::byte>& received, std::size_t size_bytes, std::size_t most_bytes) {
   if (size_bytes <= received.capacity()) return;
   received.reserve(std::min(most_bytes, std::max(size_bytes, received.capacity() + received.capacity() / 2)));

@@ -8,9 +8,9 @@
 
 namespace headgate {
 
-/// Appends what `stream` has to `received`, which grows to `most_bytes` at most, its capacity too; `room` is
-/// scratch space.
-/// kDone when bytes came, or `received` is full already; else what the read said.
+/// Appends the bytes that `stream` has to `received`. The size and the capacity of `received` grow to
+/// `most_bytes` at most; `room` is scratch space. Returns kDone when bytes came or `received` is full
+/// already, else the answer of the read.
 [[nodiscard]] IoStatus gather(Stream& stream, std::vector<std::byte>& received, std::span<std::byte> room,
                               std::size_t most_bytes);
 

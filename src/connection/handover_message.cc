@@ -9,8 +9,8 @@
 
 namespace headgate {
 
-// The lists of fields are found by argument-dependent lookup, so they stand in this namespace itself. `Of` is
-// the structure, constant when it is written. A tag is never used again for something else.
+// Argument-dependent lookup finds the lists of fields, so they stand in this namespace itself. `Of` is the
+// structure, which is constant when it is written. A tag never gets another meaning.
 template <class Of, class Structure>
 concept Either = std::same_as<std::remove_const_t<Of>, Structure>;
 
@@ -114,7 +114,7 @@ void list_fields(Codec& codec, Of& notice) {
 
 namespace {
 
-/// "HGHO", version and kind, each two bytes, little-endian; the fields follow.
+/// A message begins with "HGHO", version and kind (two bytes each, little-endian); the fields follow.
 constexpr std::array<std::byte, 4> kMagic{std::byte{'H'}, std::byte{'G'}, std::byte{'H'}, std::byte{'O'}};
 constexpr std::size_t kHeaderBytes = kMagic.size() + 4;
 
@@ -127,7 +127,7 @@ std::size_t get_16_bits(std::span<const std::byte> bytes) {
   return std::to_integer<std::size_t>(bytes[0]) | std::to_integer<std::size_t>(bytes[1]) << 8;
 }
 
-/// A message's kind is the place of its type in the variant: new ones go to the end.
+/// The kind of a message is the place of its type in the variant: new types go to the end.
 template <std::size_t Kind = 0>
 Result<HandoverMessage> decode_kind(std::size_t kind, std::span<const std::byte> fields) {
   if constexpr (Kind < std::variant_size_v<HandoverMessage>) {

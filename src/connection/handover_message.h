@@ -14,24 +14,24 @@
 #include "tls/peer/peer_identity.h"
 #include "tls/record/traffic_direction.h"
 
-/// What an upgrade tells the next process, as values and as bytes. Values; any thread.
+/// The messages of an upgrade to the next process, as values and as bytes. Values; any thread.
 namespace headgate {
 
-/// Grows only when a reader of the version before could misunderstand a message. A field that it may skip, or
-/// that it refuses by itself, needs no new version.
+/// The version grows only when a reader of the version before could misunderstand a message. A field that
+/// such a reader may skip, or that it refuses by itself, needs no new version.
 inline constexpr std::uint16_t kHandoverVersion = 2;
 
-/// How the records of a side are protected.
+/// Says how the records of a side are protected.
 enum class HandoverLayer : std::uint8_t { kPlain, kTls13 };
 
-/// One side of a connection at rest between two records. Its socket travels beside the message.
+/// One side of a quiescent connection, between two records. Its socket travels with the message.
 struct HandoverSide {
   HandoverLayer layer = HandoverLayer::kPlain;
   DirectionState sending, receiving;  ///< With kTls13.
-  std::vector<std::byte> received;  ///< Read from the socket and not understood yet: ciphertext with kTls13.
-  std::vector<std::byte> unsent;    ///< Leaves before anything else: ciphertext with kTls13.
-  bool ended_reading = false;       ///< The peer has ended, and that has been passed on.
-  bool ended_writing = false;       ///< Our end has been sent.
+  std::vector<std::byte> received;    ///< Read from the socket and not parsed yet: ciphertext with kTls13.
+  std::vector<std::byte> unsent;      ///< Must leave before any other byte: ciphertext with kTls13.
+  bool ended_reading = false;         ///< The peer has ended, and the other side has been told.
+  bool ended_writing = false;         ///< Our end has been sent.
 };
 
 /// A live connection in its relay phase. Two descriptors: client, backend.
@@ -57,22 +57,23 @@ struct HandoverListener {
   std::string address;  ///< Address::text().
 };
 
-/// Where the counters of the next process start, so that none falls.
+/// The values from which the counters of the next process start, so that none falls.
 struct HandoverCounters {
   std::vector<std::string> lines;  ///< "closed.finished 123 web": inherited_counters.h reads and writes them.
 };
 
-/// A word from one process to the other.
+/// A notice from one process to the other.
 enum class HandoverWord : std::uint8_t {
   kListening,  ///< Old to new: all listening sockets have been sent.
-  kReady,      ///< New to old: configuration and certificates are loaded; send what you have.
-  kFailed,     ///< New to old: `detail` says why; carry on.
-  kTaken,      ///< New to old: the connection can be served here.
-  kRefused,    ///< New to old: it cannot, `detail` says why; keep it.
-  kComplete,   ///< Old to new: all that moves has been sent.
-  kHolding,    ///< New to old: all of it is here, at rest; say when.
+  kReady,      ///< New to old: configuration and certificates are loaded; send the connections.
+  kFailed,     ///< New to old: `detail` says why the new process fails; carry on.
+  kTaken,      ///< New to old: the new process can serve the connection.
+  kRefused,    ///< New to old: the new process cannot serve it, `detail` says why; keep it.
+  kComplete,   ///< Old to new: every connection that moves has been sent.
+  kHolding,    ///< New to old: all of them are here and quiescent; say when to begin.
   kTakeOver,   ///< Old to new: begin.
-  kServing,    ///< New to old: it is at work, and moves bytes from here on. Nothing is said after that.
+  kServing,    ///< New to old: the new process is at work, and moves bytes from here on. It is the last
+               ///< message.
 };
 struct HandoverNotice {
   HandoverWord word = HandoverWord::kReady;
@@ -81,11 +82,12 @@ struct HandoverNotice {
 
 using HandoverMessage = std::variant<HandoverNotice, HandoverListener, HandoverConnection, HandoverCounters>;
 
-/// The message as bytes; they and every copy made on the way are wiped when they go.
+/// Returns the message as bytes. The bytes and every copy made on the way are wiped when they are freed.
 [[nodiscard]] SecretBytes encode(const HandoverMessage& message);
 
-/// The message in `bytes`. Errors: kRefused for another version or a kind this one does not know; kMalformed
-/// for what is cut short, damaged, or has a required field that is missing or unknown. The text names it.
+/// Returns the message in `bytes`. Errors: kRefused for another version, and for a kind that this version
+/// does not know; kMalformed for a message that is cut short or damaged, or in which a required field is
+/// missing or unknown. The text names the field.
 [[nodiscard]] Result<HandoverMessage> decode_handover(std::span<const std::byte> bytes);
 
 }  // namespace headgate

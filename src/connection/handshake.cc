@@ -7,11 +7,11 @@
 namespace headgate {
 namespace {
 
-// A client that waited this long in the queue may have given up: asking the socket costs less than what
-// follows.
+// A client that waited this long in the queue may have given up: asking the socket costs less than the next
+// step.
 constexpr Duration kMayHaveLeft = std::chrono::milliseconds(20);
 
-/// Takes the queue's time and the peer's into account, as far as this wake-up ends one of them.
+/// Counts the time in the queue and the time of the peer, where this wake-up ends one of them.
 void account_for_waiting(HandshakeTask& task, TimePoint now) {
   if (task.waiting_since == TimePoint{}) return;
   (task.request.granted ? task.times.queue : task.times.peer_wait) += now - task.waiting_since;
@@ -32,7 +32,7 @@ void wait_for_permit(HandshakeTask& task, Context& context) {
   task.request.ask(task.handshake->cost());
 }
 
-/// What the permitted step took, operations on another thread included.
+/// The CPU time of the permitted step, operations on another thread included.
 void settle(HandshakeTask& task, Context& context) {
   if (task.spent == Duration{}) return;
   context.services.permits.learn(task.request.cost, std::exchange(task.spent, {}));
@@ -59,8 +59,8 @@ void count_negotiated(const HandshakeTask& task, Context& context) {
   observe(HandshakePhase::kPeerWait, times.peer_wait);
 }
 
-/// Whether a handshake may have failed because of the certificate that was shown: the client says so by an
-/// alert or by going, or cannot use the key.
+/// Whether a handshake may have failed because of the certificate that was shown: the client sends an alert
+/// or goes, or it cannot use the key.
 bool may_be_the_certificates_fault(HandshakeFailure failure) {
   switch (failure) {
     case HandshakeFailure::kPeerAlert:
@@ -139,7 +139,7 @@ Step act_on(HandshakeTask&, ServerHandshake::Failed failed, Context& context) {
   return Close{CloseReason::kInternal};
 }
 
-/// Takes a step and notes what it cost.
+/// Takes a step and adds up the CPU time of the step.
 ServerHandshake::Answer timed_step(HandshakeTask& task, Context& context) {
   const TimePoint begin = context.services.host.now();
   ServerHandshake::Answer answer = task.handshake->step();

@@ -11,14 +11,14 @@
 
 namespace headgate {
 
-/// Counts how the handshake of a TLS listener's connection ended, if it did not end well: that was counted
-/// when the peer was authorized. `reason` is the connection's end. Returns what was counted. Loop thread.
+/// Counts the result of a TLS listener's handshake if it did not succeed: a success was counted when the peer
+/// was authorized. `reason` is the connection's end. Returns the result that was counted. Loop thread.
 std::optional<HandshakeResult> count_handshake_end(ListenerMetrics& metrics, const ConnectionInfo& info,
                                                    CloseReason reason);
 
-/// Tells the flight recorder of a handshake that ended in `phase` with no answer to the client: it went, said
-/// nothing more, or may not pass. Where it was answered with an alert, that moment has told already. What was
-/// shed is left out: there are many, and nothing is wrong with them.
+/// Tells the flight recorder of a handshake that ended in `phase` without an answer to the client: the client
+/// went, sent nothing more, or may not pass. A handshake that ended with an alert was recorded when the alert
+/// was sent. Shed handshakes are left out: they are many, and their clients did nothing wrong.
 void record_handshake_end(FlightRecorder& recorder, std::string_view listener, const ConnectionInfo& info,
                           HandshakeResult result, const Phase& phase, TimePoint now);
 

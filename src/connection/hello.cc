@@ -10,7 +10,8 @@
 namespace headgate {
 namespace {
 
-// A ClientHello and what a client may send behind it without waiting; a TLS 1.3 client waits.
+// Room for a ClientHello and the bytes that a client may send behind it without waiting; a TLS 1.3 client
+// waits.
 constexpr std::size_t kMaxReceivedBytes = kMaxClientHelloBytes + 4096;
 
 constexpr std::string_view kHttpAnswer =
@@ -44,7 +45,7 @@ Step refuse_http(Context& context) {
                 "plain HTTP on a TLS port");
 }
 
-/// Errors: kIncomplete; else what refuses it.
+/// Errors: kIncomplete; else the fault for which the client is refused.
 Result<ClientHello> read_on(Hello& phase) {
   if (!phase.reader) phase.reader = std::make_unique<ClientHelloReader>();
   auto hello = phase.reader->resume(phase.received);
@@ -62,7 +63,7 @@ void count_dry_runs(const ClientHello& hello, ListenerState& listener) {
   }
 }
 
-/// Relays the client's TLS as it came, if a route says so.
+/// Relays the client's TLS unchanged, if a route says so.
 std::optional<Step> pass_through(Hello& phase, const ClientHello& hello, Context& context) {
   const RouteTable& routes = context.listener.policy->routes;
   if (!routes.has_passthrough()) return std::nullopt;

@@ -13,7 +13,7 @@
 
 namespace headgate {
 
-/// Another log level for the connections of one listener or one source, for a while.
+/// A log level of their own, for a while, for the connections of one listener or one source.
 struct LogOverride {
   std::string listener{};  ///< By name...
   std::optional<Network>
@@ -24,12 +24,12 @@ struct LogOverride {
   [[nodiscard]] bool is_about_all() const { return listener.empty() && !source; }
 };
 
-/// The overrides as a worker has them. Its thread.
+/// The overrides as a worker has them. Only the worker's thread uses them.
 class LogLevels {
  public:
   void set(std::vector<LogOverride> overrides) { overrides_ = std::move(overrides); }
-  /// The level of such a connection, where it has one of its own: of those that match, the one with the most
-  /// lines. Costs a look at an empty list where there are none.
+  /// Returns the level of such a connection, where it has one of its own: among the overrides that match, the
+  /// one that logs the most lines. Where no override holds, this costs a look at an empty list.
   [[nodiscard]] std::optional<LogLevel> find(std::string_view listener, const SourceAddress& source,
                                              TimePoint now) const;
 

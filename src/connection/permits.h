@@ -16,9 +16,9 @@ class SharedCounters;
 /// A connection, as the admission queue sees it.
 class PermitOwner {
  public:
-  /// The step that was asked for may be taken.
+  /// The connection may take the step that it asked for.
   virtual void permit_granted() = 0;
-  /// It may not, and the connection ends: the queue is too long.
+  /// The connection may not take the step, and ends: the queue is too long.
   virtual void permit_refused() = 0;
   /// The connection ends: another handshake takes its place among those in progress.
   virtual void shed() = 0;
@@ -27,8 +27,8 @@ class PermitOwner {
   ~PermitOwner() = default;
 };
 
-/// A handshake's request to be given CPU time. A node of the admission queue's lists, so it neither moves nor
-/// dies while it is queued. Loop thread only.
+/// A handshake's request for a permit to use CPU time. A node of the admission queue's lists, so it neither
+/// moves nor dies while it is queued. Loop thread only.
 struct PermitRequest {
   PermitOwner* owner = nullptr;
   const SharedCounters* listener = nullptr;  ///< Stands for the listener, across reloads.
@@ -37,11 +37,11 @@ struct PermitRequest {
   bool queued = false;
   bool granted = false;
   TimePoint asked{};  ///< When it was queued.
-  Duration price{};   ///< What its step is expected to take.
+  Duration price{};   ///< The CPU time that its step is expected to take.
   ListHook<PermitRequest> of_age{}, of_source{};
 };
 
-/// A handshake in progress, for the limit of its listener: see PermitRequest.
+/// A handshake in progress, which counts for the limit of its listener: see PermitRequest.
 struct HandshakePlace {
   PermitOwner* owner = nullptr;
   const SharedCounters* listener = nullptr;
@@ -49,22 +49,23 @@ struct HandshakePlace {
   ListHook<HandshakePlace> of_age{}, of_source{};
 };
 
-/// Gives out the CPU time for handshakes; the worker's admission queue.
+/// Gives permits for the CPU time of handshakes; the worker's admission queue implements it.
 class Permits {
  public:
   virtual ~Permits() = default;
-  /// Queues `request`. Later either its owner's permit_granted() is called, or its permit_refused(). Never
-  /// from within this call.
+  /// Queues `request`. Later the queue calls either permit_granted() or permit_refused() of its owner, but
+  /// never from within this call.
   virtual void request(PermitRequest& request) = 0;
-  /// Leaves the queue; nothing happens if it is not in it.
+  /// Takes `request` out of the queue; does nothing if it is not in the queue.
   virtual void withdraw(PermitRequest& request) = 0;
-  /// What a step that was permitted took: the next ones of its kind are expected to take as much.
+  /// Says how much CPU time a permitted step took: the queue expects the next steps of its kind to take as
+  /// much.
   virtual void learn(const HandshakeCost& cost, Duration cpu) = 0;
 
-  /// A handshake begins. When that makes more than `most` at its listener on this worker, another one is
-  /// ended: nobody holds a place by doing nothing.
+  /// Says that a handshake begins. If that makes more than `most` handshakes of its listener on this worker,
+  /// the queue ends another one: no client holds a place by doing nothing.
   virtual void begin(HandshakePlace& place, std::uint32_t most) = 0;
-  /// It is over, well or not.
+  /// Says that the handshake is over, well or not.
   virtual void over(HandshakePlace& place) = 0;
 };
 
@@ -83,7 +84,7 @@ class HeldRequest final : public PermitRequest, private PermitOwner {
   HeldRequest(const HeldRequest&) = delete;
   HeldRequest& operator=(const HeldRequest&) = delete;
 
-  /// Queues it for a step of that cost.
+  /// Queues the request for a step of cost `for_cost`.
   void ask(const HandshakeCost& for_cost) {
     cost = for_cost;
     permits_.request(*this);

@@ -21,9 +21,10 @@
 ///
 ///   accept > proxy_in > starttls_in > hello > handshake > authorize > route > connect > relay > shutdown
 ///
-/// A phase is a struct that owns exactly what that phase needs, and a function step() in the file of its
-/// name. The step goes as far as the bytes at hand allow and returns what should happen; it never blocks,
-/// never closes, never changes the phase. Only Connection::drive() acts on a step.
+/// A phase is a struct that owns exactly the objects which that phase needs, and a function step() in the
+/// file of its name. The step goes as far as the bytes at hand allow and returns a Step: wait, the next
+/// phase, or close. It never blocks, never closes, never changes the phase. Only Connection::drive() acts on
+/// a step.
 namespace headgate {
 
 /// The two streams of a connection. `backend` is null before the connect phase.
@@ -32,13 +33,13 @@ struct Sides {
   std::unique_ptr<Stream> backend;
 };
 
-/// What woke the connection: what each side is ready for, as far as is known.
+/// The cause that woke the connection: for each side, what it is ready for, as far as that is known.
 struct Ready {
   Interest client = Interest::kNone;
   Interest backend = Interest::kNone;
 };
 
-/// What a step works on besides its phase. Borrowed for the length of the step.
+/// The things that a step uses besides its phase. Borrowed for the length of the step.
 struct Context {
   Connection& connection;
   Sides& sides;
@@ -49,7 +50,7 @@ struct Context {
   Ready ready;
 };
 
-/// Decides whether the source may connect at all, and what it has to say first.
+/// Decides whether the source may connect at all, and what the client has to send first.
 struct Accept {};
 
 /// Waits for the PROXY header that the listener's known proxies send first.
@@ -63,28 +64,29 @@ struct StarttlsIn {
   std::unique_ptr<StarttlsDialogue> dialogue;
   std::vector<std::byte> received;
   StarttlsState state = StarttlsState::kNeedMore;  ///< What follows once the answer has been sent.
-  bool spoken_to = false;                          ///< The client has said something: it is no probe.
+  bool spoken_to = false;                          ///< The client has sent something: it is no probe.
   HeldInput held{};  ///< Its share of what the worker keeps of unfinished hellos.
 };
 
-/// Collects the ClientHello, and decides by it: certificate, passthrough, refusal.
+/// Collects the ClientHello, and decides by it: the certificate, passthrough, or refusal.
 struct Hello {
   std::vector<std::byte> received;
-  std::unique_ptr<ClientHelloReader> reader{};  ///< Where reading stopped; null: it has not begun.
-  HeldInput held{};                             ///< Its share of what the worker keeps of unfinished hellos.
+  std::unique_ptr<ClientHelloReader>
+      reader{};      ///< Remembers where reading stopped; null: reading has not begun.
+  HeldInput held{};  ///< Its share of what the worker keeps of unfinished hellos.
 };
 
-/// What lives as long as the handshake: its place in the admission queue, and where its time goes.
+/// The data that lives as long as the handshake: its place in the admission queue, and the parts of its time.
 struct HandshakeTask {
   HandshakeTask(Permits& permits, Connection& connection, const ListenerPolicy& policy, SourceNetwork source)
       : request(permits, connection, *policy.counters, source, CloseReason::kHandshakeShed),
         place(permits, request, policy.config.limits.max_handshakes) {}
   HeldRequest request;
   HeldPlace place;
-  std::unique_ptr<ServerHandshake> handshake;  ///< It owns the client's socket meanwhile.
+  std::unique_ptr<ServerHandshake> handshake;  ///< It owns the client's socket during the handshake.
   bool began = false;                          ///< A permit has been used.
   bool awaits_operation = false;               ///< A private-key operation is under way on another thread.
-  Duration spent{};                            ///< CPU time of the step that was permitted last.
+  Duration spent{};                            ///< CPU time of the last permitted step.
   TimePoint waiting_since{};
   HandshakeTimes times;
   CanaryGroup* canary_arm =
@@ -92,19 +94,20 @@ struct HandshakeTask {
   ClientOffer hello;  ///< What the ClientHello offered, for the flight recorder.
 };
 
-/// Drives the handshake until it is done, with a permit of the admission queue before each step that costs
-/// CPU time.
+/// Drives the handshake until it is done. Each step that costs CPU time needs a permit of the admission queue
+/// first.
 struct Handshake {
   std::unique_ptr<HandshakeTask> task;
 };
 
-/// Checks the peer against the listener's policy, once more and for resumed sessions too.
+/// Checks the peer against the listener's policy. The policy is asked once more, and for resumed sessions
+/// too.
 struct Authorize {};
 
 /// Finds the backend.
 struct FindRoute {};
 
-/// Where connecting stands. `started` is when the attempt at hand began.
+/// The state of connecting. `started` is when the attempt at hand began.
 struct Dial {
   enum class Stage : std::uint8_t {
     kPick,
@@ -130,7 +133,7 @@ struct Dial {
   std::unique_ptr<ClientHandshake> handshake;      ///< In kSecuring: it owns the server's socket meanwhile.
 };
 
-/// One attempt after the other, until a server is connected and secured.
+/// Makes one attempt after the other, until a server is connected and secured.
 struct Connect {
   std::unique_ptr<Dial> dial;
 };
@@ -138,7 +141,7 @@ struct Connect {
 /// One direction of the relay.
 struct Flow {
   bool ended = false;     ///< The source has ended.
-  bool finished = false;  ///< And the destination has been told.
+  bool finished = false;  ///< The destination has been told of the end.
 };
 
 /// Moves plaintext both ways until both directions have ended.
@@ -150,8 +153,8 @@ struct Relay {
   TimePoint half_closed{};  ///< When the first direction ended; zero: neither has.
 };
 
-/// Lets the client read our last bytes (an alert, a 400) before the descriptor closes: FIN, then what it
-/// still sends is read and dropped, for at most timeouts.shutdown.
+/// Lets the client read our last bytes (an alert, a 400) before the descriptor closes: it sends a FIN, then
+/// reads and drops the client's bytes, for at most timeouts.shutdown.
 struct Shutdown {
   CloseReason reason;
 };
@@ -186,18 +189,18 @@ Step step(Connect& phase, Context& context);
 Step step(Relay& phase, Context& context);
 Step step(Shutdown& phase, Context& context);
 
-/// The client's address is certain: takes its place among the listener's connections, or says why there is
-/// none. `received` was read from the client already.
+/// Takes a place among the listener's connections, now that the client's address is certain, or says why
+/// there is no place. `received` was read from the client already.
 [[nodiscard]] Step admit(std::vector<std::byte> received, Context& context);
-/// The step of a phase whose client has to say more before anything can be decided, and of which `received`
-/// is kept until then: waits as `wait` says, or ends the connection where the worker keeps too much of the
-/// kind.
+/// Makes the step of a phase whose client has to send more before the phase can decide, and of which
+/// `received` is kept until then: waits as `wait` says, or ends the connection where the worker keeps too
+/// many bytes of unfinished hellos.
 [[nodiscard]] Step await_more(const std::vector<std::byte>& received, HeldInput& held, Context& context,
                               Wait wait = {.client = Interest::kRead});
-/// The connect phase for the backend of that name.
+/// Makes the connect phase for the backend called `name`.
 [[nodiscard]] Step connect_to(std::string_view backend, Context& context);
 
-/// The descriptors that the phase owns itself, -1 for none: those that are in no stream of `Sides`.
+/// Returns the descriptors that the phase owns itself, those that are in no stream of `Sides`; -1 for none.
 struct PhaseDescriptors {
   int client = -1;
   int backend = -1;
@@ -207,10 +210,10 @@ struct PhaseDescriptors {
 /// "handshake", "relay", ...: the word in logs, in metrics and in /connections.json.
 [[nodiscard]] std::string_view name(const Phase& phase);
 
-/// When the phase times out, if nothing happens until then. TimePoint::max(): never.
+/// Returns when the phase times out, if nothing happens until then. TimePoint::max(): never.
 [[nodiscard]] TimePoint deadline(const Phase& phase, const Context& context, TimePoint entered);
-/// The end that a passed deadline means. Nothing: only one attempt of the phase is over, and its step goes
-/// on.
+/// Returns the end for a phase whose deadline has passed. Nothing: only one attempt of the phase is over, and
+/// its step goes on.
 [[nodiscard]] std::optional<CloseReason> timed_out(Phase& phase, const Context& context, TimePoint now);
 
 }  // namespace headgate

@@ -6,21 +6,21 @@
 namespace headgate {
 namespace {
 
-// One bulk flow may move this much in a turn before the other connections of the worker get theirs: some 100
-// us of AES-GCM and copying.
+// One bulk flow may move this much in a turn before the worker serves its other connections: it takes some
+// 100 us of AES-GCM and copying.
 constexpr std::size_t kTurnBytes = 256 * 1024;
 
 /// Why a pump stopped.
 enum class Pumped : std::uint8_t {
   kDrained,     ///< The source has nothing more for now.
   kFull,        ///< The destination has not taken everything: wait until it is writable.
-  kTurnIsOver,  ///< There may be more: go on in the next turn.
+  kTurnIsOver,  ///< The source may have more: go on in the next turn.
   kEnded,       ///< The source ended.
   kSourceFailed,
   kDestinationFailed,
 };
 
-/// Moves what there is from `from` to `to`, at most kTurnBytes; `moved` says how much.
+/// Moves the bytes at hand from `from` to `to`, at most kTurnBytes; `moved` says how many.
 Pumped pump(Stream& from, Stream& to, std::span<std::byte> room, std::uint64_t& moved) {
   std::size_t left = kTurnBytes;
   while (left > 0) {
@@ -56,7 +56,7 @@ CloseReason reason_of(const Stream& stream, Side side) {
   return CloseReason::kInternal;
 }
 
-/// One side broke: the other one hears a reset, so that it cannot take this for an end in order.
+/// Resets the other side of a side that broke, so that its peer cannot take this for an end in order.
 Close broken(Context& context, Side side) {
   const bool client = side == Side::kClient;
   const Stream& stream = client ? *context.sides.client : *context.sides.backend;
@@ -66,7 +66,7 @@ Close broken(Context& context, Side side) {
   return Close{reason_of(stream, side)};
 }
 
-/// One direction as the step sees it.
+/// One direction, as a step of the relay sees it.
 struct Way {
   Flow& flow;
   Stream& from;
@@ -102,7 +102,7 @@ std::optional<Close> carry(const Way& way, bool readable, bool writable, Relay& 
   }
   if (way.flow.ended && !way.flow.finished) {
     if (way.from.ended_without_notice() && way.source == Side::kBackend) {
-      // A backend's response that may lack its end must not look whole to the client.
+      // A response of the backend that may lack its end must not look whole to the client.
       context.sides.client->reset_on_close();
       return Close{CloseReason::kBackendTruncated};
     }
@@ -116,9 +116,9 @@ std::optional<Close> carry(const Way& way, bool readable, bool writable, Relay& 
   return std::nullopt;
 }
 
-/// A side is read while its direction is open and the other side has taken everything, and written while it
-/// has not taken everything. So a slow reader makes Headgate keep one write's worth of bytes, kMaxWriteBytes,
-/// and no more.
+/// The relay reads a side while its direction is open and the other side has taken every byte, and writes a
+/// side while bytes for it are left. So a slow reader makes Headgate keep one write's worth of bytes,
+/// kMaxWriteBytes, and no more.
 Interest interest_in(const Stream& side, const Flow& from_side, const Flow& to_side, const Stream& other) {
   const bool read = !from_side.ended && other.unsent_bytes() == 0;
   const bool write = side.unsent_bytes() > 0 || (to_side.ended && !to_side.finished);

@@ -29,35 +29,37 @@ class Connection;
 class Handshakes {
  public:
   virtual ~Handshakes() = default;
-  /// With a client whose ClientHello has arrived, on its plain stream, which is used up.
+  /// Begins one with a client whose ClientHello has arrived. It uses up the client's plain stream.
   [[nodiscard]] virtual std::unique_ptr<ServerHandshake> accept(std::unique_ptr<Stream> plain,
                                                                 HandshakeStart start) = 0;
-  /// With a server, on the plain stream to it, which is used up. Errors: kInvalid, kSystem.
+  /// Begins one with a server. It uses up the plain stream to the server. Errors: kInvalid, kSystem.
   [[nodiscard]] virtual Result<std::unique_ptr<ClientHandshake>> connect(
       std::unique_ptr<Stream> plain, std::shared_ptr<ClientContext> context,
       const ServerRequest& request) = 0;
 };
 
-/// What else a worker does for its connections. Loop thread only.
+/// The other services of a worker for its connections. Loop thread only.
 class Host {
  public:
   virtual ~Host() = default;
-  /// The monotonic clock; moved by hand in tests.
+  /// Returns the time of the monotonic clock; tests move it by hand.
   [[nodiscard]] virtual TimePoint now() const = 0;
-  /// Destroys the connection at the end of this turn of the loop. It has done all it had to do.
+  /// Destroys the connection at the end of this turn of the loop. The connection has nothing left to do.
   virtual void bury(Connection& connection) = 0;
-  /// Calls connection.resume() in the next turn of the loop: there is work that no descriptor announces.
+  /// Calls connection.resume() in the next turn of the loop, because work is left that no descriptor
+  /// announces.
   virtual void call_again(Connection& connection) = 0;
   /// Calls connection.flush_held_back() a few milliseconds from now.
   virtual void flush_soon(Connection& connection) = 0;
   /// Performs `operation` on another thread, then calls connection.operation_finished(), unless the
   /// connection is buried before.
   virtual void offload(Connection& connection, std::shared_ptr<PrivateKeyOperation> operation) = 0;
-  /// The client's certificate let it in: the connection is ended when that is no longer so.
+  /// Watches the certificate that let the client in: the connection is ended when the certificate lets it in
+  /// no more.
   virtual void peer_let_in(Connection& connection) = 0;
 };
 
-/// All that a connection borrows from its worker, which outlives it.
+/// The objects that a connection borrows from its worker, which outlives it.
 struct Services {
   Loop& loop;
   Buffers& buffers;

@@ -3,13 +3,13 @@
 namespace headgate {
 namespace {
 
-// What a client may still send while it reads our last words, before it is cut off.
+// The bytes that a client may still send while it reads our last bytes; after them it is cut off.
 constexpr int kMaxReads = 16;
 
 }  // namespace
 
-// Closing a descriptor with unread bytes in it resets the connection, and the reset destroys what we said on
-// its way. So we end our direction, and read until the client has ended its own.
+// Closing a descriptor with unread bytes in it resets the connection, and the reset destroys the bytes that
+// we have sent last. So we end our direction, and read until the client has ended its own.
 Step step(Shutdown& phase, Context& context) {
   Stream& client = *context.sides.client;
   const IoStatus ended = client.end_writing();

@@ -10,26 +10,26 @@ namespace headgate {
 
 class Connection;
 
-/// Bounds what the clients of one worker make it keep before they have said what they want: the beginnings of
+/// Bounds the bytes that a worker keeps for clients that have not yet said what they want: the beginnings of
 /// PROXY headers, of STARTTLS commands and of ClientHellos, all together. Such bytes cost their sender
-/// nothing, and each connection may bring some 64 KiB of them. Where they are too many, the connection that
-/// was accepted first is ended as `handshake_shed`: an honest client needs one or two round trips for all of
-/// it, so the oldest is the least likely to be one.
+/// nothing, and each connection may bring some 64 KiB of them. When the worker keeps too many, the connection
+/// that was accepted first is ended as `handshake_shed`: an honest client needs one or two round trips for
+/// its whole hello, so the oldest connection is the least likely to be an honest one.
 ///
 /// Owned by a worker, loop thread only. Outlives the HeldInput objects that are counted here.
 class UnfinishedHellos {
  public:
-  /// Four times what `limits.max_handshakes` clients need by default when each of them has sent all but the
-  /// last byte of an ordinary ClientHello of 2 KiB.
+  /// Four times the bytes that `limits.max_handshakes` clients need by default when each of them has sent all
+  /// but the last byte of an ordinary ClientHello of 2 KiB.
   static constexpr std::size_t kMaxBytes = 8 * 1024 * 1024;
 
   explicit UnfinishedHellos(std::size_t max_bytes = kMaxBytes) : max_bytes_(max_bytes) {}
   UnfinishedHellos(const UnfinishedHellos&) = delete;
   UnfinishedHellos& operator=(const UnfinishedHellos&) = delete;
 
-  /// What is held now.
+  /// The bytes that are held now.
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
-  /// By how many connections.
+  /// The number of connections that hold them.
   [[nodiscard]] std::size_t connections() const { return holders_.size(); }
 
  private:
@@ -47,8 +47,8 @@ class UnfinishedHellos {
   std::map<std::uint64_t, Holder> holders_;  // by connection id, so the oldest first
 };
 
-/// One connection's share of UnfinishedHellos: it is given back when this is destroyed or assigned to. Counts
-/// nothing until hold() is called.
+/// One connection's share of UnfinishedHellos: destroying this object or assigning to it gives the share
+/// back. It counts nothing until hold() is called.
 class HeldInput {
  public:
   HeldInput() = default;
@@ -58,8 +58,8 @@ class HeldInput {
   HeldInput(const HeldInput&) = delete;
   HeldInput& operator=(const HeldInput&) = delete;
 
-  /// Says that `connection` holds `bytes` now, whatever it held before. May end older connections. False:
-  /// `connection` itself is the oldest, and its caller has to end it as `handshake_shed`.
+  /// Says that `connection` holds `bytes` now, in place of its share before. May end older connections.
+  /// False: `connection` itself is the oldest, and its caller has to end it as `handshake_shed`.
   [[nodiscard]] bool hold(UnfinishedHellos& all, Connection& connection, std::size_t bytes);
 
  private:
@@ -68,7 +68,7 @@ class HeldInput {
   UnfinishedHellos::Holder* place_ = nullptr;  // an element of holders_; null: counts nothing
 };
 
-/// The detail of a connection that is ended for this.
+/// The detail of a connection that is ended for this reason.
 inline constexpr std::string_view kUnfinishedHelloShed =
     "this worker's unfinished ClientHellos hold too much memory, and this one is the oldest";
 

@@ -58,7 +58,7 @@ class Families {
   void add(Metric metric, LabelValues labels, std::uint64_t value) {
     add(metric, labels, static_cast<double>(value));
   }
-  /// For large sets of labels: a zero is left out.
+  /// Series of large sets of labels: a zero is left out.
   void add_if_any(Metric metric, LabelValues labels, std::uint64_t value) {
     if (value > 0) add(metric, labels, value);
   }
@@ -251,11 +251,11 @@ void add_loops(Families& out, const MetricsRegistry& registry) {
   }
 }
 
-/// One file may be held by several listeners, and two files may differ in nothing but their place: a series
-/// only once.
+/// Several listeners may hold one file, and two files may differ in nothing but their path: each series
+/// appears only once.
 void add_certificates(Families& out, const ProcessState& state) {
   out.add(Metric::kCertificates, {}, static_cast<std::uint64_t>(certificates_held(state)));
-  // Putting the reports together takes a while with 100,000 of them.
+  // Making the reports takes a while with 100,000 of them.
   if (!out.wants(Metric::kCertificateNotBefore) && !out.wants(Metric::kCertificateNotAfter)) return;
   const std::vector<CertificateReport> shown = soonest_expiring(state);
   std::set<std::pair<std::string_view, std::string_view>> seen;

@@ -5,7 +5,7 @@
 namespace headgate {
 namespace {
 
-// 0 is left for a free place.
+// 0 stands for a free place.
 std::uint16_t pair_of(HandshakeFailure reason, std::uint8_t alert) {
   return static_cast<std::uint16_t>((static_cast<unsigned>(reason) + 1) << 8 | alert);
 }
@@ -26,7 +26,7 @@ Counter& FailureCounters::of(HandshakeFailure reason, std::uint8_t alert) {
   return beyond_[static_cast<std::size_t>(reason)];
 }
 
-// A pair is never changed once it is there, so a reader sees it with its count or sees no pair yet.
+// A pair never changes once it is stored, so a reader sees it with its count or sees no pair yet.
 void FailureCounters::add_to(std::map<std::pair<HandshakeFailure, std::uint8_t>, std::uint64_t>& sums) const {
   const auto add = [&](HandshakeFailure reason, std::uint8_t alert, std::uint64_t count) {
     if (count > 0) sums[{reason, alert}] += count;

@@ -85,10 +85,10 @@ struct MetricRow {
 
 /// The row of `metric`. Any thread.
 [[nodiscard]] const MetricRow& row(Metric metric);
-/// The metric of that name; nothing when there is none. Any thread.
+/// Returns the metric of that name; nothing when no metric has it. Any thread.
 [[nodiscard]] std::optional<Metric> find_metric(std::string_view name);
 
-/// Some of the metrics, each a bit at the enumeration's place.
+/// A set of metrics, each a bit at its place in the enumeration.
 using MetricSet = std::bitset<kMetricCount>;
 
 }  // namespace headgate

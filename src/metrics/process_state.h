@@ -14,8 +14,8 @@
 
 #include "base/units.h"
 
-/// What the supervisor knows and the admin endpoint shows: plain values for /metrics and /status.json. No
-/// secrets.
+/// The state that the supervisor knows and the admin endpoint shows: plain values for /metrics and
+/// /status.json. No secrets.
 namespace headgate {
 
 struct CertificateReport {
@@ -25,10 +25,11 @@ struct CertificateReport {
   std::string key_type{};            ///< "P-256", "RSA-2048".
   std::string issuer{};
   WallTime not_before{}, not_after{};
-  std::string fault{};  ///< Why a newer file of it is refused; empty: none is.
+  std::string fault{};  ///< Why a newer file of it is refused; empty: no newer file is refused.
 };
 
-/// A changed certificate beside the one before it, while some handshakes get it, and when it was found worse.
+/// A changed certificate and the one before it, while some handshakes get the changed one, and when that was
+/// found worse.
 struct CanaryReport {
   struct Group {
     std::uint64_t ok = 0, failed = 0;  ///< Handshakes.
@@ -36,11 +37,11 @@ struct CanaryReport {
   std::string listener{};
   std::string file{};
   bool went_back = false;  ///< Otherwise it is compared now.
-  int percent = 0;         ///< Of handshakes that get the new one.
+  int percent = 0;         ///< Share of the handshakes that get the new one.
   WallTime started{};
   Group with_new{}, with_old{};
 };
-/// What became of a listener's file.
+/// An event of a comparison of a listener's file.
 struct CanaryEnd {
   std::string listener, file;
   std::string result;  ///< "started", "went_on", "went_back", "superseded".
@@ -49,17 +50,17 @@ struct CanaryEnd {
 /// The certificates in force. Immutable; any thread.
 class CertificateList {
  public:
-  /// One of them. Both views hold as long as the list.
+  /// One certificate of the list. Both views hold as long as the list.
   struct Item {
     WallTime not_after{};
     std::string_view file{};
-    const void* what = nullptr;  ///< The list's own business.
-    std::size_t listener = 0;    ///< The same.
+    const void* what = nullptr;  ///< Only the list itself uses it.
+    std::size_t listener = 0;    ///< Only the list itself uses it.
   };
 
   virtual ~CertificateList() = default;
   [[nodiscard]] virtual std::size_t size() const = 0;
-  /// In no particular order.
+  /// The certificates, in no particular order.
   [[nodiscard]] virtual std::vector<Item> items() const = 0;
   [[nodiscard]] virtual CertificateReport report(const Item& item) const = 0;
 };
@@ -72,7 +73,7 @@ struct ListenerReport {
   bool draining = false;            ///< It accepts no more, until the next reload.
   bool keylog = false;
   std::optional<WallTime>
-      ticket_key_since{};  ///< When today's ticket key came into use; nothing: tickets are off.
+      ticket_key_since{};  ///< The time when today's ticket key came into use; nothing: tickets are off.
 };
 
 struct ServerReport {
@@ -95,11 +96,12 @@ struct WorkerReport {
 };
 
 struct ReloadReport {
-  std::uint64_t ok = 0, failed = 0;        ///< Both zero until the first reload; the start is none.
-  WallTime last_success{};                 ///< The start counts.
+  std::uint64_t ok = 0, failed = 0;        ///< Both zero until the first reload; the start does not count.
+  WallTime last_success{};                 ///< The start counts as one.
   std::optional<WallTime> last_attempt{};  ///< Of a reload.
   std::vector<std::string> faults{};       ///< Of the last attempt; empty: it succeeded.
-  std::map<std::string, std::uint64_t> file_faults{};  ///< Of all reloads and the start, by their words.
+  std::map<std::string, std::uint64_t>
+      file_faults{};  ///< Of all reloads and the start, by the names of the faults.
   std::uint64_t config_hash = 0;
 };
 
@@ -108,10 +110,10 @@ struct DrainReport {
   WallTime started{}, deadline{};
   std::uint64_t at_start = 0, remaining = 0;  ///< Connections.
   std::chrono::milliseconds oldest{0};        ///< Age of the oldest that remains.
-  std::uint64_t bytes = 0;                    ///< Moved since `started` by those it is about.
+  std::uint64_t bytes = 0;                    ///< Bytes that its connections have moved since `started`.
 };
 
-/// A log level that holds for a while, of a part or of all.
+/// A log level that holds for a while, for a part or for all lines.
 struct LogOverrideReport {
   std::string of{};  ///< "listener web", "source 192.0.2.0/24", "all lines".
   std::string level{};
@@ -126,15 +128,17 @@ struct ProcessState {
   std::vector<ListenerReport> listeners{};
   std::vector<BackendReport> backends{};
   std::vector<WorkerReport> workers{};
-  /// Reported of when somebody asks, so that 100,000 of them cost a reload nothing. nullptr: there is none.
+  /// A report is made when a request asks, so that 100,000 certificates cost a reload nothing. nullptr: the
+  /// process has none.
   std::shared_ptr<const CertificateList> certificates{};
   std::vector<CanaryReport> canaries{};
-  std::map<CanaryEnd, std::uint64_t> canary_ends{};  ///< How often, since the start.
+  std::map<CanaryEnd, std::uint64_t> canary_ends{};  ///< The number of each end since the start.
   ReloadReport reload{};
-  bool draining = false;                      ///< The process.
-  std::optional<WallTime> accepting_until{};  ///< When that began before it stopped to accept.
-  std::vector<DrainReport> drains{};  ///< Under way: the process's and those of parts, the oldest first.
-  std::uint64_t drained_bytes = 0;    ///< Moved by connections while they drained, in all.
+  bool draining = false;                      ///< True while the process drains.
+  std::optional<WallTime> accepting_until{};  ///< Until when the process accepts before its drain.
+  std::vector<DrainReport>
+      drains{};                     ///< The drains under way, of the process and of parts, the oldest first.
+  std::uint64_t drained_bytes = 0;  ///< Moved by connections while they drained, in all.
   std::map<std::pair<std::string, std::string>, std::uint64_t>
       handover;  ///< By result ("moved", "left") and reason.
   std::uint64_t log_lines_dropped = 0;
@@ -142,16 +146,16 @@ struct ProcessState {
   std::vector<LogOverrideReport> log_overrides{};
 };
 
-/// Certificates that have series of their own and a place in /status.json: those that expire first.
+/// The certificates that have series of their own and a place in /status.json: those that expire first.
 inline constexpr std::size_t kShownCertificates = 1000;
-/// At most `limit` of `state`, the one that expires first in front.
+/// Returns at most `limit` certificates of `state`, in the order in which they expire.
 [[nodiscard]] std::vector<CertificateReport> soonest_expiring(const ProcessState& state,
                                                               std::size_t limit = kShownCertificates);
-/// How many there are in all.
+/// The number of all certificates.
 [[nodiscard]] std::size_t certificates_held(const ProcessState& state);
 
-/// The state as the supervisor keeps it and admin threads copy it. Any thread; the lock is held for a copy's
-/// time.
+/// The state, which the supervisor keeps and admin threads copy. Any thread; the lock is held as long as a
+/// copy takes.
 class StateBoard {
  public:
   template <class Change>

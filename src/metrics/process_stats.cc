@@ -75,7 +75,7 @@ std::uint64_t ProcessStats::count_fds() const {
   ::rewinddir(directory.get());
   std::uint64_t entries = 0;
   while (const dirent* entry = ::readdir(directory.get())) entries += entry->d_name[0] != '.';
-  return entries - 1;  // the copy is not the process's
+  return entries - 1;  // the copy of the descriptor does not count as the process's
 }
 
 Result<ProcessStats::Numbers> parse_proc_stat(std::string_view text, double ticks_per_second,
@@ -88,7 +88,7 @@ Result<ProcessStats::Numbers> parse_proc_stat(std::string_view text, double tick
     const auto start = rest.find_first_not_of(" \n");
     if (start == rest.npos) return fail(ErrorKind::kMalformed, "/proc/self/stat: too few fields");
     rest.remove_prefix(start);
-    // Fields that are no plain number (the state, negative ones) are none of those used and stay zero.
+    // Fields that are not plain numbers (the state, negative ones) are not used and stay zero.
     std::from_chars(rest.data(), rest.data() + rest.size(), field);
     rest.remove_prefix(std::min(rest.find_first_of(" \n"), rest.size()));
   }

@@ -8,9 +8,9 @@
 
 namespace headgate {
 
-/// What the kernel says about this process: the numbers behind the standard `process_*` metrics.
+/// Reads the kernel's numbers about this process, for the standard `process_*` metrics.
 ///
-/// Opens what it reads once, so that it still works behind the sandbox. Any thread.
+/// It opens its files once, so that it still works behind the sandbox. Any thread.
 class ProcessStats {
  public:
   struct Numbers {
@@ -20,7 +20,7 @@ class ProcessStats {
     std::uint64_t open_fds = 0, max_fds = 0, threads = 0;
   };
 
-  /// Opens /proc/self. What cannot be opened reads as zero.
+  /// Opens /proc/self. A file that cannot be opened reads as zero.
   ProcessStats();
   ~ProcessStats();
   ProcessStats(const ProcessStats&) = delete;
@@ -38,7 +38,7 @@ class ProcessStats {
 };
 
 /// Takes the numbers of /proc/PID/stat (proc_pid_stat(5)) out of `text`; the program's name in it may hold
-/// anything. `ticks_per_second` and `page_bytes` are the system's. Pure. Errors: kMalformed.
+/// any bytes. `ticks_per_second` and `page_bytes` are the system's. Pure. Errors: kMalformed.
 [[nodiscard]] Result<ProcessStats::Numbers> parse_proc_stat(std::string_view text, double ticks_per_second,
                                                             std::uint64_t page_bytes);
 

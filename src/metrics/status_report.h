@@ -11,7 +11,7 @@
 
 namespace headgate {
 
-/// Numbers of a listener since the start, all workers together.
+/// Numbers of a listener since the start, summed over all workers.
 struct ListenerTotals {
   std::uint64_t accepted = 0, active = 0;
   std::uint64_t bytes_from_client = 0, bytes_to_client = 0;
@@ -27,7 +27,7 @@ struct WorkerTotals {
   std::uint64_t handshakes_in_progress = 0, handshakes_queued = 0, accept_pauses = 0;
 };
 
-/// What /status.json says: the supervisor's state and the workers' numbers.
+/// The contents of /status.json: the supervisor's state and the workers' numbers.
 struct StatusReport {
   ProcessState process{};
   std::map<std::string, ListenerTotals> listeners{};
@@ -35,7 +35,7 @@ struct StatusReport {
   std::vector<WorkerTotals> workers{};
 };
 
-/// Adds the workers' counters up beside `state`. Any thread.
+/// Sums up the workers' counters and adds them to `state`. Any thread.
 [[nodiscard]] StatusReport status_report(const MetricsRegistry& registry, ProcessState state);
 
 }  // namespace headgate

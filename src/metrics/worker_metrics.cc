@@ -13,7 +13,7 @@ constexpr std::array<std::string_view, kKtlsResultCount> kKtlsResults{"on", "ref
 constexpr std::array<std::string_view, kConnectFailureCount> kConnectFailures{
     "refused", "timeout", "unreachable", "tls", "resolve", "other"};
 
-/// The object of `key` in `map`, made when it is asked for first.
+/// Returns the object of `key` in `map`, and makes it when it is asked for first.
 template <class Map>
 auto& of_key(Map& map, const typename Map::key_type& key) {
   auto& slot = map[key];

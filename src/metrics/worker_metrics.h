@@ -26,7 +26,7 @@ enum class Direction : std::uint8_t { kFromClient, kToClient };
 enum class HandshakeResult : std::uint8_t { kOk, kFailed, kTimeout, kProbe, kShed };
 enum class HandshakePhase : std::uint8_t { kTotal, kQueue, kCpu, kPeerWait };
 enum class TicketEvent : std::uint8_t { kIssued, kResumed, kExpired, kUnknownKey, kRefusedPolicy };
-/// What is wrong with a client's certificate, finer than the reason of the handshake's failure.
+/// The fault of a client's certificate, finer than the reason of the handshake's failure.
 enum class ClientCertificateFault : std::uint8_t {
   kExpired,
   kNotYetValid,
@@ -39,8 +39,8 @@ enum class ClientCertificateFault : std::uint8_t {
   kNotAllowed,
   kOther,
 };
-/// What became of handing one direction's keys to the kernel: it took them, it said no, or it lacks what it
-/// needs.
+/// The result of handing one direction's keys to the kernel: the kernel took them, the kernel refused them,
+/// or the kernel lacks a feature.
 enum class KtlsResult : std::uint8_t { kOn, kRefused, kUnsupported };
 
 inline constexpr std::size_t kDirectionCount = 2;
@@ -50,7 +50,7 @@ inline constexpr std::size_t kTicketEventCount = 5;
 inline constexpr std::size_t kKtlsResultCount = 3;
 inline constexpr std::size_t kClientCertificateFaultCount = 10;
 
-/// The words of labels ("from_client", "peer_wait", "unknown_key", "buffered_input"). Any thread.
+/// The values of labels ("from_client", "peer_wait", "unknown_key", "buffered_input"). Any thread.
 [[nodiscard]] std::string_view name(Direction direction);
 [[nodiscard]] std::string_view name(HandshakeResult result);
 [[nodiscard]] std::string_view name(HandshakePhase phase);
@@ -58,18 +58,18 @@ inline constexpr std::size_t kClientCertificateFaultCount = 10;
 [[nodiscard]] std::string_view name(KtlsResult result);
 [[nodiscard]] std::string_view name(ClientCertificateFault fault);
 
-/// One negotiated combination, counted by name. The vocabulary is OpenSSL's, so it is bounded.
+/// One negotiated combination, counted by name. The names are OpenSSL's, so their number is bounded.
 struct Negotiated {
   std::string version, group, cipher, key_type;
   auto operator<=>(const Negotiated&) const = default;
 };
 
-/// Counts combinations: the writer holds a short uncontended lock only when a combination is new to it.
+/// Counts combinations: the writer holds a short uncontended lock only when a combination is new.
 class NegotiatedCounters {
  public:
-  /// The counter of this combination; stays valid. Writer thread. A worker keeps the pointer.
+  /// Returns the counter of this combination, which stays valid. Writer thread. A worker keeps the pointer.
   Counter& of(const Negotiated& key);
-  /// A copy of all. Any thread.
+  /// Returns a copy of all counts. Any thread.
   [[nodiscard]] std::map<Negotiated, std::uint64_t> values() const;
 
  private:
@@ -100,10 +100,10 @@ struct ListenerMetrics {
   Counter would_refuse_pq_only;
   Counter log_lines_dropped;  // failure lines left out by the FailureLimiter
 };
-// There is one for each listener and worker: a page each is what a thousand listeners can afford.
+// Each listener and worker has one of these: a page for each is affordable for a thousand listeners.
 static_assert(sizeof(ListenerMetrics) <= 4096);
 
-/// Why a connection to a server could not be made.
+/// The reason why a connection to a server failed.
 enum class ConnectFailure : std::uint8_t { kRefused, kTimeout, kUnreachable, kTls, kResolve, kOther };
 inline constexpr std::size_t kConnectFailureCount = 6;
 [[nodiscard]] std::string_view name(ConnectFailure failure);
@@ -120,12 +120,12 @@ struct LoopMetrics {
   Counter handshakes_queued;       // a gauge
   DurationHistogram loop_lag;
   Counter busy_us;          // time the loop spent working
-  Counter turn_started_us;  // monotonic clock at the last turn: a loop that hangs stops moving it
+  Counter turn_started_us;  // monotonic clock at the last turn: a loop that hangs does not set it any more
   Counter accept_pauses;    // accepting paused because descriptors ran out
 };
 
-/// Hands out each worker's counters and lets the exporter walk over them. What was handed out lives as long
-/// as the registry, through every reload, so counters never fall. Any thread.
+/// Gives each worker its counters and lets the exporter walk over them. The counters live as long as the
+/// registry, through every reload, so they never fall. Any thread.
 class MetricsRegistry {
  public:
   [[nodiscard]] ListenerMetrics& listener(int worker, const std::string& listener);

@@ -15,8 +15,8 @@ Result<std::unique_ptr<BackendWatch>> BackendWatch::make(Loop& loop, Inbox& inbo
       new BackendWatch(loop, inbox, directory, log, std::move(options), *std::move(health_tls)));
 }
 
-// What the two threads call they call while they are there, and they are members: they end before what they
-// use does.
+// The two threads call functions that use members of this object. The threads are members themselves, and end
+// before the members that they use.
 BackendWatch::BackendWatch(Loop& loop, Inbox& inbox, ServerDirectory& directory, Log& log, Options options,
                            std::unique_ptr<HealthTls> health_tls)
     : directory_(directory),
@@ -54,7 +54,7 @@ void BackendWatch::follow(const std::shared_ptr<const Snapshot>& snapshot, std::
   look();
 }
 
-// Those that are told may follow other backends at once.
+// The callers that are told may follow other backends at once.
 void BackendWatch::look() {
   const bool all = resolver_.has_first_answers();
   const TimePoint now = Clock::now();

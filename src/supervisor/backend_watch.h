@@ -16,13 +16,14 @@
 
 namespace headgate {
 
-/// Keeps what is known of the backends' servers true: the addresses of their names, and their health. Each is
-/// a thread of its own; this only tells them what to look at. Main thread; never waits.
+/// Keeps the state of the backends' servers up to date: the addresses of their names, and their health. Each
+/// of the two has a thread of its own; this object only tells the threads which servers to watch. Main
+/// thread; never waits.
 class BackendWatch {
  public:
   struct Options {
     Resolver::Options names{};
-    /// For how long names are worth waiting for.
+    /// How long a caller should wait for names.
     Duration patience = std::chrono::seconds(5);
   };
 
@@ -34,13 +35,13 @@ class BackendWatch {
   BackendWatch(const BackendWatch&) = delete;
   BackendWatch& operator=(const BackendWatch&) = delete;
 
-  /// From now on looks after the backends of `snapshot`. `known` is called once, on the loop or before this
-  /// returns: when every name has been looked up once, well or badly, or when the patience is over. Until
-  /// then, connections to a backend whose name is new are refused.
+  /// Looks after the backends of `snapshot` from now on. `known` is called once, on the loop or before this
+  /// call returns: when every name has been looked up once, well or badly, or when the patience is over.
+  /// Until then, connections to a backend whose name is new are refused.
   void follow(const std::shared_ptr<const Snapshot>& snapshot, std::function<void()> known);
 
  private:
-  /// Somebody who waits for the names.
+  /// A caller that waits for the names.
   struct Waiting {
     TimePoint until{};
     std::function<void()> known;
@@ -53,7 +54,7 @@ class BackendWatch {
   ServerDirectory& directory_;
   Log& log_;
   Duration patience_;
-  std::vector<Waiting> waiting_;  // the one that waits longest first
+  std::vector<Waiting> waiting_;  // the caller that has waited longest comes first
   Timer patience_timer_;
   Lifeline lifeline_;
   std::unique_ptr<HealthTls> health_tls_;  // used by health_

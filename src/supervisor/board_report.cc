@@ -47,7 +47,7 @@ CertificateReport report_of(const StoredCertificate& certificate, const std::str
   return report;
 }
 
-/// Keeps the stores it tells of, and nothing else of their snapshot.
+/// Keeps the stores that it reports on, and no other part of their snapshot.
 class HeldCertificates : public CertificateList {
  public:
   explicit HeldCertificates(const Snapshot& snapshot) {

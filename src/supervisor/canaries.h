@@ -12,18 +12,19 @@
 
 namespace headgate {
 
-/// The comparisons of changed certificates with the ones before them: judges them, and says what comes of it
-/// in log, metrics and state. Supervisor's thread.
+/// Evaluates the comparisons of changed certificates with the ones before them, and reports each result in
+/// log, metrics and state. Supervisor's thread.
 class Canaries {
  public:
   /// Both outlive it.
   Canaries(Log& log, StateBoard& board) : log_(log), board_(board) {}
 
-  /// Takes up what `snapshot`, now in force, compares; what it no longer does is over.
+  /// Begins the comparisons of `snapshot`, which is now in force, and ends those that it no longer asks for.
   void follow(const Snapshot& snapshot);
-  /// Judges them all. Whether a verdict fell, so that something else is served from now on.
+  /// Evaluates all comparisons. Returns whether one has ended, so that clients get another certificate from
+  /// now on.
   [[nodiscard]] bool step(TimePoint now, WallTime wall_now);
-  /// A file whose certificate is not the one that all clients get; empty: there is none.
+  /// A file whose certificate is not the one that all clients get; empty: no such file.
   [[nodiscard]] std::string unsettled() const;
 
  private:

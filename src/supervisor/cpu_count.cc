@@ -15,8 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A mounted control group hierarchy that has the CPU controller: where it is mounted, and which group that
-/// shows.
+/// A mounted control group hierarchy that has the CPU controller: its mount point, and the group at that
+/// point.
 struct Hierarchy {
   enum class Version { kOne, kTwo } version;
   fs::path mount_point;
@@ -78,8 +78,8 @@ std::optional<double> quota_of(const fs::path& directory, Hierarchy::Version ver
 std::optional<double> least_quota(const fs::path& root, const Hierarchy& hierarchy) {
   const auto group = own_group(root, hierarchy.version);
   if (!group) return std::nullopt;
-  // A container may see only its own part of the hierarchy: then the way starts at what is mounted. A group
-  // outside of what is mounted cannot be reached, and the top of the mount is all there is to read.
+  // A container may see only its own part of the hierarchy: then the way starts at the mounted group. A group
+  // outside of the mount cannot be reached, and then only the top of the mount can be read.
   fs::path way = group->lexically_relative(hierarchy.mounted_group);
   if (way.empty() || *way.begin() == "..") way = ".";
   fs::path directory = root / hierarchy.mount_point.relative_path();

@@ -11,9 +11,9 @@ namespace headgate {
 [[nodiscard]] int usable_cpus();
 
 /// The quota alone, in whole CPUs rounded up: the least along the way from this process's control group to
-/// the root of its hierarchy, version 2 (cpu.max) or 1 (cpu.cfs_quota_us). nullopt where no group sets one,
-/// or none can be read. `root` stands for "/": below it lie proc/self/cgroup, proc/self/mountinfo and the
-/// mounted hierarchies.
+/// the root of its hierarchy, version 2 (cpu.max) or 1 (cpu.cfs_quota_us). nullopt where no group sets a
+/// quota, or none can be read. `root` stands for "/": below it lie proc/self/cgroup, proc/self/mountinfo and
+/// the mounted hierarchies.
 [[nodiscard]] std::optional<int> quota_cpus(const std::filesystem::path& root);
 
 }  // namespace headgate

@@ -14,7 +14,7 @@ namespace {
 constexpr int kMaxFrames = 64;
 
 void write_text(const char* text) {
-  // What cannot be written cannot be reported either.
+  // A report that cannot be written is lost.
   [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text, strlen(text));
 }
 
@@ -26,15 +26,16 @@ void report(int signal_number) {
   void* frames[kMaxFrames];
   const int count = backtrace(frames, kMaxFrames);
   backtrace_symbols_fd(frames, count, STDERR_FILENO);
-  // The handler was reset when it was entered (SA_RESETHAND): the second one ends the process, with a core if
-  // wanted.
+  // The kernel reset the handler when it was entered (SA_RESETHAND): the second signal ends the process, with
+  // a core if the system is set up for it.
   raise(signal_number);
 }
 
 }  // namespace
 
 void install_crash_report() {
-  // The first backtrace loads the unwinder, which allocates: better now than in the handler.
+  // The first backtrace loads the unwinder, which allocates memory: so it runs now and not first in the
+  // handler.
   void* frame = nullptr;
   backtrace(&frame, 1);
   struct sigaction action{};

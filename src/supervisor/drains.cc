@@ -17,7 +17,7 @@ std::string name_of(const DrainScope& scope) {
   return "process";
 }
 
-/// How many of `at_start` may be left when `left` of `time` is.
+/// How many of `at_start` connections may be left when `left` of `time` is left.
 std::uint64_t share(std::uint64_t at_start, Duration left, Duration time) {
   if (left <= Duration::zero()) return 0;
   const double part = static_cast<double>(left.count()) / static_cast<double>(time.count());
@@ -26,14 +26,14 @@ std::uint64_t share(std::uint64_t at_start, Duration left, Duration time) {
 
 }  // namespace
 
-/// The connections that workers have marked. Shared, as all that workers fill in, each on its own thread: one
-/// that answers late finds it still there.
+/// The connections that workers have marked. Shared between the workers, which fill it in on their own
+/// threads: one that answers late still finds it.
 struct Drains::Counted {
   std::mutex mutex;
   std::map<int, std::uint64_t> by_worker;
 };
 
-/// What is left of each drain, by its number.
+/// The remaining connections of each drain, by its number.
 struct Drains::Progress {
   std::mutex mutex;
   std::map<std::uint32_t, DrainProgress> of;
@@ -74,7 +74,7 @@ Drains::Drain* Drains::find(std::uint32_t number) {
 
 void Drains::began(std::uint32_t number, Counted& counted,
                    const std::function<void(const DrainReport&)>& begun) {
-  Drain* drain = find(number);  // there: it cannot be over before
+  Drain* drain = find(number);  // found: the drain cannot be over before
   {
     const std::lock_guard lock(counted.mutex);
     drain->at_start = counted.by_worker;
@@ -85,7 +85,7 @@ void Drains::began(std::uint32_t number, Counted& counted,
   begun(DrainReport(drain->report));
 }
 
-// A worker gets the drains as they are now: those that begin meanwhile are the next step's.
+// A worker gets the drains as they are now: the next step handles those that begin meanwhile.
 void Drains::step(std::function<void()> done) {
   if (std::exchange(stepping_, true)) return;
   const TimePoint now = Clock::now();
@@ -106,7 +106,7 @@ void Drains::step(std::function<void()> done) {
   }));
 }
 
-// A worker that has not answered in time may have some left.
+// A worker that has not answered in time may have some connections left.
 void Drains::stepped(Progress& progress, Workers::Heard heard) {
   stepping_ = false;
   const std::lock_guard lock(progress.mutex);

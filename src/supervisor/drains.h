@@ -14,29 +14,29 @@
 
 namespace headgate {
 
-/// The drains that are under way: of the process, of a listener, a backend or a peer.
+/// Runs the drains that are under way: of the process, of a listener, a backend or a peer.
 ///
-/// Workers are asked and never waited for, so a drain goes on with what they have answered.
+/// A drain asks workers and never waits for them, so it goes on with the answers that it has.
 ///
-/// A drain is about the connections that are open when it begins. Those that are quiet are ended one after
-/// the other, so that the share of them that is left is the share of its time that is left; what is left at
-/// its deadline is cut. Supervisor's thread.
+/// A drain is about the connections that are open when it begins. It ends the quiet ones one after the other,
+/// in proportion to its time (at half of its time, half of them are left); it cuts the connections that are
+/// left at its deadline. Supervisor's thread.
 class Drains {
  public:
   /// `workers` outlives it.
   explicit Drains(Workers& workers) : workers_(workers) {}
 
-  /// Begins one that is over after `time`. `also` runs on each worker right before, so no connection comes
-  /// between. `begun` is called on the loop when all workers have answered, or will not.
+  /// Begins a drain that is over after `time`. `also` runs on each worker right before, so no connection
+  /// comes between. `begun` is called on the loop when all workers have answered, or will not.
   void begin(const DrainScope& scope, Duration time, const Workers::Work& also,
              std::function<void(const DrainReport&)> begun);
-  /// Does what is due now, unless what was due before is not answered yet. `done` is called on the loop with
-  /// the answers; drains of which nothing is left are over then.
+  /// Takes the step that is due now, unless the step before is not answered yet. `done` is called on the loop
+  /// with the answers, and drains without connections are over then.
   void step(std::function<void()> done);
 
-  /// A drain counts from begin() on.
+  /// Whether no drain is under way. A drain counts from begin() on.
   [[nodiscard]] bool empty() const { return drains_.empty(); }
-  /// As of the last step, the oldest drain first.
+  /// The reports as of the last step, the oldest drain first.
   [[nodiscard]] std::vector<DrainReport> reports() const;
   /// Plaintext bytes that connections have moved while they drained, of all drains so far.
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
@@ -46,7 +46,7 @@ class Drains {
     std::uint32_t number = 0;
     TimePoint began{}, deadline{};
     std::map<int, std::uint64_t> at_start{};  // connections by worker
-    bool has_begun = false;                   // the workers have been heard
+    bool has_begun = false;                   // the workers have answered
     DrainReport report{};
   };
   struct Counted;

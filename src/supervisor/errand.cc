@@ -14,8 +14,8 @@ void Errand::run(const std::function<void()>& work, std::function<void()> then) 
   thread_ = *std::move(started);
 }
 
-// The thread's last act was to post this, so its end is not waited for. What is called may begin the next
-// errand.
+// The thread posted this call as its last act, so the main thread need not wait for its end. `then` may begin
+// the next errand.
 void Errand::end() {
   thread_.reset();
   under_way_ = false;

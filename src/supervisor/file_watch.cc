@@ -18,11 +18,11 @@ namespace {
 constexpr std::uint32_t kSigns = IN_CREATE | IN_MODIFY | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE |
                                  IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 
-/// Looks within one settle time: the more, the sooner a file at rest is found to be so.
+/// The number of looks within one settle time: more looks find sooner that a file has settled.
 constexpr int kLooksPerSettle = 4;
 
-/// Files that one poll looks at: stat() takes about a microsecond where the answer is cached, and a slow
-/// mount must not hold up the supervisor. More files than that take several polls.
+/// The number of files that one poll looks at: stat() takes about a microsecond where the answer is cached,
+/// and a slow mount must not hold up the supervisor. More files than that take several polls.
 constexpr std::size_t kPollSlice = 2000;
 
 std::uint64_t nanoseconds(const timespec& time) {
@@ -41,7 +41,7 @@ std::uint64_t same_file(const struct stat& found) {
   return mixed(mixed(0, found.st_dev), found.st_ino) | 1U;
 }
 
-/// Also different when what is in it differs.
+/// Differs also when the contents of the file differ.
 std::uint64_t same_contents(const struct stat& found) {
   const std::uint64_t size = mixed(same_file(found), static_cast<std::uint64_t>(found.st_size));
   return mixed(mixed(size, nanoseconds(found.st_mtim)), nanoseconds(found.st_ctim)) | 1U;
@@ -49,7 +49,7 @@ std::uint64_t same_contents(const struct stat& found) {
 
 using Digest = std::uint64_t (*)(const struct stat&);
 
-/// 0: nothing is there.
+/// 0: the file does not exist.
 std::uint64_t identity(const std::string& path, Digest digest) {
   struct stat found{};
   return stat(path.c_str(), &found) == 0 ? digest(found) : 0;
@@ -94,7 +94,7 @@ void FileWatch::watch(const std::vector<std::string>& files, const std::vector<E
 
 void FileWatch::begin_file(const std::string& path, const Known& told, PathTrails& trails) {
   const auto index = static_cast<FileIndex>(files_.size());
-  // The trail first: a change after the watch is there is an event, one before is seen in the identity.
+  // The trail comes first: a change after the watch began is an event, and the identity shows one before.
   files_.push_back({.path = path});
   follow(index, trails);
   File& file = files_.back();
@@ -121,7 +121,7 @@ void FileWatch::begin_listing(const Entries& entries, const Known& told, PathTra
   }
 }
 
-/// Comes to know the entries that are there.
+/// Learns the entries of the directory.
 void FileWatch::list(FileIndex directory) {
   Listing& listing = listings_.at(directory);
   const std::string path = path_of(files_[directory]);
@@ -136,7 +136,7 @@ void FileWatch::list(FileIndex directory) {
   if (failure) listing.listed = 0;  // so that the poll tries again, once there is something to read
 }
 
-/// The place of an entry, which is made when there is none. A new one counts as not there so far.
+/// Returns the place of an entry, and makes the entry when it is new. A new entry counts as missing so far.
 FileWatch::FileIndex FileWatch::entry(FileIndex directory, const std::string& name) {
   const auto [known, is_new] = listings_.at(directory).entries.try_emplace(name, kNone);
   if (!is_new) return known->second;
@@ -163,7 +163,7 @@ std::string FileWatch::path_of(const File& file) const {
   return file.directory == kNone ? file.path : files_[file.directory].path + '/' + file.path;
 }
 
-/// A new inotify instance: what the old set needed and this one does not goes with the old one.
+/// Makes a new inotify instance: the watches that only the old set needed go with the old instance.
 void FileWatch::begin_events() {
   readable_.reset();
   directories_.clear();
@@ -202,7 +202,7 @@ void FileWatch::depend(FileIndex index, const DirectoryEntry& on) {
   if (place == sorted.end() || *place != index) sorted.insert(place, index);
 }
 
-/// Asking the kernel for a directory that is watched already answers the same number.
+/// For a directory that is watched already the kernel answers the same number.
 FileWatch::Directory* FileWatch::watched(const std::string& path) {
   if (!inotify_) return nullptr;
   const auto [known, is_new] = watch_numbers_.try_emplace(path, -1);
@@ -274,10 +274,11 @@ void FileWatch::look() {
   PathTrails trails;
   watch_numbers_.clear();
   std::vector<FileIndex> moving, settled;
-  // By number: a directory that is led elsewhere brings its entries under suspicion.
+  // The loop counts, because a directory that is led elsewhere adds its entries to the suspects.
   for (std::size_t i = 0; i < suspects_.size(); ++i) {
     const FileIndex index = suspects_[i];
-    // The way to a file may have changed with it: new directories are watched before the file is looked at.
+    // The way to a file may have changed with it: new directories are watched before the poll looks at the
+    // file.
     if (files_[index].moved_at >= looked_at_) {
       follow(index, trails);
       if (is_listing(index)) look_at_listing(index);
@@ -296,7 +297,7 @@ void FileWatch::look() {
   tell(settled);
 }
 
-/// A directory that may be another one, or of which not every sign was heard: all its entries may differ.
+/// Handles a directory that may be another one, or of which events were lost: all its entries may differ.
 void FileWatch::look_at_listing(FileIndex index) {
   list(index);
   for (const auto& [name, entry] : listings_.at(index).entries) suspect(entry);
@@ -323,7 +324,7 @@ void FileWatch::tell(const std::vector<FileIndex>& settled) {
   if (!changed.empty()) on_change_(std::move(changed));
 }
 
-/// An entry that is gone is a change, unless the whole directory is gone.
+/// An entry that is gone counts as a change, unless the whole directory is gone.
 bool FileWatch::is_to_be_told(FileIndex index) const {
   const File& file = files_[index];
   if (file.seen == file.told || is_listing(index)) return false;

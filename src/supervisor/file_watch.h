@@ -21,36 +21,37 @@ namespace headgate {
 class PathTrails;
 struct DirectoryEntry;
 
-/// Says when files change, however they are changed: written in place, replaced by renaming, deleted and made
-/// again, or led elsewhere by a symbolic link anywhere on their path (which is how Kubernetes replaces
-/// mounted secrets).
+/// Reports files that change, in whatever way they change: written in place, replaced by renaming, deleted
+/// and made again, or led elsewhere by a symbolic link anywhere on their path (this is how Kubernetes
+/// replaces mounted secrets).
 ///
-/// Watches the directories on the way, never the files: 100,000 files of one directory are one inotify watch.
-/// A file counts as changed once it has been as it is now for `settle`, so one that is being written is
-/// waited out, and changes that come together are told together. A file that is gone is no change until it is
-/// back, unless it is an entry of a directory that is watched as such. Where the kernel tells nothing (a
-/// network mount, no watches left) the slow poll finds the change.
+/// It watches the directories on the way, never the files: 100,000 files of one directory are one inotify
+/// watch. A file counts as changed once it has not changed again for `settle`, so the watch waits until a
+/// file is written completely, and reports changes that come together at once. A file that is gone counts as
+/// changed only when it is back, unless it is an entry of a watched directory. Where the kernel sends no
+/// events (a network mount, no watches left) the slow poll finds the change.
 ///
-/// Belongs to the loop's thread, with its callback. Example:
+/// Belongs to the loop's thread, as its callback does. Example:
 ///
 ///     FileWatch watch(loop, [&](std::vector<std::string> changed) { reload(changed); });
 ///     watch.watch({"/etc/headgate/headgate.yaml", "/etc/headgate/tls.crt"});
 class FileWatch {
  public:
-  /// Gets the paths that changed, as they were given to watch(), and those of entries: the directory's, a
+  /// Gets the paths that changed, as watch() was given them; the path of an entry is that of the directory, a
   /// slash and the name. May call watch().
   using OnChange = std::function<void(std::vector<std::string> changed)>;
 
   struct Pace {
-    /// How long a file must have been at rest.
+    /// How long a file must not have changed.
     std::chrono::milliseconds settle{200};
-    /// What has settled is told at the latest so long after the first sign, although other files still move.
+    /// Settled changes are reported at the latest so long after the first sign, although other files still
+    /// change.
     std::chrono::milliseconds patience{2000};
-    /// How often a slice of the files is looked at without a sign.
+    /// How often a poll looks at a slice of the files without a sign.
     std::chrono::milliseconds poll{3000};
   };
 
-  /// The entries of a directory whose names are `wanted`, those there are and those to come.
+  /// The entries of a directory whose names are `wanted`: present entries and future ones.
   struct Entries {
     std::string directory;
     bool (*wanted)(std::string_view name);
@@ -62,36 +63,37 @@ class FileWatch {
   FileWatch(const FileWatch&) = delete;
   FileWatch& operator=(const FileWatch&) = delete;
 
-  /// Watches `files` and `entries` from now on and nothing else. What is told about is any change after this
-  /// call, and for a path watched before, any change that was not told yet. So call it before reading the
+  /// Watches `files` and `entries` from now on and no other files. It reports any change after this call, and
+  /// for a path that was watched before, any change that was not reported yet. So call it before reading the
   /// files, or read them again. A call with the same set does nothing.
   void watch(const std::vector<std::string>& files, const std::vector<Entries>& entries = {});
 
-  /// Directories under inotify just now; 0 means that all depends on the slow poll.
+  /// Directories under inotify now; 0 means that all files depend on the slow poll.
   [[nodiscard]] std::size_t watched_directories() const { return directories_.size(); }
 
  private:
-  /// A digest of what stat() says of a file, in so far as it differs when the file does. 0: it is not there.
+  /// A digest of the members of stat() that differ when the file does. 0: the file does not exist.
   using Identity = std::uint64_t;
   using FileIndex = std::uint32_t;
   static constexpr FileIndex kNone = UINT32_MAX;
   struct File {
     std::string path;             // of an entry, its name alone
-    FileIndex directory = kNone;  // whose entry it is
-    Identity told = 0;            // as it was when last told, or when the watch began
+    FileIndex directory = kNone;  // the directory of an entry
+    Identity told = 0;            // as it was when last reported, or when the watch began
     Identity seen = 0;            // as it was at the last look
     TimePoint moved_at = TimePoint::min();
     bool suspect = false;
   };
-  /// A directory whose entries are watched. Its own File, which says whether it leads to the same directory
-  /// as before, is never told of.
+  /// A directory whose entries are watched. Its own File says whether it leads to the same directory as
+  /// before, and is never reported.
   struct Listing {
     bool (*wanted)(std::string_view name);
     std::unordered_map<std::string, FileIndex> entries{};
-    Identity listed = 0;    // the directory, with its time, as it was when its entries were known
-    bool heard_of = false;  // events have told of entries since
+    Identity listed = 0;    // the directory, with its time, at the moment when its entries were known
+    bool heard_of = false;  // events have come for entries since
   };
-  /// A directory under inotify: which files depend on which of its entries, and whose entries they are.
+  /// A directory under inotify: it knows which files depend on which of its entries, and the directory of its
+  /// entries.
   struct Directory {
     std::unordered_map<std::string, std::vector<FileIndex>> entries;  // each sorted
     std::vector<FileIndex> listings;
@@ -131,7 +133,7 @@ class FileWatch {
   std::vector<FileIndex> free_;            // places in files_ without a file
   std::map<FileIndex, Listing> listings_;  // by the directory's place in files_
   std::vector<FileIndex> suspects_;
-  TimePoint first_sign_{};  // of what is suspected now
+  TimePoint first_sign_{};  // of the changes that are suspected now
   TimePoint looked_at_{};
   FileIndex poll_next_ = 0;
   std::unordered_map<int, Directory> directories_;      // by inotify's watch number

@@ -19,9 +19,9 @@ class HealthTls {
   /// Errors: kInvalid when OpenSSL cannot be set up.
   [[nodiscard]] static Result<std::unique_ptr<HealthTls>> make();
 
-  /// From now on connects as the backends of `snapshot` have it. Supervisor.
+  /// Connects from now on with the settings of the backends of `snapshot`. Supervisor.
   void follow(std::shared_ptr<const Snapshot> snapshot);
-  /// A TLS stream to `server` on a connected descriptor. The checker's thread.
+  /// Makes a TLS stream to `server` on a connected descriptor. The checker's thread.
   [[nodiscard]] Result<std::unique_ptr<Stream>> open(const BackendGroup& group, const Server& server,
                                                      Fd connected);
 

@@ -13,7 +13,7 @@ namespace {
 /// No worker has this index.
 constexpr int kInheritedIndex = std::numeric_limits<int>::min();
 
-/// Calls `visit` with the name and the counter of everything that is carried on.
+/// Calls `visit` with the name and the counter of each value that is carried on.
 template <class Metrics, class Visit>
 void for_each_counter(Metrics& metrics, const Visit& visit) {
   visit("accepted", metrics.accepted);

@@ -14,16 +14,16 @@
 namespace headgate {
 namespace {
 
-// Rights by the version that brought them; not all of them are in the oldest headers that this builds with.
+// Rights by the version that brought them; the oldest headers that this builds with lack some of them.
 constexpr std::uint64_t kExecute = 1U << 0, kWriteFile = 1U << 1;
 constexpr std::uint64_t kRemoveAndMake = 0x1ff0;  // bits 4 to 12: directories, files, devices, sockets, links
 constexpr std::uint64_t kReferVersion2 = 1U << 13;  // moving and linking between directories
 constexpr std::uint64_t kTruncateVersion3 = 1U << 14;
 constexpr std::uint64_t kDeviceControlVersion5 = 1U << 15;
-/// The rights that can be given for a file; the others are a directory's.
+/// The rights to a file; the other rights are a directory's.
 constexpr std::uint64_t kOfFiles = kExecute | kWriteFile | kTruncateVersion3 | kDeviceControlVersion5;
 
-/// Its first member only, which every version accepts as the whole.
+/// The structure's first member only, which every version accepts as the whole.
 struct RulesetAttributes {
   std::uint64_t handled_file_system_rights;
 };
@@ -38,7 +38,7 @@ std::uint64_t rights_known_to(int version) {
 
 Result<void> allow(const Fd& ruleset, const std::string& path, std::uint64_t rights) {
   const Fd place(open(path.c_str(), O_PATH | O_CLOEXEC));
-  if (!place) return {};  // not there
+  if (!place) return {};  // the path does not exist
   struct stat found{};
   if (fstat(place.number(), &found) != 0) return fail_errno("cannot look at " + path, errno);
   landlock_path_beneath_attr rule{};

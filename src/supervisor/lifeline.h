@@ -5,7 +5,7 @@
 
 namespace headgate {
 
-/// Lets an owner hand out closures that may run after its end: they do nothing then. A member of the owner.
+/// Lets an owner make closures that may run after its end: they do nothing then. A member of the owner.
 ///
 ///     inbox_.post(lifeline_.guard([this] { settle(); }));
 ///
@@ -16,7 +16,7 @@ class Lifeline {
   Lifeline(const Lifeline&) = delete;
   Lifeline& operator=(const Lifeline&) = delete;
 
-  /// `closure`, while the owner lives.
+  /// Returns a closure that calls `closure` while the owner lives.
   template <class Closure>
   [[nodiscard]] auto guard(Closure closure) const {
     return [alive = std::weak_ptr(alive_), closure = std::move(closure)](auto&&... arguments) {

@@ -20,7 +20,7 @@ bool client_speaks_first(const config::Listener& listener) {
   return !listener.starttls || !server_speaks_first(*listener.starttls);
 }
 
-/// Whether a second socket cannot be bound beside this one, so that all workers accept from it: a unix
+/// Whether a second socket cannot be bound to this address, so that all workers accept from one: a unix
 /// socket, and a TCP one that systemd made without `ReusePort=`.
 bool is_one_for_all(const Address& bind, const Fd& socket) {
   if (bind.is_unix()) return true;
@@ -30,8 +30,8 @@ bool is_one_for_all(const Address& bind, const Fd& socket) {
   return reuses == 0;
 }
 
-/// Whether an accepted connection has something to say before it is worth waking for. A plain listener's
-/// backend may be the one that speaks first.
+/// Whether a worker need not wake for a connection before its client has sent bytes. The backend of a plain
+/// listener may speak first.
 bool may_defer(const config::Listener& listener) {
   return (listener.tls.has_value() || listener.proxy_protocol.has_value()) && client_speaks_first(listener);
 }
@@ -89,7 +89,8 @@ Result<std::vector<Fd>> ListeningSockets::open_missing(const Address& bind, cons
   return opened;
 }
 
-// A worker's duplicates may be closed at any time: the account's keep the sockets themselves open.
+// A worker's duplicates may be closed at any time: the duplicates of this account keep the sockets themselves
+// open.
 ListeningSockets::Changes ListeningSockets::commit(Plan plan, std::size_t workers) {
   const bool others_accept = std::exchange(workers_, workers) != workers;
   Changes changes{.close = std::move(plan.closed), .listen = std::vector<std::vector<BoundSocket>>(workers)};
@@ -148,7 +149,8 @@ Result<Fd> ListeningSockets::open(const Address& bind, const Address& address,
   return listen_on(address, options_of(listener));
 }
 
-// By name and address first: port 0, which the process before has had bound, may be there more than once.
+// The search goes by name and address first: port 0, which the process before has had bound, may occur more
+// than once.
 Fd ListeningSockets::take_activated(const Address& bind, const std::string& listener) {
   if (Fd fd = take_inherited(bind, listener)) return fd;
   return take_first(activated_, [&](const auto& one) {

@@ -15,14 +15,14 @@
 
 namespace headgate {
 
-/// Which listening sockets there are, and which a new configuration needs besides.
+/// Knows the listening sockets of the process, and plans those that a new configuration needs.
 ///
 /// Every worker has a socket of its own on every TCP address (SO_REUSEPORT), so the kernel spreads
 /// connections and no worker waits for another; a unix socket, and one that systemd made, is one queue that
-/// all workers accept from. Where there are fewer workers than before, they share the sockets out among them,
-/// because what waits in a socket that is closed would be reset. The sockets themselves belong to the
-/// workers; this keeps the account, and one duplicate of each, so that a socket outlives the worker that used
-/// it and can be handed to the next process. Supervisor only.
+/// all workers accept from. When the process has fewer workers than before, they share all sockets among
+/// them, because the connections that wait in a closed socket would be reset. The sockets themselves belong
+/// to the workers; this object keeps the account, and one duplicate of each, so that a socket outlives its
+/// worker and can be handed to the next process. Supervisor only.
 class ListeningSockets {
  public:
   /// A bind of a listener, as configured.
@@ -33,16 +33,16 @@ class ListeningSockets {
   explicit ListeningSockets(std::vector<systemd::ActivatedSocket> activated)
       : activated_(std::move(activated)) {}
 
-  /// The sockets that `config` needs. What is opened here is accounted for only by commit(). Errors: kSystem,
-  /// with the address; nothing has changed then.
+  /// Plans the sockets that `config` needs. Only commit() accounts for the sockets that are opened here.
+  /// Errors: kSystem, with the address; the account has not changed then.
   struct Plan {
-    std::map<Key, std::vector<Fd>> opened;  ///< By place; empty where there is a socket already.
+    std::map<Key, std::vector<Fd>> opened;  ///< By place; empty where the place has a socket already.
     std::vector<Key> closed;                ///< Binds that `config` no longer has.
-    std::map<Key, ListenOptions> options;   ///< What `config` says of each bind.
+    std::map<Key, ListenOptions> options;   ///< The options of each bind in `config`.
   };
   [[nodiscard]] Result<Plan> plan(const config::Config& config, std::size_t workers);
-  /// What workers have to do, by position: first to close their sockets of some binds, then to listen on
-  /// these.
+  /// Returns the work of the workers, by position: first they close their sockets of some binds, then they
+  /// listen on these.
   struct Changes {
     std::vector<Key> close;
     std::vector<std::vector<BoundSocket>> listen;
@@ -50,21 +50,21 @@ class ListeningSockets {
   /// Accounts for the plan.
   [[nodiscard]] Changes commit(Plan plan, std::size_t workers);
   /// Gives every socket the options of the plan that was committed last. A socket may carry those of an older
-  /// configuration, of systemd's or of the process before. Call it once this process decides about the
-  /// sockets: until then they follow the process that serves.
+  /// configuration, of systemd or of the process before. Call it once this process decides about the sockets:
+  /// until then they follow the process that serves.
   void apply_options() const;
 
   /// The addresses a listener is bound to, real ports included.
   [[nodiscard]] std::vector<Address> addresses(const std::string& listener) const;
-  /// All of each bind, for handing over: duplicates.
+  /// Duplicates of all sockets of each bind, for the hand-over.
   struct Held {
     std::string listener;
     std::string bind;  ///< As configured.
     Fd descriptor;
   };
   [[nodiscard]] std::vector<Held> held() const;
-  /// Closes a listener's: connections that wait in the kernel are reset, unless another process has the
-  /// sockets too.
+  /// Closes the sockets of a listener: connections that wait in the kernel are reset, unless another process
+  /// has the sockets too.
   void close(const std::string& listener);
 
  private:
@@ -76,7 +76,7 @@ class ListeningSockets {
   [[nodiscard]] Fd take_inherited(const Address& bind, const std::string& listener);
 
   std::vector<systemd::ActivatedSocket> activated_;
-  std::map<Key, std::vector<Fd>> sockets_;  // the one at place p is worker p's, modulo their number
+  std::map<Key, std::vector<Fd>> sockets_;  // the socket at place p belongs to worker p, modulo their number
   std::map<Key, ListenOptions> options_;
   std::size_t workers_ = 0;
 };

@@ -24,7 +24,7 @@ std::string text(Duration time) {
 
 }  // namespace
 
-// A reload sets the level of the process anew; levels of parts hold on.
+// A reload sets the level of the process anew; levels of parts stay in force.
 void LogControl::configure(LogLevel of_process) {
   configured_ = of_process;
   log_.set_level(of_process);
@@ -60,7 +60,7 @@ Outcome LogControl::ask(const LogLevelRequest& request) {
           {}};
 }
 
-// Without a part: everything as the configuration has it.
+// A request without a part resets every level to the configuration's.
 Outcome LogControl::reset(const LogOverride& about) {
   if (about.is_about_all()) {
     overrides_.clear();

@@ -12,26 +12,26 @@
 
 namespace headgate {
 
-/// What `POST /log` asks for: the level of the process, and of single listeners and sources for a while.
+/// Carries out `POST /log`: sets the level of the process, and of single listeners and sources for a while.
 /// Supervisor's thread.
 class LogControl {
  public:
-  /// For how long a level holds where nothing else is said, and how many may hold at once.
+  /// How long a level holds when the request does not say, and how many levels may hold at once.
   static constexpr Duration kDefaultTime = std::chrono::minutes(10);
   static constexpr std::size_t kMost = 32;
 
-  /// `publish` gives the overrides to every worker; called whenever they change.
+  /// `publish` gives the overrides to every worker; it is called whenever they change.
   LogControl(Log& log, std::function<void(const std::vector<LogOverride>&)> publish)
       : log_(log), publish_(std::move(publish)) {}
 
-  /// `of_process` is what holds where nobody asked for another: the configuration's.
+  /// `of_process` is the level of the configuration, which holds where no request asked for another.
   void configure(LogLevel of_process);
   [[nodiscard]] Outcome ask(const LogLevelRequest& request);
-  /// Ends what is over.
+  /// Ends the levels whose time is over.
   void step(TimePoint now);
 
   [[nodiscard]] const std::vector<LogOverride>& overrides() const { return overrides_; }
-  /// As /status.json shows them.
+  /// The levels as /status.json shows them.
   [[nodiscard]] std::vector<LogOverrideReport> reports() const;
 
  private:

@@ -4,24 +4,25 @@
 
 namespace headgate {
 
-/// Gives memory back to the system when many connections have come or gone. The C library keeps what was
-/// freed for those to come, between pieces that are still in use, until it is told to look for whole pages:
-/// what a connection held until it closed, and what its handshake needed for a moment. One for the
-/// connections, one for the handshakes. Supervisor only.
+/// Gives memory back to the system when many connections have come or gone. The C library keeps freed memory
+/// for later use, between pieces that are still in use, until it is told to look for whole pages: the memory
+/// that a connection held until it closed, and that its handshake needed for a moment. The process has one
+/// object for the connections and one for the handshakes. Supervisor only.
 class MemoryReturn {
  public:
-  /// Fewer are not worth it: each arena is locked meanwhile, up to 0.4 ms for a MiB that goes
-  /// back.
+  /// Fewer connections are not worth the cost: each arena is locked meanwhile, up to 0.4 ms for a MiB that is
+  /// given back.
   static constexpr std::uint64_t kWorthwhile = 500;
 
-  /// Changes below this within one call are none.
+  /// A call takes a smaller change since the call before for no change.
   static constexpr std::uint64_t kFew = 30;
 
-  /// Called about twice a second with how many are open. True when memory is to be given back
-  /// now: half of a peak or more has gone, or kWorthwhile have come, and their number changes no longer.
+  /// Call about twice a second with the number of open connections. Returns true when memory is to be given
+  /// back now: half of a peak or more has gone, or kWorthwhile have come, and the number does not change any
+  /// more.
   [[nodiscard]] bool is_due(std::uint64_t open);
 
-  /// The same, and does it.
+  /// Gives memory back if is_due().
   void step(std::uint64_t open);
 
  private:

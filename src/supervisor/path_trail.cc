@@ -28,8 +28,8 @@ std::string join(const std::string& directory, const std::string& name) {
   return directory.ends_with('/') ? directory + name : directory + "/" + name;
 }
 
-/// Walks from `directory` along `steps`, adding each entry passed to `trail`. Where it ends, or "" if
-/// nowhere.
+/// Walks from `directory` along `steps`, and adds each entry on the way to `trail`. Returns the place that it
+/// leads to, or "" if it leads nowhere.
 std::string walk(std::string directory, const fs::path& steps, std::vector<DirectoryEntry>& trail) {
   std::deque<std::string> ahead;
   for (const fs::path& step : steps.relative_path()) ahead.push_back(step);

@@ -10,11 +10,11 @@
 namespace headgate {
 namespace {
 
-/// The other process answers at once but for the time it waits for its workers.
+/// The other process answers at once, except while it waits for its workers.
 constexpr timeval kAnswerPatience{.tv_sec = 60, .tv_usec = 0};
 
 tl::unexpected<Error> unexpected_message() {
-  return fail(ErrorKind::kMalformed, "the process before said something that does not belong here");
+  return fail(ErrorKind::kMalformed, "the process before sent a message that does not belong here");
 }
 
 }  // namespace

@@ -12,7 +12,8 @@
 namespace headgate {
 namespace {
 
-/// Who to become. `user_name` is for the supplementary groups; empty: a number without an entry, so none.
+/// The user and group to become. `user_name` is for the supplementary groups; empty: the user is a number
+/// without an entry, and has none.
 struct Identity {
   uid_t user = 0;
   gid_t group = 0;
@@ -72,7 +73,7 @@ tl::unexpected<Error> refused(const Identity& identity, int error_number) {
                   "remove `user` and `group` and start it as that user");
 }
 
-/// Whether a user other than root could become root again: then nothing was dropped.
+/// Whether a user other than root could become root again: then the privileges were not dropped.
 bool can_regain(const Identity& identity) {
   return identity.user != 0 && (setresuid(0, 0, 0) == 0 || seteuid(0) == 0);
 }

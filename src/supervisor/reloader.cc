@@ -55,7 +55,7 @@ std::shared_future<Outcome> Reloader::request_while_locked() {
   return wanted_outcome_;
 }
 
-// Begins the reload that is wanted, unless one is under way: its end comes here again.
+// Begins the reload that is wanted, unless one is under way: the end of that one calls this again.
 void Reloader::next() {
   if (files_.is_under_way()) return;
   Promise wanted;
@@ -66,7 +66,7 @@ void Reloader::next() {
     changed_ = std::exchange(wanted_changed_, {});
     all_may_differ_ = std::exchange(wanted_all_, false);
   }
-  tell();  // names may be unknown still: what comes now matters more
+  tell();  // some names may still be unknown: the next reload matters more
   telling_ = std::move(wanted);
   ++attempt_;
   systemd::notify_reloading();
@@ -89,7 +89,7 @@ void Reloader::loaded(const std::shared_ptr<Loading>& loading) {
              [this, loading] { built(*loading); });
 }
 
-// On the thread that reads files, but for the start. Uses nothing of the reloader's that changes.
+// Runs on the thread that reads files, except at the start. Uses no member of the reloader that changes.
 void Reloader::build(Loading& loading, const Snapshot* before, const ChangedFiles* changed) const {
   loading.snapshot = Snapshot::build(loading.loaded.config, before, changed, parts_.directory,
                                      std::chrono::system_clock::now(), loading.diagnostics);
@@ -114,7 +114,7 @@ std::vector<std::string> Reloader::errors_of(const Loading& loading) const {
   return errors;
 }
 
-// Prepares everything first, so that what fails changes nothing; then hands it to the workers.
+// Prepares every part first, so that a failure changes nothing; then hands the parts to the workers.
 Result<void> Reloader::adopt(std::shared_ptr<const Snapshot> snapshot) {
   const std::size_t count = worker_count(snapshot->config);
   if (auto made = parts_.workers.grow(count); !made) return made;

@@ -26,15 +26,14 @@ namespace headgate {
 ///
 ///     request > load > build > adopt > tell
 ///
-/// A reload is one at a time, whoever asked, and all or nothing. Requests that come while one is under way
-/// share the next. Files are read on a thread of its own, so a slow disk holds up the reload and nothing
-/// else. The outcome is told when the names of new backends are known as well, unless another reload begins
-/// before.
+/// One reload runs at a time, and it is all or nothing. Requests that come while a reload is under way share
+/// the next one. Files are read on a thread of their own, so a slow disk delays only the reload. The outcome
+/// is told when the names of new backends are known as well, unless another reload begins before.
 ///
-/// Main thread, but for what is marked otherwise.
+/// Main thread, unless marked otherwise.
 class Reloader {
  public:
-  /// What it works on. All outlive it.
+  /// The objects that it works on. All outlive it.
   struct Parts {
     Inbox& inbox;  ///< The main thread's.
     Log& log;
@@ -44,52 +43,53 @@ class Reloader {
     ListeningSockets& sockets;
     Workers& workers;
   };
-  /// What it asks of the process it is in. On the main thread, but for `load`.
+  /// The questions to the process around it. On the main thread, but for `load`.
   struct Site {
     std::function<config::Loaded()> load;  ///< One call at a time, on any thread.
-    /// A configuration is loaded, and the files it names are read next.
+    /// Says that a configuration is loaded, and that the files which it names are read next.
     std::function<void(const config::Config& config)> loaded = [](const config::Config&) {};
-    /// Why no reload may be now; empty: it may.
+    /// Returns why no reload may begin now; empty: it may.
     std::function<std::string()> refusal = [] { return std::string(); };
-    /// `snapshot` is in force since now; `known` is called when the names of its backends are known.
+    /// Says that `snapshot` is in force since now. `known` is called when the names of its backends are
+    /// known.
     std::function<void(const std::shared_ptr<const Snapshot>& snapshot, std::function<void()> known)>
         adopted = [](const auto&, const std::function<void()>& known) { known(); };
   };
   /// Why the first configuration is not in force.
   struct StartFault {
-    bool is_of_configuration = false;  ///< Of the system, otherwise.
+    bool is_of_configuration = false;  ///< False: the fault is the system's.
     std::vector<std::string> messages;
   };
 
   Reloader(Parts parts, Site site) : parts_(parts), site_(std::move(site)) {}
-  /// Waits for the files that are being read. Requests that wait hear that the process ends.
+  /// Waits for the thread that reads files. Requests that wait hear that the process ends.
   ~Reloader() { end(); }
   Reloader(const Reloader&) = delete;
   Reloader& operator=(const Reloader&) = delete;
 
-  /// Loads the first configuration and adopts it, here and now. `site.adopted` is not called.
+  /// Loads the first configuration and adopts it before it returns. `site.adopted` is not called.
   [[nodiscard]] tl::expected<void, StartFault> begin();
   /// The configuration in force, once begin() has succeeded.
   [[nodiscard]] const std::shared_ptr<const Snapshot>& in_force() const { return in_force_; }
 
-  /// Reloads, looking at every file, and tells the outcome when it is known. Any thread.
+  /// Reloads and looks at every file, and tells the outcome when it is known. Any thread.
   [[nodiscard]] std::shared_future<Outcome> request();
-  /// Reloads: of all files, `paths` may differ from what was loaded last. Any thread.
+  /// Reloads: of all files, only `paths` may differ from those that were loaded last. Any thread.
   void files_changed(const std::vector<std::string>& paths);
-  /// What came of the reload that ended last. What it has changed is in force, though names may be unknown.
+  /// The outcome of the reload that ended last. Its changes are in force, though names may be unknown.
   [[nodiscard]] const ReloadOutcome& last() const { return last_; }
-  /// The loop has ended: whoever waits for a reload hears so.
+  /// Says that the loop has ended: every caller that waits for a reload hears so.
   void end();
 
  private:
   using Promise = std::shared_ptr<std::promise<Outcome>>;
-  /// What one reload has gathered so far.
+  /// The data that one reload has gathered so far.
   struct Loading {
     config::Loaded loaded;
     Diagnostics diagnostics{};
     std::shared_ptr<const Snapshot> snapshot{};
   };
-  /// One worker's part of a snapshot, by the worker's index.
+  /// The parts of a snapshot for each worker, by the worker's index.
   using Prepared = std::vector<std::shared_ptr<WorkerSnapshot>>;
 
   [[nodiscard]] std::shared_future<Outcome> request_while_locked();
@@ -114,17 +114,17 @@ class Reloader {
   Promise telling_;             // of the reload under way, or of the last one until its outcome is told
   std::uint64_t attempt_ = 0;   // the number of that reload
   ChangedFiles changed_;        // that the reload under way is about...
-  bool all_may_differ_ = true;  // ...unless it is about all
+  bool all_may_differ_ = true;  // ...unless any file may differ
   Lifeline lifeline_;
 
   std::mutex mutex_;
   Promise wanted_;  // guarded by mutex_, as all below: of the next reload
   std::shared_future<Outcome> wanted_outcome_;
-  ChangedFiles wanted_changed_;  // what the next one is about
+  ChangedFiles wanted_changed_;  // of the next reload
   bool wanted_all_ = false;
   bool ended_ = false;
 
-  Errand files_{parts_.inbox, "hg-reload"};  // last: what it reads with goes after it
+  Errand files_{parts_.inbox, "hg-reload"};  // last: the objects that its thread uses go after it
 };
 
 }  // namespace headgate

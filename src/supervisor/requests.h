@@ -7,7 +7,7 @@
 #include "base/units.h"
 #include "log/line.h"
 
-/// What an operator asks of the process, and what becomes of it: plain values.
+/// The requests of an operator to the process, and their outcomes: plain values.
 namespace headgate {
 
 /// Whether the process is well or ready; `reason` is a sentence when it is not.
@@ -16,32 +16,34 @@ struct Health {
   std::string reason{};
 };
 
-/// What became of something the operator asked for.
+/// The outcome of a request.
 struct Outcome {
   enum class Verdict {
     kDone,
-    kNotFound,  ///< What it names is not there.
-    kRefused,   ///< Not now: `message` says why.
-    kFailed,    ///< Tried, and nothing was changed: `faults` says why.
+    kNotFound,  ///< The named object does not exist.
+    kRefused,   ///< Not possible now: `message` says why.
+    kFailed,    ///< The attempt failed and changed nothing: `faults` says why.
   };
   Verdict verdict = Verdict::kDone;
   std::string message{};              ///< One sentence.
   std::vector<std::string> faults{};  ///< Of a reload, one a line: "file:line:column: key: ...".
 };
 
-/// What to drain. Nothing set: the process, as on SIGTERM. At most one of the names is set.
+/// Says what to drain. If no name is set: the process, as on SIGTERM. At most one of the names is set.
 struct DrainRequest {
   std::string listener{}, backend{};
   std::string peer{};              ///< An identity as the log shows it.
-  std::optional<Duration> time{};  ///< Until the rest is cut; nothing: `drain.deadline` of the configuration.
+  std::optional<Duration> time{};  ///< Time until the remaining connections are cut; nothing:
+                                   ///< `drain.deadline` of the configuration.
 };
 
-/// Which lines to log from now on. Neither `listener` nor `source` set: all. At most one of them is set.
+/// Says which lines to log from now on. If neither `listener` nor `source` is set: all. At most one of them
+/// is set.
 struct LogLevelRequest {
-  std::optional<LogLevel> level{};  ///< Nothing: as the configuration has it again.
+  std::optional<LogLevel> level{};  ///< Nothing: the level of the configuration again.
   std::string listener{};
   std::string source{};            ///< A network or address.
-  std::optional<Duration> time{};  ///< Until it is over by itself; nothing: LogControl says.
+  std::optional<Duration> time{};  ///< Time until the level ends by itself; nothing: LogControl's default.
 };
 
 }  // namespace headgate

@@ -54,7 +54,7 @@ SandboxReport enter_sandbox(std::vector<std::string> writable) {
   writable.emplace_back("/dev/null");
   SandboxReport report;
   report.no_new_privileges = take_note(give_up_new_privileges(), report);
-  if (!report.no_new_privileges) return report;  // the others need it
+  if (!report.no_new_privileges) return report;  // the other means need it
   report.file_system =
       take_note(restrict_file_system({std::move(writable), own_program_directories()}), report);
   report.system_calls = take_note(filter_system_calls(), report);

@@ -5,8 +5,8 @@
 
 namespace headgate {
 
-/// What enter_sandbox() could do. Each failure is a sentence for the log: a kernel without one of the means
-/// is no reason not to serve.
+/// Says which means enter_sandbox() could apply. Each failure is a sentence for the log: Headgate serves also
+/// on a kernel that lacks one of them.
 struct SandboxReport {
   bool no_new_privileges = false;
   bool file_system = false;   ///< Landlock.
@@ -14,16 +14,17 @@ struct SandboxReport {
   std::vector<std::string> failures;
 };
 
-/// Gives up for good what the process does not need: rights by way of set-user-ID programs, writing anywhere
-/// but under `writable` (and /dev/null), starting programs from anywhere but own_program_directories(), and
-/// the system calls that system_call_filter.h names. docs/security.md says what this is worth.
+/// Gives up for good the rights that the process does not need: rights by way of set-user-ID programs,
+/// writing anywhere but under `writable` (and /dev/null), starting programs from anywhere but
+/// own_program_directories(), and the system calls that system_call_filter.h names. docs/security.md says
+/// what this is worth.
 ///
-/// All three hold in the program that an upgrade starts too: it can read any new configuration, but it cannot
-/// write, nor be started, where the first one could not. Call after privileges are dropped and before another
-/// thread is started: Landlock holds in the calling thread and in those started after it.
+/// All three also hold in the program that an upgrade starts: it can read any new configuration, but it
+/// cannot write, nor be started, where the first one could not. Call it after privileges are dropped and
+/// before another thread is started: Landlock holds in the calling thread and in those started after it.
 [[nodiscard]] SandboxReport enter_sandbox(std::vector<std::string> writable);
 
-/// The directories of the running program and of its loader, which starting the program on disk needs.
+/// The directories of the running program and of its loader. A start of the program on disk needs them.
 [[nodiscard]] std::vector<std::string> own_program_directories();
 
 }  // namespace headgate

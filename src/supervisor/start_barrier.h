@@ -8,17 +8,17 @@
 
 namespace headgate {
 
-/// Where the workers of a process that takes over wait, with everything built and not a byte moved, until it
-/// is decided who serves.
+/// The workers of a process that takes over wait here, when they have built every connection and moved no
+/// byte, until the supervisor decides which process serves.
 class StartBarrier {
  public:
   enum class Verdict { kUndecided, kGo, kGiveUp };
 
-  /// A worker has come this far: blocks until the verdict. Its thread.
+  /// Says that a worker has come this far, and blocks until the verdict. The worker's thread.
   [[nodiscard]] Verdict wait_for_verdict();
-  /// Whether `count` workers are here before `deadline`. Supervisor.
+  /// Returns whether `count` workers are here before `deadline`. Supervisor.
   [[nodiscard]] bool wait_for_workers(std::size_t count, TimePoint deadline);
-  /// Lets all of them go on, now or when they come. Supervisor.
+  /// Lets all workers go on, now or when they come. Supervisor.
   void decide(Verdict verdict);
 
  private:

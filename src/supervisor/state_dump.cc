@@ -57,7 +57,7 @@ void write_listeners(Log& log, const StatusReport& status) {
   }
 }
 
-/// What workers answer, each from its own thread. Shared: one that answers late finds it still there.
+/// The answers of the workers, each from its own thread. Shared: a worker that answers late still finds it.
 struct Answers {
   std::mutex mutex;
   std::map<int, WorkerState> by_worker;

@@ -6,11 +6,11 @@
 
 namespace headgate {
 
-/// Writes what the process is about into the log, whatever its level: a line for the process, each worker,
-/// each listener and each drain. For when the admin endpoint cannot be reached. Supervisor's thread.
+/// Writes the state of the process into the log at any level: a line for the process, each worker, each
+/// listener and each drain. For the case that the admin endpoint cannot be reached. Supervisor's thread.
 ///
-/// The lines come once the workers have answered; one that does not answer in time is said to hang. `log`
-/// outlives `workers`.
+/// The lines come once the workers have answered; the line of a worker that does not answer in time says that
+/// it hangs. `log` outlives `workers`.
 void write_state(Log& log, StatusReport status, Workers& workers);
 
 }  // namespace headgate

@@ -24,20 +24,20 @@
 namespace headgate {
 namespace {
 
-/// Time for the new process to load everything; 100,000 certificates take seconds.
+/// The time that the new process has to load its files; 100,000 certificates take seconds.
 constexpr timeval kLoadingPatience{.tv_sec = 60, .tv_usec = 0};
-/// Once connections rest, their peers wait too: for each message, and for the word that all of them are at
-/// work.
-constexpr timeval kPatienceAtRest{.tv_sec = 10, .tv_usec = 0};
-/// Connections sent before the first is answered: enough to keep both sides busy, and their answers fit into
-/// the socket's buffer, so neither side waits for the other to read.
+/// While connections are quiescent, their peers wait too: this is the time for each message, and for the
+/// notice that all connections are at work.
+constexpr timeval kQuiescentPatience{.tv_sec = 10, .tv_usec = 0};
+/// The number of connections sent before the first is answered: enough to keep both sides busy, and their
+/// answers fit into the socket's buffer, so neither side waits for the other to read.
 constexpr std::size_t kWindow = 32;
-/// Half a second for a new process that has failed to end by itself, in steps of 10 ms.
+/// A new process that has failed gets half a second to end by itself, in steps of 10 ms.
 constexpr int kPausesForEnd = 50;
 /// The socket's number in the new process.
 constexpr int kSocketThere = 3;
 
-/// What the new process gets as its environment: ours, but for what is about this process alone.
+/// The environment of the new process: ours, without the variables about this process alone.
 std::vector<std::string> environment_for_successor() {
   std::vector<std::string> all;
   for (char** at = environ; *at != nullptr; ++at) {
@@ -55,7 +55,7 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return all;
 }
 
-/// What the child of posix_spawn() finds: the socket at its number, no signal blocked.
+/// The state that posix_spawn() gives the child: the socket at its number, no signal blocked.
 class SpawnPlan {
  public:
   explicit SpawnPlan(int socket) {
@@ -91,7 +91,7 @@ class SpawnPlan {
 Result<void> evaluate(const HandoverNotice& notice, HandoverWord expected) {
   if (notice.word == expected) return {};
   if (notice.word == HandoverWord::kFailed) return fail(ErrorKind::kInvalid, notice.detail);
-  return fail(ErrorKind::kMalformed, "the new process answers something else: " + notice.detail);
+  return fail(ErrorKind::kMalformed, "the new process sent another answer: " + notice.detail);
 }
 
 void set_patience(const Fd& socket, const timeval& time) {
@@ -158,10 +158,10 @@ Result<void> Successor::hand_over() {
   if (auto ready = expect(HandoverWord::kReady); !ready) return ready;
   admin_closed_ = true;
   site_.close_admin();
-  set_patience(socket_, kPatienceAtRest);
-  const auto rested = rest_connections();
-  if (!rested) return tl::unexpected(rested.error());
-  if (auto sent = send_connections(*rested); !sent) return sent;
+  set_patience(socket_, kQuiescentPatience);
+  const auto quiesced = quiesce_connections();
+  if (!quiesced) return tl::unexpected(quiesced.error());
+  if (auto sent = send_connections(*quiesced); !sent) return sent;
   auto counters = site_.counters(outcome_.left, outcome_.moved);
   if (auto sent = send(HandoverCounters{std::move(counters)}); !sent) return sent;
   if (auto sent = send(HandoverNotice{HandoverWord::kComplete, ""}); !sent) return sent;
@@ -186,53 +186,53 @@ Result<void> Successor::send_sockets() {
   return send(HandoverNotice{HandoverWord::kListening, ""});
 }
 
-Result<Successor::Rested> Successor::rest_connections() {
+Result<Successor::Quiesced> Successor::quiesce_connections() {
   struct Gathered {
     std::mutex mutex;
-    Rested rested;
+    Quiesced quiesced;
     std::map<std::string, std::uint64_t> left;
     std::size_t answers = 0;
   };
   auto gathered = std::make_shared<Gathered>();
   const std::size_t workers = site_.ask_workers([gathered](Worker& worker) {
-    Resting resting = rest_all(worker);
+    QuiescentConnections quiescent = quiesce_all(worker);
     const std::lock_guard lock(gathered->mutex);
     ++gathered->answers;
-    for (auto& one : resting.moving) gathered->rested.moving.emplace_back(worker.index(), std::move(one));
-    for (const auto& [reason, count] : resting.left) gathered->left[reason] += count;
+    for (auto& one : quiescent.moving) gathered->quiesced.moving.emplace_back(worker.index(), std::move(one));
+    for (const auto& [reason, count] : quiescent.left) gathered->left[reason] += count;
   });
   const std::lock_guard lock(gathered->mutex);
   if (gathered->answers < workers) return fail(ErrorKind::kSystem, "a worker does not answer");
   outcome_.left = gathered->left;
-  return std::move(gathered->rested);
+  return std::move(gathered->quiesced);
 }
 
-Result<void> Successor::send_connections(const Rested& rested) {
+Result<void> Successor::send_connections(const Quiesced& quiesced) {
   std::size_t next_answer = 0;
-  for (std::size_t i = 0; i < rested.moving.size(); ++i) {
-    const RestingConnection& one = rested.moving[i].second;
+  for (std::size_t i = 0; i < quiesced.moving.size(); ++i) {
+    const QuiescentConnection& one = quiesced.moving[i].second;
     auto sent = send_with_descriptors(socket_.number(), one.message, one.descriptors);
     if (!sent) return fail(ErrorKind::kSystem, sent.error().what + ": " + how_it_ended());
     if (i + 1 - next_answer < kWindow) continue;
-    if (auto settled = settle_one(next_answer, rested); !settled) return settled;
+    if (auto settled = settle_one(next_answer, quiesced); !settled) return settled;
   }
-  while (next_answer < rested.moving.size()) {
-    if (auto settled = settle_one(next_answer, rested); !settled) return settled;
+  while (next_answer < quiesced.moving.size()) {
+    if (auto settled = settle_one(next_answer, quiesced); !settled) return settled;
   }
   return {};
 }
 
-Result<void> Successor::settle_one(std::size_t& next_answer, const Rested& rested) {
+Result<void> Successor::settle_one(std::size_t& next_answer, const Quiesced& quiesced) {
   const auto answer = receive();
   if (!answer) return tl::unexpected(answer.error());
-  const auto& [worker, connection] = rested.moving[next_answer++];
+  const auto& [worker, connection] = quiesced.moving[next_answer++];
   if (answer->word == HandoverWord::kTaken) {
     ++outcome_.moved;
   } else if (answer->word == HandoverWord::kRefused) {
     ++outcome_.left["refused"];
     refused_[worker].insert(connection.id);
   } else {
-    return fail(ErrorKind::kMalformed, "the new process answers something else: " + answer->detail);
+    return fail(ErrorKind::kMalformed, "the new process sent another answer: " + answer->detail);
   }
   return {};
 }
@@ -256,7 +256,8 @@ Result<HandoverNotice> Successor::receive_notice() {
   auto message = decode_handover(passed->bytes);
   if (!message) return tl::unexpected(std::move(message.error()));
   auto* notice = std::get_if<HandoverNotice>(&*message);
-  if (notice == nullptr) return fail(ErrorKind::kMalformed, "the new process sent what only we send");
+  if (notice == nullptr)
+    return fail(ErrorKind::kMalformed, "the new process sent a message that only the old process sends");
   return std::move(*notice);
 }
 
@@ -265,9 +266,9 @@ Result<void> Successor::expect(HandoverWord word) {
   return notice ? evaluate(*notice, word) : tl::unexpected(notice.error());
 }
 
-// The connections rest here until this word, so a new process that dies before it loses none of them. When it
-// does not come in time, shutting the socket settles who serves: what was said before can still be read here,
-// and nothing can be said afterwards.
+// The connections are quiescent here until this notice, so a new process that dies before it loses none of
+// them. When the notice does not come in time, shutting the socket settles which process serves: a notice
+// that was sent before can still be read here, and the new process can send no other one afterwards.
 Result<void> Successor::hear_that_it_serves() {
   auto notice = receive_notice();
   if (!notice) {

@@ -19,7 +19,7 @@ namespace headgate {
 namespace {
 
 constexpr Duration kTick = std::chrono::milliseconds(500);
-/// Longer than the main thread lets anybody wait for the workers.
+/// Longer than the main thread lets any caller wait for the workers.
 constexpr Duration kMainPatience = std::chrono::seconds(5);
 
 std::string joined(const std::vector<std::string>& messages) {
@@ -103,7 +103,8 @@ std::optional<Supervisor::StartFailure> Supervisor::prepare() {
     state.started = std::chrono::system_clock::now();
     state.reload.last_success = state.started;
   });
-  // Before the admin endpoint says that it is ready: from then on it is looked at, and sent signals.
+  // This comes before the admin endpoint says that the process is ready: from then on, others look at it and
+  // send it signals.
   publish_snapshot();
   watch_signals();
   return has_predecessor() ? inherit() : std::nullopt;
@@ -118,8 +119,8 @@ std::optional<Supervisor::StartFailure> Supervisor::confine() {
   return std::nullopt;
 }
 
-// The names first, while the other process serves: a worker's first turn may bring connections. The loop
-// turns meanwhile, so a signal that ends this process does.
+// The names come first, while the other process serves, because a worker's first turn may bring connections.
+// The loop turns meanwhile, so a signal can end this process.
 std::optional<Supervisor::StartFailure> Supervisor::inherit() {
   bool known = false;
   backends_->follow(reloader_.in_force(), [this, &known] {
@@ -150,7 +151,7 @@ Result<void> Supervisor::take_over() {
   return taken;
 }
 
-// systemd hears it from the loop, so once everything else that is done before run() is done.
+// The loop tells systemd, so that every step before run() is done first.
 void Supervisor::publish_start() {
   serving_ = true;
   for (const auto& listener : config().listeners) {
@@ -161,7 +162,7 @@ void Supervisor::publish_start() {
   inbox_.post([] { systemd::notify_ready("serving"); });
 }
 
-// What comes before the loop runs waits for it.
+// Events from before run() wait for the loop.
 void Supervisor::watch_signals() {
   const auto on = [this](int signal, std::function<void()> act) {
     signals_.push_back(std::make_unique<SignalWatcher>(loop_, signal, std::move(act)));
@@ -176,12 +177,12 @@ void Supervisor::watch_signals() {
   on(SIGQUIT, [this] { write_state(log_, status_report(registry_, board_.copy()), workers_); });
 }
 
-// What is under way when the loop has ended is told so before its thread is waited for: that thread may wait
-// for somebody who waits for a reload.
+// A caller under way hears of the end of the loop before this thread waits for the upgrade's thread: that
+// thread may wait for a caller that waits for a reload.
 int Supervisor::run() {
   tick();
   loop_.run();
-  block_process_signals();  // whatever they ask for now is under way
+  block_process_signals();  // the requests of signals are under way now
   reloader_.end();
   upgrade_.cancel();
   log_.info("ended");
@@ -204,7 +205,7 @@ void Supervisor::publish_snapshot() {
   board_.update([&](ProcessState& state) { report_snapshot(*reloader_.in_force(), sockets_, state); });
 }
 
-// Waits only so long: the main thread may be at something that takes time.
+// Waits for a bounded time, because the main thread may be busy with a long step.
 Outcome Supervisor::on_main_thread(std::function<void(Tell)> act) {
   auto outcome = std::make_shared<std::promise<Outcome>>();
   auto told = outcome->get_future();
@@ -219,7 +220,7 @@ Outcome Supervisor::request_log_level(const LogLevelRequest& request) {
   return on_main_thread([this, request](const Tell& tell) { change_log_level(request, tell); });
 }
 
-// Told when the workers have it: they answer in the order in which they are asked.
+// Tells the outcome when the workers have the levels: they answer in the order in which they are asked.
 void Supervisor::change_log_level(const LogLevelRequest& request, const Tell& tell) {
   const auto& listeners = config().listeners;
   const bool known =

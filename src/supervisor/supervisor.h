@@ -35,43 +35,43 @@
 namespace headgate {
 
 /// The process as a whole, on the main thread: signals, threads, and the way from the start to the end. The
-/// Reloader brings configurations into force, the Upgrade hands over. It touches no connection, and once it
-/// runs it waits for nothing but its loop.
+/// Reloader brings configurations into force, the Upgrade hands over. The Supervisor touches no connection,
+/// and once it runs it waits only for its loop.
 ///
 ///     auto supervisor = Supervisor::make(settings, log);   // loads, opens sockets; nothing runs yet
-///     (*supervisor)->start();                              // workers accept once the backends' names are
-///     known return (*supervisor)->run();                         // until a signal says so
+///     (*supervisor)->start();       // workers accept once the backends' names are known
+///     return (*supervisor)->run();  // until a signal ends it
 ///
-/// Main thread only, but for what is marked otherwise.
+/// Main thread only, unless marked otherwise.
 class Supervisor {
  public:
   struct Settings {
     std::function<config::Loaded()> load;  ///< Called at the start and for each reload, on any thread.
     std::string config_file;               ///< Watched; empty: there is none.
-    Program program;                       ///< What an upgrade starts.
+    Program program;                       ///< The program that an upgrade starts.
   };
-  /// Why there is no process: `exit_code` is the contract's, `messages` are lines for stderr.
+  /// Says why the process cannot start: `exit_code` is the contract's, `messages` are lines for stderr.
   struct StartFailure {
     int exit_code = 0;
     std::vector<std::string> messages;
   };
 
-  /// Loads the configuration and everything it names, opens the listening sockets, gives up privileges.
+  /// Loads the configuration and every file that it names, opens the listening sockets, gives up privileges.
   [[nodiscard]] static tl::expected<std::unique_ptr<Supervisor>, StartFailure> make(Settings settings,
                                                                                     Log& log);
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
 
-  /// Starts the workers: at once where no backend has a name to be looked up; otherwise the loop does it,
-  /// when the names are known or have had their time.
+  /// Starts the workers: at once where no backend has a name to be looked up; otherwise the loop starts them
+  /// when the names are known or their time is over.
   void start();
-  /// Starts them with what the process before held, where has_predecessor(). Errors: kSystem; that process
-  /// keeps everything then, and this one must end.
+  /// Starts the workers with the connections of the process before, where has_predecessor(). Errors: kSystem;
+  /// that process then keeps all connections, and this one must end.
   [[nodiscard]] Result<void> take_over();
-  /// Serves until the process shall end. Returns the exit code.
+  /// Serves until the process has to end. Returns the exit code.
   [[nodiscard]] int run();
-  /// Whether this process takes over from another, in an upgrade: live connections wait, so nothing may come
-  /// before take_over().
+  /// Whether this process takes over from another, in an upgrade: live connections wait, so no slow step may
+  /// come before take_over().
   [[nodiscard]] bool has_predecessor() const { return upgrade_.has_predecessor(); }
   /// Before run().
   void set_admin_door(Upgrade::AdminDoor door) { upgrade_.set_admin_door(std::move(door)); }
@@ -86,24 +86,24 @@ class Supervisor {
   [[nodiscard]] const StateBoard& board() const { return board_; }
   [[nodiscard]] const MetricsRegistry& registry() const { return registry_; }
   [[nodiscard]] Log& log() { return log_; }
-  /// Whether every loop has answered lately; if not, which one has not.
+  /// Whether every loop has answered lately; if not, the reason names one that has not.
   [[nodiscard]] Health loops_turn() const { return workers_.loops_turn(); }
   [[nodiscard]] bool is_draining() const { return draining_.load(std::memory_order_relaxed); }
   /// Whether the workers have been started: before that, clients wait in the kernel.
   [[nodiscard]] bool is_serving() const { return serving_.load(std::memory_order_relaxed); }
-  /// Reloads, looking at every file, and tells the outcome when it is known. Requests that come while one is
+  /// Reloads and looks at every file, and tells the outcome when it is known. Requests that come while one is
   /// waiting share it.
   [[nodiscard]] std::shared_future<Outcome> request_reload() { return reloader_.request(); }
-  /// Begins to drain: the process, or what `request` names.
+  /// Begins a drain of the process, or of the part that `request` names.
   [[nodiscard]] Outcome request_drain(const DrainRequest& request);
-  /// Changes what is logged, for all or what `request` names.
+  /// Changes the log level of all lines, or of the part that `request` names.
   [[nodiscard]] Outcome request_log_level(const LogLevelRequest& request);
-  /// Runs `ask` on each worker's thread and waits for all, for a bounded time. Returns how many there are.
-  /// Any thread but the main one.
+  /// Runs `ask` on each worker's thread and waits for all, for a bounded time. Returns their number. Any
+  /// thread but the main one.
   std::size_t ask_workers(const Workers::Work& ask) { return workers_.ask_and_wait(ask); }
 
  private:
-  /// Where an answer goes once it is known.
+  /// Takes an answer once it is known.
   using Tell = std::function<void(Outcome)>;
 
   Supervisor(Settings settings, Log& log);
@@ -158,14 +158,14 @@ class Supervisor {
   };
   std::optional<StillAccepting> still_accepting_;
   bool accepting_stopped_ = false;  // the workers have been told
-  bool nobody_accepts_ = false;     // they have done it, or do not answer
+  bool nobody_accepts_ = false;     // the workers have stopped, or do not answer
   Drains drains_{workers_};
   Canaries canaries_{log_, board_};
   std::vector<std::uint64_t> busy_before_us_;
   MemoryReturn memory_of_connections_, memory_of_handshakes_;
   TimePoint ticked_{};
   Reloader reloader_;
-  Upgrade upgrade_;  // last: its thread asks all the others
+  Upgrade upgrade_;  // last: its thread asks all other members
 };
 
 }  // namespace headgate

@@ -4,7 +4,7 @@
 #include "supervisor/supervisor.h"
 #include "supervisor/systemd.h"
 
-/// Drains as the supervisor sees them: of the process and of its parts.
+/// The drains as the supervisor sees them: of the process and of its parts.
 namespace headgate {
 
 void Supervisor::drain_part(const DrainRequest& request, Tell tell) {
@@ -39,7 +39,8 @@ void Supervisor::drain_part(const DrainRequest& request, Tell tell) {
   });
 }
 
-// Not ready first; whoever looks at that gets the time to notice before anybody meets a closed port.
+// The process first becomes not ready: observers of its readiness get the time to notice before a client
+// meets a closed port.
 void Supervisor::begin_drain(Duration time) {
   if (draining_.exchange(true)) return;
   systemd::notify_stopping("draining");
@@ -53,7 +54,7 @@ void Supervisor::begin_drain(Duration time) {
   tick();
 }
 
-// Workers that have not started have nobody to drain and would not answer.
+// Workers that have not started have no connections to drain and would not answer.
 void Supervisor::drain_all(Duration time) {
   if (std::exchange(accepting_stopped_, true)) return;
   draining_ = true;
@@ -74,8 +75,8 @@ void Supervisor::drain_begun(const DrainReport& report) {
   tick();
 }
 
-// The process ends with its last connection, whether that was open when the drain began or was just being
-// accepted.
+// The process ends with its last connection, whether that was open when the drain began or was being accepted
+// then.
 void Supervisor::drain_step() {
   drains_.step([this] { publish_drains(); });
   if (!is_draining()) return;

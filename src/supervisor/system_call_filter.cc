@@ -13,19 +13,19 @@ namespace headgate {
 namespace {
 
 constexpr const char* kRefused[] = {
-    // Other processes' memory and descriptors.
+    // Calls that reach other processes' memory and descriptors.
     "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "pidfd_getfd", "kcmp",
-    // Mounts and roots.
+    // Calls that change mounts and roots.
     "mount", "umount", "umount2", "move_mount", "open_tree", "open_tree_attr", "fsopen", "fsconfig",
     "fsmount", "fspick", "mount_setattr", "pivot_root", "chroot", "quotactl", "quotactl_fd", "swapon",
     "swapoff", "open_by_handle_at", "fanotify_init",
-    // Name spaces; clone() with their flags is refused below.
+    // Calls that make name spaces; clone() with their flags is refused below.
     "unshare", "setns",
-    // The kernel itself, and large parts of it that a proxy has no use for.
+    // Calls to the kernel itself, and to large parts of it that a proxy does not use.
     "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot", "bpf",
     "perf_event_open", "userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register", "add_key",
     "request_key", "keyctl", "syslog", "acct", "lookup_dcookie", "iopl", "ioperm", "modify_ldt", "vm86",
-    // Clocks and names of the machine.
+    // Calls that set the clocks and names of the machine.
     "settimeofday", "clock_settime", "clock_settime64", "clock_adjtime", "clock_adjtime64", "adjtimex",
     "stime", "sethostname", "setdomainname"};
 
@@ -49,7 +49,7 @@ class Rules {
   template <class... Comparisons>
   void refuse(const char* name, int error_number, Comparisons... comparisons) {
     const int number = seccomp_syscall_resolve_name(name);
-    if (number == __NR_SCMP_ERROR) return;  // unknown to this libseccomp, so newer than what it was built for
+    if (number == __NR_SCMP_ERROR) return;  // the call is newer than this libseccomp
     const int outcome = seccomp_rule_add(filter_, SCMP_ACT_ERRNO(static_cast<unsigned>(error_number)), number,
                                          sizeof...(comparisons), comparisons...);
     if (outcome != 0 && outcome != -EEXIST && failure_ == 0) failure_ = -outcome;
@@ -65,7 +65,7 @@ void refuse_name_spaces(Rules& rules) {
   for (const unsigned flag : kNameSpaceFlags) {
     rules.refuse("clone", EPERM, scmp_arg_cmp{0, SCMP_CMP_MASKED_EQ, flag, flag});
   }
-  // Its flags lie in memory, which a filter cannot read. Told that it does not exist, the C library calls
+  // Its flags lie in memory, which a filter cannot read. When it seems not to exist, the C library calls
   // clone().
   rules.refuse("clone3", ENOSYS);
 }
@@ -87,7 +87,7 @@ Result<void> filter_system_calls() {
   for (const char* name : kRefused) rules.refuse(name, EPERM);
   refuse_name_spaces(rules);
   refuse_socket_families(rules);
-  // Typing into the terminal that the operator started us from.
+  // This call would type into the terminal of the operator that started us.
   rules.refuse("ioctl", EPERM, scmp_arg_cmp{1, SCMP_CMP_MASKED_EQ, 0xffffffff, TIOCSTI});
   if (rules.failure() != 0) return fail_errno("cannot write the seccomp filter", rules.failure());
   seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_NNP, 0);  // the caller has set it

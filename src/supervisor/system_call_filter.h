@@ -4,11 +4,12 @@
 
 namespace headgate {
 
-/// From now on every thread of the process, what it starts and what they become are refused (EPERM) the
-/// system calls that no proxy needs and that attackers do: looking into other processes, mounting, name
-/// spaces, kernel modules, BPF, io_uring, kernel keys, clocks, sockets other than IP, unix and netlink. All
-/// others stay: OpenSSL, the C library and the program that an upgrade starts may call what today's do not.
-/// Needs no_new_privs. Cannot be undone. Errors: kSystem, where the kernel has no seccomp filters.
+/// From now on every thread of the process, the processes that they start and the programs that these become
+/// are refused (EPERM) the system calls that attackers need and no proxy does: looking into other processes,
+/// mounting, name spaces, kernel modules, BPF, io_uring, kernel keys, clocks, sockets other than IP, unix and
+/// netlink. All others stay: OpenSSL, the C library and the program that an upgrade starts may use calls that
+/// today's do not. Needs no_new_privs. Cannot be undone. Errors: kSystem, where the kernel has no seccomp
+/// filters.
 [[nodiscard]] Result<void> filter_system_calls();
 
 }  // namespace headgate

@@ -20,7 +20,7 @@ void notify(const std::string& state) {
   sd_notify(kKeepEnvironment, state.c_str());
 }
 
-/// A line of its own: what follows a line break would be taken for another assignment.
+/// Puts the text on one line: systemd would take the text after a line break for another assignment.
 std::string status_line(std::string_view status) {
   std::string line(status);
   std::replace(line.begin(), line.end(), '\n', ' ');

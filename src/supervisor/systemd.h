@@ -10,39 +10,40 @@
 #include "net/address.h"
 #include "net/fd.h"
 
-/// What this process and systemd tell each other (sd_notify(3), sd_listen_fds(3)). Every call does nothing
+/// The messages between this process and systemd (sd_notify(3), sd_listen_fds(3)). Every call does nothing
 /// where no systemd listens. Any thread. The unit is of `Type=notify-reload`.
 namespace headgate::systemd {
 
-/// Start-up is over, or a reload or an upgrade is: "READY=1". `status` is the line in `systemctl status`.
+/// Says that the start, a reload or an upgrade is over: "READY=1". `status` is the line in `systemctl
+/// status`.
 void notify_ready(std::string_view status);
-/// A reload begins now: "RELOADING=1" with the time by the monotonic clock, as notify-reload wants. Must be
-/// followed by notify_ready(), whether the reload succeeded or not.
+/// Says that a reload begins now: "RELOADING=1" with the time by the monotonic clock, as notify-reload wants.
+/// The caller must call notify_ready() afterwards, whether the reload succeeded or not.
 void notify_reloading();
-/// The drain begins: "STOPPING=1".
+/// Says that the drain begins: "STOPPING=1".
 void notify_stopping(std::string_view status);
-/// Only the line in `systemctl status`.
+/// Sets only the line in `systemctl status`.
 void notify_status(std::string_view status);
-/// `pid` is the service's main process from now on: what an upgrade says before the old process ends.
+/// Says that `pid` is the service's main process from now on: an upgrade says so before the old process ends.
 void notify_main_process(int pid);
 
-/// How often feed_watchdog() must be called: half of WatchdogSec=, so that one late call does no harm.
-/// nullopt: the unit has no watchdog.
+/// Returns how often feed_watchdog() must be called: half of WatchdogSec=, so that one late call does no
+/// harm. nullopt: the unit has no watchdog.
 [[nodiscard]] std::optional<Duration> watchdog_interval();
-/// "WATCHDOG=1". To be called only while every loop turns.
+/// Sends "WATCHDOG=1". Call it only while every loop turns.
 void feed_watchdog();
 
-/// A socket that systemd made and listens on for us.
+/// A listening socket that systemd made for us.
 struct ActivatedSocket {
   Fd fd;
   Address address;
   std::string name;  ///< FileDescriptorName= of the socket unit.
 };
 
-/// The sockets passed to this process ($LISTEN_FDS), made non-blocking and close-on-exec; empty where there
-/// are none. Takes the environment variables away, so that a child does not take the sockets for its own.
-/// Call once, before threads start. Errors: kInvalid for a descriptor that is no listening stream socket,
-/// with its name and what to change.
+/// Returns the sockets passed to this process ($LISTEN_FDS), made non-blocking and close-on-exec; empty where
+/// systemd passed none. Takes the environment variables away, so that a child does not take the sockets for
+/// its own. Call once, before threads start. Errors: kInvalid for a descriptor that is no listening stream
+/// socket; the text has its name and the change to make.
 [[nodiscard]] Result<std::vector<ActivatedSocket>> take_activated_sockets();
 
 /// The same for the `count` descriptors from `first` on, named by `names` in order; missing names are empty.

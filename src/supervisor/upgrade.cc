@@ -11,10 +11,10 @@
 namespace headgate {
 namespace {
 
-/// Shorter than the process before waits for the word that all is at work.
+/// Shorter than the time for which the process before waits for the notice that all connections are at work.
 constexpr Duration kStartPatience = std::chrono::seconds(8);
 
-/// On its way to a worker.
+/// A connection on its way to a worker.
 struct Arrival {
   HandoverConnection connection;
   Fd client, backend;
@@ -66,7 +66,7 @@ Result<void> Upgrade::inherit(const Snapshot& snapshot) {
 }
 
 // The connections wait in the workers' inboxes. Each worker builds them and then waits at the barrier, so
-// that whatever goes wrong with that has not moved a byte, nor accepted anybody.
+// that a failure in building has not moved a byte, nor accepted a client.
 Result<void> Upgrade::take_over() {
   auto barrier = std::make_shared<StartBarrier>();
   const std::size_t count = parts_.workers.size();
@@ -82,8 +82,7 @@ Result<void> Upgrade::take_over() {
   if (barrier->wait_for_workers(count, Clock::now() + kStartPatience)) serving = predecessor_->say_serving();
   if (serving) parts_.sockets.apply_options();  // until then the process before may carry on with them
   barrier->decide(serving ? StartBarrier::Verdict::kGo : StartBarrier::Verdict::kGiveUp);
-  if (!serving)
-    refuse(serving.error().what);  // at once: a worker that hangs holds up the end of this process
+  if (!serving) refuse(serving.error().what);  // at once: a worker that hangs delays the end of this process
   return serving;
 }
 
@@ -103,7 +102,8 @@ void Upgrade::begin() {
   successor_ = std::make_unique<Successor>(site_of_successor(), told);
 }
 
-// What is called on the upgrade's thread refers to what outlives this object, and so the thread.
+// The functions that run on the upgrade's thread refer to objects that outlive this object, and so outlive
+// the thread.
 Successor::Site Upgrade::site_of_successor() const {
   return {.start = site_.start,
           .sockets = parts_.sockets.held(),

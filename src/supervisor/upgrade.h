@@ -34,7 +34,7 @@ namespace headgate {
 /// A process that serves hands over to a successor: begin(), which returns at once. Main thread.
 class Upgrade {
  public:
-  /// What it works on. All outlive it.
+  /// The objects that it works on. All outlive it.
   struct Parts {
     Inbox& inbox;  ///< The main thread's.
     Log& log;
@@ -43,27 +43,27 @@ class Upgrade {
     ListeningSockets& sockets;
     Workers& workers;
   };
-  /// The admin endpoint: the old process closes it before the new one opens it, and opens it again if that
+  /// The admin endpoint: the old process closes it before the new one opens it, and opens it again if the new
   /// one fails. Called on the upgrade's thread.
   struct AdminDoor {
     std::function<void()> close = [] {};
     std::function<void()> open = [] {};
   };
-  /// Why nothing may be handed over now.
+  /// Says why the process may not hand over now.
   struct Refusal {
     std::string why;
-    std::string certificate{};  ///< The file of the one that stands against it, where one does.
+    std::string certificate{};  ///< The file of the certificate that prevents the hand-over, where one does.
   };
-  /// What it asks of the process it is in.
+  /// The questions to the process around it.
   struct Site {
     std::string program{};  ///< For the log.
     /// Starts the new process with its end of the conversation. On the upgrade's thread.
     std::function<Result<pid_t>(int socket)> start;
-    /// Nothing: it may be handed over.
+    /// Returns nothing where the process may hand over.
     std::function<std::optional<Refusal>()> refusal = [] { return std::nullopt; };
-    /// Not when the process has begun to end meanwhile. Any thread.
+    /// False when the process has begun to end meanwhile. Any thread.
     std::function<bool()> still_wanted = [] { return true; };
-    /// The new process serves; this one has to go.
+    /// Says that the new process serves and this one has to go.
     std::function<void()> handed_over = [] {};
   };
 
@@ -73,29 +73,29 @@ class Upgrade {
   Upgrade(const Upgrade&) = delete;
   Upgrade& operator=(const Upgrade&) = delete;
 
-  // The new process. It blocks, for a bounded time: it serves nobody yet.
+  // Calls of the new process. They block, for a bounded time: it serves no client yet.
 
   [[nodiscard]] bool has_predecessor() const { return predecessor_ != nullptr; }
-  /// The listening sockets of the process before, or of systemd. Errors: as Predecessor and systemd have
-  /// them.
+  /// Returns the listening sockets of the process before, or of systemd. Errors: those of Predecessor and
+  /// systemd.
   [[nodiscard]] Result<std::vector<systemd::ActivatedSocket>> inherited_sockets();
-  /// Takes the connections that can be served by `snapshot`, which the workers have and with which they have
-  /// not started. Errors: as Predecessor has them; the process must end then.
+  /// Takes the connections that `snapshot` can serve. The workers have the snapshot and have not started.
+  /// Errors: those of Predecessor; the process must end then.
   [[nodiscard]] Result<void> inherit(const Snapshot& snapshot);
-  /// Starts the workers with what the process before held. Errors: kSystem; that process keeps everything
-  /// then, and this one must end.
+  /// Starts the workers with the connections of the process before. Errors: kSystem; that process then keeps
+  /// all connections, and this one must end.
   [[nodiscard]] Result<void> take_over();
-  /// Tells the process before, if there is one, why this one ends.
+  /// Tells the process before, if any, why this one ends.
   void refuse(const std::string& why);
 
-  // The old process.
+  // Calls of the old process.
 
-  /// Starts the new process and hands everything over to it. The log tells how that ends.
+  /// Starts the new process and hands all connections over to it. The log tells how that ends.
   void begin();
   [[nodiscard]] bool is_under_way() const { return successor_ != nullptr; }
-  /// Ends what is under way, as a failure, and waits for that.
+  /// Ends the upgrade under way, as a failure, and waits for its end.
   void cancel() { successor_.reset(); }
-  /// Before begin().
+  /// Call before begin().
   void set_admin_door(AdminDoor door) { admin_door_ = std::move(door); }
 
  private:
@@ -107,7 +107,7 @@ class Upgrade {
   AdminDoor admin_door_;
   std::unique_ptr<Predecessor> predecessor_;
   Lifeline lifeline_;
-  std::unique_ptr<Successor> successor_;  // last: it asks all the others
+  std::unique_ptr<Successor> successor_;  // last: it asks all other members
 };
 
 }  // namespace headgate

@@ -8,7 +8,7 @@
 
 namespace headgate {
 
-/// What FileWatch has to watch.
+/// The files that FileWatch has to watch.
 struct WatchedFiles {
   std::vector<std::string> files;
   std::vector<FileWatch::Entries> entries;

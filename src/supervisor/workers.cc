@@ -9,12 +9,12 @@
 namespace headgate {
 namespace {
 
-/// A loop that has not answered for so long hangs.
+/// A loop that has not answered for this long hangs.
 constexpr Duration kLoopPatience = std::chrono::seconds(10);
 
 }  // namespace
 
-/// One worker's part of a question. When the last part is over, whether it was done or went with its worker,
+/// One worker's part of a question. When the last part is over, because the worker has done it or has ended,
 /// the loop hears of it.
 class Workers::Answer {
  public:
@@ -93,8 +93,8 @@ void Workers::tick() {
   for (auto& worker : ended) end(std::move(worker));
 }
 
-// A thread may still be asking something of the worker: it has a share of the worker. Here the worker is kept
-// until its end is over, because the main thread destroys workers.
+// Another thread may still ask this worker a question, and then has a share of the worker. This function
+// keeps the worker until its end is over, because the main thread destroys workers.
 void Workers::end(std::shared_ptr<Worker> worker) {
   Ending& ending =
       endings_.emplace_back(std::move(worker), std::make_unique<Errand>(inbox_, "hg-worker-end"));
@@ -112,7 +112,7 @@ void Workers::ask(const Work& work, std::function<void(Heard)> then) {
   const auto all = everyone();
   const TimePoint until = Clock::now() + kPatience;
   auto answers = std::make_shared<Answers>();
-  answers->open = all.size() + 1;  // this call's own part keeps the question open until all are asked
+  answers->open = all.size() + 1;  // this call's own part keeps the question open until all workers are asked
   questions_.push_back({answers, all.size(), until, std::move(then)});
   patience_.set(questions_.front().until);
   const auto all_over = lifeline_.guard([this] { settle(); });
@@ -127,7 +127,7 @@ void Workers::ask(const Work& work, std::function<void(Heard)> then) {
   }
 }
 
-// What is called may ask the next question.
+// `then` may ask the next question.
 void Workers::settle() {
   const TimePoint now = Clock::now();
   std::list<Question> over;

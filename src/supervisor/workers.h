@@ -21,57 +21,58 @@
 namespace headgate {
 
 /// The workers of the process: those that serve, and those that a reload has retired, which accept no more
-/// and end with their last connection. Whatever is asked of them is posted, so the main thread never waits
+/// and end with their last connection. Every question to a worker is posted, so the main thread never waits
 /// for one, not even for one that hangs.
 ///
-/// A closure that is posted to a worker gets the worker as an argument and owns everything else that it uses:
-/// it may run late. It never outlives its worker, because it waits in the worker's own inbox.
+/// A closure that is posted to a worker gets the worker as an argument and owns all other objects that it
+/// uses, because it may run late. It never outlives its worker, because it waits in the worker's own inbox.
 ///
-/// Main thread, but for what is marked otherwise.
+/// Main thread, unless marked otherwise.
 class Workers {
  public:
   using Work = std::function<void(Worker&)>;
-  /// Whether all of them have answered. One that hangs has not, nor one that ended meanwhile.
+  /// Whether all workers have answered. One that hangs has not answered, nor has one that ended meanwhile.
   enum class Heard { kAll, kSome };
-  /// For how long anybody waits for answers.
+  /// How long a caller waits for answers.
   static constexpr Duration kPatience = std::chrono::seconds(2);
 
   /// All outlive it; `loop` and `inbox` are the main thread's.
   Workers(Loop& loop, Inbox& inbox, Log& log, MetricsRegistry& registry);
-  /// Ends them all, with their connections, and waits for that.
+  /// Ends all workers, with their connections, and waits for their end.
   ~Workers();
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
 
-  /// Makes more of them until `count` serve. Errors: as Worker::make().
+  /// Makes workers until `count` serve. Errors: those of Worker::make().
   [[nodiscard]] Result<void> grow(std::size_t count);
-  /// Retires those beyond `count`.
+  /// Retires the workers beyond `count`.
   void shrink(std::size_t count);
-  /// Gives them the log levels of single connections, and those that are made from here on.
+  /// Gives the log levels of single connections to all workers, and to those that are made from here on.
   void set_log_levels(std::vector<LogOverride> overrides);
-  /// Starts the threads of all, and of those that are made from here on.
+  /// Starts the threads of all workers, and of those that are made from here on.
   void start();
   [[nodiscard]] bool are_started() const { return started_; }
-  /// Looks for signs of life, and ends those retired ones that have no connection left. About twice a second.
+  /// Looks for signs of life, and ends the retired workers that have no connection left. About twice a
+  /// second.
   void tick();
 
   [[nodiscard]] std::size_t size() const { return serving_.size(); }
-  /// One that serves.
+  /// A worker that serves.
   [[nodiscard]] Worker& at(std::size_t index) { return *serving_[index]; }
 
-  /// Runs `work` on the thread of each, retired ones too, and then `then` on the loop: when all have
+  /// Runs `work` on the thread of each worker, retired ones too, and then `then` on the loop: when all have
   /// answered, or after kPatience.
   void ask(const Work& work, std::function<void(Heard heard)> then);
-  /// The same for another thread, which waits. Returns how many there are. Any thread but the main one.
+  /// The same for another thread, which waits. Returns the number of workers. Any thread but the main one.
   std::size_t ask_and_wait(const Work& work);
-  /// Whether every loop has answered lately; if not, which one has not. Any thread.
+  /// Whether every loop has answered lately; if not, the reason names one that has not. Any thread.
   [[nodiscard]] Health loops_turn() const;
 
  private:
   /// The answers to one question, counted on the workers' threads.
   struct Answers {
-    std::atomic<std::size_t> worked{0};  // have done what was asked
-    std::atomic<std::size_t> open{0};    // may still do it
+    std::atomic<std::size_t> worked{0};  // workers that have done the work
+    std::atomic<std::size_t> open{0};    // workers that may still do it
   };
   class Answer;
   struct Question {

@@ -7,7 +7,8 @@
 
 namespace headgate {
 
-/// The directories that the process writes to: those of sockets, of key logs and of `log_file` (empty: none).
+/// Returns the directories that the process writes to: those of sockets, of key logs and of `log_file`
+/// (empty: no file).
 [[nodiscard]] std::vector<std::string> writable_directories(const config::Config& config,
                                                             const std::string& log_file);
 

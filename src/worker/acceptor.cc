@@ -10,8 +10,8 @@
 namespace headgate {
 namespace {
 
-// Accepting is cheap beside what follows, and must not wait for it: but one full backlog may not hold up
-// everybody else for a whole turn either.
+// Accepting is cheap compared with the steps that follow, and must not wait for them: but one full backlog
+// may not hold up all other connections for a whole turn either.
 constexpr int kAcceptsPerTurn = 64;
 // With a connection its ClientHello is read and parsed, some 30 us: in a flood the time counts, not the
 // number.
@@ -78,7 +78,7 @@ void Acceptor::accept_some() {
       budget_ = 1;
       return;
     }
-    // Anything else is about the one connection that was to be accepted (ECONNABORTED, and errors of its
+    // Any other error is about the one connection that was to be accepted (ECONNABORTED, and errors of its
     // network).
   }
   budget_ = std::min(2 * budget_, kAcceptsPerTurn);

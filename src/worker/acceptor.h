@@ -13,13 +13,14 @@ namespace headgate {
 
 /// Accepts on one listening socket of one worker.
 ///
-/// When descriptors run out, a spare one is closed to accept and refuse one connection, and accepting pauses
-/// for a moment: nothing spins, and clients hear at once. Loop thread only.
+/// When descriptors run out, it closes a spare one to accept and refuse one connection, and accepting pauses
+/// for a moment: the loop does not spin, and clients hear at once. Loop thread only.
 class Acceptor {
  public:
-  /// What becomes of an accepted connection.
+  /// Takes an accepted connection.
   using Accepted = std::function<void(Fd client, const Address& source)>;
-  /// Descriptors ran out: `refused` says whether a connection was refused with the spare one.
+  /// Says that descriptors ran out. `refused` says whether the acceptor refused a connection with the spare
+  /// one.
   using OutOfDescriptors = std::function<void(bool refused)>;
 
   /// `socket` is listening and non-blocking.
@@ -34,7 +35,7 @@ class Acceptor {
   void refuse_one();
 
   Fd socket_;
-  Fd spare_;  // given up for a moment when no other descriptor is left
+  Fd spare_;  // closed for a moment when no other descriptor is left
   Accepted accepted_;
   OutOfDescriptors out_of_descriptors_;
   int budget_ =

@@ -5,7 +5,7 @@
 namespace headgate {
 namespace {
 
-// Full handshakes get one part, those that go before them this many.
+// For each part of the time that full handshakes get, the steps before them get this many.
 constexpr int kShareOfUrgent = 3;
 
 constexpr std::size_t kIdleListeners = 64;
@@ -21,7 +21,8 @@ struct Admission::InProgress {
   IntrusiveList<HandshakePlace, &HandshakePlace::of_age> all;
   std::unordered_map<SourceNetwork, OfSource> by_source;
 
-  /// The one to end for `newcomer`: the oldest, but no source ends another's while it has more itself.
+  /// The handshake to end for `newcomer`: the oldest, but no source ends another source's while it has more
+  /// itself.
   [[nodiscard]] HandshakePlace& to_end_for(const HandshakePlace& newcomer) const {
     HandshakePlace& oldest = *all.front();
     const auto own = by_source.find(newcomer.source);
@@ -103,7 +104,7 @@ FairQueue& Admission::queue_of(const PermitRequest& request) {
   return request.cost.offloaded ? offloaded_ : on_loop_[static_cast<std::size_t>(request.cost.work)];
 }
 
-// By urgency, but whoever has a ticket must not keep all others out.
+// Urgent steps go first, but clients with a ticket must not keep all others out.
 FairQueue& Admission::next_of_loop() {
   FairQueue& full = on_loop_[static_cast<std::size_t>(HandshakeWork::kFull)];
   FairQueue& first = *std::ranges::find_if(on_loop_, [](const FairQueue& queue) { return !queue.empty(); });

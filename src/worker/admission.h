@@ -19,21 +19,23 @@ class OffloadRoom {
  public:
   virtual ~OffloadRoom() = default;
   /// Whether another signature may be handed over now. The room is kept nearly empty, so that the queue
-  /// decides whose is next.
+  /// decides which request is next.
   [[nodiscard]] virtual bool has_room() const = 0;
 };
 
-/// The admission queue: the costly steps of handshakes are given a slice of each turn of the loop, after
-/// everything that is established.
+/// The admission queue: it gives permits for the costly steps of handshakes within a slice of each turn of
+/// the loop, after the loop has served every established connection.
 ///
-///  - First the steps that end handshakes which have been paid for; then those that resume by a ticket of
-///    ours; then full handshakes, which get a quarter of the time at least.
-///  - Within each of these, fair by price between listeners and between sources: see FairQueue.
-///  - First come, first served, while the queue is shorter than a client's patience. When it is older, the
-///    newest first: the oldest have given up or soon will, and serving them in order would serve nobody.
-///  - A request that is stale is refused before any cryptography is paid for: kStale after it was queued.
+///  - First come the steps that end handshakes which have been paid for; then those that resume by a ticket
+///    of ours; then full handshakes, which get a quarter of the time at least.
+///  - Each of these kinds is fair by price between listeners and between sources: see FairQueue.
+///  - The oldest request comes first while the queue is shorter than a client's patience. When the queue is
+///    older, the newest request comes first: the clients of the oldest requests have given up or soon will,
+///    and an order by age would serve no client in time.
+///  - A stale request is refused before Headgate pays for any cryptography: a request is stale kStale after
+///    it was queued.
 ///
-/// Owned by a worker, loop thread only. Requests and places that are destroyed must have left.
+/// A worker owns it, loop thread only. Requests and places that are destroyed must have left.
 class Admission final : public Permits {
  public:
   /// A bound on how long established connections wait for handshakes in one turn of the loop, when each step
@@ -41,7 +43,7 @@ class Admission final : public Permits {
   static constexpr Duration kSlice = std::chrono::microseconds(500);
   /// A queue whose head waits longer than this is served from its other end.
   static constexpr Duration kPatience = std::chrono::milliseconds(500);
-  /// No client that waits this long is still there: clients' own connect timeouts are a few seconds.
+  /// No client that waits this long is still there: the connect timeouts of clients are a few seconds.
   static constexpr Duration kStale = std::chrono::milliseconds(1500);
 
   Admission(OffloadRoom& room, LoopMetrics& metrics);
@@ -53,8 +55,8 @@ class Admission final : public Permits {
   void begin(HandshakePlace& place, std::uint32_t most) override;
   void over(HandshakePlace& place) override;
 
-  /// Gives permits for one slice. Whether requests are left that the loop itself could serve: then it must
-  /// not sleep.
+  /// Gives permits for one slice. Returns whether requests are left that the loop itself could serve: then it
+  /// must not sleep.
   bool serve();
 
  private:

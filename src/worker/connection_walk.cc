@@ -9,8 +9,8 @@ void ConnectionWalk::go_on(Worker& worker, std::shared_ptr<ConnectionWalk> walk)
   worker.post([&worker, walk = std::move(walk)] { go_on(worker, walk); });
 }
 
-// From the last place to the first: a connection that ends gives its place to the last one, which has been
-// looked at, or has no place before it.
+// The walk goes from the last place to the first: a connection that ends gives its place to the last one,
+// which has been looked at, or has no place before it.
 bool ConnectionWalk::slice_is_last(const Worker& worker) {
   const auto& connections = worker.connections();
   left_ = std::min(left_, connections.size());

@@ -13,19 +13,21 @@ namespace headgate {
 /// Looks at every connection of a worker in slices, one in each turn of the loop, so that a question about
 /// all connections holds the loop no longer than kSliceCost allows, however many there are.
 ///
-/// A connection that is there from the first slice to the last is looked at once, or twice where its place in
-/// the worker's list changes meanwhile. One that comes meanwhile is not looked at. On the worker's thread.
+/// The walk looks once at a connection that is open from the first slice to the last, or twice where its
+/// place in the worker's list changes meanwhile. It does not look at a connection that comes meanwhile. On
+/// the worker's thread.
 class ConnectionWalk {
  public:
-  /// What a slice may cost: a look at a connection costs 1, and what the visitor says comes on top. A
-  /// slice takes about 0.15 ms.
+  /// The cost that a slice may have: a look at a connection costs 1, and the cost that the visitor returns
+  /// comes on top. A slice takes about 0.15 ms.
   static constexpr std::size_t kSliceCost = 1024;
 
-  /// Called for each connection that has not ended. Returns what the visit cost in looks: 0 for a comparison.
+  /// Called for each connection that has not ended. Returns the cost of the visit in looks: 0 for a
+  /// comparison.
   using Visit = std::function<std::size_t(const Connection&)>;
 
-  /// Takes the first slice now and the others in later turns of the loop; `done` is called after the last
-  /// one. Both functions own whatever they use: where the worker ends before, `done` is never called.
+  /// Takes the first slice now and the others in later turns of the loop; calls `done` after the last one.
+  /// Both functions own the objects that they use: if the worker ends before, `done` is never called.
   static void begin(Worker& worker, Visit visit, std::function<void()> done) {
     auto walk =
         std::make_shared<ConnectionWalk>(worker.connections().size(), std::move(visit), std::move(done));
@@ -39,7 +41,7 @@ class ConnectionWalk {
   static void go_on(Worker& worker, std::shared_ptr<ConnectionWalk> walk);
   [[nodiscard]] bool slice_is_last(const Worker& worker);
 
-  std::size_t left_;  // those before this place have not been looked at
+  std::size_t left_;  // connections before this place have not been looked at
   Visit visit_;
   std::function<void()> done_;
 };

@@ -19,9 +19,9 @@ Duration thread_cpu_time() {
   return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
-// A thread begins with the name of the thread that started it.
+// A new thread has the name of the thread that started it.
 void append_to_thread_name(const char* suffix) {
-  char name[16] = {};  // as long as Linux lets them be
+  char name[16] = {};  // Linux allows no longer name
   pthread_getname_np(pthread_self(), name, sizeof name);
   pthread_setname_np(pthread_self(), (std::string(name) + suffix).c_str());
 }

@@ -15,24 +15,24 @@
 
 namespace headgate {
 
-/// A worker's other thread: it performs the private-key operations that take longer than a loop can spare
+/// The other thread of a worker: it performs the private-key operations that would hold the loop too long
 /// (RSA), at a lower priority, so that established connections do not feel them.
 ///
 /// The thread starts with the first operation. It touches nothing of the worker but the inbox; each operation
-/// owns what it uses. Made and used on the loop's thread.
+/// owns the objects that it uses. The loop's thread makes and uses this object.
 class CryptoOffload {
  public:
   struct Task {
     std::uint64_t connection = 0;  ///< The id of the connection that waits.
     std::string listener;          ///< Its name, for the report of a crash.
     std::shared_ptr<PrivateKeyOperation> operation;
-    Duration cpu{};  ///< What the operation took, once it is finished.
+    Duration cpu{};  ///< The CPU time of the operation, once it is finished.
   };
   using Finished = std::function<void(const Task&)>;
 
   /// `finished` is called on the loop's thread, with each task.
   CryptoOffload(Inbox& inbox, Finished finished) : inbox_(inbox), finished_(std::move(finished)) {}
-  /// Waits for the operation at hand; those behind it are not performed.
+  /// Waits for the operation at hand; the operations behind it are not performed.
   ~CryptoOffload();
   CryptoOffload(const CryptoOffload&) = delete;
   CryptoOffload& operator=(const CryptoOffload&) = delete;

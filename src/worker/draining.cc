@@ -6,7 +6,7 @@
 namespace headgate {
 namespace {
 
-// A connection on which nothing has moved for so long is between two requests.
+// A connection that has moved nothing for this long is between two requests.
 constexpr Duration kQuiet = std::chrono::milliseconds(250);
 
 bool matches(const Connection& connection, const DrainScope& scope) {
@@ -25,7 +25,7 @@ std::uint64_t bytes_of(const Connection& connection) {
   return connection.info().bytes_from_client + connection.info().bytes_to_client;
 }
 
-/// Those of `drain` that are alive, collected before any of them is touched.
+/// Collects the living connections of `drain` before any of them is touched.
 std::vector<Connection*> draining(Worker& worker, std::uint32_t drain) {
   std::vector<Connection*> all;
   for (const auto& connection : worker.connections()) {

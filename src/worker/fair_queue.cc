@@ -7,18 +7,18 @@
 namespace headgate {
 namespace {
 
-// Flows that ask for the first time go before the others, but not without end: a flood from ever new
-// addresses would starve all that have been served before.
+// Flows that ask for the first time go before the others, but only to a bound: a flood from ever new
+// addresses would starve all flows that have been served before.
 constexpr int kNewFlowsInARow = 4;
 
 }  // namespace
 
-/// Flows of one level that take turns: each turn is worth one of the dearest request seen, so that a flow is
-/// granted at least one in each.
+/// Flows of one level that are served alternately: each round is worth one of the dearest request seen, so
+/// that a flow is granted at least one request in each.
 template <class T>
 class FairQueue::Round {
  public:
-  /// `flow` has something to grant from here on; nothing happens if it takes part already.
+  /// Says that `flow` has requests to grant from here on; does nothing if it takes part already.
   void join(T& flow) {
     if (flow.hook.linked) return;
     flow.credit = turn_;
@@ -40,7 +40,8 @@ class FairQueue::Round {
     return false;
   }
 
-  /// The flow whose turn it is. There is one that is not idle. `idle(flow)` is called for those that leave.
+  /// Returns the flow that is served next. At least one flow must not be idle. Calls `idle(flow)` for those
+  /// that leave.
   template <class Idle>
   T& next(Order order, Idle idle) {
     for (;;) {

@@ -8,15 +8,15 @@
 
 namespace headgate {
 
-/// Permit requests of one kind, in the order in which they are to be granted: fair between listeners, and
-/// between the sources of a listener.
+/// Keeps the permit requests of one kind in the order in which they are to be granted. It is fair between
+/// listeners, and between the sources of a listener.
 ///
-/// Listeners take turns, and so do the sources of each, by the price of what they are granted (deficit round
-/// robin with a list of new flows, as in RFC 8290): a source that brings nine tenths of the load gets no more
-/// than each of the others, and a source that asks for the first time does not wait for those that ask again
-/// and again. Within a source the order is that of asking; once the oldest request of the queue is `overdue`,
-/// the newest come first, for the oldest clients have given up or soon will. Owns no request. Loop thread
-/// only.
+/// The queue serves listeners alternately, and the sources of each, by the price of the granted requests
+/// (deficit round robin with a list of new flows, as in RFC 8290): a source that brings nine tenths of the
+/// load gets no more than each of the others, and a source that asks for the first time does not wait for
+/// those that ask again and again. The requests of one source keep the order of asking; once the oldest
+/// request of the queue is `overdue`, the newest come first, because the oldest clients have given up or soon
+/// will. The queue owns no request. Loop thread only.
 class FairQueue {
  public:
   FairQueue();

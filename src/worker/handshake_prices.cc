@@ -10,7 +10,7 @@ using std::chrono::microseconds;
 constexpr Duration kOrdinary = microseconds(200);
 constexpr std::array<Duration, 3> kRsa{microseconds(900), microseconds(2500), microseconds(5500)};
 
-// One step in so many counts: single ones that were interrupted do not matter.
+// One step in so many counts: single steps that were interrupted do not matter.
 constexpr int kMemory = 16;
 
 }  // namespace

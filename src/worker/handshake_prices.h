@@ -8,8 +8,8 @@
 
 namespace headgate {
 
-/// What each kind of a handshake's step takes on this machine: a moving average of the CPU time that the last
-/// ones took. Before the first one it is what an ordinary server takes. Loop thread only.
+/// Knows the CPU time that each kind of a handshake's step takes on this machine: a moving average over the
+/// last steps. Before the first step it is the time on an ordinary server. Loop thread only.
 class HandshakePrices {
  public:
   HandshakePrices();
@@ -19,9 +19,10 @@ class HandshakePrices {
   void learn(const HandshakeCost& cost, Duration cpu);
 
  private:
-  /// For one ticket that is not ours to be looked at by OpenSSL, where a client offers up to 1,600.
+  /// The price of OpenSSL's look at one ticket that is not ours, of which a client offers up to 1,600.
   static constexpr Duration kTicket = std::chrono::microseconds(2);
-  // Ending and resuming, then full handshakes by the kind of our key: RSA in three sizes.
+  // First the steps that end and that resume, then full handshakes by the kind of our key: RSA in three
+  // sizes.
   static constexpr std::size_t kFirstFull = 2;
   static constexpr std::size_t kRsaSizes = 3;
   static constexpr std::size_t kKinds = kFirstFull + static_cast<std::size_t>(KeyType::kRsa) + kRsaSizes;

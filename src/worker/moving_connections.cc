@@ -39,7 +39,7 @@ HandoverSide side_of(const Stream& stream) {
   return side_of(dynamic_cast<const PlainStream&>(stream));
 }
 
-/// Why the connection stays; empty: it can move.
+/// Returns why the connection stays; empty: it can move.
 std::string reason_to_stay(Connection& connection) {
   const auto* relay = std::get_if<Relay>(&connection.phase());
   if (relay == nullptr || connection.is_buried()) return "phase";
@@ -112,21 +112,21 @@ ConnectionInfo facts_of(HandoverConnection& connection, Worker& worker, TimePoin
   return info;
 }
 
-/// The place of the server called `label` in the group; its size where there is none.
+/// The place of the server called `label` in the group; the size of the group where it has no such server.
 std::size_t place_of(const BackendGroup& group, const std::string& label) {
   const auto found = std::ranges::find_if(
       group.servers, [&](const Server& server) { return server.config.address == label; });
   return static_cast<std::size_t>(found - group.servers.begin());
 }
 
-/// The rules for its peer may have changed while it rested, when nothing could end it.
+/// The rules for its peer may have changed while it was quiescent, when no rule could end it.
 void wake(Worker& worker, Connection& connection) {
   worker.evaluate_soon(connection);
   connection.wake();
 }
 
-/// Those that rest, collected before any of them is touched.
-std::vector<Connection*> resting(Worker& worker) {
+/// Collects the quiescent connections before any of them is touched.
+std::vector<Connection*> quiescent_connections(Worker& worker) {
   std::vector<Connection*> all;
   for (const auto& connection : worker.connections()) {
     if (connection->is_quiescent() && !connection->is_buried()) all.push_back(connection.get());
@@ -136,35 +136,35 @@ std::vector<Connection*> resting(Worker& worker) {
 
 }  // namespace
 
-Resting rest_all(Worker& worker) {
-  Resting resting;
+QuiescentConnections quiesce_all(Worker& worker) {
+  QuiescentConnections quiescent;
   const TimePoint now = Clock::now();
   for (const auto& connection : worker.connections()) {
     if (const std::string reason = reason_to_stay(*connection); !reason.empty()) {
-      ++resting.left[reason];
+      ++quiescent.left[reason];
       continue;
     }
     connection->quiesce();
     const Sides& sides = connection->sides();
-    resting.moving.push_back({.id = connection->info().id,
-                              .message = encode(message_of(*connection, now)),
-                              .descriptors = {sides.client->descriptor(), sides.backend->descriptor()}});
+    quiescent.moving.push_back({.id = connection->info().id,
+                                .message = encode(message_of(*connection, now)),
+                                .descriptors = {sides.client->descriptor(), sides.backend->descriptor()}});
   }
-  return resting;
+  return quiescent;
 }
 
 void wake(Worker& worker, const std::set<std::uint64_t>& ids) {
-  for (Connection* connection : resting(worker)) {
+  for (Connection* connection : quiescent_connections(worker)) {
     if (ids.contains(connection->info().id)) wake(worker, *connection);
   }
 }
 
 void wake_all(Worker& worker) {
-  for (Connection* connection : resting(worker)) wake(worker, *connection);
+  for (Connection* connection : quiescent_connections(worker)) wake(worker, *connection);
 }
 
 void release_quiescent(Worker& worker) {
-  for (Connection* connection : resting(worker)) connection->release();
+  for (Connection* connection : quiescent_connections(worker)) connection->release();
 }
 
 Result<void> can_take_in(const Snapshot& snapshot, const HandoverConnection& connection) {
@@ -209,7 +209,7 @@ void take_in(Worker& worker, HandoverConnection connection, Fd client, Fd backen
   if (limited && !listener.policy->counters->enter(limits, host)) {
     taken->take_place(std::make_unique<ListenerPlace>(listener.policy->counters, host));
   }
-  worker.evaluate_soon(*taken);  // the rules here may be newer than those that let its peer in
+  worker.evaluate_soon(*taken);  // the rules here may be newer than the rules that let its peer in
   taken->quiesce();
   worker.add(std::move(taken));
 }

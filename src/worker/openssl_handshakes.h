@@ -7,7 +7,7 @@
 
 namespace headgate {
 
-/// Handshakes by OpenSSL. One per worker, its thread only.
+/// Makes handshakes by OpenSSL. One per worker, its thread only.
 class OpensslHandshakes final : public Handshakes {
  public:
   /// `buffers` and `library` outlive it.

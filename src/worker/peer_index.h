@@ -11,22 +11,22 @@
 
 namespace headgate {
 
-/// The peers of a worker's connections, by what a change may concern them by (each certificate of their
-/// chains, what those are trusted for, their issuer, what admits them) and by when they expire: half a KiB
-/// for one, nothing for a connection without a client certificate. A connection is known by its id.
-/// Everything takes logarithmic time. Loop thread of its worker.
+/// Finds the peers of a worker's connections by the things whose change concerns them (each certificate of
+/// their chains, the CAs that these are trusted for, their issuer, the entry that admits them) and by the
+/// time at which they expire. A peer costs half a KiB, a connection without a client certificate nothing. A
+/// connection is known by its id. Each call takes logarithmic time. Loop thread of its worker.
 class PeerIndex {
  public:
-  /// `admission` is what PeerPolicy says.
+  /// Adds a peer. `admission` is the answer of PeerPolicy.
   void add(std::uint64_t id, const PeerIdentity& peer, const IssuedKey& admission);
-  /// `peer` and `admission` as they were added.
+  /// Takes a peer out. `peer` and `admission` are those with which it was added.
   void remove(std::uint64_t id, const PeerIdentity& peer, const IssuedKey& admission);
-  /// Something else admits it now.
+  /// Says that `now` admits the peer in place of `before`.
   void admit(std::uint64_t id, const IssuedKey& before, const IssuedKey& now);
 
-  /// The smallest id, from `from` on, that `key` concerns.
+  /// Returns the smallest id, from `from` on, that `key` concerns.
   [[nodiscard]] std::optional<std::uint64_t> find_concerned(const IssuedKey& key, std::uint64_t from) const;
-  /// One whose certificate has expired by `now`. Each is told of once.
+  /// Returns a connection whose certificate has expired by `now`. Each is returned once.
   [[nodiscard]] std::optional<std::uint64_t> take_expired(WallTime now);
 
  private:

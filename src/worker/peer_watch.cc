@@ -46,16 +46,16 @@ void PeerWatch::adopt(std::shared_ptr<const WorkerSnapshot> next) {
     if (changes.anyone) all_from_ = 0;
     concerned_.insert(concerned_.end(), changes.concerned.begin(), changes.concerned.end());
   }
-  concerned_from_ = 0;  // the last one may be another now, or concern another listener
-  // Looking for more certificates than there are peers takes longer than asking about each peer, and those
-  // who were asked already have to be asked again.
+  concerned_from_ = 0;  // the last key may be another one now, or concern another listener
+  // A look for more certificates than the worker has peers takes longer than a question about each peer, and
+  // the peers that were asked about have to be asked about again.
   if (!all_from_ && concerned_.size() <= connections_.size()) return;
   all_from_ = 0;
   concerned_.clear();
 }
 
 bool PeerWatch::has_work() const {
-  return expiring_ || all_from_ || !concerned_.empty() || !to_judge_.empty();
+  return expiring_ || all_from_ || !concerned_.empty() || !to_evaluate_.empty();
 }
 
 bool PeerWatch::work() {
@@ -69,11 +69,11 @@ bool PeerWatch::work() {
   return has_work();
 }
 
-/// Whose turn it is; nothing when this look-up has found nobody.
+/// Returns the peer to evaluate next; nothing when this look-up has found none.
 std::optional<std::uint64_t> PeerWatch::next(WallTime now) {
-  if (!to_judge_.empty()) {
-    const std::uint64_t id = to_judge_.back();
-    to_judge_.pop_back();
+  if (!to_evaluate_.empty()) {
+    const std::uint64_t id = to_evaluate_.back();
+    to_evaluate_.pop_back();
     return id;
   }
   if (expiring_) {
@@ -101,7 +101,7 @@ std::optional<std::uint64_t> PeerWatch::next_of_all() {
   return found->first;
 }
 
-// A listener that is gone left its last rules to the connections that are still there.
+// A listener that is gone left its last rules to the connections that are still open.
 void PeerWatch::evaluate(Watched& watched, WallTime now) {
   Connection& connection = *watched.connection;
   const ListenerPolicy* policy = connection.listener().policy.get();

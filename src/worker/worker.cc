@@ -15,18 +15,18 @@
 namespace headgate {
 namespace {
 
-// Long enough for the first answer to a client, which session tickets can travel with; short enough that a
+// Long enough for the first answer to a client, with which session tickets can travel; short enough that a
 // client which wants its tickets does not notice.
 constexpr Duration kHoldBack = std::chrono::milliseconds(5);
 
 constexpr Duration kSecond = std::chrono::seconds(1);
 constexpr Duration kDescriptorWarningInterval = std::chrono::seconds(10);
 
-// One operation at work and one waiting, so that the other thread never idles and the admission queue still
+// One operation runs and one waits, so that the other thread never idles and the admission queue still
 // decides.
 constexpr std::size_t kOffloadedAtOnce = 2;
 
-// Ids are unique among the workers: the index is in the upper bits.
+// Ids differ among the workers: the upper bits hold the worker's index.
 constexpr int kIndexShift = 48;
 
 }  // namespace
@@ -187,7 +187,7 @@ void Worker::offload(Connection& connection, std::shared_ptr<PrivateKeyOperation
                         .operation = std::move(operation)});
 }
 
-// The handshake may have begun before the rules changed, and have been judged by the old ones.
+// The handshake may have begun before the rules changed, and the old rules may have let its peer in.
 void Worker::peer_let_in(Connection& connection) {
   peers_.add(connection);
   if (&connection.snapshot() != snapshot_.get()) peers_.evaluate_soon(connection);
@@ -225,7 +225,8 @@ void Worker::flush_held_back() {
 
 void Worker::second_over(void* self) {
   auto* worker = static_cast<Worker*>(self);
-  worker->metrics_.loop_lag.observe(Clock::now() - worker->second_due_);  // too little CPU shows here alone
+  worker->metrics_.loop_lag.observe(Clock::now() -
+                                    worker->second_due_);  // only this shows a lack of CPU time
   worker->each_second();
 }
 
@@ -248,8 +249,8 @@ void Worker::log_left_out(TimePoint until) {
   }
 }
 
-// All that was ready has been served: now the handshakes get their slice, then the loop sleeps if nothing is
-// left.
+// The loop has served all connections that were ready: now the handshakes get their slice, then the loop
+// sleeps if no work is left.
 void Worker::before_wait(void* self) {
   auto* worker = static_cast<Worker*>(self);
   worker->call_those_with_work();

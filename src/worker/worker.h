@@ -24,18 +24,18 @@
 
 namespace headgate {
 
-/// A listening socket and whose it is.
+/// A listening socket, with its listener and its bind.
 struct BoundSocket {
   std::string listener;
-  std::string bind;  ///< The address as configured: with the listener's name it says which bind this is.
+  std::string bind;  ///< The address as configured: with the listener's name it identifies the bind.
   Fd socket;
 };
 
 /// One core: a thread with its loop, its listening sockets, its connections, its OpenSSL context, its
-/// counters. Written as if it were a process: it shares nothing that is written, and hears of the world
-/// through its inbox.
+/// counters. It is written as if it were a process: it shares no object that is written, and the inbox brings
+/// it every message.
 ///
-/// Made and destroyed by the supervisor's thread; everything marked so runs on the worker's own.
+/// The supervisor's thread makes and destroys it; the functions marked so run on the worker's own thread.
 class Worker final : public Host, private OffloadRoom {
  public:
   struct Options {
@@ -46,7 +46,7 @@ class Worker final : public Host, private OffloadRoom {
   /// `log` and `registry` outlive it. Errors: kInvalid when OpenSSL cannot be set up.
   [[nodiscard]] static Result<std::unique_ptr<Worker>> make(const Options& options, Log& log,
                                                             MetricsRegistry& registry);
-  /// Ends the thread. Connections that are left are cut.
+  /// Ends the thread, and cuts the connections that are left.
   ~Worker() override;
 
   /// Starts the thread.
@@ -56,16 +56,16 @@ class Worker final : public Host, private OffloadRoom {
   /// Ends the loop and waits for the thread. Supervisor.
   void stop();
 
-  /// When the loop last answered a ping() of the supervisor: a loop that hangs does not. Any thread.
+  /// When the loop last answered a ping() of the supervisor: a loop that hangs does not answer. Any thread.
   [[nodiscard]] TimePoint last_answer() const {
     return TimePoint(Duration(answered_.load(std::memory_order_relaxed)));
   }
   void ping();
-  /// Whether it has no connection and accepts none. As of its last turn; any thread.
+  /// Whether it has no connection and accepts none, as of its last turn. Any thread.
   [[nodiscard]] bool is_empty() const { return empty_.load(std::memory_order_relaxed); }
 
-  /// The library contexts that a WorkerSnapshot is prepared with: that of the loop, and that of the other
-  /// thread, which is made when first asked for. Supervisor.
+  /// The library contexts with which a WorkerSnapshot is prepared: that of the loop, and that of the other
+  /// thread, which is made by the first call. Supervisor.
   [[nodiscard]] const LibraryContext& library() const { return *library_; }
   [[nodiscard]] Result<std::shared_ptr<const LibraryContext>> offload_library();
   [[nodiscard]] int index() const { return options_.index; }
@@ -74,7 +74,7 @@ class Worker final : public Host, private OffloadRoom {
 
   /// Takes over a snapshot; new connections begin with it.
   void adopt(std::shared_ptr<WorkerSnapshot> snapshot, config::AccessLog access);
-  /// Which connections have a log level of their own.
+  /// Says which connections have a log level of their own.
   void set_log_levels(std::vector<LogOverride> overrides) { services_.levels.set(std::move(overrides)); }
   /// Begins to accept. The listener is found in the snapshot by name.
   void listen(BoundSocket socket);
@@ -88,13 +88,14 @@ class Worker final : public Host, private OffloadRoom {
   [[nodiscard]] FlightRecorder& recorder() { return recorder_; }
   [[nodiscard]] Services& services() { return services_; }
   [[nodiscard]] OpensslHandshakes& handshakes() { return handshakes_; }
-  /// What new connections begin with.
+  /// The snapshot with which new connections begin.
   [[nodiscard]] const std::shared_ptr<WorkerSnapshot>& snapshot() const { return snapshot_; }
-  /// Unique within the process.
+  /// Returns an id that is unique within the process.
   [[nodiscard]] std::uint64_t new_connection_id() { return next_id_++; }
   /// Adds a connection, which takes no step yet.
   void add(std::unique_ptr<Connection> connection);
-  /// Asks the rules in force about the peer of a connection, if it has one, and ends it if they say no.
+  /// Asks the rules in force about the peer of a connection, if it has one, and ends the connection if they
+  /// refuse the peer.
   void evaluate_soon(Connection& connection);
 
   // Host

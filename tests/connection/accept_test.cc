@@ -152,8 +152,8 @@ TEST_F(StarttlsInTest, AClientThatLeavesInTheDialogueIsNamedSo) {
   EXPECT_END("client_left_in_handshake");
 }
 
-// A flush that fails leaves its bytes unsent, and the broken descriptor stays writable: waiting for it again
-// would spin.
+// A flush that fails leaves its bytes unsent, and the broken descriptor stays writable: a wait for it would
+// spin.
 TEST_F(StarttlsInTest, EndsWhenTheGreetingCannotBeSent) {
   listener().starttls = StarttlsProtocol::kSmtp;
   client->writes = {IoStatus::kWantWrite};

@@ -22,7 +22,7 @@ constexpr HandshakeCost kOffloaded{
 using testing::ElementsAre;
 using namespace std::chrono_literals;
 
-/// The queue of a worker, and connections that note what it tells them.
+/// The queue of a worker, and connections that record the answers of the queue.
 class AdmissionTest : public testing::Test {
  protected:
   struct Room final : OffloadRoom {
@@ -55,7 +55,8 @@ class AdmissionTest : public testing::Test {
     request.asked -= ago;
     return request.number;
   }
-  /// Serves until nothing more is granted; the numbers of what was granted, in the order of granting.
+  /// Serves until the queue grants nothing more; returns the numbers of the granted requests, in the order of
+  /// granting.
   std::vector<int> serve() {
     order.clear();
     std::size_t before = 0;
@@ -65,7 +66,7 @@ class AdmissionTest : public testing::Test {
     } while (order.size() > before);
     return order;
   }
-  /// How many were granted before `number`.
+  /// How many requests were granted before `number`.
   [[nodiscard]] std::ptrdiff_t place_of(int number) const {
     return std::ranges::find(order, number) - order.begin();
   }

@@ -19,11 +19,11 @@
 
 namespace headgate::test {
 
-/// What a peer does, and what it has heard. Shared by a test and by the stream that plays it, so that a test
-/// can still ask when the connection is gone.
+/// The acts of a peer, and the bytes that it has received. A test shares it with the stream that plays it, so
+/// that the test can still ask when the connection is gone.
 ///
-/// Answers are taken from the front of their list. From an empty list: a handshake, a write, a flush and an
-/// end are done, and a read has to wait.
+/// The stream takes its answers from the front of their list. When the list is empty, a handshake, a write, a
+/// flush and an end are done, and a read has to wait.
 struct Script {
   struct Piece {
     IoStatus status;
@@ -34,12 +34,13 @@ struct Script {
   std::deque<IoStatus> handshakes, writes, flushes, ends;
   std::deque<Piece> reads;
   StreamFailure failure;
-  HandshakeFailure refusal = HandshakeFailure::kNone;  ///< What the transport explains a failure by.
+  HandshakeFailure refusal =
+      HandshakeFailure::kNone;  ///< The failure by which the transport explains itself.
   bool without_notice = false;
-  bool buffered = false;  ///< has_buffered(), while there is something to read.
+  bool buffered = false;  ///< has_buffered(), while bytes are left to read.
   bool holds_back = false;
 
-  std::string written;  ///< What has left; not what is still kept.
+  std::string written;  ///< The bytes that have left, without those that are still kept.
   std::string kept;
   std::size_t most_kept_bytes = 0;
   std::size_t bytes_read = 0;
@@ -60,7 +61,7 @@ struct Script {
     HG_CHECK(::eventfd_write(event.number(), 1) == 0);
   }
 
-  Fd event;  ///< Readable while there is something to read; always writable.
+  Fd event;  ///< Readable while bytes are left to read; always writable.
 };
 
 /// Plays a script.

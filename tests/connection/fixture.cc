@@ -33,7 +33,7 @@ ConnectionTest::ConnectionTest()
   transport.servers.push_back(server);
 }
 
-// The connection goes first: it uses all the rest.
+// The connection goes first, because it uses all other members.
 ConnectionTest::~ConnectionTest() {
   connection.reset();
 }

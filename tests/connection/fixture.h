@@ -21,10 +21,11 @@ namespace headgate::test {
 
 using namespace std::chrono_literals;
 
-/// Streams from scripts.
+/// Makes streams from scripts.
 class FakeTransport final : public Transport {
  public:
-  std::deque<std::shared_ptr<Script>> servers;  ///< What the next dials reach; nullptr: ECONNREFUSED at once.
+  std::deque<std::shared_ptr<Script>>
+      servers;  ///< The servers that the next dials reach; nullptr: ECONNREFUSED at once.
   std::vector<std::string> dialled;
 
   [[nodiscard]] std::unique_ptr<Stream> unread(std::unique_ptr<Stream> plain,
@@ -54,20 +55,20 @@ class FakeTransport final : public Transport {
   }
 };
 
-/// What a scripted handshake computes on another thread: nothing.
+/// The operation that a scripted handshake offloads: it computes nothing.
 struct FakeOperation final : PrivateKeyOperation {
   void compute() override {}
 };
 
-/// How the scripted handshakes of a connection go, beside what the script of its stream says.
+/// Says how the scripted handshakes of a connection go, in addition to the script of its stream.
 struct HandshakeScript {
-  std::string received;  ///< What the handshake began with.
+  std::string received;  ///< The bytes with which the handshake began.
   std::unique_ptr<PeerIdentity> peer;
   HandshakeCost cost;
-  /// After this many steps another permit is needed; the first step needs one in any case.
+  /// After this many steps the handshake needs another permit; the first step needs one in any case.
   std::deque<int> permits_before_steps;
   int permits = 0;
-  int secured = 0;  ///< Handshakes with servers that were begun.
+  int secured = 0;  ///< Counts the handshakes with servers that were begun.
 };
 
 /// A handshake from the script of the client's stream: each of its `handshakes` is the answer of one step.
@@ -125,7 +126,7 @@ class FakeServerHandshake final : public ServerHandshake {
   bool permitted_ = false;
 };
 
-/// Likewise with a server.
+/// The same with a server.
 class FakeClientHandshake final : public ClientHandshake {
  public:
   explicit FakeClientHandshake(std::unique_ptr<Stream> stream) : stream_(std::move(stream)) {}
@@ -171,12 +172,12 @@ class FakeHandshakes final : public Handshakes {
   }
 };
 
-/// A worker whose clock a test moves, and which only notes what it is asked for.
+/// A worker whose clock a test moves, and which only records the calls that it gets.
 class FakeHost final : public Host {
  public:
   TimePoint time = Clock::now() + 24h;  ///< So far ahead that no real timer fires in a test.
   int buried = 0, called_again = 0, flushes_asked = 0, peers_let_in = 0;
-  std::shared_ptr<PrivateKeyOperation> operation;  ///< What was offloaded last.
+  std::shared_ptr<PrivateKeyOperation> operation;  ///< The operation that was offloaded last.
 
   [[nodiscard]] TimePoint now() const override { return time; }
   void bury(Connection&) override { ++buried; }
@@ -188,7 +189,7 @@ class FakeHost final : public Host {
   void peer_let_in(Connection&) override { ++peers_let_in; }
 };
 
-/// An admission queue of at most one, served by the test.
+/// An admission queue of at most one request, which the test serves.
 class FakePermits final : public Permits {
  public:
   PermitRequest* waiting = nullptr;
@@ -229,13 +230,13 @@ class ConnectionTest : public testing::Test {
   void start();
   /// Another connection of the same worker that takes its first steps, after start().
   [[nodiscard]] std::unique_ptr<Connection> accept(std::shared_ptr<Script> other, std::uint64_t id);
-  /// start(), and everything after it until the relay: hello, handshake and connect go well.
+  /// start(), and every step from there to the relay: hello, handshake and connect succeed.
   void start_relay();
   /// Delivers what descriptors announce.
   void wake() { loop.run_once(); }
-  /// Moves the clock, and lets the deadline be looked at.
+  /// Moves the clock, and makes the connection look at its deadline.
   void pass(Duration time);
-  /// What the metric says about ends of that reason.
+  /// The value of the metric for ends with that reason.
   [[nodiscard]] std::uint64_t ends(CloseReason reason) const;
   [[nodiscard]] std::string phase() const { return std::string(name(connection->phase())); }
 
@@ -253,7 +254,8 @@ class ConnectionTest : public testing::Test {
   FailureLimiter limiter;
   FlightRecorder recorder;
   KnownTlsInfo known_tls;
-  std::size_t unfinished_bound = UnfinishedHellos::kMaxBytes;  ///< What start() makes the next one with.
+  std::size_t unfinished_bound =
+      UnfinishedHellos::kMaxBytes;  ///< The bound with which start() makes the next object.
   std::optional<UnfinishedHellos> unfinished;
   MetricsRegistry metrics;
   std::unique_ptr<Connection> connection;

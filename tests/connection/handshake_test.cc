@@ -214,8 +214,8 @@ TEST_F(HandshakeTest, AnswersADamagedHelloWithDecodeError) {
   EXPECT_END("handshake_failed");
 }
 
-// Records of one byte make a message of bearable size arbitrarily long on the wire. Once no more is read, a
-// socket that stays readable would wake the loop again and again.
+// Records of one byte can cut a message of bearable size into any number of bytes on the network. Once the
+// connection reads no more, a socket that stays readable would wake the loop again and again.
 TEST_F(HandshakeTest, RefusesAHelloWhoseRecordsTakeTooManyBytes) {
   std::string records = std::string("\x16\x03\x01\x00\x04\x01\x00\xf0\x00", 9);
   for (int i = 0; i < 20'000; ++i) records += std::string("\x16\x03\x01\x00\x01\x00", 6);

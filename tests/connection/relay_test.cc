@@ -291,7 +291,7 @@ TEST_F(RelayTest, GivesItsServerBackWhenItEnds) {
   EXPECT_EQ(active.value(), 0);
 }
 
-// Sent by this process and by the next one, session tickets were there twice, and the client ended the
+// When this process and the next one both sent the session tickets, the client got them twice and ended the
 // connection.
 TEST_F(RelayTest, SendsNothingThatIsHeldBackWhileItRests) {
   start_relay();

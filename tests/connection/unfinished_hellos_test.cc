@@ -11,7 +11,8 @@ class UnfinishedHellosTest : public ConnectionTest {
  protected:
   static constexpr std::size_t kPieceBytes = 1000;
 
-  /// The beginning of a ClientHello of 60,000 bytes in one record of 16,000: it is not whole for long.
+  /// The beginning of a ClientHello of 60,000 bytes in one record of 16,000: many pieces must come before it
+  /// is whole.
   static std::string piece() {
     std::string bytes("\x16\x03\x01\x3e\x80\x01\x00\xea\x60", 9);
     return bytes.append(kPieceBytes - bytes.size(), 'x');
@@ -72,7 +73,7 @@ TEST_F(UnfinishedHellosTest, ShedsTheConnectionThatWasAcceptedFirst) {
   start();
   const auto second = another();
   const auto third = another();
-  third->sends(piece());  // in another order than they were accepted
+  third->sends(piece());  // not in the order in which they were accepted
   wake();
   client->sends(piece());
   wake();

@@ -4,7 +4,8 @@
 
 namespace headgate {
 
-/// The alerts that Headgate sends itself or looks at; a received one may have any value. RFC 8446, section 6.
+/// The alerts that Headgate sends itself or checks for; a received one may have any value. RFC 8446, section
+/// 6.
 enum class Alert : std::uint8_t {
   kCloseNotify = 0,
   kUnexpectedMessage = 10,

@@ -10,7 +10,7 @@
 
 namespace headgate {
 
-/// Puts numbers and vectors behind one another, TLS's presentation language, RFC 8446, section 3.
+/// Writes numbers and vectors one after the other, in TLS's presentation language, RFC 8446, section 3.
 class ByteWriter {
  public:
   void number(std::size_t value, int size_bytes) {
@@ -22,7 +22,7 @@ class ByteWriter {
   }
   void text(std::string_view text) { raw(std::as_bytes(std::span(text))); }
   void raw(std::span<const std::byte> bytes) { bytes_.insert(bytes_.end(), bytes.begin(), bytes.end()); }
-  /// `inner` with its length, of `size_bytes`, before it.
+  /// Appends `inner` after its length, which takes `size_bytes`.
   void vector(int size_bytes, const ByteWriter& inner) {
     number(inner.bytes_.size(), size_bytes);
     raw(inner.bytes_);

@@ -43,14 +43,14 @@ bool is_address(const std::string& name) {
          ::inet_pton(AF_INET6, name.c_str(), bytes.data()) == 1;
 }
 
-/// What a session may be used for again: the same server, name and protocols.
+/// The key under which a session may be used again: the same server, name and protocols.
 std::string session_key_of(const ServerRequest& request) {
   std::string key = request.server + '\n' + request.server_name;
   for (const std::string& protocol : request.alpn) key.append("\n").append(protocol);
   return key;
 }
 
-/// Each protocol with its length before it. RFC 7301, section 3.1.
+/// Writes each protocol with its length before it. RFC 7301, section 3.1.
 Result<void> set_alpn(SSL* ssl, const std::vector<std::string>& protocols) {
   if (protocols.empty()) return {};
   std::string wire;
@@ -76,16 +76,16 @@ bool peer_still_valid(const SSL_SESSION* session) {
 
 }  // namespace
 
-/// What OpenSSL calls.
+/// The functions that OpenSSL calls.
 struct ClientCallbacks {
   static ClientContext& context_of(const SSL* ssl) {
     return *static_cast<ClientContext*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
   }
 
-  /// Keeps a session that may be resumed. In TLS 1.3 that is once per ticket.
+  /// Keeps a session that may be resumed. In TLS 1.3 OpenSSL calls this once per ticket.
   ///
-  /// A copy, since OpenSSL spoils the session of a connection that ends without close_notify from either
-  /// side. That many servers end so is no reason not to resume: RFC 5246, section 7.2.1.
+  /// It keeps a copy, since OpenSSL spoils the session of a connection that ends without close_notify from
+  /// either side. Many servers end so, which is no reason not to resume: RFC 5246, section 7.2.1.
   static int new_session(SSL* ssl, SSL_SESSION* session) {
     const SslExtraData* extra = extra_data_of(ssl);
     if (extra == nullptr || extra->session_key.empty()) return 0;
@@ -94,7 +94,8 @@ struct ClientCallbacks {
     return 0;  // the reference stays OpenSSL's
   }
 
-  /// A fatal alert ends what could be resumed as well. RFC 5246, section 7.2.2; RFC 8446, section 6.2.
+  /// A fatal alert also ends the sessions that could be resumed. RFC 5246, section 7.2.2; RFC 8446, section
+  /// 6.2.
   static void event(const SSL* ssl, int where, int value) {
     record_ssl_event(ssl, where, value);
     const SslExtraData* extra = extra_data_of(ssl);
@@ -140,7 +141,7 @@ Result<void> ClientContext::configure() {
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   SSL_CTX_set_options(context,
                       SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
-  // No partial writes: a write of several records is taken whole, since the wire takes every byte.
+  // Partial writes are off: OpenSSL takes a write of several records whole, since SocketBio takes every byte.
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
   SSL_CTX_set_read_ahead(context, 0);
   SSL_CTX_set_app_data(context, this);
@@ -179,7 +180,7 @@ Result<void> ClientContext::set_trust() {
       return fail_openssl(ErrorKind::kInvalid, "loading the system's CAs");
     return {};
   }
-  // What stands in the file is trusted, be it a root or not.
+  // Each certificate of the file is trusted, be it a root or not.
   X509_STORE_set_flags(trusted, X509_V_FLAG_PARTIAL_CHAIN);
   for (const auto& der : shared_->ca_der) {
     auto certificate = parse_certificate(der, library_.get());
@@ -245,8 +246,8 @@ SessionPtr ClientContext::take_session(const std::string& key) {
   const auto found = by_key_.find(key);
   if (found == by_key_.end()) return nullptr;
   SSL_SESSION* session = found->second->session.get();
-  // A TLS 1.2 session serves many times; a TLS 1.3 ticket once, so that connections cannot be linked by it
-  // (RFC 8446, appendix C.4).
+  // A TLS 1.2 session may be used many times, but a TLS 1.3 ticket only once, so that connections cannot be
+  // linked by it (RFC 8446, appendix C.4).
   const bool valid = peer_still_valid(session);
   if (valid && SSL_SESSION_get_protocol_version(session) < TLS1_3_VERSION) {
     return SessionPtr(SSL_SESSION_dup(session));

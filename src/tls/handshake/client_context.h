@@ -19,35 +19,35 @@
 
 namespace headgate {
 
-/// Everything a backend's TLS needs that comes from files. Immutable, shared by all workers; part of a
-/// snapshot.
+/// The parts of a backend's TLS that come from files. Immutable, shared by all workers; part of a snapshot.
 struct BackendTls {
   std::string backend;  ///< Its name.
   config::BackendTls settings;
   std::vector<std::vector<std::byte>> ca_der;            ///< Empty: the system's.
   std::shared_ptr<const StoredCertificate> certificate;  ///< nullptr: no client certificate.
 
-  /// Reads all files that `backend.tls` names. Faults go to `out`; nullptr when one of them is an error.
-  /// Supervisor.
+  /// Reads all files that `backend.tls` names. Faults go to `out`; returns nullptr when one of them is an
+  /// error. Supervisor.
   [[nodiscard]] static std::shared_ptr<const BackendTls> load(const config::Backend& backend, WallTime now,
                                                               Diagnostics& out);
 };
 
-/// What one connection to a server asks for.
+/// The parameters of one connection to a server.
 struct ServerRequest {
-  std::string server;             ///< The server as configured: sessions of one are not offered to another.
-  std::string server_name;        ///< SNI and the name to be verified; may be an IP address. Empty: neither.
+  std::string server;  ///< The server as configured: a session of one server is not offered to another.
+  std::string
+      server_name;  ///< SNI and the name to verify; may be an IP address. Empty: no name is sent or verified.
   std::vector<std::string> alpn;  ///< In order of preference.
 };
 
 /// How many sessions a worker keeps for one backend.
 inline constexpr std::size_t kBackendSessions = 256;
 
-/// One worker's side of one backend's TLS: verification on by default, own sessions resumed per server and
-/// name.
+/// One worker's side of one backend's TLS. It verifies by default, and resumes its own sessions per server
+/// and name.
 ///
-/// Loop thread of its worker; may be made on another one before. Each connection holds a reference to it as
-/// long as it has one. Neither copied nor moved.
+/// Loop thread of its worker; another thread may make it before. Each connection holds a reference to the
+/// context that made its SSL. Neither copied nor moved.
 class ClientContext {
  public:
   /// `library` outlives the context. An RSA key is used on the thread to which `offload` belongs; nullptr: on
@@ -58,8 +58,9 @@ class ClientContext {
   ClientContext(const ClientContext&) = delete;
   ClientContext& operator=(const ClientContext&) = delete;
 
-  /// An SSL in connect state for `request`, with a session to resume if one is at hand, which writes
-  /// to `extra`, which outlives it. It has no BIO yet. Errors: kInvalid (a name that cannot be one), kSystem.
+  /// Makes an SSL in connect state for `request`, with a session to resume if one is at hand. The SSL writes
+  /// to `extra`, which outlives it, and has no BIO yet. Errors: kInvalid (a name that cannot be one),
+  /// kSystem.
   [[nodiscard]] Result<SslPtr> new_ssl(const ServerRequest& request, SslExtraData& extra);
 
   [[nodiscard]] std::size_t session_count() const { return sessions_.size(); }
@@ -88,7 +89,7 @@ class ClientContext {
   std::shared_ptr<const BackendTls> shared_;
   std::list<KeptSession> sessions_;  // the newest comes first
   std::unordered_map<std::string, std::list<KeptSession>::iterator> by_key_;
-  SslCtxPtr context_;  // last: its callbacks use what is above
+  SslCtxPtr context_;  // last: its callbacks use the members above
 };
 
 }  // namespace headgate

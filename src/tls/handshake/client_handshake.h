@@ -15,16 +15,18 @@ namespace headgate {
 /// ServerHandshake, with the same ownership. Loop thread only.
 class ClientHandshake {
  public:
-  /// Nothing more until the server's socket is ready. `write` whenever bytes for the server are unsent.
+  /// The handshake can go no further until the server's socket is ready. `write` whenever bytes for the
+  /// server are unsent.
   struct Wait {
     bool read = false;
     bool write = false;
   };
-  /// The next step needs `operation`, to be performed on another thread: step() again when it is finished.
+  /// The next step needs `operation`, which the caller has performed on another thread: call step() again
+  /// when it is finished.
   struct Offload {
     std::shared_ptr<PrivateKeyOperation> operation;
   };
-  /// The handshake is done, and this object used up.
+  /// The handshake is done, and this object is used up.
   struct Secured {
     std::unique_ptr<Stream> stream;
   };
@@ -48,7 +50,8 @@ class ClientHandshake {
 [[nodiscard]] Result<std::unique_ptr<ClientHandshake>> begin_client_handshake(
     std::shared_ptr<ClientContext> context, const ServerRequest& request, Fd socket, Buffers& buffers);
 
-/// A TLS stream to a server for a caller that drives Stream::handshake() itself. As above.
+/// Makes a TLS stream to a server for a caller that drives Stream::handshake() itself. The parameters are
+/// those above.
 [[nodiscard]] Result<std::unique_ptr<Stream>> client_stream(std::shared_ptr<ClientContext> context,
                                                             const ServerRequest& request, Fd socket,
                                                             Buffers& buffers);

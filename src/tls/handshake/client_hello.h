@@ -17,22 +17,21 @@ namespace headgate {
 /// KiB.
 inline constexpr std::size_t kMaxClientHelloBytes = 64 * 1024;
 
-/// The most records that a ClientHello may be cut into. A message may be cut anywhere (RFC 8446,
-/// section 5.1), and some clients send one byte in each record to get past a filter: the largest ClientHello
-/// of a real client passes so with as much again. Beyond that, records are only a way to make the reader
-/// work.
+/// The most records that a ClientHello may be cut into. A message may be cut anywhere (RFC 8446, section
+/// 5.1), and some clients send one byte in each record to get past a filter: the bound lets them send the
+/// largest ClientHello of a real client, and as much again. More records would only make the reader work.
 inline constexpr std::size_t kMaxClientHelloRecords = 4096;
 
 /// Versions as they stand in a message.
 inline constexpr std::uint16_t kTls12Number = 0x0303, kTls13Number = 0x0304;
 
-/// What the first bytes of a connection are.
+/// The kind of the first bytes of a connection.
 enum class FirstBytes : std::uint8_t {
-  kTls,        ///< So far they can be a TLS record with a handshake message.
+  kTls,        ///< The bytes so far can be a TLS record with a handshake message.
   kPlainHttp,  ///< An HTTP request line: the client speaks plain HTTP to a TLS port.
-  kOther,      ///< Neither.
+  kOther,      ///< Neither of these.
 };
-/// Tells from the first bytes (one is enough, eight are certain) what a client speaks. Any thread.
+/// Tells from the first bytes (one is enough, eight are certain) which protocol a client speaks. Any thread.
 [[nodiscard]] FirstBytes classify_first_bytes(std::span<const std::byte> bytes);
 
 /// A list of 16-bit numbers as it stands in a message, big-endian. A view.
@@ -79,12 +78,13 @@ class Uint16List {
   std::span<const std::byte> bytes_;
 };
 
-/// What a client asks for: the first message of a TLS connection, RFC 8446, section 4.1.2. Unprotected input
-/// of a stranger: every member has been checked to lie within the message, none has been checked for sense.
+/// The offer of a client: the first message of a TLS connection, RFC 8446, section 4.1.2. It is unprotected
+/// input of a stranger: every member has been checked to lie within the message, none has been checked for
+/// sense.
 ///
 /// Moved, not copied. The views point into the bytes given to the reader, which must stay where they are as
-/// long as the lists and names other than `server_name` are used; a message in more than one record is the
-/// exception: its bytes are kept here.
+/// long as the lists and names other than `server_name` are used; only of a message in more than one record
+/// does the object itself keep the bytes.
 struct ClientHello {
   ClientHello() = default;
   ClientHello(ClientHello&&) noexcept = default;
@@ -106,16 +106,16 @@ struct ClientHello {
   std::vector<std::uint16_t>
       key_share_groups;  ///< Groups for which a share was sent; never more than kMaxKeyShares.
   std::vector<std::uint16_t> extensions;  ///< All types in order, GREASE included.
-  bool offers_session = false;            ///< Offers to resume: a PSK or a TLS 1.2 ticket.
+  bool offers_session = false;            ///< The client offers to resume: by a PSK or a TLS 1.2 ticket.
   /// The ticket that a server would resume by: the first PSK identity, or that of TLS 1.2. Empty: none.
   std::span<const std::byte> ticket;
-  std::size_t psk_identities = 0;  ///< How many were offered.
+  std::size_t psk_identities = 0;  ///< The number of identities offered.
   bool offers_early_data = false;
   bool asks_for_staple = false;   ///< status_request
   std::size_t message_bytes = 0;  ///< The handshake message with its header.
-  std::size_t wire_bytes = 0;     ///< The records it came in; what follows them is not part of it.
+  std::size_t wire_bytes = 0;  ///< The records of the message; the bytes that follow them are not part of it.
 
-  /// Whether the client would speak TLS `version` (0x0303 or 0x0304), GREASE values aside.
+  /// Whether the client supports TLS `version` (0x0303 or 0x0304), GREASE values aside.
   [[nodiscard]] bool offers_version(std::uint16_t version) const;
   [[nodiscard]] bool offers_alpn(std::string_view protocol) const;
 
@@ -135,17 +135,16 @@ inline constexpr std::size_t kMaxAlpnProtocols = 64;
 /// Reads the ClientHello at the start of a connection while its records arrive. The message may be cut into
 /// kMaxClientHelloRecords records.
 ///
-/// A reader remembers where it stopped: each call looks at the bytes that are new, and the message is
-/// gathered and parsed once, when it is whole. The bytes themselves stay with the caller. Pure: no I/O, no
-/// clock, no log. Any one thread.
+/// A reader remembers where it stopped: each call looks at the new bytes only, and the message is gathered
+/// and parsed once, when it is whole. The caller keeps the bytes themselves. Pure: no I/O, no clock, no log.
+/// Any one thread.
 ///
 ///   ClientHelloReader reader;
 ///   for (;;) { append to received; auto hello = reader.resume(received); ... }
 class ClientHelloReader {
  public:
-  /// Goes on where the last call stopped. `received` is all that has come from the client since its first
-  /// byte: the bytes of the last call, and more behind them. After an answer other than kIncomplete the
-  /// reader is used up.
+  /// Goes on where the last call stopped. `received` is all bytes that have come from the client: the bytes
+  /// of the last call, and more behind them. After an answer other than kIncomplete the reader is used up.
   ///
   /// Errors:
   ///   kIncomplete  call again when more has come.
@@ -154,7 +153,8 @@ class ClientHelloReader {
   ///   kRefused     it is cut into more than kMaxClientHelloRecords records.
   [[nodiscard]] Result<ClientHello> resume(std::span<const std::byte> received);
 
-  /// How many bytes all calls together have looked at before the message was whole: what reading has cost.
+  /// The number of bytes that all calls together have looked at before the message was whole: the cost of
+  /// reading.
   [[nodiscard]] std::size_t examined_bytes() const { return examined_bytes_; }
 
  private:
@@ -172,15 +172,15 @@ class ClientHelloReader {
   std::array<std::byte, 4> message_header_{};
 };
 
-/// Reads the ClientHello at the start of `records` in one go. Errors: those of ClientHelloReader::resume().
+/// Reads the ClientHello at the start of `records` in one call. Errors: those of ClientHelloReader::resume().
 [[nodiscard]] Result<ClientHello> parse_client_hello(std::span<const std::byte> records);
-/// The views would point into bytes that are gone.
+/// Deleted, because the views would point into bytes that are gone.
 Result<ClientHello> parse_client_hello(std::vector<std::byte>&& records) = delete;
 
-/// Puts the ClientHello at the start of `received`, cut into many records, into as few as hold it; what
-/// follows it stays. `hello` was read from `received`, and is kept right: its views and its `wire_bytes`. The
-/// handshake's transcript is of messages (RFC 8446, section 4.4.1), so TLS goes on alike; but OpenSSL's work
-/// grows with each record.
+/// Puts the ClientHello at the start of `received`, which is cut into many records, into as few as hold it;
+/// the bytes behind it stay. `hello` was read from `received`, and its views and its `wire_bytes` stay right.
+/// The handshake's transcript consists of messages (RFC 8446, section 4.4.1), so the handshake goes on as
+/// before; but OpenSSL's work grows with each record.
 void join_records(std::vector<std::byte>& received, ClientHello& hello);
 
 /// Whether the policies named in `listeners[].tls.dry_run` would refuse this client.

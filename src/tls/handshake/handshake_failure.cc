@@ -50,7 +50,7 @@ HandshakeFailure failure_of_tls_reason(int reason) {
   }
 }
 
-/// Libraries that only ever work on what the peer sent: shares, signatures and certificates.
+/// Libraries that work only on the peer's bytes: shares, signatures and certificates.
 bool is_about_peer_bytes(int library) {
   return library == ERR_LIB_EC || library == ERR_LIB_RSA || library == ERR_LIB_ASN1 ||
          library == ERR_LIB_X509;

@@ -15,8 +15,8 @@
 namespace headgate {
 namespace {
 
-/// Adds up what sessions depend on, each part with its length before it so that parts cannot run into each
-/// other.
+/// Makes a digest of the parts that sessions depend on, each with its length before it so that parts cannot
+/// run into each other.
 class PolicyDigest {
  public:
   void add(std::string_view part) { text_.append(std::to_string(part.size())).append(":").append(part); }
@@ -62,7 +62,7 @@ struct ClientCas {
   }
 };
 
-/// Reads what client authentication needs.
+/// Reads the files that client authentication needs.
 class ClientAuthLoader {
  public:
   ClientAuthLoader(const config::ClientAuth& settings, const ListenerTls* previous, WallTime now,
@@ -109,8 +109,7 @@ class ClientAuthLoader {
     return list;
   }
 
-  /// A new list that cannot be used must not stop a reload that brings a new certificate: the list before
-  /// stays.
+  /// A new list that cannot be used must not stop a reload that brings a new certificate: the old list stays.
   std::shared_ptr<const RevocationList> keep_before(Diagnostics& found) const {
     if (previous_ == nullptr || previous_->peers->revocations() == nullptr) return nullptr;
     if (previous_->settings.client_auth.crl != settings_.crl) return nullptr;

@@ -16,13 +16,13 @@
 
 namespace headgate {
 
-/// What has changed for clients that are connected already, since the ListenerTls before.
+/// The changes since the ListenerTls before, for clients that are connected already.
 struct PeerChanges {
-  bool anyone = true;  ///< Another mode, or revocation lists where there were none: any may no longer pass.
+  bool anyone = true;  ///< Another mode, or the first revocation lists: any client may be refused now.
   std::vector<IssuedKey> concerned{};  ///< PeerPolicy::stricter_since() the one before.
 };
 
-/// Everything a listener's TLS needs that comes from files, read and checked once and shared by all workers.
+/// The parts of a listener's TLS that come from files, read and checked once and shared by all workers.
 /// Immutable; part of a snapshot. A worker makes its ServerContext from it.
 struct ListenerTls {
   std::string listener;  ///< Its name.
@@ -33,20 +33,20 @@ struct ListenerTls {
   PeerChanges changes;
   std::shared_ptr<const TicketSecrets> ticket_secrets;
   std::shared_ptr<const Fd> keylog;  ///< Open for appending; nullptr without keylog_file.
-  /// Sessions belong to this: a digest of listener name, client authentication, CAs and allow list.
+  /// The key to which sessions belong: a digest of listener name, client authentication, CAs and allow list.
   std::array<std::byte, 32> policy{};
 
-  /// Reads all files that `listener.tls` names. What is unchanged is taken from `previous`, the same
-  /// listener's before a reload (nullptr: none). `changed`, where it is known, are all files that may differ
-  /// from what `previous` holds: CertificateStore::load() has the use. Faults go to `out`; nullptr when one
-  /// of them is an error. Supervisor only.
+  /// Reads all files that `listener.tls` names. It takes unchanged parts from `previous`, the same listener's
+  /// before a reload (nullptr: none). `changed`, where it is known, are all files that may differ from those
+  /// of `previous`: see CertificateStore::load(). Faults go to `out`; returns nullptr when one of them is an
+  /// error. Supervisor only.
   [[nodiscard]] static std::shared_ptr<const ListenerTls> load(const config::Listener& listener,
                                                                const ListenerTls* previous,
                                                                const ChangedFiles* changed, WallTime now,
                                                                Diagnostics& out);
 };
 
-/// The DER of all certificates in a PEM file of CAs. Faults go to `out`. Supervisor only.
+/// Returns the DER of all certificates in a PEM file of CAs. Faults go to `out`. Supervisor only.
 [[nodiscard]] std::vector<std::vector<std::byte>> read_trusted_certificates(const std::string& file,
                                                                             Diagnostics& out);
 

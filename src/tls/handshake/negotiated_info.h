@@ -8,7 +8,7 @@
 
 namespace headgate {
 
-/// What a finished handshake settled on. The views point to constants.
+/// The parameters that a finished handshake settled on. The views point to constants.
 struct NegotiatedInfo {
   std::string_view version;  ///< "TLSv1.3"
   std::string_view group;    ///< "x25519"; empty where no key was exchanged.

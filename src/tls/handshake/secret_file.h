@@ -11,7 +11,7 @@
 
 namespace headgate {
 
-/// What tells that a file is still the one that was read.
+/// Identifies the version of a file that was read.
 struct FileStamp {
   std::uint64_t device = 0, inode = 0, size_bytes = 0;
   std::int64_t modified_ns = 0;
@@ -21,7 +21,7 @@ struct FileStamp {
 /// The stamp of the file at `path`. Errors: kSystem, naming the path.
 [[nodiscard]] Result<FileStamp> stamp_file(const std::string& path);
 
-/// The contents of a file that may hold a key: wiped when they go.
+/// The contents of a file that may hold a key: the memory is wiped when it is freed.
 struct SecretFile {
   SecretBytes bytes;
   FileStamp stamp;
@@ -31,12 +31,11 @@ struct SecretFile {
   }
 };
 
-/// Certificates, keys and revocation lists are smaller than this; a larger file is another one, named by
-/// mistake.
+/// Certificates, keys and revocation lists are smaller than this; a larger file was named by mistake.
 inline constexpr std::size_t kMaxSecretFileBytes = 256 * 1024 * 1024;
 
-/// Reads the whole file. Errors: kSystem, with the words of the system ("Permission denied"), without the
-/// path; kInvalid: not a regular file, or too large.
+/// Reads the whole file. Errors: kSystem, with the system's text ("Permission denied"), without the path;
+/// kInvalid: not a regular file, or too large.
 [[nodiscard]] Result<SecretFile> read_secret_file(const std::string& path);
 
 }  // namespace headgate

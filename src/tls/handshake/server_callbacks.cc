@@ -19,7 +19,7 @@
 
 namespace headgate {
 
-/// What OpenSSL calls, each under the name of the function it is registered with.
+/// The functions that OpenSSL calls, each under the name of the function with which it is registered.
 struct ServerCallbacks {
   static ServerContext& context_of(const SSL* ssl) {
     return *static_cast<ServerContext*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
@@ -68,7 +68,7 @@ void copy_start(std::span<const std::byte> from, std::array<std::byte, SessionBi
   std::copy_n(from.begin(), to.size(), to.begin());
 }
 
-/// The peer of a session as its ticket has it; nullptr without one.
+/// Returns the peer of a session as its ticket has it; nullptr without one.
 std::unique_ptr<PeerIdentity> peer_of(SSL_SESSION* session, const SessionBinding& binding) {
   X509* leaf = SSL_SESSION_get0_peer(session);
   if (leaf == nullptr) return nullptr;
@@ -80,7 +80,7 @@ std::unique_ptr<PeerIdentity> peer_of(SSL_SESSION* session, const SessionBinding
   return identity;
 }
 
-/// How OpenSSL is told about a refusal of ours: it picks the alert by this number.
+/// The number by which OpenSSL learns of our refusal: OpenSSL picks the alert by it.
 int verify_error_for(HandshakeFailure why) {
   switch (why) {
     case HandshakeFailure::kClientCertificateExpired:
@@ -97,8 +97,8 @@ int verify_error_for(HandshakeFailure why) {
 }  // namespace
 
 /// OpenSSL asks for the certificate when it knows that the handshake will be a full one, before it exchanges
-/// keys and signs. The certificate is there; what is asked for here is the permit to go on. Each
-/// ClientHello needs a permit, so the one behind a HelloRetryRequest does, too.
+/// keys and signs. Headgate has chosen the certificate already, and uses this callback to wait for the
+/// permit. Each ClientHello needs a permit, so the one behind a HelloRetryRequest does, too.
 int ServerCallbacks::certificate(SSL* ssl, void*) {
   constexpr int kGoOn = 1, kPause = -1;
   return std::exchange(extra_data_of(ssl)->full_permitted, false) ? kGoOn : kPause;
@@ -108,7 +108,7 @@ int ServerCallbacks::servername(SSL*, int*, void*) {
   return SSL_TLSEXT_ERR_OK;  // acknowledged: a certificate has been chosen by name, or the default is wanted
 }
 
-/// The listener's order of preference decides. RFC 7301, section 3.2: nothing shared is a fatal alert.
+/// The listener's order of preference decides. RFC 7301, section 3.2: no shared protocol is a fatal alert.
 int ServerCallbacks::alpn_select(SSL*, const unsigned char** out, unsigned char* out_size,
                                  const unsigned char* in, unsigned in_size, void* arg) {
   const std::string_view offered(reinterpret_cast<const char*>(in), in_size);
@@ -150,15 +150,15 @@ void ServerCallbacks::event(const SSL* ssl, int where, int value) {
 void ServerCallbacks::keylog(const SSL* ssl, const char* line) {
   const Fd& file = *context_of(ssl).shared_->keylog;
   char newline = '\n';
-  // One writev to a file opened for appending: lines of several workers do not mix. A full disk loses lines
-  // of a debugging aid, not connections.
+  // One writev goes to a file opened for appending, so lines of several workers do not mix. A full disk loses
+  // lines of a debugging aid, not connections.
   const std::array<iovec, 2> parts{{{const_cast<char*>(line), std::strlen(line)}, {&newline, 1}}};
   [[maybe_unused]] const ssize_t written =
       ::writev(file.number(), parts.data(), static_cast<int>(parts.size()));
 }
 
-/// Builds and checks the chain as OpenSSL does, then asks the listener's policy, so that a peer that may not
-/// pass hears it in the handshake.
+/// Builds and checks the chain as OpenSSL does, then asks the listener's policy, so that a peer that is
+/// refused learns so in the handshake.
 int ServerCallbacks::cert_verify(X509_STORE_CTX* store, void* arg) {
   const auto* ssl =
       static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
@@ -208,7 +208,7 @@ int ServerCallbacks::ticket_key(SSL* ssl, unsigned char* name, unsigned char* iv
   return EVP_CipherInit_ex(cipher, aes, nullptr, key->aes.data(), iv, encrypt) == 1 ? 1 : -1;
 }
 
-/// What a session that is about to become a ticket is bound to.
+/// The binding of a session that is about to become a ticket.
 SessionBinding ServerCallbacks::binding_for(const SSL* ssl, const ListenerTls& shared, WallTime now) {
   if (auto before = SSL_session_reused(ssl) == 1 ? binding_of(SSL_get_session(ssl)) : std::nullopt) {
     return std::move(*before);  // resuming does not make a session younger
@@ -233,8 +233,8 @@ int ServerCallbacks::generate_ticket(SSL* ssl, void* arg) {
   return 1;
 }
 
-/// Decides whether a ticket that could be opened may be used for this connection. A refused one costs a full
-/// handshake, in which the peer is judged anew.
+/// Decides whether a ticket that could be opened may be used for this connection. A refused ticket costs a
+/// full handshake, in which the peer is evaluated anew.
 SSL_TICKET_RETURN ServerCallbacks::decrypt_ticket(SSL* ssl, SSL_SESSION* session, const unsigned char*,
                                                   std::size_t, SSL_TICKET_STATUS status, void* arg) {
   if (status == SSL_TICKET_NO_DECRYPT) count(ssl, TicketEvent::kUnknownKey);
@@ -260,7 +260,7 @@ SSL_TICKET_RETURN ServerCallbacks::decrypt_ticket(SSL* ssl, SSL_SESSION* session
     return SSL_TICKET_RETURN_IGNORE_RENEW;
   }
   count(ssl, TicketEvent::kResumed);
-  // A TLS 1.3 client uses a ticket once (RFC 8446, appendix C.4), so it is given another one.
+  // A TLS 1.3 client uses a ticket once (RFC 8446, appendix C.4), so the server gives it another one.
   const bool renew = status == SSL_TICKET_SUCCESS_RENEW || SSL_version(ssl) == TLS1_3_VERSION;
   return renew ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_USE;
 }
@@ -294,7 +294,7 @@ std::size_t ServerContext::tickets_due(const SSL* ssl) const {
   const bool left_to_us = SSL_version(ssl) == TLS1_3_VERSION && SSL_get_num_tickets(ssl) == 0;
   if (!resumption.tickets || !left_to_us) return 0;
   const auto wanted = static_cast<std::size_t>(resumption.per_connection);
-  // Who resumed has used one ticket up.
+  // A client that resumed has used up one ticket.
   return SSL_session_reused(ssl) == 1 ? std::min<std::size_t>(wanted, 1) : wanted;
 }
 

@@ -4,8 +4,8 @@
 
 namespace headgate {
 
-/// Has OpenSSL ask `context` about names, ALPN, tickets, staples and peers. It does so on the thread that
-/// drives the handshake. Certificates are not among it: they are chosen before OpenSSL sees a byte.
+/// Makes OpenSSL ask `context` about names, ALPN, tickets, staples and peers, on the thread that drives the
+/// handshake. OpenSSL does not ask for certificates: Headgate chooses them before OpenSSL sees a byte.
 void set_server_callbacks(ServerContext& context);
 
 }  // namespace headgate

@@ -8,10 +8,10 @@
 namespace headgate {
 namespace {
 
-// Of a ticket beside the encrypted session: the key's name, the IV and the MAC.
+// The size of a ticket without the encrypted session: the key's name, the IV and the MAC.
 constexpr std::size_t kTicketOverheadBytes = 16 + 16 + 32;
 
-// A client's chain is longer than this only when someone wants to keep us busy.
+// A client sends a longer chain only to keep us busy.
 constexpr int kMaxChainDepth = 8;
 
 constexpr std::uint64_t kOptions = SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
@@ -23,7 +23,7 @@ int version_number(config::TlsVersion version) {
   return version == config::TlsVersion::kTls13 ? TLS1_3_VERSION : TLS1_2_VERSION;
 }
 
-/// Each protocol with its length before it. RFC 7301, section 3.1.
+/// Writes each protocol with its length before it. RFC 7301, section 3.1.
 std::string alpn_wire_format(const std::vector<std::string>& protocols) {
   std::string wire;
   for (const std::string& protocol : protocols) {
@@ -89,7 +89,7 @@ Result<void> ServerContext::set_versions_and_options() {
   SSL_CTX_set_options(context, kOptions);
   // Chains are complete as configured: completing them from the CAs of clients would send the wrong
   // certificates.
-  // No partial writes: a write of several records is taken whole, since the wire takes every byte.
+  // Partial writes are off: OpenSSL takes a write of several records whole, since SocketBio takes every byte.
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
   SSL_CTX_set_read_ahead(context, 0);
   SSL_CTX_set_max_early_data(context, 0);
@@ -108,7 +108,7 @@ Result<void> ServerContext::set_client_auth() {
   if (auth.mode == config::ClientAuthMode::kNone) return {};
 
   X509_STORE* trusted = SSL_CTX_get_cert_store(context);
-  // What stands in the file is trusted, be it a root or not.
+  // Each certificate of the file is trusted, be it a root or not.
   X509_STORE_set_flags(trusted, X509_V_FLAG_PARTIAL_CHAIN);
   for (const auto& der : shared_->client_ca_der) {
     auto certificate = parse_certificate(der, library_.get());
@@ -125,7 +125,7 @@ Result<void> ServerContext::set_client_auth() {
 Result<void> ServerContext::set_resumption() {
   SSL_CTX* context = context_.get();
   const config::Resumption& resumption = shared_->settings.resumption;
-  // Sessions live in tickets alone. Without tickets there is nothing to resume, in no version.
+  // Sessions live only in tickets. Without tickets no version can resume.
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_timeout(context, static_cast<long>(resumption.lifetime.count()));
   const auto* policy = reinterpret_cast<const unsigned char*>(shared_->policy.data());

@@ -20,9 +20,9 @@ namespace headgate {
 
 /// One worker's side of one listener's TLS policy: an SSL_CTX, the certificates in use, the ticket keys.
 ///
-/// Belongs to one worker; SSLs made from it live on that worker's loop thread, and each connection holds a
-/// reference to it as long as it has one. It may be made on another thread, before the worker sees it.
-/// Neither copied nor moved: OpenSSL's callbacks keep its address.
+/// It belongs to one worker. SSLs made from it live on that worker's loop thread, and each connection holds a
+/// reference to the context that made its SSL. Another thread may make it, before the worker sees it. Neither
+/// copied nor moved: OpenSSL's callbacks keep its address.
 class ServerContext {
  public:
   /// `library` and `metrics` outlive the context. RSA keys are used on the thread to which `offload` belongs;
@@ -34,23 +34,23 @@ class ServerContext {
   ServerContext(const ServerContext&) = delete;
   ServerContext& operator=(const ServerContext&) = delete;
 
-  /// The certificate for this client; the listener's CertificateStore answers.
+  /// Returns the certificate for this client, which the listener's CertificateStore chooses.
   [[nodiscard]] Selection select(const ClientHello& hello);
 
-  /// An SSL in accept state that presents `certificate`, one of the listener's store, and writes to `extra`,
-  /// which outlives it. It has no BIO yet. Cheapest for what was the default certificate when the context was
-  /// made. Errors: kSystem.
+  /// Makes an SSL in accept state that presents `certificate`, one of the listener's store, and writes to
+  /// `extra`, which outlives it. It has no BIO yet. It is cheapest for the certificate that was the default
+  /// when the context was made. Errors: kSystem.
   [[nodiscard]] Result<SslPtr> new_ssl(const StoredCertificate& certificate, SslExtraData& extra);
 
   /// Whether `ticket`, as a client sent it, was made with a key of this listener that is still in force. The
-  /// session in it has not been looked at. About two microseconds.
+  /// call does not look at the session in it. About two microseconds.
   [[nodiscard]] bool is_authentic_ticket(Octets ticket, WallTime now);
 
-  /// How many session tickets the client of `ssl`, whose handshake is done, still has to get: those that were
-  /// left to Headgate.
+  /// The number of session tickets that the client of `ssl`, whose handshake is done, still has to get from
+  /// Headgate.
   [[nodiscard]] std::size_t tickets_due(const SSL* ssl) const;
-  /// The NewSessionTicket messages with tickets_due(); `resumption_secret` is what was captured of the
-  /// handshake. Changes the session, so `ssl` may not go on. Empty when none are due, or OpenSSL fails.
+  /// Returns tickets_due() NewSessionTicket messages; `resumption_secret` was captured from the handshake. It
+  /// changes the session, so `ssl` may not go on. Empty when no tickets are due, or OpenSSL fails.
   [[nodiscard]] std::vector<std::byte> issue_tickets(SSL* ssl, Octets resumption_secret);
 
   [[nodiscard]] const ListenerTls& shared() const { return *shared_; }
@@ -82,15 +82,16 @@ class ServerContext {
   CertificateCache certificates_;
   TicketKeys ticket_keys_;
   TicketIssuer ticket_issuer_;
-  const StoredCertificate* presented_by_default_ = nullptr;  // by each SSL that nothing else is applied to
-  std::minstd_rand draws_;                                   // for canaries
+  const StoredCertificate* presented_by_default_ =
+      nullptr;              // each SSL presents it unless another one is applied
+  std::minstd_rand draws_;  // for canaries
   std::vector<std::string> missing_groups_;
   std::string alpn_wire_;  // the listener's protocols, each with its length before it
-  SslCtxPtr context_;      // last: its callbacks use what is above
+  SslCtxPtr context_;      // last: its callbacks use the members above
 };
 
-/// Who is at the other end of `ssl` after its handshake: from the verification just done, or from the session
-/// that was resumed. nullptr for a peer without a certificate.
+/// Returns the identity of the peer of `ssl` after its handshake: from the verification just done, or from
+/// the session that was resumed. nullptr for a peer without a certificate.
 [[nodiscard]] std::unique_ptr<PeerIdentity> peer_identity(SSL* ssl, SslExtraData& extra);
 
 }  // namespace headgate

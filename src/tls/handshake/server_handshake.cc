@@ -38,7 +38,7 @@ class OpensslHandshake final : public ServerHandshake {
   [[nodiscard]] int descriptor() const override { return stream_ ? stream_->descriptor() : socket_.number(); }
 
  private:
-  /// What the next step has to be paid for by.
+  /// The cost that the next permit has to pay for.
   enum class Due : std::uint8_t { kNothing, kPermit, kPermitted };
 
   [[nodiscard]] Wait wait(bool read) const { return {.read = read, .write = stream_->unsent_bytes() > 0}; }
@@ -109,7 +109,7 @@ Result<void> OpensslHandshake::begin() {
 
 ServerHandshake::Answer OpensslHandshake::paused() {
   if (stream_->operation() != nullptr) return Offload{stream_->operation()};
-  // The session may not be resumed, or another hello wants a whole handshake.
+  // The session may not be resumed, or another hello needs a whole handshake.
   work_ = HandshakeWork::kFull;
   due_ = Due::kPermit;
   return NeedsPermit{};
@@ -137,7 +137,7 @@ bool OpensslHandshake::decrypts() const {
   return cipher != nullptr && SSL_CIPHER_get_kx_nid(cipher) == NID_kx_rsa;
 }
 
-// Tickets first: they are bound to the peer that was verified.
+// Tickets come first, because they are bound to the peer that was verified.
 ServerHandshake::Answer OpensslHandshake::accepted() {
   TlsStream& tls = *stream_;
   Accepted accepted;

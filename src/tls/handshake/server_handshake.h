@@ -20,24 +20,26 @@ namespace headgate {
 
 /// One client's TLS handshake, from its ClientHello to the stream that goes on.
 ///
-/// It owns all that OpenSSL may call back into: the context, the SSL object, its BIO, the captured secrets
-/// and the private-key operation under way. So it may end at any time, whatever is still being computed for
-/// it. The cryptography is paid for in advance: a step that signs, verifies or exchanges keys is not taken
-/// before permit() was called for it. Loop thread only.
+/// It owns all objects that OpenSSL may call back into: the context, the SSL object, its BIO, the captured
+/// secrets and the private-key operation under way. So it may end at any time, even while another thread
+/// performs its operation. The cryptography is paid for in advance: it takes no step that signs, verifies or
+/// exchanges keys before permit() was called for that step. Loop thread only.
 class ServerHandshake {
  public:
-  /// Nothing more until the client's socket is ready. `write` whenever bytes for the client are unsent.
+  /// The handshake can go no further until the client's socket is ready. `write` whenever bytes for the
+  /// client are unsent.
   struct Wait {
     bool read = false;
     bool write = false;
   };
-  /// The next step costs what cost() says: step() again after permit().
+  /// The next step costs what cost() says: call step() again after permit().
   struct NeedsPermit {};
-  /// The next step needs `operation`, to be performed on another thread: step() again when it is finished.
+  /// The next step needs `operation`, which the caller has performed on another thread: call step() again
+  /// when it is finished.
   struct Offload {
     std::shared_ptr<PrivateKeyOperation> operation;
   };
-  /// The handshake is done, and this object used up.
+  /// The handshake is done, and this object is used up.
   struct Accepted {
     std::unique_ptr<Stream> stream;
     NegotiatedInfo negotiated;
@@ -45,9 +47,9 @@ class ServerHandshake {
     std::unique_ptr<PeerIdentity> peer;
     Protection protection = Protection::kOpenssl;
     ProtectionReason reason = ProtectionReason::kDefault;
-    bool retried = false;  ///< There was a HelloRetryRequest.
+    bool retried = false;  ///< The server sent a HelloRetryRequest.
   };
-  /// The handshake failed, and this object is used up. The alert is with `stream`, where one is due.
+  /// The handshake failed, and this object is used up. `stream` holds the alert, where one is due.
   struct Refused {
     std::unique_ptr<Stream> stream;
     FailureKind kind = FailureKind::kProtocol;
@@ -55,7 +57,7 @@ class ServerHandshake {
     int alert = -1;
     std::string detail;
   };
-  /// OpenSSL could not begin: nothing has been said to the client.
+  /// OpenSSL could not begin: no byte was sent to the client.
   struct Failed {
     std::string what;
   };
@@ -68,27 +70,27 @@ class ServerHandshake {
 
   /// Goes as far as the bytes at hand allow.
   [[nodiscard]] virtual Answer step() = 0;
-  /// Sends what is unsent and does nothing else: for a socket that has become writable alone.
+  /// Sends the unsent bytes and does nothing else: for a socket that has only become writable.
   [[nodiscard]] virtual Answer flush() = 0;
-  /// The step that NeedsPermit spoke of may be taken.
+  /// Permits the step that NeedsPermit announced.
   virtual void permit() = 0;
-  /// What the next step that needs a permit will cost.
+  /// Returns the cost of the next step that needs a permit.
   [[nodiscard]] virtual HandshakeCost cost() const = 0;
   /// The client's socket.
   [[nodiscard]] virtual int descriptor() const = 0;
 };
 
-/// What a handshake begins with.
+/// The things with which a handshake begins.
 struct HandshakeStart {
   std::shared_ptr<ServerContext> context;
   const StoredCertificate* certificate = nullptr;  ///< Of the context's store; the context keeps it.
   Octets ticket;                                   ///< ClientHello::ticket, for the length of the call.
   std::size_t tickets = 0;                         ///< ClientHello::psk_identities.
-  std::vector<std::byte> received;  ///< The ClientHello as it came, and all that came behind it.
+  std::vector<std::byte> received;  ///< The bytes of the ClientHello, and all bytes that came behind it.
 };
 
-/// The handshake on `socket` by OpenSSL. `buffers` and `aead` outlive it. Until the first permit it costs a
-/// look at the ticket and holds nothing but the bytes received.
+/// Makes a handshake by OpenSSL on `socket`. `buffers` and `aead` outlive it. Until the first permit it costs
+/// a look at the ticket and holds only the bytes received.
 [[nodiscard]] std::unique_ptr<ServerHandshake> begin_server_handshake(HandshakeStart start, Fd socket,
                                                                       Buffers& buffers, AeadContexts& aead);
 

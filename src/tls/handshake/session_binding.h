@@ -10,7 +10,7 @@
 
 namespace headgate {
 
-/// What a ticket carries, protected, beside TLS's own state: what the session is bound to.
+/// The data that a ticket protects in addition to TLS's own state: the session is bound to them.
 struct SessionBinding {
   static constexpr std::size_t kPolicyBytes = 16;
   static constexpr std::size_t kMaxLinks = 16;
@@ -24,7 +24,7 @@ struct SessionBinding {
   std::vector<IssuedKey> chain;
 
   [[nodiscard]] std::vector<std::byte> encode() const;
-  /// nullopt when it is not of this form.
+  /// Returns nullopt when the data are not of this form.
   [[nodiscard]] static std::optional<SessionBinding> decode(std::span<const std::byte> bytes);
   bool operator==(const SessionBinding&) const = default;
 };

@@ -69,8 +69,8 @@ Result<std::vector<TicketSecret>> read_secrets(const std::string& path) {
   return parse_ticket_secrets(file->text());
 }
 
-/// What of the secrets before is still to be accepted beside the new ones: for one lifetime of the tickets
-/// made with it.
+/// The old secrets that are still accepted in addition to the new ones: for one lifetime of the tickets made
+/// with them.
 void keep_old(const TicketSecrets& previous, WallTime now, TicketSecrets& secrets) {
   for (const TicketSecrets::Accepted& old : previous.secrets) {
     const bool still_there = std::ranges::any_of(
@@ -156,7 +156,7 @@ Result<std::vector<TicketSecret>> parse_ticket_secrets(std::string_view text) {
 std::string new_secret_file() {
   constexpr std::string_view kHex = "0123456789abcdef";
   std::string text =
-      "# Headgate session ticket secret. Keep it as private as a private key (mode 0600): whoever has it can "
+      "# Headgate session ticket secret. Keep it as private as a private key (mode 0600): its holder can "
       "read\n"
       "# resumed sessions. Instances that hold the same file resume each other's sessions. The first secret "
       "makes new\n"

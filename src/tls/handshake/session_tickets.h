@@ -16,7 +16,7 @@
 
 namespace headgate {
 
-/// A secret from which ticket keys are derived. Wiped when it goes.
+/// A secret from which ticket keys are derived. Wiped when it is destroyed.
 class TicketSecret {
  public:
   static constexpr std::size_t kSizeBytes = 32;
@@ -31,37 +31,37 @@ class TicketSecret {
   std::array<std::byte, kSizeBytes> bytes_;
 };
 
-/// The secrets in force at a listener, and how keys follow from them. Immutable, shared by all workers; any
+/// The secrets in force at a listener, from which keys are derived. Immutable, shared by all workers; any
 /// thread.
 ///
-/// The first secret makes the keys of new tickets; all of them open old ones. Secrets of a file that has
-/// since changed stay for one lifetime of a ticket, until `accepted_until`.
+/// The first secret makes the keys of new tickets; all of them open old ones. When a file changes, its old
+/// secrets stay for one lifetime of a ticket, until `accepted_until`.
 struct TicketSecrets {
   struct Accepted {
     TicketSecret secret;
     WallTime accepted_until = WallTime::max();
   };
   std::vector<Accepted> secrets;  ///< Empty: tickets are off.
-  std::string file;               ///< Where they came from; empty: random ones of this process.
+  std::string file;               ///< The file that they came from; empty: random ones of this process.
   std::chrono::seconds rotate_every{6 * 3600};
   std::chrono::seconds lifetime{12 * 3600};
 
-  /// The secrets for `settings`: of its secret_file, else a random one, or the random one of `previous`.
-  /// Reads a file: supervisor only. Errors: kInvalid (readable by group or others, not of the right form),
-  /// kSystem.
+  /// Returns the secrets for `settings`: those of its secret_file, else a random one, or the random one of
+  /// `previous`. Reads a file: supervisor only. Errors: kInvalid (readable by group or others, not of the
+  /// right form), kSystem.
   [[nodiscard]] static Result<std::shared_ptr<const TicketSecrets>> load(const config::Resumption& settings,
                                                                          const TicketSecrets* previous,
                                                                          WallTime now);
 };
 
-/// The text of a secret file: comment lines and one secret a line, the first of which makes new tickets.
-/// Errors: kMalformed, naming the line.
+/// Reads the text of a secret file: comment lines and one secret a line, the first of which makes new
+/// tickets. Errors: kMalformed, naming the line.
 [[nodiscard]] Result<std::vector<TicketSecret>> parse_ticket_secrets(std::string_view text);
 
-/// A fresh secret file: what `headgate ticket-key new` prints.
+/// Returns a fresh secret file, which `headgate ticket-key new` prints.
 [[nodiscard]] std::string new_secret_file();
 
-/// What protects tickets of one slot of time. RFC 5077, section 4.
+/// The key that protects the tickets of one slot of time. RFC 5077, section 4.
 struct TicketKey {
   std::array<unsigned char, 16> name;
   std::array<unsigned char, 32> aes;
@@ -69,12 +69,12 @@ struct TicketKey {
   std::int64_t slot = 0;
 };
 
-/// A worker's ticket keys: derived from secret and slot (HKDF-SHA256) when first needed, kept while they are
-/// good.
+/// A worker's ticket keys. It derives a key from secret and slot (HKDF-SHA256) when it is first needed, and
+/// keeps it while it is good.
 ///
-/// Two instances that share a secret and roughly a clock derive the same keys; nothing else has to be shared.
-/// A slot is `rotate_every` long. Accepted are the slots that a ticket's lifetime reaches back into, and the
-/// next one, for instances whose clock is ahead. Loop thread only.
+/// Two instances that share a secret and roughly a clock derive the same keys without sharing anything else.
+/// A slot is `rotate_every` long. The keys accepted are those of the slots that a ticket's lifetime reaches
+/// back into, and of the next one, for instances whose clock is ahead. Loop thread only.
 class TicketKeys {
  public:
   TicketKeys(const LibraryContext& library, std::shared_ptr<const TicketSecrets> secrets);
@@ -82,11 +82,11 @@ class TicketKeys {
   TicketKeys(const TicketKeys&) = delete;
   TicketKeys& operator=(const TicketKeys&) = delete;
 
-  /// The key for a new ticket; nullptr only when OpenSSL fails. Valid until the next call.
+  /// Returns the key for a new ticket; nullptr only when OpenSSL fails. Valid until the next call.
   [[nodiscard]] const TicketKey* issuing(WallTime now);
-  /// The key called `name`, or nullptr when it is none of ours any more. Valid until the next call.
+  /// Returns the key called `name`, or nullptr when no accepted key has that name. Valid until the next call.
   [[nodiscard]] const TicketKey* find(std::span<const unsigned char, 16> name, WallTime now);
-  /// Time since the issuing key came into use.
+  /// Returns the time since the issuing key came into use.
   [[nodiscard]] std::chrono::seconds age(WallTime now) const;
 
  private:
@@ -96,8 +96,8 @@ class TicketKeys {
 
   const LibraryContext& library_;
   std::shared_ptr<const TicketSecrets> secrets_;
-  WallTime good_from_ = WallTime::max();   // keys_ are right from here
-  WallTime good_until_ = WallTime::min();  // to here
+  WallTime good_from_ = WallTime::max();   // keys_ are right from this time
+  WallTime good_until_ = WallTime::min();  // to this time
   std::vector<TicketKey> keys_;            // the issuing one first; wiped before it is filled again
 };
 

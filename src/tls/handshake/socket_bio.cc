@@ -8,13 +8,13 @@
 
 namespace headgate {
 
-/// What OpenSSL calls; gives each call on to the wire.
+/// The functions that OpenSSL calls; each passes its call on to the SocketBio.
 struct SocketBioMethod {
   static int read(BIO* bio, char* into, int size) {
     BIO_clear_retry_flags(bio);
-    auto* wire = static_cast<SocketBio*>(BIO_get_data(bio));
-    const int n = wire->read(std::as_writable_bytes(std::span(into, static_cast<std::size_t>(size))));
-    if (n < 0 && wire->io_error_ == 0) BIO_set_retry_read(bio);
+    auto* self = static_cast<SocketBio*>(BIO_get_data(bio));
+    const int n = self->read(std::as_writable_bytes(std::span(into, static_cast<std::size_t>(size))));
+    if (n < 0 && self->io_error_ == 0) BIO_set_retry_read(bio);
     return n;
   }
   static int write(BIO* bio, const char* from, int size) {
@@ -38,7 +38,7 @@ struct SocketBioMethod {
   }
   static const BIO_METHOD* method() {
     static const BioMethodPtr made = [] {
-      BioMethodPtr m(BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "headgate wire"));
+      BioMethodPtr m(BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "headgate socket"));
       BIO_meth_set_read(m.get(), &SocketBioMethod::read);
       BIO_meth_set_write(m.get(), &SocketBioMethod::write);
       BIO_meth_set_ctrl(m.get(), &SocketBioMethod::control);
@@ -136,7 +136,7 @@ int SocketBio::write(std::span<const std::byte> bytes) {
   return static_cast<int>(bytes.size());
 }
 
-// OpenSSL hands over whole records, one or several at a time, but nothing promises that.
+// OpenSSL hands over whole records, one or several at a time, but does not promise to.
 void SocketBio::count_records(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     if (record_rest_bytes_ == 0) {

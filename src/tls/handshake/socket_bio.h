@@ -16,10 +16,10 @@ namespace headgate {
 
 /// The BIO between an SSL object and its socket: the SSL never touches the socket itself.
 ///
-/// Ciphertext is received into the worker's buffer, a large piece at a time, and the SSL reads from there.
-/// What the SSL writes gathers in the worker's buffer and leaves in one send. So a connection owns bytes only
-/// while its peer is slow: the part of a record that has arrived (`kept`), and what the socket did not take
-/// (`unsent`).
+/// SocketBio receives ciphertext into the worker's buffer, a large piece at a time, and the SSL reads from
+/// there. The bytes that the SSL writes gather in the worker's buffer and leave in one send. So a connection
+/// owns bytes only while its peer is slow: the part of a record that has arrived (`kept`), and the bytes that
+/// the socket did not take (`unsent`).
 ///
 /// Every call into the SSL happens between open() and settle() or discard().
 class SocketBio {
@@ -29,17 +29,19 @@ class SocketBio {
   SocketBio(const SocketBio&) = delete;
   SocketBio& operator=(const SocketBio&) = delete;
 
-  /// A BIO for SSL_set0_rbio() and SSL_set0_wbio(), one reference each; this object must outlive the SSL.
+  /// Returns a BIO for SSL_set0_rbio() and SSL_set0_wbio(), one reference each; this object must outlive the
+  /// SSL.
   [[nodiscard]] BioPtr make_bio();
 
   void open();
-  /// Keeps what the SSL left unread, sends what it wrote. kDone, kWantWrite (the rest is kept) or kFailed
-  /// (io_error()).
+  /// Keeps the bytes that the SSL left unread, and sends those that it wrote. Returns kDone, kWantWrite (it
+  /// keeps the unsent bytes) or kFailed (io_error()).
   IoStatus settle(Then then = Then::kMore);
-  /// As settle(), but what the SSL wrote waits: it leaves together with the next write, or with flush().
+  /// As settle(), but the bytes that the SSL wrote wait: they leave together with the next write, or with
+  /// flush().
   void settle_holding_output();
   IoStatus flush(Then then = Then::kMore);
-  /// Drops what the SSL wrote and what it left unread: the connection is over.
+  /// Drops the bytes that the SSL wrote and those that it left unread: the connection is over.
   void discard();
 
   [[nodiscard]] int descriptor() const { return fd_.number(); }
@@ -47,11 +49,11 @@ class SocketBio {
   [[nodiscard]] std::size_t unsent_bytes() const { return unsent_.size_bytes(); }
   /// The peer's FIN was read.
   [[nodiscard]] bool ended() const { return ended_; }
-  /// errno of the last failure of the socket, 0 for none.
+  /// The errno of the socket's last failure, 0 for no failure.
   [[nodiscard]] int io_error() const { return io_error_; }
-  /// The last receive gave less than there was room for: another would only hear EAGAIN.
+  /// The last receive gave fewer bytes than it had room for: another one would only answer EAGAIN.
   [[nodiscard]] bool drained() const { return drained_; }
-  /// How many TLS records the SSL wrote since open().
+  /// The number of TLS records that the SSL wrote since open().
   [[nodiscard]] std::uint32_t records_written() const { return records_written_; }
 
   /// For a stream that takes the connection over from the SSL.
@@ -78,7 +80,8 @@ class SocketBio {
   int io_error_ = 0;
   bool ended_ = false;
   bool drained_ = false;
-  bool just_received_;  // what was given at the start is all that has arrived: asking again would be in vain
+  bool just_received_;  // the bytes given at the start are all that have arrived: asking again would be in
+                        // vain
 };
 
 }  // namespace headgate

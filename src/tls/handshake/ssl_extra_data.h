@@ -12,11 +12,12 @@ namespace headgate {
 
 class StoredCertificate;
 
-/// What OpenSSL's callbacks learn during one handshake, beside what the SSL object itself remembers.
+/// The extra data of an SSL: OpenSSL's callbacks write here what they learn during one handshake, where the
+/// SSL object itself does not remember it.
 ///
-/// A stream owns one beside its SSL and lets it outlive the SSL. Loop thread only.
+/// A stream owns one together with its SSL and lets it outlive the SSL. Loop thread only.
 struct SslExtraData {
-  const StoredCertificate* certificate = nullptr;  ///< The one presented; of the listener's store.
+  const StoredCertificate* certificate = nullptr;  ///< The certificate presented; of the listener's store.
   /// The identity of a peer that verification let pass in a full handshake.
   std::unique_ptr<PeerIdentity> verified_peer;
   HandshakeFailure refusal = HandshakeFailure::kNone;  ///< Why verification refused the peer.
@@ -25,16 +26,17 @@ struct SslExtraData {
   int alert_received = -1;
   std::uint8_t server_hellos = 0;  ///< Two: the first was a HelloRetryRequest.
   bool finished_sent = false;      ///< The server's flight of TLS 1.3 is complete.
-  bool full_permitted = false;     ///< A full handshake may begin. The certificate callback uses it up.
-  std::string session_key;         ///< Under which a ClientContext keeps the sessions of this connection.
+  bool full_permitted =
+      false;                ///< A full handshake may begin. The certificate callback uses the permission up.
+  std::string session_key;  ///< The key under which a ClientContext keeps the sessions of this connection.
 };
 
-/// Ties notes to an SSL, which remembers the address.
+/// Ties extra data to an SSL, which remembers the address.
 void attach_extra_data(SSL* ssl, SslExtraData* extra);
-/// The notes of `ssl`, nullptr for one without.
+/// Returns the extra data of `ssl`, nullptr for one without.
 [[nodiscard]] SslExtraData* extra_data_of(const SSL* ssl);
-/// What every context registers, server or client, with SSL_CTX_set_info_callback: writes alerts and
-/// ServerHellos into the notes.
+/// Every context, server or client, registers this with SSL_CTX_set_info_callback: it writes alerts and
+/// ServerHellos into the extra data.
 void record_ssl_event(const SSL* ssl, int where, int value);
 
 }  // namespace headgate

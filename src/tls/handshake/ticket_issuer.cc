@@ -25,7 +25,7 @@ constexpr std::size_t kMostTicketBytes = std::numeric_limits<std::uint16_t>::max
 // RFC 8446, section 4.6.1: a week.
 constexpr std::chrono::seconds kMaxLifetime{7 * 24 * 3600};
 
-/// Wipes a buffer that held a session when it goes.
+/// Wipes a buffer that held a session when it is destroyed.
 class EncodedSession {
  public:
   explicit EncodedSession(SSL_SESSION* session) {
@@ -40,7 +40,7 @@ class EncodedSession {
   ~EncodedSession() { OPENSSL_cleanse(bytes_.data(), bytes_.size()); }
 
   [[nodiscard]] Octets octets() const { return bytes_; }
-  /// Where `key` stands in it; empty when it does not.
+  /// The place of `key` in it; empty when it has no such place.
   [[nodiscard]] std::span<std::byte> find(Octets key) {
     const auto found = std::ranges::search(bytes_, key);
     return found.size() == key.size() ? std::span(found.begin(), found.end()) : std::span<std::byte>();
@@ -50,7 +50,7 @@ class EncodedSession {
   std::vector<std::byte> bytes_;
 };
 
-/// The pre-shared key of one ticket, wiped when it goes.
+/// The pre-shared key of one ticket, wiped when it is destroyed.
 class ResumptionKey {
  public:
   ResumptionKey(Octets resumption_secret, std::byte nonce) : size_bytes_(resumption_secret.size()) {

@@ -13,27 +13,27 @@
 
 namespace headgate {
 
-/// What the tickets of one connection are made from.
+/// The parts from which the tickets of one connection are made.
 struct TicketOrder {
-  SSL_SESSION* session = nullptr;    ///< Of a finished handshake, its binding set. Its key is changed.
+  SSL_SESSION* session = nullptr;    ///< A finished handshake's, with its binding set. Its key is changed.
   Octets resumption_secret;          ///< resumption_master_secret. RFC 8446, section 7.1.
   std::size_t count = 0;             ///< At most 255.
-  std::chrono::seconds lifetime{0};  ///< Of the tickets: what is left of the session's.
+  std::chrono::seconds lifetime{0};  ///< The lifetime of the tickets: the remaining lifetime of the session.
 };
 
 /// Makes the session tickets of TLS 1.3 connections whose records Headgate protects.
 ///
-/// A session is encoded once, and the tickets of a connection differ in the resumption key and the IV alone,
-/// where OpenSSL encodes it four times for each. The tickets are the same as OpenSSL's: name, IV,
-/// AES-256-CBC, HMAC-SHA-256 (RFC 5077, section 4) around SSL_SESSION's encoding, so whoever opens one need
-/// not know who made it. Loop thread only.
+/// It encodes a session once, because the tickets of a connection differ only in the resumption key and the
+/// IV; OpenSSL encodes a session four times for each ticket. The tickets are the same as OpenSSL's: name, IV,
+/// AES-256-CBC, HMAC-SHA-256 (RFC 5077, section 4) around SSL_SESSION's encoding, so OpenSSL can open them.
+/// Loop thread only.
 class TicketIssuer {
  public:
   /// `library` and `keys` outlive it.
   TicketIssuer(const LibraryContext& library, TicketKeys& keys);
 
-  /// The order's NewSessionTicket messages, one behind the other. RFC 8446, section 4.6.1. Nothing when
-  /// OpenSSL fails or a session is too large for a ticket: the connection does without.
+  /// Returns the order's NewSessionTicket messages, one behind the other. RFC 8446, section 4.6.1. Returns
+  /// nothing when OpenSSL fails or a session is too large for a ticket: the connection then has no tickets.
   [[nodiscard]] std::vector<std::byte> issue(const TicketOrder& order, WallTime now);
 
  private:

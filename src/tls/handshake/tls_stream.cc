@@ -8,7 +8,7 @@
 namespace headgate {
 namespace {
 
-/// Whether the client negotiated a bound for what a record carries. RFC 6066, section 4.
+/// Whether the client negotiated a bound for the contents of a record. RFC 6066, section 4.
 bool wants_short_records(const SSL* ssl) {
   const unsigned length = SSL_SESSION_get_max_fragment_length(SSL_get0_session(ssl));
   return length >= TLSEXT_max_fragment_length_512 && length <= TLSEXT_max_fragment_length_4096;
@@ -32,8 +32,8 @@ TlsStream::~TlsStream() {
   abandon_operation();
 }
 
-// OpenSSL keeps a paused handshake on a stack of its own, which would never be freed: so the handshake is run
-// to its end, where it finds that it has no signature.
+// OpenSSL keeps a paused handshake on a stack of its own, which it would never free: so the destructor runs
+// the handshake to its end, where the handshake finds that it has no signature.
 void TlsStream::abandon_operation() {
   if (operation_ == nullptr) return;
   forget_earlier_errors();
@@ -78,9 +78,10 @@ ReadResult TlsStream::read(std::span<std::byte> into) {
     if (status != IoStatus::kDone) break;
     total += size;
   }
-  // Only what asks for more bytes waits for the socket; an end that came with the bytes is there to be read.
+  // Only a read that asks for more bytes waits for the socket; an end that came with the bytes can be read
+  // now.
   const bool drained = status == IoStatus::kWantRead && bio_.drained() && !bio_.has_kept();
-  // Bytes first: how the stream ended or broke is told again by the next call.
+  // Bytes go first: the next call reports again how the stream ended or broke.
   if (total > 0) {
     const bool broken = settled(IoStatus::kDone) == IoStatus::kFailed;
     return {broken ? IoStatus::kFailed : IoStatus::kDone, broken ? 0 : total, drained};
@@ -134,8 +135,8 @@ IoStatus TlsStream::answer(int returned) {
   return IoStatus::kFailed;
 }
 
-// Sends what the call wrote, alerts included; a socket that fails here matters only if the call itself did
-// not fail.
+// Sends the bytes that the call wrote, alerts included; a socket that fails here matters only if the call
+// itself did not fail.
 IoStatus TlsStream::settled(IoStatus status, Then then) {
   holds_back_ = false;
   const IoStatus sent = bio_.settle(then);
@@ -155,7 +156,7 @@ ProtectionReason TlsStream::protection_reason(const AeadContexts& contexts) cons
   if (!secrets_->complete())
     return ProtectionReason::kConfigured;  // OpenSSL's own key schedule is in use: FIPS
   if (wants_short_records(ssl_.get())) return ProtectionReason::kMaxFragmentLength;
-  // Bytes inside OpenSSL cannot be had back: those behind the Finished must still be in the wire.
+  // OpenSSL does not give bytes back: the bytes behind the Finished must still be in the SocketBio.
   return SSL_has_pending(ssl_.get()) == 0 ? ProtectionReason::kDefault : ProtectionReason::kBufferedInput;
 }
 
@@ -176,7 +177,7 @@ RecordStreamState TlsStream::hand_over() {
   RecordStreamState state;
   state.socket = bio_.release();
   state.role = TlsRole::kServer;
-  // If the last call wrote session tickets, they were records under the application keys.
+  // If the last call wrote session tickets, these were records under the application keys.
   state.sending = {
       .suite = suite, .secret = std::move(secrets_->server), .sequence_number = bio_.records_written()};
   state.receiving = {.suite = suite, .secret = std::move(secrets_->client), .sequence_number = 0};

@@ -18,15 +18,15 @@
 
 namespace headgate {
 
-/// A stream on OpenSSL's record layer: every handshake, and the relay wherever the records are not Headgate's
-/// own.
+/// A stream on OpenSSL's record layer: it performs every handshake, and the relay wherever Headgate does not
+/// protect the records itself.
 ///
-/// Owns the SSL object, through the BIO the descriptor, and a reference to the context that OpenSSL calls
+/// It owns the SSL object, through the BIO the descriptor, and a reference to the context that OpenSSL calls
 /// back into. Loop thread only. It may be destroyed while a private-key operation is under way: the operation
-/// owns what it uses.
+/// owns the objects that it uses.
 class TlsStream final : public Stream {
  public:
-  /// What a stream is made from. `ssl` is fresh and has its role set (accept or connect state).
+  /// The parts from which a stream is made. `ssl` is fresh and has its role set (accept or connect state).
   struct Parts {
     SslPtr ssl;
     std::unique_ptr<SslExtraData> extra;
@@ -51,27 +51,29 @@ class TlsStream final : public Stream {
   [[nodiscard]] const StreamFailure& failure() const override { return failure_; }
   [[nodiscard]] bool ended_without_notice() const override { return truncated_; }
 
-  /// The library's error code of the last failure, for telling handshake failures apart.
+  /// The library's error code of the last failure, which tells handshake failures apart.
   [[nodiscard]] unsigned long error_code() const { return error_code_; }
   [[nodiscard]] SSL* ssl() const { return ssl_.get(); }
 
-  /// After handshake() said kPaused: the operation that the handshake waits for, to be performed on another
-  /// thread before handshake() is called again. nullptr: the handshake waits for full_permitted.
+  /// After handshake() returned kPaused: the operation that the handshake waits for, to be performed on
+  /// another thread before handshake() is called again. nullptr: the handshake waits for full_permitted.
   [[nodiscard]] const std::shared_ptr<PrivateKeyOperation>& operation() const { return operation_; }
 
-  /// What OpenSSL's callbacks learned in the handshake.
+  /// The data that OpenSSL's callbacks wrote in the handshake.
   [[nodiscard]] SslExtraData& extra() { return *extra_; }
   [[nodiscard]] const SslExtraData& extra() const { return *extra_; }
 
-  /// Why the records stay with OpenSSL, or kDefault: they need not. After handshake() said kDone.
+  /// Why the records stay with OpenSSL, or kDefault where they need not. Call after handshake() returned
+  /// kDone.
   [[nodiscard]] ProtectionReason protection_reason(const AeadContexts& contexts) const;
-  /// Gives everything to a stream that protects the records itself. Only after protection_reason() said
-  /// kDefault; this stream is dead then. For the server's side of a handshake.
+  /// Gives socket, secrets and unread bytes to a stream that protects the records itself. Only after
+  /// protection_reason() returned kDefault; this stream is dead afterwards. For the server's side of a
+  /// handshake.
   [[nodiscard]] RecordStreamState hand_over();
-  /// resumption_master_secret, once protection_reason() said kDefault. Until the stream dies.
+  /// The resumption_master_secret, once protection_reason() returned kDefault, until the stream dies.
   [[nodiscard]] Octets resumption_secret() const { return secrets_->resumption.bytes(); }
-  /// Has OpenSSL write `count` session tickets, which it was kept from until now: for a TLS 1.3 connection
-  /// that is not handed over. As with those of a handshake, nobody waits for them.
+  /// Makes OpenSSL write `count` session tickets, which it did not write before: for a TLS 1.3 connection
+  /// that is not handed over. As with the tickets of a handshake, the connection does not wait for them.
   void send_tickets(std::size_t count);
 
  private:

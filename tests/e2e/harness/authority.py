@@ -34,7 +34,7 @@ def new_key(kind):
 
 
 class Authority:
-    """A certificate authority in a directory of its own. `file` is its certificate, to be trusted."""
+    """A certificate authority in a directory of its own. `file` is its certificate, which a test trusts."""
 
     def __init__(self, directory, name="Headgate test CA", issuer=None, not_after=365 * DAY):
         self.directory = Path(directory)
@@ -118,7 +118,7 @@ class Authority:
         return path
 
     def begin_leaf(self, key):
-        """The builder of a leaf of app.test for `key`, without extensions: for what issue() does not make."""
+        """The builder of a leaf of app.test for `key`, without extensions: for a leaf that issue() does not make."""
         now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
         return (
             x509.CertificateBuilder()

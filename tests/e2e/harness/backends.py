@@ -69,7 +69,7 @@ class Backend:
                 served = self._wrap(connection)
             self._serve(served)
         except OSError:
-            pass  # The other side's way of ending it is what the test looks at.
+            pass  # The test looks at the other side's way of ending it.
         except Exception as failure:  # noqa: BLE001  kept for the test to see
             self.failures.append(failure)
         finally:
@@ -104,7 +104,7 @@ class Backend:
 
 
 class ManyEcho:
-    """An echo for thousands of connections: one thread, no thread of each connection's own."""
+    """An echo for thousands of connections: one thread for all of them."""
 
     def __init__(self):
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=8192)
@@ -165,7 +165,7 @@ class ManyEcho:
 
 
 def echo(connection):
-    """Sends back what comes, and ends when the client ends."""
+    """Sends back the bytes that come, and ends when the client ends."""
     while chunk := connection.recv(CHUNK_BYTES):
         connection.sendall(chunk)
 
@@ -227,14 +227,14 @@ def source(size_bytes):
 
 
 def endless_source(connection):
-    """Sends for as long as somebody takes it."""
+    """Sends for as long as the client takes the bytes."""
     chunk = bytes(CHUNK_BYTES)
     while True:
         connection.sendall(chunk)
 
 
 def digest_sink(connection):
-    """Reads to the end and answers with the SHA-256 of what came, in hexadecimal."""
+    """Reads to the end and answers with the SHA-256 of the bytes that came, in hexadecimal."""
     digest = hashlib.sha256()
     while chunk := connection.recv(CHUNK_BYTES):
         digest.update(chunk)
@@ -286,7 +286,7 @@ def known_digest(size_bytes):
 
 
 class Refusing:
-    """An address that refuses connections: bound, so that nobody else gets it, and never listening."""
+    """An address that refuses connections: bound, so that no other process gets it, and never listening."""
 
     def __init__(self):
         self._socket = socket.socket()

@@ -1,4 +1,4 @@
-"""Headless Chromium, spoken with over its DevTools pipe."""
+"""Drives headless Chromium over its DevTools pipe."""
 
 import base64
 import json
@@ -22,8 +22,8 @@ _PATIENCE_SECONDS = 3 * DEADLINE_SECONDS  # a browser is the first to starve on 
 class Browser:
     """One browser with one page. Use it in a `with`: leaving ends it.
 
-    `requests` holds the URL of everything the page fetched, `complaints` what it wrote to the console, what it threw and
-    what its content security policy stopped.
+    `requests` holds each URL that the page fetched, `complaints` the lines that it wrote to the console, its exceptions
+    and the requests that its content security policy stopped.
     """
 
     def __init__(self, *flags, size=(1280, 900), mobile=False, scheme="light"):
@@ -118,17 +118,17 @@ class Browser:
         self.wait("document.readyState === 'complete'")
 
     def value(self, expression):
-        """What a JavaScript expression is in the page; a promise is awaited."""
+        """The value of a JavaScript expression in the page; a promise is awaited."""
         told = self.ask("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in told, told["exceptionDetails"]
         return told["result"].get("value")
 
     def text(self, selector):
-        """The text that is seen of an element."""
+        """The visible text of an element."""
         return self.value(f"document.querySelector({json.dumps(selector)}).innerText")
 
     def wait(self, expression, seconds=DEADLINE_SECONDS):
-        """Waits until a JavaScript expression is true; returns what it is."""
+        """Waits until a JavaScript expression is true; returns its value."""
         return wait_until(lambda: self.value(expression), lambda: f"{expression}\n{self.text('body')}", seconds)
 
     def screenshot(self, file, whole=True):
@@ -139,7 +139,7 @@ class Browser:
     # --- its end
 
     def close(self):
-        os.close(self._commands)  # it ends when nobody speaks with it any more
+        os.close(self._commands)  # it ends when its pipe is closed
         try:
             self._child.wait(10)
         except subprocess.TimeoutExpired:

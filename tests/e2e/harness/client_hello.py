@@ -1,4 +1,4 @@
-"""ClientHello messages made by hand: well-formed, with what no TLS library's client would send.
+"""ClientHello messages made by hand: well-formed, with parts that no TLS library's client would send.
 
 The key share is random bytes, which X25519 takes as a point. A client that sent it cannot finish the handshake, but a
 server signs before it notices.

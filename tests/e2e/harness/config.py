@@ -4,7 +4,7 @@ import json
 import os
 
 # LeakSanitizer looks at its own threads by ptrace(), and every sanitizer's report starts another program for the names of
-# functions; the sandbox refuses both. So a build with sanitizers runs without it, where a test does not ask for it.
+# functions; the sandbox refuses both. So a build with sanitizers runs without the sandbox, unless a test asks for it.
 SANITIZED = bool(os.environ.get("HEADGATE_SANITIZE"))
 
 

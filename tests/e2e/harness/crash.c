@@ -1,9 +1,9 @@
-/* Preloaded into a Headgate that shall crash at a known place. CRASH_AT says where:
+/* Preloaded into a Headgate that has to crash at a known place. CRASH_AT says where:
      say W N       in place of the Nth notice with the word W to the process before it, an upgrade's other side
      thread NAME   when a thread gives itself a name that begins so
      text WORD     when it has received WORD from a socket
-   CRASH_SIGNAL is how: SIGSEGV by a store to nowhere where it is "segv", not going on where it is "hang", abort()
-   otherwise. */
+   CRASH_SIGNAL says how: "segv" is a SIGSEGV by a store to nowhere, "hang" stops the thread, any other value or
+   none is abort(). */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>

@@ -1,4 +1,4 @@
-"""A program that is spoken with: bytes to its standard input, bytes awaited on its output."""
+"""Talks to a program: sends bytes to its standard input, and waits for bytes on its output."""
 
 import subprocess
 import threading

@@ -1,4 +1,4 @@
-"""What a page in the Prometheus text format says."""
+"""Reads a page in the Prometheus text format."""
 
 import re
 from typing import NamedTuple
@@ -33,7 +33,7 @@ class Exposition:
         return [s for s in self.samples if s.name == name and wanted <= s.labels.items()]
 
     def value(self, name, **labels):
-        """The sum over the matching samples; 0 when there is none, since labels appear with their first event."""
+        """The sum over the matching samples; 0 when no sample matches, since labels appear with their first event."""
         return sum(sample.value for sample in self.matching(name, **labels))
 
 

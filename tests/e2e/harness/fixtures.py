@@ -46,7 +46,7 @@ def rsa_certificate(authority):
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts Headgate with a configuration, waits until it is ready, and at the end stops it and judges its end."""
+    """Starts Headgate with a configuration, waits until it is ready, and at the end stops it and checks its end."""
     started = []
 
     def start_one(config, wait=True, **options):
@@ -93,7 +93,7 @@ def deaf():
 
 @pytest.fixture(params=["auto", "openssl"])
 def record_layer(request):
-    """Who protects TLS 1.3 records after the handshake: the test runs with both."""
+    """The layer that protects TLS 1.3 records after the handshake: the test runs with each."""
     return request.param
 
 

@@ -1,4 +1,4 @@
-"""One running Headgate: its configuration, its sockets, what it logs and what it counts."""
+"""One running Headgate: its configuration, its sockets, its log and its metrics."""
 
 import http.client
 import json
@@ -18,7 +18,7 @@ _SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|ru
 
 
 class Headgate:
-    """A child running `headgate`. Speaks to it as an operator does: signals, the admin endpoint, its log.
+    """A child running `headgate`. Drives it as an operator does: signals, the admin endpoint, its log.
 
     `config` is written as JSON, which is YAML too. The sockets are bound to port 0, and the log says which
     ports they got.
@@ -71,13 +71,13 @@ class Headgate:
 
     @property
     def output(self):
-        """Everything it has written so far, as text."""
+        """All that it has written so far, as text."""
         with self._changed:
             return "\n".join(self._lines)
 
     @property
     def log(self):
-        """The log lines so far that are JSON, as dictionaries; "message" is what they say."""
+        """The log lines so far that are JSON, as dictionaries; "message" is their text."""
         with self._changed:
             return [entry for entry in map(_parsed, self._lines) if entry]
 
@@ -112,7 +112,7 @@ class Headgate:
             return False
 
     def address(self, listener="web", index=0):
-        """Where a listener is bound, "host:port" as the log says."""
+        """The address of a listener, "host:port", as the log has it."""
         return self.wait_log(index + 1, message="listening", listener=listener)[index]["address"]
 
     def port(self, listener="web", index=0):
@@ -165,7 +165,7 @@ class Headgate:
         return self._status_bytes("VmRSS")
 
     def peak_rss_bytes(self):
-        """The most that was resident since forget_peak(), or since the start."""
+        """The most memory that was resident since forget_peak(), or since the start."""
         return self._status_bytes("VmHWM")
 
     def forget_peak(self):
@@ -191,7 +191,7 @@ class Headgate:
         return code
 
     def stop(self):
-        """Ends it as an operator does and holds it to exit code 0 and no sanitizer's report."""
+        """Ends it as an operator does, and checks for exit code 0 and no sanitizer's report."""
         if self.child.poll() is None:
             self.signal(signal.SIGTERM)
         try:

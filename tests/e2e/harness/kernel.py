@@ -1,4 +1,4 @@
-"""What the kernel says about sockets and processes, from /proc."""
+"""The kernel's information about sockets and processes, from /proc."""
 
 import os
 from pathlib import Path
@@ -30,7 +30,7 @@ def listening_ports(pid):
 
 
 def unread_bytes(port):
-    """Bytes that have arrived at a local port and nobody has read, and connections that nobody has accepted."""
+    """Bytes that have arrived at a local port and no process has read, and connections that no process has accepted."""
     rows = [row for row in _tcp_rows() if _port(row[1]) == port and row[3] in (_ESTABLISHED, _LISTEN)]
     return sum(int(row[4].split(":")[1], 16) for row in rows)
 

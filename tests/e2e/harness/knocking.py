@@ -1,4 +1,4 @@
-"""A client that never stops connecting: it sees whether a moment comes in which nobody accepts."""
+"""A client that never stops connecting: it sees whether a moment comes in which no process accepts."""
 
 import threading
 
@@ -6,7 +6,7 @@ from harness.tls_client import connect
 
 
 class Knocking:
-    """A client that connects, says a word and leaves, over and over; `failures` is what went wrong."""
+    """A client that connects, sends a word and leaves, over and over; `failures` holds its errors."""
 
     def __init__(self, port):
         self.port, self.count, self.failures = port, 0, []

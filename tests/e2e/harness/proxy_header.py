@@ -1,4 +1,4 @@
-"""PROXY protocol headers: made for what goes in, read from what comes out."""
+"""PROXY protocol headers: made for connections to Headgate, read from those that it makes."""
 
 import socket
 import struct
@@ -21,7 +21,7 @@ def version2(source="192.0.2.7", destination="192.0.2.8", source_port=5555, dest
 
 
 class Version2:
-    """A parsed version 2 header; `size` is how many bytes it took."""
+    """A parsed version 2 header; `size` is its length in bytes."""
 
     def __init__(self, data):
         assert data[:12] == SIGNATURE, data[:32]

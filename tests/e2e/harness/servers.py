@@ -15,7 +15,7 @@ from harness.waiting import wait_until
 
 
 class Server:
-    """A child that serves; `address` is what a backend's `servers` takes. Use it in a `with`."""
+    """A child that serves; `address` is an entry of a backend's `servers`. Use it in a `with`."""
 
     def __init__(self, argv, directory, address=None, **popen_options):
         self.directory = Path(directory)
@@ -92,7 +92,7 @@ def haproxy(frontend, backend):
     """HAProxy on a TCP port; `frontend` and `backend` are the insides of its two sections, one setting a line.
 
     "BIND" in `frontend` stands for its socket. It is inherited, so it takes connections before HAProxy is ready, and
-    nothing has to connect to find out whether it is.
+    no test has to connect to find out whether HAProxy is ready.
     """
     directory = short_directory()
     with socket.create_server(("127.0.0.1", 0)) as listening:

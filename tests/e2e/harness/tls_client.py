@@ -1,4 +1,4 @@
-"""A TLS client that a test drives step by step: it sees and cuts every byte on the wire."""
+"""A TLS client that a test drives step by step: it sees and cuts every byte on the network."""
 
 import contextlib
 import socket
@@ -20,7 +20,7 @@ HANDSHAKE_RECORD = 22
 class TlsClient:
     """TLS over memory, a socket beneath. The socket is blocking with the harness's deadline.
 
-    Verifies nothing: what certificate came is `certificate()`, for the test to judge.
+    Verifies nothing: `certificate()` returns the certificate that came, for the test to check.
     """
 
     def __init__(self, port, sni="app.test", version=None, alpn=(), ciphers=None, certificate=None, connected=None):
@@ -43,7 +43,7 @@ class TlsClient:
         if self.socket.family != socket.AF_UNIX:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    # --- the wire
+    # --- the transport
 
     def produced(self):
         """The bytes that TLS wants sent, taken away from it."""
@@ -58,7 +58,7 @@ class TlsClient:
         self.socket.sendall(self.produced())
 
     def receive(self):
-        """Feeds TLS with what comes next on the wire; False at the transport's end."""
+        """Feeds TLS with the bytes that the transport brings next; False at the transport's end."""
         chunk = self.socket.recv(65536)
         if not chunk:
             self.tls.bio_shutdown()
@@ -122,7 +122,7 @@ class TlsClient:
         return data
 
     def exchange(self, data):
-        """Sends `data` to an echo and holds it to its answer."""
+        """Sends `data` to an echo and checks its answer."""
         self.send(data)
         answer = self.recv_exactly(len(data))
         assert answer == data
@@ -135,7 +135,7 @@ class TlsClient:
             pass
         self.send_produced()
 
-    # --- what came of it
+    # --- the result
 
     @property
     def version(self):
@@ -159,7 +159,7 @@ class TlsClient:
     # --- the end
 
     def wait_transport_end(self):
-        """Reads the wire to its end: "end" for a FIN, "reset" for an RST."""
+        """Reads the transport to its end: "end" for a FIN, "reset" for an RST."""
         try:
             while self.socket.recv(65536):
                 pass
@@ -214,7 +214,7 @@ def in_records_of(message, size):
 
 
 def hello_in_two_parts(port, cut, at_once=100, **options):
-    """Holds a listener before an echo to serving clients whose ClientHello comes in two parts, cut at every place.
+    """Checks that a listener before an echo serves clients whose ClientHello comes in two parts, cut at every place.
 
     `cut` is one of the functions above. A client sends its second part when the first has been read; `at_once` clients
     are half-way at the same time.

@@ -1,4 +1,4 @@
-"""Where the programs are that a test runs, and how to run one to its end."""
+"""Finds the programs that a test runs, and runs one to its end."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def headgate_binary():
-    """The binary under test: HEADGATE_BINARY, or what the build leaves in build/."""
+    """The binary under test: HEADGATE_BINARY, or the one in build/."""
     binary = Path(os.environ.get("HEADGATE_BINARY", TOP / "build" / "headgate")).resolve()
     if not binary.exists():
         pytest.fail(f"{binary} does not exist: build it, or set HEADGATE_BINARY")

@@ -1,4 +1,4 @@
-"""How long to wait for something that happens elsewhere."""
+"""Waits for an event that happens elsewhere, with a deadline."""
 
 import time
 
@@ -7,7 +7,7 @@ DEADLINE_SECONDS = 30
 
 
 def wait_until(condition, what, seconds=DEADLINE_SECONDS):
-    """Returns the first true answer of `condition()`; fails with `what` (text or a function) when none comes."""
+    """Returns the first true answer of `condition()`; fails with `what` (text or a function) when no answer is true in time."""
     deadline = time.monotonic() + seconds
     while True:
         answer = condition()

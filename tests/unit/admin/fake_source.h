@@ -7,7 +7,7 @@
 
 namespace headgate {
 
-/// Answers as told and remembers what it was asked.
+/// Gives the answers that a test sets, and remembers the questions.
 class FakeSource : public AdminSource {
  public:
   std::string metrics_text(const MetricSet& wanted) override {

@@ -8,7 +8,7 @@
 
 namespace headgate::test {
 
-/// A ClientHello in as many records as it takes, for parse_client_hello(): as large as a test wants it.
+/// A ClientHello of any size, in as many records as it needs, for parse_client_hello().
 class HelloOf {
  public:
   std::vector<std::uint16_t> ciphers{0x1301}, groups{}, signature_algorithms{}, versions{};
@@ -61,7 +61,8 @@ inline std::vector<std::uint16_t> numbers(std::size_t count) {
   return all;
 }
 
-/// Every list longer than anything keeps it, in a message of nearly kMaxClientHelloBytes.
+/// A ClientHello whose lists are all longer than any reader keeps them, in a message of nearly
+/// kMaxClientHelloBytes.
 inline HelloOf largest_hello() {
   HelloOf hello;
   hello.ciphers = numbers(10'000);

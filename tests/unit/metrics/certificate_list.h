@@ -7,7 +7,7 @@
 
 namespace headgate::test {
 
-/// Certificates that stand in no store.
+/// Certificates that belong to no store.
 class ListedCertificates : public CertificateList {
  public:
   explicit ListedCertificates(std::vector<CertificateReport> reports) : reports_(std::move(reports)) {}

@@ -19,7 +19,7 @@ std::string text_of(const std::string& path) {
   return text.str();
 }
 
-/// Every name a query may use: a histogram's are those of its three kinds of series.
+/// Every name that a query may use: a histogram has the names of its three kinds of series.
 std::set<std::string> series_names() {
   std::set<std::string> names;
   for (std::size_t i = 0; i < kMetricCount; ++i) {

@@ -47,7 +47,7 @@ TEST(CrashReportDeathTest, AFailedCheckIsReportedToo) {
       testing::KilledBySignal(SIGABRT), "1 \\+ 1 == 3.*\n.*SIGABRT");
 }
 
-// A thread that had the signals of its own faults blocked was ended by the kernel without a word.
+// The kernel ended a thread that had the signals of its own faults blocked, and no report was written.
 TEST(CrashReportDeathTest, AThreadThatLeavesSignalsToTheSupervisorReportsItsFaults) {
   EXPECT_EXIT(
       {

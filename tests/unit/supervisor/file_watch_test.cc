@@ -21,7 +21,7 @@ using Paths = std::vector<std::string>;
 constexpr FileWatch::Pace kEventsOnly{
     .settle = milliseconds(40), .patience = milliseconds(400), .poll = std::chrono::hours(1)};
 
-/// While it lives, the process can have no further descriptor.
+/// While it lives, the process can open no further descriptor.
 class OutOfDescriptors {
  public:
   OutOfDescriptors() {
@@ -39,7 +39,7 @@ class OutOfDescriptors {
 
 class FileWatchTest : public testing::Test {
  protected:
-  /// What is told next; empty when nothing is within `patience`.
+  /// The paths that are reported next; empty when none is reported within `patience`.
   Paths next_change(milliseconds patience = std::chrono::seconds(10)) {
     told_.clear();
     deadline_.set(Clock::now() + patience);
@@ -47,7 +47,7 @@ class FileWatchTest : public testing::Test {
     deadline_.stop();
     return told_;
   }
-  /// What is told in some settle times: for what must not be told.
+  /// The paths that are reported in some settle times: for changes that must not be reported.
   Paths change_soon() { return next_change(kEventsOnly.settle * 5); }
 
   FileWatch::OnChange stop_and_keep() {
@@ -143,7 +143,7 @@ TEST_F(FileWatchTest, TellsChangesThatComeTogetherInOneCall) {
   EXPECT_THAT(change_soon(), IsEmpty());
 }
 
-/// Writes a little to a file in every few milliseconds, as a slow writer does.
+/// Writes a little to a file every few milliseconds, as a slow writer does.
 class SlowWriter {
  public:
   SlowWriter(Loop& loop, const std::string& file, int writes)
@@ -343,8 +343,8 @@ TEST_F(FileWatchTest, SignsLostToAnOverflowAreMadeUpFor) {
   int queue = 0;
   limit >> queue;
   ASSERT_GT(queue, 0);
-  // Two files in turn, since the kernel joins equal events; the change to tls.crt is the one that finds no
-  // room.
+  // The two files alternate, since the kernel joins equal events; the change to tls.crt is the one for which
+  // the queue has no room.
   const std::string noise[] = {temporary_.write("noise-a", "x"), temporary_.write("noise-b", "x")};
   for (int i = 0; i < queue; ++i) chmod(noise[i % 2].c_str(), 0600);
   temporary_.write("tls.crt", "two and more");

@@ -14,7 +14,7 @@
 namespace headgate {
 namespace {
 
-/// One listener `web` on a port of the kernel's choice, and what its workers listen on.
+/// One listener `web` on a port of the kernel's choice, and the sockets on which its workers listen.
 class Sockets : public testing::Test {
  protected:
   Sockets() {
@@ -22,7 +22,7 @@ class Sockets : public testing::Test {
     config_.listeners.front().name = "web";
     config_.listeners.front().bind = {Address::loopback(0)};
   }
-  /// As the supervisor does it for a configuration of so many workers.
+  /// Does what the supervisor does for a configuration with so many workers.
   void adopt(std::size_t workers) {
     auto plan = sockets_.plan(config_, workers);
     ASSERT_TRUE(plan.has_value());
@@ -38,7 +38,7 @@ class Sockets : public testing::Test {
     for (const auto& one : listening_) all.push_back(one.size());
     return all;
   }
-  /// What the kernel says of the first socket of the first worker.
+  /// The kernel's information about the first socket of the first worker.
   [[nodiscard]] int option(int level, int name) const {
     int value = -1;
     socklen_t size = sizeof value;
@@ -52,7 +52,7 @@ class Sockets : public testing::Test {
     EXPECT_EQ(::getsockopt(listening_[0].front().number(), IPPROTO_TCP, TCP_INFO, &info, &size), 0);
     return info.tcpi_sacked;  // of a socket that listens: the most that may wait
   }
-  /// Clients that the kernel has taken in and nobody has accepted.
+  /// Clients that the kernel has taken in and no worker has accepted.
   void connect(int count) {
     const Address address = sockets_.addresses("web").front();
     for (int i = 0; i < count; ++i) {
@@ -60,7 +60,7 @@ class Sockets : public testing::Test {
       ASSERT_EQ(::connect(clients_.back().number(), address.data(), address.size_bytes()), 0);
     }
   }
-  /// How many of them are accepted by whoever listens now.
+  /// How many of them the sockets that listen now accept.
   [[nodiscard]] int accepted() const {
     int count = 0;
     for (const auto& one : listening_) {

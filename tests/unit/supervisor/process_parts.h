@@ -32,7 +32,7 @@ void turn_until(Loop& loop, const Condition& condition) {
   EXPECT_TRUE(condition()) << "it never came";
 }
 
-/// A worker that is kept busy until this ends: it hangs, for whoever asks it something.
+/// A worker that is kept busy until this object ends: it hangs for every caller that asks it a question.
 class Hang {
  public:
   explicit Hang(Worker& worker) : end_(std::make_shared<std::promise<void>>()) {
@@ -79,7 +79,7 @@ class Talk {
     EXPECT_EQ(::send(fd_.number(), text.data(), text.size(), MSG_NOSIGNAL),
               static_cast<ssize_t>(text.size()));
   }
-  /// What comes next; empty: the end.
+  /// Returns the next bytes; empty: the end.
   [[nodiscard]] std::string hear() const {
     pollfd readable{fd_.number(), POLLIN, 0};
     EXPECT_EQ(::poll(&readable, 1, 20'000), 1);
@@ -92,7 +92,7 @@ class Talk {
   Fd fd_;
 };
 
-/// A backend: the test accepts and speaks for it.
+/// A backend that the test plays: the test accepts its connections and writes its answers.
 class TestBackend {
  public:
   TestBackend() : socket_(*listen_on(Address::loopback(0), {})) {}
@@ -107,8 +107,8 @@ class TestBackend {
   Fd socket_;
 };
 
-/// What a process consists of, without the process: no signals, no privileges, real workers. The test's
-/// thread is the main thread.
+/// The parts of a process, without the process: no signals, no privileges, real workers. The test's thread is
+/// the main thread.
 struct ProcessParts {
   explicit ProcessParts(config::Config first) : configuration(std::move(first)) {}
 

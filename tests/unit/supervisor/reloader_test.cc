@@ -17,7 +17,7 @@ using testing::IsEmpty;
 using Verdict = Outcome::Verdict;
 using namespace std::chrono_literals;
 
-/// Lets the reload's thread read when the test says so.
+/// Holds the reload's thread until the test lets it read.
 class Gate {
  public:
   void wait() {
@@ -224,7 +224,7 @@ TEST_F(ReloaderTest, MayEndWhileFilesAreRead) {
   turn_until(parts_.loop, [&] { return gate->here() == 1; });
   gate->open();
   reloader_.reset();
-  parts_.loop.run_once();  // what the thread has posted finds nobody, and nothing happens
+  parts_.loop.run_once();  // the posted closure finds no reloader, and does nothing
 }
 
 TEST_F(ReloaderTest, RetiresWorkersAndBringsThemBackWithConnectionsOpen) {

@@ -16,7 +16,7 @@ class NewProcess {
   NewProcess(const config::Config& config, Fd socket) : parts_(config) {
     thread_ = std::thread([this, end = std::make_shared<Fd>(std::move(socket))] { run(std::move(*end)); });
   }
-  /// Ends it, with its connections.
+  /// Ends the process, with its connections.
   ~NewProcess() {
     parts_.inbox.post([this] { parts_.loop.stop(); });
     thread_.join();

@@ -63,7 +63,7 @@ TEST_F(WorkersTest, AreRetiredAndEndedWithoutWaitingForOneThatHangs) {
   turn_until(loop_, [&] { return heard.has_value(); });
   auto hang = std::make_optional<Hang>(workers_->at(1));  // after a turn without connections: it is empty
   workers_->shrink(1);
-  workers_->tick();  // comes back: the end of the worker is waited for elsewhere
+  workers_->tick();  // returns at once: an errand waits for the end of the worker
   EXPECT_EQ(workers_->size(), 1U);
   heard.reset();
   workers_->ask([](Worker&) {}, [&](Heard answer) { heard = answer; });
@@ -72,7 +72,7 @@ TEST_F(WorkersTest, AreRetiredAndEndedWithoutWaitingForOneThatHangs) {
 }
 
 TEST_F(WorkersTest, AskedWhileTheyEndTellNobodyAfterwards) {
-  ASSERT_TRUE(workers_->grow(2));  // not started: what is asked is never done
+  ASSERT_TRUE(workers_->grow(2));  // not started: a worker never does what it is asked
   bool told = false;
   workers_->ask([](Worker&) {}, [&](Heard) { told = true; });
   workers_.reset();

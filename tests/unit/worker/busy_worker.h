@@ -13,8 +13,8 @@
 
 namespace headgate::test {
 
-/// A worker with its thread, and as many connections as a test wants: to the listener "web", in the accept
-/// phase, without a socket.
+/// A worker with its thread, and as many connections as a test wants: they belong to the listener "web", are
+/// in the accept phase, and have no socket.
 class BusyWorker {
  public:
   explicit BusyWorker(int index = 0) : worker_(*Worker::make({.index = index}, *log_, metrics_)) {

@@ -60,7 +60,7 @@ TEST(ConnectionWalk, LeavesTheLoopToOthersAfterEachSlice) {
   EXPECT_GE(slices, 5000 / (ConnectionWalk::kSliceCost / 4));
 }
 
-// Each that ends moves the last one of the list to its place.
+// Each connection that ends moves the last one of the list to its place.
 TEST(ConnectionWalk, MissesNoneThatStaysWhileOthersEndAndCome) {
   test::BusyWorker busy;
   busy.add_connections(5000);

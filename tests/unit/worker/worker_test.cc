@@ -29,7 +29,7 @@ bool await(int fd, short events) {
   return ::poll(&ready, 1, kPatienceMs) == 1;
 }
 
-/// Sends back what it gets, on a thread of its own.
+/// Sends back the bytes that it gets, on a thread of its own.
 class EchoServer {
  public:
   EchoServer() : socket_(*listen_on(*Address::parse("127.0.0.1:0"), {})), thread_([this] { serve(); }) {}
@@ -95,7 +95,7 @@ class WorkerTest : public testing::Test {
     worker_->start();
   }
 
-  /// Has the worker adopt the configuration anew; the snapshot before ends with its last connection.
+  /// Makes the worker adopt the configuration anew; the snapshot before ends with its last connection.
   void reload() {
     Diagnostics faults;
     auto shared =
@@ -134,7 +134,7 @@ class WorkerTest : public testing::Test {
   static void send(const Fd& fd, std::span<const std::byte> bytes) {
     if (!bytes.empty()) ::send(fd.number(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
   }
-  /// Gives the client what arrives next; false at the end or when nothing comes.
+  /// Gives the client the bytes that arrive next; false at the end or when no bytes come.
   static bool receive(const Fd& fd, MemoryClient& client) {
     if (!await(fd.number(), POLLIN)) return false;
     std::vector<std::byte> bytes(65536);
@@ -143,7 +143,7 @@ class WorkerTest : public testing::Test {
     client.give(std::span(bytes).first(static_cast<std::size_t>(size)));
     return true;
   }
-  /// From wherever the handshake stands to an answer of the echo server.
+  /// Goes on from any point of the handshake to an answer of the echo server.
   static std::string finish_and_echo(const Fd& fd, MemoryClient& client) {
     client.step();
     while (!client.is_done()) {
@@ -177,8 +177,8 @@ TEST_F(WorkerTest, ServesThroughAnRsaSignatureOnItsOtherThread) {
   EXPECT_EQ(finish_and_echo(fd, client), "ping");
 }
 
-// Each state of a handshake in which a reload may come: the snapshot with which the connection began is
-// retired, and all others that used it have gone.
+// A reload comes in each state of a handshake: the snapshot with which the connection began is retired, and
+// all other connections that used it have gone.
 TEST_F(WorkerTest, AReloadInEachStateOfAHandshakeHarmsNothing) {
   enum class At { kAccepted, kHalfHello, kHello, kRetry, kSecondHello, kServersFlight };
   for (const At at :
@@ -253,7 +253,7 @@ TEST_F(SlowWorkerTest, AWorkerMayBeRetiredWhileSignaturesAreMade) {
     waiting.push_back(dial());
     send(waiting.back(), client.take());
   }
-  // One answer shows that signatures are being made; the others still wait for theirs.
+  // One answer shows that signatures are being made; the other clients still wait for theirs.
   ASSERT_TRUE(await(waiting.front().number(), POLLIN));
   worker_.reset();
   for (const Fd& fd : waiting) EXPECT_TRUE(await(fd.number(), POLLIN)) << "each connection ends";

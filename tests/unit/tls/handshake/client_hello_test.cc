@@ -31,7 +31,7 @@ class HelloBuilder {
                              std::string("\x01\x00", 2) + vector16(extensions_);
     return std::string("\x01\x00", 2) + number16(static_cast<std::uint16_t>(body.size())) + body;
   }
-  /// The message in records of at most `size` bytes of it.
+  /// The message in records that each hold at most `size` bytes of it.
   [[nodiscard]] std::vector<std::byte> records(std::size_t size = 16384) const {
     std::string wire;
     const std::string all = message();
@@ -123,8 +123,8 @@ TEST(ClientHello, MayBeCutIntoRecordsAnywhere) {
   }
 }
 
-/// What a reader says in the end of `wire` when it comes in pieces of `size` bytes. The bytes move from piece
-/// to piece, as those of a growing buffer do.
+/// The last answer of a reader that gets `wire` in pieces of `size` bytes. The bytes move from piece to
+/// piece, as those of a growing buffer do.
 Result<ClientHello> read_in_pieces(const std::vector<std::byte>& wire, std::size_t size,
                                    std::vector<std::byte>& received, ClientHelloReader& reader) {
   Result<ClientHello> answer = fail(ErrorKind::kIncomplete, "nothing has come");
@@ -184,8 +184,9 @@ TEST(ClientHelloReader, RefusesInPiecesWhatItRefusesInOneGo) {
   }
 }
 
-// Each byte is looked at once, but for those of an unfinished record header: five bytes in five pieces make
-// fifteen looks. A reader that began anew with each piece would look at some 24 KiB of headers 24,000 times.
+// The reader looks at each byte once, but for those of an unfinished record header: five bytes in five pieces
+// make fifteen looks. A reader that began anew with each piece would look at some 24 KiB of headers 24,000
+// times.
 TEST(ClientHelloReader, DoesWorkInProportionToTheBytes) {
   const auto wire = hello_of(kMaxClientHelloRecords).records(1);
   std::vector<std::byte> received;
@@ -351,7 +352,7 @@ TEST(ClientHello, OfMoreThan64KiBIsRefusedByItsHeader) {
   EXPECT_EQ(parsed.error().kind, ErrorKind::kMalformed);
 }
 
-// Plaintext that follows in the same record was never part of the handshake: it must not be taken for
+// Plaintext that follows in the same record does not belong to the handshake: it must not be taken for
 // protected data.
 TEST(ClientHello, WithDataBehindItInItsRecordIsRefused) {
   std::string message = typical().message() + "QUIT\r\n";
@@ -398,8 +399,8 @@ TEST(Ja4, DependsNeitherOnOrderNorOnGrease) {
 }
 
 TEST(Ja4, HashesSuitesAndExtensionsAsPublished) {
-  // SHA-256 of "1301,1302,1303" begins 55b375c5d22e; of "0005,000a_0403" 9c... is computed by the same code
-  // path.
+  // The SHA-256 of "1301,1302,1303" begins with 55b375c5d22e; the same code computes that of
+  // "0005,000a_0403", 9c...
   const Kept hello(HelloBuilder().suites(std::string("\x13\x03\x13\x01\x13\x02", 6)));
   EXPECT_EQ(hello->ja4(), "t12i030000_55b375c5d22e_000000000000");
 }

@@ -266,7 +266,8 @@ TEST(ClientCertificates, ThatMatchNothingInTheAllowListHearATlsAlertAndNothingEl
   EXPECT_THAT(outcome.refusal_detail, testing::HasSubstr("spiffe://prod/ns/web"));
 }
 
-// A handshake must never succeed although revocation says no: the class of nginx's CVE-2026-28755.
+// A handshake must never succeed when revocation refuses the certificate: the class of nginx's
+// CVE-2026-28755.
 TEST(ClientCertificates, ThatAreRevokedAreRefusedInEveryVersionAndMode) {
   const Issued revoked = client({.common_name = "revoked"});
   const Issued good = client({.common_name = "good"});
@@ -324,7 +325,7 @@ TEST(ClientCertificates, ThatAReloadMayConcernAreAllWhenTheRulesAreOthers) {
   fixture.tls().client_auth.allow.dns = {"alice.test"};
   const auto narrower = fixture.build(before.get());
   EXPECT_FALSE(narrower->changes.anyone);
-  EXPECT_EQ(narrower->changes.concerned.size(), 1U);  // those whom the absence of a list admitted
+  EXPECT_EQ(narrower->changes.concerned.size(), 1U);  // the peers that the absence of a list admitted
   fixture.tls().client_auth.allow.dns.clear();
   fixture.tls().client_auth.cut_live = false;
   EXPECT_TRUE(fixture.build(before.get())->changes.anyone);

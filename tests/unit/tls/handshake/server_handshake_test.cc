@@ -65,7 +65,7 @@ class ServerHandshakeTest : public testing::Test {
     const auto bytes = client.take();
     if (!bytes.empty()) HG_CHECK(::send(peer.number(), bytes.data(), bytes.size(), 0) > 0);
   }
-  /// Gives the client what has arrived, at most `most`; whether there was something.
+  /// Gives the client the bytes that have arrived, at most `most`; returns whether bytes had arrived.
   bool deliver_to_client(MemoryClient& client, std::size_t most = 65536) {
     std::vector<std::byte> bytes(most);
     const ssize_t size = ::recv(peer.number(), bytes.data(), bytes.size(), 0);
@@ -74,7 +74,7 @@ class ServerHandshakeTest : public testing::Test {
     return true;
   }
 
-  /// Drives both ends to the end; the works that were permitted, in order.
+  /// Drives both ends to the end; returns the permitted works, in order.
   std::vector<HandshakeWork> run(MemoryClient& client, std::size_t client_reads = 65536) {
     std::vector<HandshakeWork> permitted;
     for (int i = 0; i < 100'000 && !accepted && !refused; ++i) {
@@ -171,7 +171,7 @@ TEST_F(ServerHandshakeTest, TellsBeforeTheFirstPermitWhatTheHandshakeCosts) {
   EXPECT_EQ(handshake->cost().key_bits, 2048);
 }
 
-/// Of a client's first connection: what it may resume by.
+/// The session of a client's first connection, by which it may resume.
 SessionPtr session_of(MemoryClient& client) {
   std::array<char, 16> buffer{};
   SSL_read(client.ssl(), buffer.data(), static_cast<int>(buffer.size()));
@@ -199,7 +199,7 @@ TEST_F(ServerHandshakeTest, ATicketOfOursIsResumedWithoutASignature) {
   EXPECT_EQ(offloaded, 0);
 }
 
-// A claim is not enough to go first: only a ticket whose MAC is ours counts.
+// A claim is not enough to go first: only a ticket with our MAC counts.
 TEST_F(ServerHandshakeTest, AForgedTicketIsAFullHandshakeFromTheStart) {
   serve("RSA-2048");
   MemoryClient first;
@@ -210,7 +210,7 @@ TEST_F(ServerHandshakeTest, AForgedTicketIsAFullHandshakeFromTheStart) {
   }
   const SessionPtr session = session_of(first);
   ASSERT_EQ(SSL_SESSION_is_resumable(session.get()), 1);
-  serve("RSA-2048");  // other keys: to this server the ticket is a forgery
+  serve("RSA-2048");  // other keys: this server takes the ticket for a forgery
   accepted.reset();
   MemoryClient second({.session = session.get()});
   begin(second);
@@ -219,7 +219,7 @@ TEST_F(ServerHandshakeTest, AForgedTicketIsAFullHandshakeFromTheStart) {
   EXPECT_FALSE(accepted->negotiated.resumed);
 }
 
-// A ticket that is ours may still not be used: then the signature waits for a permit of its own.
+// A ticket of ours may still not be used: then the signature waits for a permit of its own.
 TEST_F(ServerHandshakeTest, ATicketOfOursThatMayNotBeUsedIsPaidForAsAFullHandshake) {
   ListenerFixture fixture;
   leaf = issue({.key = "RSA-2048"});
@@ -288,7 +288,8 @@ TEST_F(ServerHandshakeTest, NamesAClientThatLeft) {
   EXPECT_TRUE(refused->kind == FailureKind::kTruncated || refused->kind == FailureKind::kReset);
 }
 
-// The operation owns what it uses, and the handshake what OpenSSL calls back into: each may go first.
+// The operation owns the objects that it uses, and the handshake those that OpenSSL calls back into: each may
+// go first.
 TEST_F(ServerHandshakeTest, MayEndWhileItsSignatureIsMadeAndEverythingElseIsGone) {
   serve("RSA-2048");
   MemoryClient client;
@@ -337,7 +338,7 @@ TEST_F(ServerHandshakeTest, WaitsForItsOperationHoweverOftenItIsAsked) {
             std::get<ServerHandshake::Offload>(again).operation);
 }
 
-/// Every flight through a socket that takes next to nothing at once, in TLS 1.2 and 1.3, with a flight far
+/// Sends every flight through a socket that takes few bytes at once, in TLS 1.2 and 1.3, with a flight far
 /// larger than its buffer: 200 CA names.
 class TightBufferTest : public ServerHandshakeTest,
                         public testing::WithParamInterface<std::tuple<int, std::size_t>> {};

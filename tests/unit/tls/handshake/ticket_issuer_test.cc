@@ -14,7 +14,7 @@ using std::chrono::hours;
 using std::chrono::seconds;
 
 const WallTime kIssued{hours(500'000)};
-constexpr std::size_t kHeadBytes = 4 + 4 + 4 + 2 + 2;  // of a message, in front of the ticket
+constexpr std::size_t kHeadBytes = 4 + 4 + 4 + 2 + 2;  // the bytes of a message before the ticket
 
 /// A NewSessionTicket as a client reads it.
 struct Message {
@@ -84,7 +84,7 @@ class TicketIssuerTest : public testing::Test {
                               kIssued));
   }
 
-  /// The session in a ticket; nullptr when it was not protected with the issuing key.
+  /// Returns the session in a ticket; nullptr when the ticket was not protected with the issuing key.
   SessionPtr open(const Message& message) {
     const TicketKey& key = *keys.issuing(kIssued);
     const Octets ticket = message.ticket;
