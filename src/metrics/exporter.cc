@@ -198,13 +198,6 @@ void add_sessions_and_records(Families& out, std::string_view listener, const Li
                      group.sum([=](auto& m) -> auto& { return m.record_layer[layer][i]; }));
     }
   }
-  for (std::size_t direction = 0; direction < kDirectionCount; ++direction) {
-    for (std::size_t i = 0; i < kKtlsResultCount; ++i) {
-      out.add(Metric::kKtlsConnections,
-              {listener, name(static_cast<Direction>(direction)), name(static_cast<KtlsResult>(i))},
-              group.sum([=](auto& m) -> auto& { return m.ktls[direction][i]; }));
-    }
-  }
   out.add(Metric::kOcspStaplesExpired, {listener},
           group.sum([](auto& m) -> auto& { return m.ocsp_staples_expired; }));
   out.add(Metric::kCertificatesCompressed, {listener},

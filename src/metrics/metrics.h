@@ -33,7 +33,6 @@ enum class Metric : std::uint8_t {
   kTickets,
   kTicketKeyAge,
   kRecordLayerConnections,
-  kKtlsConnections,
   kOcspStaplesExpired,
   kCertificatesCompressed,
   kKeylogEnabled,

@@ -39,15 +39,11 @@ enum class ClientCertificateFault : std::uint8_t {
   kNotAllowed,
   kOther,
 };
-/// What became of handing one direction's keys to the kernel: it took them, it said no, or it lacks what it
-/// needs.
-enum class KtlsResult : std::uint8_t { kOn, kRefused, kUnsupported };
 
 inline constexpr std::size_t kDirectionCount = 2;
 inline constexpr std::size_t kHandshakeResultCount = 5;
 inline constexpr std::size_t kHandshakePhaseCount = 4;
 inline constexpr std::size_t kTicketEventCount = 5;
-inline constexpr std::size_t kKtlsResultCount = 3;
 inline constexpr std::size_t kClientCertificateFaultCount = 10;
 
 /// The words of labels ("from_client", "peer_wait", "unknown_key", "buffered_input"). Any thread.
@@ -55,7 +51,6 @@ inline constexpr std::size_t kClientCertificateFaultCount = 10;
 [[nodiscard]] std::string_view name(HandshakeResult result);
 [[nodiscard]] std::string_view name(HandshakePhase phase);
 [[nodiscard]] std::string_view name(TicketEvent event);
-[[nodiscard]] std::string_view name(KtlsResult result);
 [[nodiscard]] std::string_view name(ClientCertificateFault fault);
 
 /// One negotiated combination, counted by name. The vocabulary is OpenSSL's, so it is bounded.
@@ -91,8 +86,7 @@ struct ListenerMetrics {
   NegotiatedCounters negotiated;
   std::array<Counter, kTicketEventCount> tickets;  // by TicketEvent
   std::array<std::array<Counter, kProtectionReasonCount>, kProtectionCount>
-      record_layer;                                                         // by Protection, ProtectionReason
-  std::array<std::array<Counter, kKtlsResultCount>, kDirectionCount> ktls;  // by Direction, KtlsResult
+      record_layer;              // by Protection, ProtectionReason
   Counter ocsp_staples_expired;  // handshakes that went without their staple because it had expired
   Counter certificates_compressed;
   Counter hello_retry_requests;

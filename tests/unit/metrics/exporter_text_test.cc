@@ -47,7 +47,7 @@ class Filler {
 void fill(ListenerMetrics& of, std::uint64_t first) {
   Filler(first).fill_all(of.accepted, of.active, of.closed, of.connection_duration, of.bytes, of.handshakes,
                          of.handshake_failures, of.handshake_duration, of.client_certificate_faults,
-                         of.negotiated, of.tickets, of.record_layer, of.ktls, of.ocsp_staples_expired,
+                         of.negotiated, of.tickets, of.record_layer, of.ocsp_staples_expired,
                          of.certificates_compressed, of.hello_retry_requests, of.would_refuse_tls13_only,
                          of.would_refuse_pq_only, of.log_lines_dropped);
 }
