@@ -18,8 +18,8 @@
 
 /// The counters that one worker writes and the exporter reads. A worker gets its own objects from
 /// MetricsRegistry when it takes over a snapshot, and then counts without a lock or a shared cache line.
-/// Contract: every metric of the `headgate_` family is one of these members; metrics.h has the table of
-/// names, kinds, help and labels.
+/// Contract: a member is exported by its row in the table of metrics.cc, which names it beside the name, the
+/// kind, the help and the labels.
 namespace headgate {
 
 enum class Direction : std::uint8_t { kFromClient, kToClient };
