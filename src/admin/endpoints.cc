@@ -113,7 +113,7 @@ Result<MetricSet> metrics_named(std::string_view names) {
     const std::string_view name(part.begin(), part.end());
     const auto metric = find_metric(name);
     if (!metric) return fail(ErrorKind::kInvalid, "name: there is no metric \"" + std::string(name) + "\"");
-    wanted.set(static_cast<std::size_t>(*metric));
+    wanted.set(*metric);
   }
   return wanted;
 }

@@ -33,7 +33,6 @@ enum class TlsVersion { kTls12, kTls13 };
 enum class UnknownName { kServeDefault, kReject };
 enum class ClientAuthMode { kNone, kOptional, kRequired };
 enum class RecordLayer { kAuto, kOpenssl };
-enum class Ktls { kAuto, kOn, kOff };
 enum class Balance { kRoundRobin, kLeastConnections, kRandomTwo, kSourceHash };
 enum class SendProxy { kNone, kV1, kV2 };
 enum class HealthCheckType { kTcp, kTls };
@@ -93,7 +92,6 @@ struct Tls {
   ClientAuth client_auth;
   Resumption resumption;
   RecordLayer record_layer = RecordLayer::kAuto;
-  Ktls ktls = Ktls::kAuto;
   std::string keylog_file;
   std::vector<std::string>
       dry_run;  ///< Policies that are only counted, as if they were in force: "tls13_only", "pq_only".
@@ -189,7 +187,6 @@ struct Backend {
   milliseconds connect_timeout{2'000};
   int connect_attempts = 2;
   SendProxy send_proxy = SendProxy::kNone;
-  bool send_client_certificate = false;
   std::optional<HealthCheck> health_check;
   Ejection ejection;
   std::optional<BackendTls> tls;

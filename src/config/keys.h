@@ -44,7 +44,6 @@ inline constexpr auto kClientAuthModes = words<ClientAuthMode>({{"none", ClientA
                                                                 {"required", ClientAuthMode::kRequired}});
 inline constexpr auto kRecordLayers =
     words<RecordLayer>({{"auto", RecordLayer::kAuto}, {"openssl", RecordLayer::kOpenssl}});
-inline constexpr auto kKtls = words<Ktls>({{"auto", Ktls::kAuto}, {"on", Ktls::kOn}, {"off", Ktls::kOff}});
 inline constexpr auto kBalances = words<Balance>({{"round_robin", Balance::kRoundRobin},
                                                   {"least_connections", Balance::kLeastConnections},
                                                   {"random_two", Balance::kRandomTwo},
@@ -121,7 +120,6 @@ void visit_keys(Visitor& visitor, Tls& tls) {
   visitor.map("client_auth", tls.client_auth);
   visitor.map("resumption", tls.resumption);
   visitor.value("record_layer", tls.record_layer, kRecordLayers);
-  visitor.value("ktls", tls.ktls, kKtls);
   visitor.value("keylog_file", tls.keylog_file, Path{});
   visitor.list("dry_run", tls.dry_run, kDryRunPolicies, ListForm::kPlain);
 }
@@ -214,7 +212,6 @@ void visit_keys(Visitor& visitor, Backend& backend) {
   visitor.value("connect_timeout", backend.connect_timeout, kTimeout);
   visitor.value("connect_attempts", backend.connect_attempts, Number<int>{1, 100});
   visitor.value("send_proxy", backend.send_proxy, kSendProxy);
-  visitor.value("send_client_certificate", backend.send_client_certificate, kSwitch);
   visitor.optional_map("health_check", backend.health_check);
   visitor.map("ejection", backend.ejection);
   visitor.optional_map("tls", backend.tls);

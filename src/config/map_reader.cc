@@ -5,6 +5,7 @@
 
 #include "config/known_keys.h"
 #include "config/nearest.h"
+#include "config/unavailable.h"
 
 namespace headgate::config {
 namespace {
@@ -88,8 +89,10 @@ MapReader::MapReader(const Node& map, KeyPath path, Reading& reading)
 void MapReader::refuse_unknown_keys() {
   for (const Entry& entry : entries_) {
     if (std::find(known_.begin(), known_.end(), entry.key) != known_.end()) continue;
-    reading_.faults.add_at(entry.key_position, path_.of_key(shown(entry.key)).key,
-                           unknown_key(entry.key, path_.pattern, known_));
+    const std::string_view reason = reason_against(path_.of_key(entry.key).pattern);
+    reading_.faults.add_at(
+        entry.key_position, path_.of_key(shown(entry.key)).key,
+        reason.empty() ? unknown_key(entry.key, path_.pattern, known_) : std::string(reason));
   }
 }
 

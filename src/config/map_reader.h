@@ -14,8 +14,8 @@ namespace headgate::config {
 
 /// The path of a value: as faults name it, and as the list of keys has it.
 struct KeyPath {
-  std::string key;      ///< "listeners[0].tls.ktls", "backends.app.balance"
-  std::string pattern;  ///< "listeners[].tls.ktls", "backends.*.balance"
+  std::string key;      ///< "listeners[0].tls.alpn", "backends.app.balance"
+  std::string pattern;  ///< "listeners[].tls.alpn", "backends.*.balance"
 
   [[nodiscard]] KeyPath of_key(std::string_view name) const;
   [[nodiscard]] KeyPath of_item(std::size_t index) const;

@@ -21,8 +21,18 @@ struct Unavailable {
 constexpr Unavailable kUnavailable[] = {
     {"key_isolation", Refused::kThisValue, "process"},
     {"listeners[].starttls", Refused::kThisValue, "mysql"},
-    {"listeners[].tls.ktls", Refused::kThisValue, "on"},
     {"backends.*.tls.starttls", Refused::kAnyOtherValue, "none"},
+};
+
+struct UnavailableKey {
+  std::string_view pattern;
+  std::string_view reason;
+};
+
+constexpr UnavailableKey kUnavailableKeys[] = {
+    {"listeners[].tls.ktls", "kernel TLS is not available in this version; leave the key out"},
+    {"backends.*.send_client_certificate",
+     "the PROXY header cannot carry the client's certificate in this version; leave the key out"},
 };
 
 }  // namespace
@@ -33,6 +43,11 @@ void refuse_unavailable(const Reading& reading) {
                                      [&given](const Unavailable& row) { return row.covers(given); });
     if (refused) reading.faults.add(given.path.key, quote(given.text) + " is not available in this version");
   }
+}
+
+std::string_view reason_against(std::string_view pattern) {
+  const auto* found = std::ranges::find(kUnavailableKeys, pattern, &UnavailableKey::pattern);
+  return found == std::end(kUnavailableKeys) ? std::string_view() : found->reason;
 }
 
 }  // namespace headgate::config

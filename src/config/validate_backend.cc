@@ -56,11 +56,6 @@ void check_tls(const Backend& backend, const std::string& key, Faults& faults) {
 void validate_backend(const Backend& backend, const std::string& key, Faults& faults) {
   if (faults.concern(key) && backend.servers.empty()) return;
   check_servers(backend, key, faults);
-  if (backend.send_client_certificate && backend.send_proxy != SendProxy::kV2 &&
-      !faults.concern(key + ".send_proxy")) {
-    faults.add(key + ".send_client_certificate",
-               "needs \"send_proxy: v2\": the certificate travels in its header");
-  }
   if (backend.tls) check_tls(backend, key + ".tls", faults);
 }
 

@@ -7,71 +7,17 @@
 #include <optional>
 #include <string_view>
 
-/// Every metric Headgate has: its name, kind, help and labels in one table, which the exporter, its tests and
-/// docs/metrics.md follow. Units are Prometheus's: seconds, bytes, ratios; counters end in _total. Label
-/// values are bounded: configured names and words of our own enumerations, never a raw server name or an
-/// address of a client.
+/// Every metric Headgate has, in one table: its name, kind, help and labels, and where its samples come from.
+/// The exporter walks over the table; its tests and docs/metrics.md follow it. Units are Prometheus's:
+/// seconds, bytes, ratios; counters end in _total. Label values are bounded: configured names and words of
+/// our own enumerations, never a raw server name or an address of a client.
 namespace headgate {
+
+class Scrape;
+class Series;
 
 enum class MetricKind : std::uint8_t { kCounter, kGauge, kHistogram };
 
-enum class Metric : std::uint8_t {
-  kConnectionsAccepted,
-  kConnectionsActive,
-  kConnectionsClosed,
-  kConnectionDuration,
-  kBytes,
-  kHandshakes,
-  kHandshakeFailures,
-  kClientCertificateFaults,
-  kHandshakeDuration,
-  kHandshakesNegotiated,
-  kHandshakesWouldRefuse,
-  kHelloRetryRequests,
-  kHandshakesInProgress,
-  kHandshakesQueued,
-  kTickets,
-  kTicketKeyAge,
-  kRecordLayerConnections,
-  kKtlsConnections,
-  kOcspStaplesExpired,
-  kCertificatesCompressed,
-  kKeylogEnabled,
-  kBackendConnectionsActive,
-  kBackendConnectDuration,
-  kBackendConnectFailures,
-  kBackendUp,
-  kCertificates,
-  kCertificateNotBefore,
-  kCertificateNotAfter,
-  kCertificateCanary,
-  kCertificateCanaryHandshakes,
-  kCertificateCanaries,
-  kReloads,
-  kReloadLastSuccess,
-  kFileFaults,
-  kConfigHash,
-  kHandoverConnections,
-  kDraining,
-  kDrainConnectionsRemaining,
-  kDrainOldestConnection,
-  kDrainBytes,
-  kWorkerLoopLag,
-  kWorkerBusyRatio,
-  kWorkerBusySeconds,
-  kWorkerAcceptPauses,
-  kLogLinesDropped,
-  kLogLinesLimited,
-  kBuildInfo,
-  kProcessCpuSeconds,
-  kProcessResidentMemory,
-  kProcessVirtualMemory,
-  kProcessOpenFds,
-  kProcessMaxFds,
-  kProcessStartTime,
-  kProcessThreads,
-};
-inline constexpr std::size_t kMetricCount = static_cast<std::size_t>(Metric::kProcessThreads) + 1;
 inline constexpr std::size_t kMaxMetricLabels = 5;
 
 /// A row of the table. Unused labels are empty and stand last.
@@ -80,15 +26,18 @@ struct MetricRow {
   MetricKind kind = MetricKind::kGauge;
   std::string_view help;
   std::array<std::string_view, kMaxMetricLabels> labels{};
+  void (*collect)(Scrape& from, Series& out) = nullptr;  ///< Adds its samples.
   [[nodiscard]] std::size_t label_count() const;
 };
 
-/// The row of `metric`. Any thread.
-[[nodiscard]] const MetricRow& row(Metric metric);
-/// Returns the metric of that name; nothing when no metric has it. Any thread.
-[[nodiscard]] std::optional<Metric> find_metric(std::string_view name);
+/// How many rows there are. Any thread, as what follows.
+[[nodiscard]] std::size_t metric_count();
+/// The row in that place, counted from 0.
+[[nodiscard]] const MetricRow& row(std::size_t metric);
+/// The place of the metric of that name; nothing when there is none.
+[[nodiscard]] std::optional<std::size_t> find_metric(std::string_view name);
 
-/// A set of metrics, each a bit at its place in the enumeration.
-using MetricSet = std::bitset<kMetricCount>;
+/// Some of the metrics, each a bit at its row's place. The table has no more rows than this has bits.
+using MetricSet = std::bitset<128>;
 
 }  // namespace headgate

@@ -9,7 +9,6 @@ constexpr std::array<std::string_view, kHandshakeResultCount> kResults{"ok", "fa
 constexpr std::array<std::string_view, kHandshakePhaseCount> kPhases{"total", "queue", "cpu", "peer_wait"};
 constexpr std::array<std::string_view, kTicketEventCount> kTicketEvents{"issued", "resumed", "expired",
                                                                         "unknown_key", "refused_policy"};
-constexpr std::array<std::string_view, kKtlsResultCount> kKtlsResults{"on", "refused", "unsupported"};
 constexpr std::array<std::string_view, kConnectFailureCount> kConnectFailures{
     "refused", "timeout", "unreachable", "tls", "resolve", "other"};
 
@@ -40,10 +39,6 @@ std::string_view name(ClientCertificateFault fault) {
       "expired", "not_yet_valid", "self_signed",        "unknown_ca",  "wrong_purpose",
       "weak",    "revoked",       "no_revocation_list", "not_allowed", "other"};
   return kFaults[static_cast<std::size_t>(fault)];
-}
-
-std::string_view name(KtlsResult result) {
-  return kKtlsResults[static_cast<std::size_t>(result)];
 }
 std::string_view name(ConnectFailure failure) {
   return kConnectFailures[static_cast<std::size_t>(failure)];

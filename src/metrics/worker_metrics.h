@@ -18,8 +18,8 @@
 
 /// The counters that one worker writes and the exporter reads. A worker gets its own objects from
 /// MetricsRegistry when it takes over a snapshot, and then counts without a lock or a shared cache line.
-/// Contract: every metric of the `headgate_` family is one of these members; metrics.h has the table of
-/// names, kinds, help and labels.
+/// Contract: a member is exported by its row in the table of metrics.cc, which names it beside the name, the
+/// kind, the help and the labels.
 namespace headgate {
 
 enum class Direction : std::uint8_t { kFromClient, kToClient };
@@ -39,15 +39,11 @@ enum class ClientCertificateFault : std::uint8_t {
   kNotAllowed,
   kOther,
 };
-/// The result of handing one direction's keys to the kernel: the kernel took them, the kernel refused them,
-/// or the kernel lacks a feature.
-enum class KtlsResult : std::uint8_t { kOn, kRefused, kUnsupported };
 
 inline constexpr std::size_t kDirectionCount = 2;
 inline constexpr std::size_t kHandshakeResultCount = 5;
 inline constexpr std::size_t kHandshakePhaseCount = 4;
 inline constexpr std::size_t kTicketEventCount = 5;
-inline constexpr std::size_t kKtlsResultCount = 3;
 inline constexpr std::size_t kClientCertificateFaultCount = 10;
 
 /// The values of labels ("from_client", "peer_wait", "unknown_key", "buffered_input"). Any thread.
@@ -55,7 +51,6 @@ inline constexpr std::size_t kClientCertificateFaultCount = 10;
 [[nodiscard]] std::string_view name(HandshakeResult result);
 [[nodiscard]] std::string_view name(HandshakePhase phase);
 [[nodiscard]] std::string_view name(TicketEvent event);
-[[nodiscard]] std::string_view name(KtlsResult result);
 [[nodiscard]] std::string_view name(ClientCertificateFault fault);
 
 /// One negotiated combination, counted by name. The names are OpenSSL's, so their number is bounded.
@@ -91,8 +86,7 @@ struct ListenerMetrics {
   NegotiatedCounters negotiated;
   std::array<Counter, kTicketEventCount> tickets;  // by TicketEvent
   std::array<std::array<Counter, kProtectionReasonCount>, kProtectionCount>
-      record_layer;                                                         // by Protection, ProtectionReason
-  std::array<std::array<Counter, kKtlsResultCount>, kDirectionCount> ktls;  // by Direction, KtlsResult
+      record_layer;              // by Protection, ProtectionReason
   Counter ocsp_staples_expired;  // handshakes that went without their staple because it had expired
   Counter certificates_compressed;
   Counter hello_retry_requests;

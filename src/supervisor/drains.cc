@@ -1,6 +1,7 @@
 #include "supervisor/drains.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <mutex>
@@ -17,33 +18,28 @@ std::string name_of(const DrainScope& scope) {
   return "process";
 }
 
-/// How many of `at_start` connections may be left when `left` of `time` is left.
-std::uint64_t share(std::uint64_t at_start, Duration left, Duration time) {
+/// The share of a drain's time that is left.
+double share(Duration left, Duration time) {
   if (left <= Duration::zero()) return 0;
-  const double part = static_cast<double>(left.count()) / static_cast<double>(time.count());
-  return static_cast<std::uint64_t>(static_cast<double>(at_start) * part + 0.5);
+  return static_cast<double>(left.count()) / static_cast<double>(time.count());
 }
 
 }  // namespace
 
-/// The connections that workers have marked. Shared between the workers, which fill it in on their own
-/// threads: one that answers late still finds it.
-struct Drains::Counted {
-  std::mutex mutex;
-  std::map<int, std::uint64_t> by_worker;
-};
-
-/// The remaining connections of each drain, by its number.
+/// What is left of each drain, by its number. Shared, as all that workers fill in, each on its own thread:
+/// one that answers late finds it still there.
 struct Drains::Progress {
   std::mutex mutex;
-  std::map<std::uint32_t, DrainProgress> of;
+  Draining::Progress of;
 
-  void add(std::uint32_t drain, const DrainProgress& some) {
+  void add(const Draining::Progress& some) {
     const std::lock_guard lock(mutex);
-    DrainProgress& sum = of[drain];
-    sum.remaining += some.remaining;
-    sum.oldest = std::max(sum.oldest, some.oldest);
-    sum.bytes += some.bytes;
+    for (const auto& [drain, part] : some) {
+      DrainProgress& sum = of[drain];
+      sum.remaining += part.remaining;
+      sum.oldest = std::max(sum.oldest, part.oldest);
+      sum.bytes += part.bytes;
+    }
   }
 };
 
@@ -56,15 +52,17 @@ void Drains::begin(const DrainScope& scope, Duration time, const Workers::Work& 
   drain.report.what = name_of(scope);
   drain.report.started = std::chrono::system_clock::now();
   drain.report.deadline = drain.report.started + std::chrono::duration_cast<WallTime::duration>(time);
-  auto counted = std::make_shared<Counted>();
-  const auto mark = [counted, scope, also, number = drain.number](Worker& worker) {
+  auto marked = std::make_shared<std::atomic<std::uint64_t>>(0);  // connections, by all workers
+  const Workers::LongWork mark = [marked, scope, also, number = drain.number](Worker& worker,
+                                                                              std::function<void()> done) {
     also(worker);
-    const std::uint64_t count = begin_drain(worker, number, scope);
-    const std::lock_guard lock(counted->mutex);
-    counted->by_worker[worker.index()] = count;
+    worker.draining().begin(number, scope, [marked, done = std::move(done)](std::uint64_t count) {
+      *marked += count;
+      done();
+    });
   };
-  workers_.ask(mark, lifeline_.guard([this, counted, begun = std::move(begun), number = drain.number](
-                                         Workers::Heard) { began(number, *counted, begun); }));
+  workers_.ask(mark, lifeline_.guard([this, marked, begun = std::move(begun), number = drain.number](
+                                         Workers::Heard) { began(number, *marked, begun); }));
 }
 
 Drains::Drain* Drains::find(std::uint32_t number) {
@@ -72,15 +70,11 @@ Drains::Drain* Drains::find(std::uint32_t number) {
   return found == drains_.end() ? nullptr : &*found;
 }
 
-void Drains::began(std::uint32_t number, Counted& counted,
+void Drains::began(std::uint32_t number, std::uint64_t marked,
                    const std::function<void(const DrainReport&)>& begun) {
-  Drain* drain = find(number);  // found: the drain cannot be over before
-  {
-    const std::lock_guard lock(counted.mutex);
-    drain->at_start = counted.by_worker;
-  }
-  for (const auto& [worker, count] : drain->at_start) drain->report.at_start += count;
-  drain->report.remaining = drain->report.at_start;
+  Drain* drain = find(number);  // there: it cannot be over before
+  drain->report.at_start = marked;
+  drain->report.remaining = marked;
   drain->has_begun = true;
   begun(DrainReport(drain->report));
 }
@@ -90,15 +84,17 @@ void Drains::step(std::function<void()> done) {
   if (std::exchange(stepping_, true)) return;
   const TimePoint now = Clock::now();
   auto progress = std::make_shared<Progress>();
-  const auto go_on = [progress, now, drains = drains_](Worker& worker) {
-    for (const Drain& drain : drains) {
-      if (!drain.has_begun) continue;
-      if (now >= drain.deadline) finish_drain(worker, drain.number);
-      const auto at_start = drain.at_start.find(worker.index());
-      const std::uint64_t count = at_start == drain.at_start.end() ? 0 : at_start->second;
-      const std::uint64_t keep = share(count, drain.deadline - now, drain.deadline - drain.began);
-      progress->add(drain.number, continue_drain(worker, drain.number, keep));
-    }
+  std::vector<DrainTarget> targets;
+  for (const Drain& drain : drains_) {
+    if (!drain.has_begun) continue;
+    targets.push_back({drain.number, share(drain.deadline - now, drain.deadline - drain.began)});
+  }
+  const Workers::LongWork go_on = [progress, targets](Worker& worker, std::function<void()> answered) {
+    const auto tell = [progress, answered = std::move(answered)](const Draining::Progress& of) {
+      progress->add(of);
+      answered();
+    };
+    worker.draining().go_on(targets, tell);
   };
   workers_.ask(go_on, lifeline_.guard([this, progress, done = std::move(done)](Workers::Heard heard) {
     stepped(*progress, heard);

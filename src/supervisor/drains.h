@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <vector>
 
 #include "base/units.h"
@@ -45,15 +44,14 @@ class Drains {
   struct Drain {
     std::uint32_t number = 0;
     TimePoint began{}, deadline{};
-    std::map<int, std::uint64_t> at_start{};  // connections by worker
-    bool has_begun = false;                   // the workers have answered
+    bool has_begun = false;  // the workers have been heard
     DrainReport report{};
   };
-  struct Counted;
   struct Progress;
 
   [[nodiscard]] Drain* find(std::uint32_t number);
-  void began(std::uint32_t number, Counted& counted, const std::function<void(const DrainReport&)>& begun);
+  void began(std::uint32_t number, std::uint64_t marked,
+             const std::function<void(const DrainReport&)>& begun);
   void stepped(Progress& progress, Workers::Heard heard);
 
   Workers& workers_;

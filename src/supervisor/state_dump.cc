@@ -1,10 +1,11 @@
 #include "supervisor/state_dump.h"
 
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
+
+#include "worker/connection_walk.h"
 
 namespace headgate {
 namespace {
@@ -22,15 +23,15 @@ std::int64_t number(std::uint64_t value) {
   return static_cast<std::int64_t>(value);
 }
 
-WorkerState state_of(const Worker& worker) {
-  std::map<std::string_view, std::uint64_t> by_phase;
-  for (const auto& connection : worker.connections()) ++by_phase[name(connection->phase())];
-  WorkerState state{.connections = worker.connections().size()};
-  for (const auto& [phase, count] : by_phase)
+WorkerState state_of(const PhaseCounts& by_phase) {
+  WorkerState state;
+  for (const auto& [phase, count] : by_phase) {
+    state.connections += count;
     state.phases.append(state.phases.empty() ? "" : ", ")
         .append(phase)
         .append(" ")
         .append(std::to_string(count));
+  }
   return state;
 }
 
@@ -90,12 +91,26 @@ void write_drains(Log& log, const ProcessState& process) {
 
 }  // namespace
 
+void count_phases(Worker& worker, std::function<void(const PhaseCounts&)> done) {
+  auto by_phase = std::make_shared<PhaseCounts>();
+  const auto look = [by_phase](const Connection& connection) {
+    ++(*by_phase)[name(connection.phase())];
+    return std::size_t{0};
+  };
+  ConnectionWalk::begin(worker, look, [by_phase, done = std::move(done)] { done(*by_phase); });
+}
+
 void write_state(Log& log, StatusReport status, Workers& workers) {
   auto answers = std::make_shared<Answers>();
-  const auto ask = [answers](Worker& worker) {
-    WorkerState state = state_of(worker);
-    const std::lock_guard lock(answers->mutex);
-    answers->by_worker[worker.index()] = std::move(state);
+  const Workers::LongWork ask = [answers](Worker& worker, std::function<void()> done) {
+    count_phases(worker,
+                 [answers, index = worker.index(), done = std::move(done)](const PhaseCounts& counts) {
+                   {
+                     const std::lock_guard lock(answers->mutex);
+                     answers->by_worker[index] = state_of(counts);
+                   }
+                   done();
+                 });
   };
   workers.ask(ask, [&log, answers, status = std::move(status)](Workers::Heard) {
     write_process(log, status.process);

@@ -109,6 +109,14 @@ std::vector<std::shared_ptr<Worker>> Workers::everyone() const {
 }
 
 void Workers::ask(const Work& work, std::function<void(Heard)> then) {
+  const LongWork at_once = [work](Worker& worker, const std::function<void()>& done) {
+    work(worker);
+    done();
+  };
+  ask(at_once, std::move(then));
+}
+
+void Workers::ask(const LongWork& work, std::function<void(Heard)> then) {
   const auto all = everyone();
   const TimePoint until = Clock::now() + kPatience;
   auto answers = std::make_shared<Answers>();
@@ -120,9 +128,7 @@ void Workers::ask(const Work& work, std::function<void(Heard)> then) {
   const auto own = part();
   for (const auto& worker : all) {
     worker->post([worker = worker.get(), work, answer = part()]() mutable {
-      work(*worker);
-      answer->is_done();
-      answer.reset();
+      work(*worker, [answer = std::move(answer)] { answer->is_done(); });
     });
   }
 }

@@ -31,7 +31,10 @@ namespace headgate {
 class Workers {
  public:
   using Work = std::function<void(Worker&)>;
-  /// Whether all workers have answered. One that hangs has not answered, nor has one that ended meanwhile.
+  /// Work that may go on in later turns of the worker's loop; it calls `done`, on that thread, at its end.
+  /// Where it drops `done` instead, the worker has not answered.
+  using LongWork = std::function<void(Worker&, std::function<void()> done)>;
+  /// Whether all of them have answered. One that hangs has not, nor one that ended meanwhile.
   enum class Heard { kAll, kSome };
   /// How long a caller waits for answers.
   static constexpr Duration kPatience = std::chrono::seconds(2);
@@ -63,7 +66,8 @@ class Workers {
   /// Runs `work` on the thread of each worker, retired ones too, and then `then` on the loop: when all have
   /// answered, or after kPatience.
   void ask(const Work& work, std::function<void(Heard heard)> then);
-  /// The same for another thread, which waits. Returns the number of workers. Any thread but the main one.
+  void ask(const LongWork& work, std::function<void(Heard heard)> then);
+  /// The same for another thread, which waits. Returns how many there are. Any thread but the main one.
   std::size_t ask_and_wait(const Work& work);
   /// Whether every loop has answered lately; if not, the reason names one that has not. Any thread.
   [[nodiscard]] Health loops_turn() const;

@@ -15,8 +15,11 @@ bool ConnectionWalk::slice_is_last(const Worker& worker) {
   const auto& connections = worker.connections();
   left_ = std::min(left_, connections.size());
   for (std::size_t cost = 0; left_ > 0 && cost < kSliceCost; ++cost) {
-    const Connection& connection = *connections[--left_];
-    if (!connection.is_buried()) cost += visit_(connection);
+    Connection& connection = *connections[--left_];
+    if (connection.is_buried()) continue;
+    const std::size_t visit_cost = visit_(connection);
+    if (visit_cost == kEnough) return true;
+    cost += visit_cost;
   }
   return left_ == 0;
 }

@@ -2,34 +2,75 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "base/units.h"
-#include "worker/worker.h"
 
-/// The steps of a drain in one worker. On the worker's thread.
 namespace headgate {
 
-/// Selects the connections of a drain: those that are open when it begins and match the members that are set.
+class Connection;
+class Worker;
+
+/// Which connections a drain is about: those that are open when it begins and match what is set.
 struct DrainScope {
   std::string listener{}, backend{};
   std::string peer{};  ///< An identity as the log shows it.
 };
 
-/// The state of a drain.
+/// How far a drain shall be.
+struct DrainTarget {
+  std::uint32_t drain = 0;
+  double share = 0;  ///< Of its connections, those that may be left; 0 at its deadline.
+};
+
+/// What remains of a drain.
 struct DrainProgress {
   std::uint64_t remaining = 0;  ///< Connections.
   Duration oldest{};            ///< Age of the oldest of them.
   std::uint64_t bytes = 0;      ///< Bytes that the connections have moved since the last question.
 };
 
-/// Marks the connections of `scope` as draining by `drain`, a number that no other drain has. Returns their
-/// number.
-[[nodiscard]] std::uint64_t begin_drain(Worker& worker, std::uint32_t drain, const DrainScope& scope);
-/// Ends connections of `drain` that move nothing at the moment until `keep` are left, and reports on the
-/// others.
-[[nodiscard]] DrainProgress continue_drain(Worker& worker, std::uint32_t drain, std::uint64_t keep);
-/// Ends all connections that are left of `drain`.
-void finish_drain(Worker& worker, std::uint32_t drain);
+/// The drains of one worker. It looks at the connections in slices (connection_walk.h), so a drain of any
+/// number of connections holds the loop no longer than a slice does. On the worker's thread.
+///
+/// What is asked here is answered in this turn of the loop where one slice is enough, and otherwise in a
+/// later turn. There is no answer where the worker ends before.
+class Draining {
+ public:
+  using Progress = std::map<std::uint32_t, DrainProgress>;  // by the drain's number
+
+  /// `worker` owns it.
+  explicit Draining(Worker& worker) : worker_(worker) {}
+  Draining(const Draining&) = delete;
+  Draining& operator=(const Draining&) = delete;
+
+  /// Marks the connections of `scope` as draining by `drain`, a number that no other drain has. `done` gets
+  /// how many. A connection that is accepted meanwhile is not marked.
+  void begin(std::uint32_t drain, DrainScope scope, std::function<void(std::uint64_t)> done);
+  /// Ends connections of each drain that carry nothing at the moment until its share is left, and at its
+  /// deadline all of them. `done` gets what is left of each. Where the work of an earlier call is still under
+  /// way nothing is done, and `done` is never called.
+  void go_on(const std::vector<DrainTarget>& targets, std::function<void(const Progress&)> done);
+
+ private:
+  struct Drain {
+    std::uint64_t at_start = 0;  // connections
+    std::uint64_t remaining = 0;
+  };
+  struct Step;
+
+  [[nodiscard]] static std::size_t count(Step& step, Connection& connection);
+  [[nodiscard]] static std::size_t end_if_quiet(Step& step, Connection& connection);
+  void counted(const std::shared_ptr<Step>& step);
+  void tell(const Step& step);
+
+  Worker& worker_;
+  std::map<std::uint32_t, Drain> drains_;  // those with connections left
+  int walks_ = 0;                          // under way
+};
 
 }  // namespace headgate

@@ -19,6 +19,7 @@
 #include "worker/acceptor.h"
 #include "worker/admission.h"
 #include "worker/crypto_offload.h"
+#include "worker/draining.h"
 #include "worker/openssl_handshakes.h"
 #include "worker/peer_watch.h"
 
@@ -74,7 +75,8 @@ class Worker final : public Host, private OffloadRoom {
 
   /// Takes over a snapshot; new connections begin with it.
   void adopt(std::shared_ptr<WorkerSnapshot> snapshot, config::AccessLog access);
-  /// Says which connections have a log level of their own.
+  /// Which connections have a log level of their own. Looks at no connection: each finds its level in this
+  /// list, which log_control.h keeps short, when it writes a line.
   void set_log_levels(std::vector<LogOverride> overrides) { services_.levels.set(std::move(overrides)); }
   /// Begins to accept. The listener is found in the snapshot by name.
   void listen(BoundSocket socket);
@@ -82,9 +84,11 @@ class Worker final : public Host, private OffloadRoom {
   void close_socket(const std::string& listener, const std::string& bind);
   /// Stops accepting on all sockets of one listener, or of all where `listener` is empty.
   void stop_accepting(const std::string& listener);
-  /// Ends every connection with `reason`.
+  /// Ends every connection with `reason`, all in one turn of the loop. So it is for the end of the process
+  /// alone: nobody is left to wait for the loop but those that are ended.
   void end_all(CloseReason reason);
   [[nodiscard]] const std::vector<std::unique_ptr<Connection>>& connections() const { return connections_; }
+  [[nodiscard]] Draining& draining() { return draining_; }
   [[nodiscard]] FlightRecorder& recorder() { return recorder_; }
   [[nodiscard]] Services& services() { return services_; }
   [[nodiscard]] OpensslHandshakes& handshakes() { return handshakes_; }
@@ -154,6 +158,7 @@ class Worker final : public Host, private OffloadRoom {
   };
   std::vector<Bound> acceptors_;
   PeerWatch peers_;
+  Draining draining_{*this};
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<Connection*> morgue_;    // buried in this turn
   std::vector<Connection*> to_call_;   // with work that no descriptor announces

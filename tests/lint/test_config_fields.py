@@ -28,8 +28,6 @@ MAKERS = re.compile(r"src/cli/(import|haproxy|demo)")
 
 # Fields with one value that can be given: config/unavailable.cc refuses the others by name.
 NO_CHOICE = {"Config::key_isolation": "key_isolation", "BackendTls::starttls": "backends.*.tls.starttls"}
-# Fields that nothing reads in this version, as docs/configuration.md says of the key.
-WITHOUT_EFFECT = {"Tls::ktls": "ktls", "Backend::send_client_certificate": "send_client_certificate"}
 
 
 def without_comments(text: str) -> str:
@@ -140,7 +138,7 @@ def fields_never_read(text: str, include: Path) -> set[str]:
 @pytest.mark.skipif(not shutil.which("g++"), reason="g++ is not installed")
 def test_every_field_of_the_configuration_is_read(tmp_path):
     never = fields_never_read(HEADER.read_text(encoding="utf-8"), tmp_path)
-    assert never == set(NO_CHOICE) | set(WITHOUT_EFFECT)
+    assert never == set(NO_CHOICE)
 
 
 SMALL_HEADER = """
@@ -186,9 +184,3 @@ def test_a_field_with_one_value_has_its_others_refused():
     table = (SRC / "config/unavailable.cc").read_text(encoding="utf-8")
     for field, key in NO_CHOICE.items():
         assert f'{{"{key}", ' in table, f"{field} is not read, and {key} is not refused either"
-
-
-def test_the_page_says_which_keys_are_without_effect():
-    page = (SRC.parent / "docs/configuration.md").read_text(encoding="utf-8")
-    said = {key for key in re.findall(r"^\| `(\w+)` \|.*[Ww]ithout effect in this version", page, re.M)}
-    assert said == set(WITHOUT_EFFECT.values())

@@ -97,7 +97,7 @@ def test_the_commands_that_documents_name_exist():
 def metrics_of_the_program():
     """{name: its labels}, out of the table of metrics."""
     table = (ROOT / "src/metrics/metrics.cc").read_text(encoding="utf-8")
-    rows = re.findall(r'\{\s*"((?:headgate|process)_\w+)",\s*k\w+,\s*"(?:[^"\\]|\\.)*",\s*\{([^}]*)\}\s*\}', table)
+    rows = re.findall(r'\{\s*"((?:headgate|process)_\w+)",\s*k\w+,\s*"(?:[^"\\]|\\.)*",\s*\{([^}]*)\},', table)
     return {name: re.findall(r'"(\w+)"', labels) for name, labels in rows}
 
 

@@ -14,7 +14,7 @@ OWNERS = {
     r"openssl/": ["tls/"],
     r"ev\.h$": ["event/"],
     r"yaml-cpp/": ["config/"],
-    r"prometheus/": ["metrics/exporter"],
+    r"prometheus/": ["metrics/exporter", "metrics/scrape"],
     r"(civetweb\.h|CivetServer\.h)$": ["admin/"],
     r"nlohmann/": ["admin/"],
     r"spdlog/": ["log/"],

@@ -34,8 +34,8 @@ TEST_F(Endpoints, GiveOnlyTheMetricsThatAreNamed) {
   EXPECT_TRUE(source.metrics_wanted.all());
   EXPECT_EQ(ask("GET", "/metrics", "name=headgate_bytes_total,process_threads").status, 200);
   EXPECT_EQ(source.metrics_wanted.count(), 2U);
-  EXPECT_TRUE(source.metrics_wanted.test(static_cast<std::size_t>(Metric::kBytes)));
-  EXPECT_TRUE(source.metrics_wanted.test(static_cast<std::size_t>(Metric::kProcessThreads)));
+  EXPECT_TRUE(source.metrics_wanted.test(*find_metric("headgate_bytes_total")));
+  EXPECT_TRUE(source.metrics_wanted.test(*find_metric("process_threads")));
   for (const std::string_view wrong : {"name=up", "name=headgate_bytes_total,", "name=,"}) {
     const HttpResponse response = ask("GET", "/metrics", wrong);
     EXPECT_EQ(response.status, 400) << wrong;

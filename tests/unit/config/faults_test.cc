@@ -92,10 +92,20 @@ TEST(Faults, NameTheWordsThatAreKnown) {
 TEST(Faults, RefuseWhatThisVersionCannotDo) {
   EXPECT_EQ(faults_of("key_isolation: process\n" + small()),
             "t.yaml:1:16: key_isolation: \"process\" is not available in this version\n");
-  EXPECT_EQ(faults_of(small_tls("      ktls: yes\n")),
-            "t.yaml:6:13: listeners[0].tls.ktls: \"on\" is not available in this version\n");
   EXPECT_EQ(faults_of(small("", "    tls: {starttls: smtp}\n")),
             "t.yaml:7:21: backends.app.tls.starttls: \"smtp\" is not available in this version\n");
+}
+
+// Whatever the value: a key that does nothing promises something all the same.
+TEST(Faults, RefuseKeysThatThisVersionDoesNotHave) {
+  for (const std::string value : {"auto", "on", "off", "{a: b}"}) {
+    EXPECT_EQ(faults_of(small_tls("      ktls: " + value + "\n")),
+              "t.yaml:6:7: listeners[0].tls.ktls: kernel TLS is not available in this version; leave the key "
+              "out\n");
+    EXPECT_EQ(faults_of(small("", "    send_client_certificate: " + value + "\n")),
+              "t.yaml:7:5: backends.app.send_client_certificate: the PROXY header cannot carry the client's "
+              "certificate in this version; leave the key out\n");
+  }
 }
 
 TEST(Faults, RefuseSharesThatAreNone) {

@@ -60,7 +60,6 @@ listeners:
           fingerprint: ["AB:CDefefefefefefefefefefefefefefefefefefefefefefefefefefefefefef"]
       resumption: {tickets: yes, per_connection: 2, lifetime: 1h, secret_file: secret, rotate_every: 30m}
       record_layer: openssl
-      ktls: off
       keylog_file: keys.log
       dry_run: [tls13_only, pq_only]
     limits: {max_connections: 1, max_connections_per_source: 2, max_handshakes: 3, handshake_rate: 4}
@@ -82,7 +81,6 @@ backends:
     connect_timeout: 3s
     connect_attempts: 4
     send_proxy: v2
-    send_client_certificate: on
     health_check: {type: tls, interval: 3s, timeout: 2s, rise: 4, fall: 5}
     ejection: {failures: 6, for: 11s}
     tls:
@@ -96,7 +94,7 @@ backends:
 )");
   EXPECT_EQ(
       fault_lines(loaded),
-      "t.yaml:42:20: listeners[0].tls.keylog_file: warning: anyone who can read \"/etc/headgate/keys.log\" "
+      "t.yaml:41:20: listeners[0].tls.keylog_file: warning: anyone who can read \"/etc/headgate/keys.log\" "
       "can decrypt the traffic\n");
   const Config& config = loaded.config;
   EXPECT_EQ(config.workers, 4);
@@ -139,7 +137,6 @@ backends:
             "abcdefefefefefefefefefefefefefefefefefefefefefefefefefefefefefef");
   EXPECT_EQ(tls.resumption, (Resumption{true, 2, seconds(3600), "/etc/headgate/secret", seconds(1800)}));
   EXPECT_EQ(tls.record_layer, RecordLayer::kOpenssl);
-  EXPECT_EQ(tls.ktls, Ktls::kOff);
   EXPECT_EQ(tls.dry_run, (std::vector<std::string>{"tls13_only", "pq_only"}));
 
   const Backend& backend = config.backends.at("app");

@@ -56,7 +56,6 @@ backends:
     connect_timeout: 2s
     connect_attempts: 2
     send_proxy: none
-    send_client_certificate: off
     ejection:
       failures: 5
       for: 10s

@@ -119,13 +119,6 @@ TEST(Validate, RefusesATlsBackendThatCannotBeVerified) {
       "t.yaml:2:36: backends.app.tls: needs \"server_name\": a unix socket has no host name to verify\n");
 }
 
-TEST(Validate, SendsClientCertificatesInProxyVersionTwoOnly) {
-  EXPECT_EQ(faults_of(small("", "    send_client_certificate: on\n")),
-            "t.yaml:7:30: backends.app.send_client_certificate: needs \"send_proxy: v2\": the certificate "
-            "travels in "
-            "its header\n");
-}
-
 TEST(Validate, NeedsSourcesThatSendAProxyHeader) {
   EXPECT_EQ(
       faults_of(small("    proxy_protocol: {from: []}\n")),

@@ -22,8 +22,8 @@ std::string text_of(const std::string& path) {
 /// Every name that a query may use: a histogram has the names of its three kinds of series.
 std::set<std::string> series_names() {
   std::set<std::string> names;
-  for (std::size_t i = 0; i < kMetricCount; ++i) {
-    const MetricRow& about = row(static_cast<Metric>(i));
+  for (std::size_t i = 0; i < metric_count(); ++i) {
+    const MetricRow& about = row(i);
     const std::string name(about.name);
     if (about.kind != MetricKind::kHistogram) names.insert(name);
     if (about.kind == MetricKind::kHistogram)

@@ -39,7 +39,7 @@ TEST_F(ExporterTest, SumsTheWorkersOfAListener) {
 TEST_F(ExporterTest, LeavesOutWhatIsNotWanted) {
   registry.listener(0, "web").accepted.add(3);
   MetricSet wanted;
-  wanted.set(static_cast<std::size_t>(*find_metric("headgate_handshake_duration_seconds")));
+  wanted.set(*find_metric("headgate_handshake_duration_seconds"));
   const std::string text = exporter.text(wanted);
   EXPECT_THAT(text, HasSubstr("headgate_handshake_duration_seconds_count"));
   EXPECT_THAT(text, Not(HasSubstr("accepted")));

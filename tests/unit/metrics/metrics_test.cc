@@ -12,13 +12,12 @@ namespace {
 
 TEST(MetricsTable, HasEveryNameOnce) {
   std::set<std::string_view> names;
-  for (std::size_t i = 0; i < kMetricCount; ++i)
-    EXPECT_TRUE(names.insert(row(static_cast<Metric>(i)).name).second) << i;
+  for (std::size_t i = 0; i < metric_count(); ++i) EXPECT_TRUE(names.insert(row(i).name).second) << i;
 }
 
 TEST(MetricsTable, FollowsPrometheusConventions) {
-  for (std::size_t i = 0; i < kMetricCount; ++i) {
-    const MetricRow& about = row(static_cast<Metric>(i));
+  for (std::size_t i = 0; i < metric_count(); ++i) {
+    const MetricRow& about = row(i);
     EXPECT_EQ(about.name.ends_with("_total"), about.kind == MetricKind::kCounter) << about.name;
     EXPECT_TRUE(about.name.starts_with("headgate_") || about.name.starts_with("process_")) << about.name;
     EXPECT_TRUE(about.kind != MetricKind::kHistogram || about.name.ends_with("_seconds")) << about.name;
@@ -30,8 +29,8 @@ TEST(MetricsTable, IsExplainedInTheManualMetricByMetric) {
   std::ifstream file(HEADGATE_SOURCE_DIR "/docs/metrics.md");
   std::stringstream manual;
   manual << file.rdbuf();
-  for (std::size_t i = 0; i < kMetricCount; ++i) {
-    const std::string name(row(static_cast<Metric>(i)).name);
+  for (std::size_t i = 0; i < metric_count(); ++i) {
+    const std::string name(row(i).name);
     EXPECT_NE(manual.str().find("`" + name + "`"), std::string::npos) << name;
   }
 }

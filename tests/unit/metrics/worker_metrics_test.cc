@@ -76,7 +76,6 @@ TEST(LabelWords, AreThoseOfTheManual) {
   EXPECT_EQ(name(TicketEvent::kRefusedPolicy), "refused_policy");
   EXPECT_EQ(name(Protection::kOpenssl), "openssl");
   EXPECT_EQ(name(ProtectionReason::kUnsupportedCipher), "unsupported_cipher");
-  EXPECT_EQ(name(KtlsResult::kUnsupported), "unsupported");
   EXPECT_EQ(name(ConnectFailure::kOther), "other");
 }
 
