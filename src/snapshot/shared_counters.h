@@ -34,7 +34,8 @@ class SharedCounters {
   TimePoint next_handshake_{};  // when the next one would be due if they came evenly
 };
 
-/// A connection's place in the tally, given back when it ends. Neither copied nor moved.
+/// A connection's place among those that count. It is given back when the connection ends. Neither copied nor
+/// moved.
 class ListenerPlace {
  public:
   ListenerPlace(std::shared_ptr<SharedCounters> counters, const SharedCounters::Host& host)

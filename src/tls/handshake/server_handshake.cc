@@ -38,7 +38,7 @@ class OpensslHandshake final : public ServerHandshake {
   [[nodiscard]] int descriptor() const override { return stream_ ? stream_->descriptor() : socket_.number(); }
 
  private:
-  /// The cost that the next permit has to pay for.
+  /// Whether the next step needs a permit, or has one.
   enum class Due : std::uint8_t { kNothing, kPermit, kPermitted };
 
   [[nodiscard]] Wait wait(bool read) const { return {.read = read, .write = stream_->unsent_bytes() > 0}; }
@@ -62,7 +62,11 @@ class OpensslHandshake final : public ServerHandshake {
 };
 
 ServerHandshake::Answer OpensslHandshake::step() {
-  if (due_ == Due::kPermit) return NeedsPermit{};
+  if (due_ == Due::kPermit) {
+    // The client cannot answer what it has not got; nothing is to be paid for yet.
+    if (stream_ != nullptr && stream_->unsent_bytes() > 0) return flush();
+    return NeedsPermit{};
+  }
   if (!stream_) {
     if (auto begun = begin(); !begun) return Failed{std::move(begun.error().what)};
   }
