@@ -15,7 +15,7 @@ namespace {
 constexpr int kAcceptsPerTurn = 64;
 // With a connection its ClientHello is read and parsed, some 30 us: in a flood the time counts, not the
 // number.
-constexpr Duration kAcceptSlice = std::chrono::microseconds(500);
+constexpr Duration kAcceptSlice = std::chrono::microseconds(100);
 
 constexpr Duration kPause = std::chrono::milliseconds(100);
 

@@ -40,7 +40,7 @@ class Admission final : public Permits {
  public:
   /// A bound on how long established connections wait for handshakes in one turn of the loop, when each step
   /// is short.
-  static constexpr Duration kSlice = std::chrono::microseconds(500);
+  static constexpr Duration kSlice = std::chrono::microseconds(100);
   /// A queue whose head waits longer than this is served from its other end.
   static constexpr Duration kPatience = std::chrono::milliseconds(500);
   /// No client that waits this long is still there: the connect timeouts of clients are a few seconds.

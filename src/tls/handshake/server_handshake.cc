@@ -119,20 +119,19 @@ ServerHandshake::Answer OpensslHandshake::paused() {
   return NeedsPermit{};
 }
 
-// What the client's next flight will cost. Whether a second ClientHello wants keys and a signature is
-// OpenSSL's to say: the certificate callback asks then, with the hello complete. For the last flight a permit
-// is asked for whenever bytes have come, and again if they were not all of it: a permit that could be kept
-// would let many clients have their flights computed at one moment.
+// What the client's next flight will cost: behind a HelloRetryRequest it is a hello that wants keys and a
+// signature. A permit is asked for whenever bytes have come, and again if they were not all of the flight: a
+// permit that could be kept would let many clients have their flights computed at one moment.
 void OpensslHandshake::look_ahead() {
   const SslExtraData& extra = stream_->extra();
   SSL* ssl = stream_->ssl();
   const bool tls13 = SSL_version(ssl) == TLS1_3_VERSION;
-  const bool retried = tls13 && !extra.finished_sent;
   due_ = Due::kNothing;
-  if (extra.server_hellos == 0 || retried || SSL_session_reused(ssl) == 1) return;
-  work_ = HandshakeWork::kFinish;
+  if (extra.server_hellos == 0 || SSL_session_reused(ssl) == 1) return;
+  const bool retried = tls13 && !extra.finished_sent;
+  work_ = retried ? HandshakeWork::kFull : HandshakeWork::kFinish;
   const bool verifies = context_->shared().settings.client_auth.mode != config::ClientAuthMode::kNone;
-  if (verifies || !tls13) due_ = Due::kPermit;
+  if (retried || verifies || !tls13) due_ = Due::kPermit;
 }
 
 // RSA key exchange: the client's secret is decrypted with our key. RFC 5246, section 7.4.7.1.
