@@ -11,7 +11,7 @@ namespace headgate::bench {
 namespace {
 
 /// With more than this at once the oldest leaves when a new one comes: descriptors would run out.
-constexpr std::size_t kMostAtOnce = 8000;
+constexpr std::size_t kMostFloodingAtOnce = 8000;
 /// Arrivals before answers are looked at. A rate that the machine cannot bring does not keep that from
 /// happening.
 constexpr std::size_t kMostInATurn = 64;
@@ -59,7 +59,7 @@ class Flood {
 
   void arrive() {
     ++offered_;
-    if (attackers_.size() >= kMostAtOnce) leave_before(std::next(attackers_.begin())->first);
+    if (attackers_.size() >= kMostFloodingAtOnce) leave_before(std::next(attackers_.begin())->first);
     TimePoint born = Clock::now();
     if (!attackers_.empty() && attackers_.rbegin()->first >= born)
       born = attackers_.rbegin()->first + Clock::duration(1);
