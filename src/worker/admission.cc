@@ -83,16 +83,19 @@ bool Admission::serve() {
     grant_next(*queue, now);
     now = Clock::now();
   }
-  return next() != nullptr;
+  return loop_has_requests() || can_offload();
+}
+
+bool Admission::can_offload() const {
+  return !offloaded_.empty() && room_.has_room();
 }
 
 // Not every permit for the other thread ends in a signature: an answer may be a HelloRetryRequest. So neither
 // kind may use up the slice before the other.
 FairQueue* Admission::next() {
-  const bool can_offload = !offloaded_.empty() && room_.has_room();
   const bool can_serve = loop_has_requests();
   offload_is_next_ = !offload_is_next_;
-  if (can_offload && (offload_is_next_ || !can_serve)) return &offloaded_;
+  if (can_offload() && (offload_is_next_ || !can_serve)) return &offloaded_;
   return can_serve ? &next_of_loop() : nullptr;
 }
 

@@ -65,6 +65,7 @@ class Admission final : public Permits {
   [[nodiscard]] FairQueue& queue_of(const PermitRequest& request);
   [[nodiscard]] bool loop_has_requests() const;
   [[nodiscard]] FairQueue& next_of_loop();
+  [[nodiscard]] bool can_offload() const;
   [[nodiscard]] FairQueue* next();
   void refuse_stale(FairQueue& queue, TimePoint now);
   void grant_next(FairQueue& queue, TimePoint now);
