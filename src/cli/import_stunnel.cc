@@ -245,7 +245,7 @@ class StunnelImport {
     if (protocol->value == "proxy") {
       backend.send_proxy = config::SendProxy::kV1;
     } else if (const auto starttls = starttls_of(protocol->value)) {
-      listener.starttls = *starttls;
+      listener.starttls = starttls;
     } else {
       into_.note(protocol->line, "protocol: no equal for " + protocol->value);
     }
@@ -315,7 +315,7 @@ class StunnelImport {
     const StunnelOption* protocol = service.find("protocol");
     if (protocol == nullptr) return;
     if (const auto starttls = starttls_of(protocol->value)) {
-      tls.starttls = *starttls;
+      tls.starttls = starttls;
     } else {
       into_.note(protocol->line, "protocol: no equal for " + protocol->value);
     }
