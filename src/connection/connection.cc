@@ -54,6 +54,10 @@ void Connection::resume() {
   drive();
 }
 
+void Connection::take_turn() {
+  drive();
+}
+
 void Connection::permit_granted() {
   drive();
 }
@@ -114,7 +118,14 @@ void Connection::release() {
 void Connection::client_ready(void* self, Interest ready) {
   auto* connection = static_cast<Connection*>(self);
   connection->ready_.client = connection->ready_.client | ready;
+  if (connection->is_newcomer()) return connection->services_.host.call_in_turn(*connection);
   connection->drive();
+}
+
+// Any address can open thousands of connections and make them all ready at once, as long as they need not be
+// established. Established ones must not wait for that.
+bool Connection::is_newcomer() const {
+  return !std::holds_alternative<Relay>(phase_) && !std::holds_alternative<Connect>(phase_);
 }
 
 void Connection::backend_ready(void* self, Interest ready) {

@@ -33,6 +33,11 @@ class Connection final : public Pooled<Connection> {
   /// Takes the first step; later also the step for work that no descriptor announces. Not while the
   /// connection is quiescent.
   void resume();
+  /// Takes the step for which it was queued by Host::call_in_turn().
+  void take_turn();
+  /// Stops the watching of the client until the connection takes its turn, which is not in this turn of the
+  /// loop. Only while it is queued for that.
+  void wait_for_turn() { client_watcher_.watch(Interest::kNone); }
   /// The admission queue calls this when the connection may take the step that it asked for.
   void permit_granted();
   /// The private-key operation that was offloaded is finished; it took `cpu`.
@@ -70,7 +75,8 @@ class Connection final : public Pooled<Connection> {
       0;                           ///< Of its bytes, those that the drain has counted or that came before.
   std::uint32_t drain_number = 0;  ///< The drain that it is about to end by; 0: none.
   std::uint32_t slot = 0;          ///< Its index in the worker's list of connections.
-  bool flush_due = false;          ///< In the worker's list of streams to flush.
+  bool flush_due : 1 = false;      ///< In the worker's list of streams to flush.
+  bool turn_due : 1 = false;       ///< In the worker's list of newcomers that are ready.
 
   /// Called by the timer; by tests when they have moved the clock.
   void deadline_passed();
@@ -83,6 +89,7 @@ class Connection final : public Pooled<Connection> {
   static void timer_fired(void* self);
 
   [[nodiscard]] CrashTag crash_tag() const;
+  [[nodiscard]] bool is_newcomer() const;
   void drive();
   void enter(Phase next);
   void arm(const Wait& wait);

@@ -49,6 +49,9 @@ class Host {
   /// Calls connection.resume() in the next turn of the loop, because work is left that no descriptor
   /// announces.
   virtual void call_again(Connection& connection) = 0;
+  /// Calls connection.take_turn() in this turn of the loop, after all established connections have been
+  /// served, or in one of the next turns: many clients that are not established yet may be ready at once.
+  virtual void call_in_turn(Connection& connection) = 0;
   /// Calls connection.flush_held_back() a few milliseconds from now.
   virtual void flush_soon(Connection& connection) = 0;
   /// Performs `operation` on another thread, then calls connection.operation_finished(), unless the

@@ -13,10 +13,6 @@ namespace {
 // Accepting is cheap compared with the steps that follow, and must not wait for them: but one full backlog
 // may not hold up all other connections for a whole turn either.
 constexpr int kAcceptsPerTurn = 64;
-// With a connection its ClientHello is read and parsed, some 30 us: in a flood the time counts, not the
-// number.
-constexpr Duration kAcceptSlice = std::chrono::microseconds(100);
-
 constexpr Duration kPause = std::chrono::milliseconds(100);
 
 Fd open_spare() {
@@ -44,9 +40,11 @@ bool ran_out(int error) {
 
 }  // namespace
 
-Acceptor::Acceptor(Loop& loop, Fd socket, Accepted accepted, OutOfDescriptors out_of_descriptors)
+Acceptor::Acceptor(Loop& loop, Fd socket, Waiting waiting, Accepted accepted,
+                   OutOfDescriptors out_of_descriptors)
     : socket_(std::move(socket)),
       spare_(open_spare()),
+      waiting_(std::move(waiting)),
       accepted_(std::move(accepted)),
       out_of_descriptors_(std::move(out_of_descriptors)),
       watcher_(loop, this, IoWatcher::Calls<&Acceptor::ready>()),
@@ -56,7 +54,8 @@ Acceptor::Acceptor(Loop& loop, Fd socket, Accepted accepted, OutOfDescriptors ou
 }
 
 void Acceptor::ready(void* self, Interest) {
-  static_cast<Acceptor*>(self)->accept_some();
+  auto* acceptor = static_cast<Acceptor*>(self);
+  acceptor->waiting_(*acceptor);
 }
 
 void Acceptor::pause_over(void* self) {
@@ -65,23 +64,24 @@ void Acceptor::pause_over(void* self) {
   acceptor->watcher_.watch(Interest::kRead);
 }
 
-void Acceptor::accept_some() {
-  const TimePoint end = Clock::now() + kAcceptSlice;
+bool Acceptor::accept_some(TimePoint end) {
   for (int i = 0; i < budget_; ++i) {
-    if (i > 0 && Clock::now() > end) return;
+    if (i > 0 && Clock::now() > end) return true;
     AcceptOutcome outcome = accept_one(socket_.number());
     if (outcome.client) {
       accepted_(std::move(outcome.client), outcome.source);
     } else if (ran_out(outcome.error)) {
-      return refuse_one();
+      refuse_one();
+      return false;
     } else if (outcome.error == EAGAIN || outcome.error == EWOULDBLOCK) {
       budget_ = 1;
-      return;
+      return false;
     }
     // Any other error is about the one connection that was to be accepted (ECONNABORTED, and errors of its
     // network).
   }
   budget_ = std::min(2 * budget_, kAcceptsPerTurn);
+  return budget_ > 2;
 }
 
 void Acceptor::refuse_one() {

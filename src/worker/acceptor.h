@@ -11,12 +11,14 @@
 
 namespace headgate {
 
-/// Accepts on one listening socket of one worker.
+/// Accepts on one listening socket of one worker: says when connections wait, and accepts them when asked.
 ///
 /// When descriptors run out, it closes a spare one to accept and refuse one connection, and accepting pauses
 /// for a moment: the loop does not spin, and clients hear at once. Loop thread only.
 class Acceptor {
  public:
+  /// Says that connections wait: the owner calls accept_some() in this turn of the loop.
+  using Waiting = std::function<void(Acceptor& acceptor)>;
   /// Takes an accepted connection.
   using Accepted = std::function<void(Fd client, const Address& source)>;
   /// Says that descriptors ran out. `refused` says whether the acceptor refused a connection with the spare
@@ -24,18 +26,21 @@ class Acceptor {
   using OutOfDescriptors = std::function<void(bool refused)>;
 
   /// `socket` is listening and non-blocking.
-  Acceptor(Loop& loop, Fd socket, Accepted accepted, OutOfDescriptors out_of_descriptors);
+  Acceptor(Loop& loop, Fd socket, Waiting waiting, Accepted accepted, OutOfDescriptors out_of_descriptors);
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
+
+  /// Accepts one connection, and more until `end`. Returns whether more may wait.
+  bool accept_some(TimePoint end);
 
  private:
   static void ready(void* self, Interest interest);
   static void pause_over(void* self);
-  void accept_some();
   void refuse_one();
 
   Fd socket_;
   Fd spare_;  // closed for a moment when no other descriptor is left
+  Waiting waiting_;
   Accepted accepted_;
   OutOfDescriptors out_of_descriptors_;
   int budget_ =

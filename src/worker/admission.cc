@@ -31,7 +31,11 @@ struct Admission::InProgress {
   }
 };
 
-Admission::Admission(OffloadRoom& room, LoopMetrics& metrics) : room_(room), metrics_(metrics) {}
+Admission::Admission(OffloadRoom& room, LoopMetrics& metrics, std::uint64_t secret)
+    : room_(room),
+      metrics_(metrics),
+      on_loop_{FairQueue(secret), FairQueue(secret), FairQueue(secret)},
+      offloaded_(secret) {}
 Admission::~Admission() = default;
 
 void Admission::request(PermitRequest& request) {
@@ -71,19 +75,18 @@ void Admission::over(HandshakePlace& place) {
   metrics_.handshakes_in_progress.sub();
 }
 
-bool Admission::serve() {
-  if (!loop_has_requests() && offloaded_.empty()) return false;
+void Admission::serve() {
+  if (empty()) return;
   TimePoint now = Clock::now();
   for (FairQueue& queue : on_loop_) refuse_stale(queue, now);
   refuse_stale(offloaded_, now);
   const TimePoint end = now + kSlice;
   while (now < end) {
     FairQueue* queue = next();
-    if (queue == nullptr) return false;
+    if (queue == nullptr) return;
     grant_next(*queue, now);
     now = Clock::now();
   }
-  return loop_has_requests() || can_offload();
 }
 
 bool Admission::can_offload() const {
@@ -134,8 +137,7 @@ void Admission::refuse_stale(FairQueue& queue, TimePoint now) {
 
 void Admission::grant_next(FairQueue& queue, TimePoint now) {
   const bool overdue = queue.oldest()->asked + kPatience < now;
-  PermitRequest& request =
-      queue.take(overdue ? FairQueue::Order::kNewestFirst : FairQueue::Order::kOldestFirst);
+  PermitRequest& request = queue.take(overdue ? FairQueue::Order::kByLot : FairQueue::Order::kOldestFirst);
   take_out(request);
   request.granted = true;
   request.owner->permit_granted();

@@ -30,8 +30,8 @@ class OffloadRoom {
 ///    of ours; then full handshakes, which get a quarter of the time at least.
 ///  - Each of these kinds is fair by price between listeners and between sources: see FairQueue.
 ///  - The oldest request comes first while the queue is shorter than a client's patience. When the queue is
-///    older, the newest request comes first: the clients of the oldest requests have given up or soon will,
-///    and an order by age would serve no client in time.
+///    older, the lot decides between sources, and the newest request of a source comes first: the clients of
+///    the oldest requests have given up or soon will, and an order by age would serve no client in time.
 ///  - A stale request is refused before Headgate pays for any cryptography: a request is stale kStale after
 ///    it was queued.
 ///
@@ -41,12 +41,13 @@ class Admission final : public Permits {
   /// A bound on how long established connections wait for handshakes in one turn of the loop, when each step
   /// is short.
   static constexpr Duration kSlice = std::chrono::microseconds(100);
-  /// A queue whose head waits longer than this is served from its other end.
+  /// A queue whose head waits longer than this is served by lot.
   static constexpr Duration kPatience = std::chrono::milliseconds(500);
   /// No client that waits this long is still there: the connect timeouts of clients are a few seconds.
   static constexpr Duration kStale = std::chrono::milliseconds(1500);
 
-  Admission(OffloadRoom& room, LoopMetrics& metrics);
+  /// `secret` makes the lots of sources unpredictable for clients.
+  Admission(OffloadRoom& room, LoopMetrics& metrics, std::uint64_t secret);
   ~Admission() override;
 
   void request(PermitRequest& request) override;
@@ -55,9 +56,11 @@ class Admission final : public Permits {
   void begin(HandshakePlace& place, std::uint32_t most) override;
   void over(HandshakePlace& place) override;
 
-  /// Gives permits for one slice. Returns whether requests are left that the loop itself could serve: then it
-  /// must not sleep.
-  bool serve();
+  /// Gives permits for one slice.
+  void serve();
+  [[nodiscard]] bool empty() const { return !loop_has_requests() && offloaded_.empty(); }
+  /// Whether there are requests that could be granted now: then the loop must not sleep.
+  [[nodiscard]] bool has_work() const { return loop_has_requests() || can_offload(); }
 
  private:
   struct InProgress;

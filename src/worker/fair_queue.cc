@@ -1,6 +1,8 @@
 #include "worker/fair_queue.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 
 #include "base/check.h"
 
@@ -10,6 +12,18 @@ namespace {
 // Flows that ask for the first time go before the others, but only to a bound: a flood from ever new
 // addresses would starve all flows that have been served before.
 constexpr int kNewFlowsInARow = 4;
+
+// Flows that come at a time are divided into so many classes, and those of one class are served in order.
+constexpr int kLots = 64;
+// A source gets a new lot so often: a client that was unlucky tries again about a second later.
+constexpr Duration kLotLife = std::chrono::seconds(1);
+
+/// The finalizer of MurmurHash3: each bit of the result depends on each bit of `value`.
+std::uint64_t mix(std::uint64_t value) {
+  value = (value ^ (value >> 33U)) * 0xff51afd7ed558ccdU;
+  value = (value ^ (value >> 33U)) * 0xc4ceb9fe1a85ec53U;
+  return value ^ (value >> 33U);
+}
 
 }  // namespace
 
@@ -25,15 +39,27 @@ class FairQueue::Round {
     flow.is_new = true;
     flow.is_charged = false;
     new_.push_back(flow);
+    enter_lot(flow);
+  }
+  /// Gives `flow` another lot.
+  void change_lot(T& flow, std::uint8_t lot) {
+    const bool competes = flow.hook.linked && flow.is_new;
+    if (competes) leave_lot(flow);
+    flow.lot = lot;
+    if (competes) enter_lot(flow);
   }
   void expect(Duration price) { turn_ = std::max(turn_, price); }
-  void leave(T& flow) { (flow.is_new ? new_ : old_).remove(flow); }
+  void leave(T& flow) {
+    if (!flow.is_new) return old_.remove(flow);
+    new_.remove(flow);
+    leave_lot(flow);
+  }
   /// `flow` has lost its last request. Returns whether it has left: then it has never been granted anything,
   /// and nothing need be remembered of it. Else it stays for one round, so that it cannot be new again at
   /// once. Flows of clients that come once would pile up among the new ones otherwise.
   [[nodiscard]] bool withdraw(T& flow) {
     if (!flow.is_new) return false;
-    new_.remove(flow);
+    leave(flow);
     if (!flow.is_charged) return true;
     flow.is_new = false;
     old_.push_back(flow);
@@ -46,7 +72,7 @@ class FairQueue::Round {
   T& next(Order order, Idle idle) {
     for (;;) {
       const bool from_new = !new_.empty() && (old_.empty() || new_in_a_row_ < kNewFlowsInARow);
-      T& flow = *(from_new ? (order == Order::kNewestFirst ? new_.back() : new_.front()) : old_.front());
+      T& flow = from_new ? first_new(order) : *old_.front();
       if (flow.credit > Duration::zero() && !flow.empty()) {
         new_in_a_row_ = from_new ? new_in_a_row_ + 1 : 0;
         return flow;
@@ -65,14 +91,31 @@ class FairQueue::Round {
   }
 
  private:
+  void enter_lot(T& flow) {
+    of_lot_[flow.lot].push_back(flow);
+    lots_present_ |= std::uint64_t{1} << flow.lot;
+  }
+  void leave_lot(T& flow) {
+    of_lot_[flow.lot].remove(flow);
+    if (of_lot_[flow.lot].empty()) lots_present_ &= ~(std::uint64_t{1} << flow.lot);
+  }
+  [[nodiscard]] T& first_new(Order order) const {
+    return *(order == Order::kByLot
+                 ? of_lot_[static_cast<std::size_t>(std::countr_zero(lots_present_))].front()
+                 : new_.front());
+  }
+
   IntrusiveList<T, &T::hook> new_, old_;
+  std::array<IntrusiveList<T, &T::hook_of_lot>, kLots> of_lot_;  // the new ones once more
+  std::uint64_t lots_present_ = 0;                               // a bit for each lot that has flows
   Duration turn_{1};
   int new_in_a_row_ = 0;
 };
 
 struct FairQueue::Source {
   SourceNetwork network = 0;
-  ListHook<Source> hook;
+  ListHook<Source> hook, hook_of_lot;
+  std::uint8_t lot = 0;
   Duration credit{};
   bool is_new = true;
   bool is_charged = false;
@@ -82,7 +125,8 @@ struct FairQueue::Source {
 
 struct FairQueue::Listener {
   const SharedCounters* key = nullptr;
-  ListHook<Listener> hook;
+  ListHook<Listener> hook, hook_of_lot;
+  std::uint8_t lot = 0;  // the same for all listeners
   Duration credit{};
   bool is_new = true;
   bool is_charged = false;
@@ -92,7 +136,7 @@ struct FairQueue::Listener {
   [[nodiscard]] bool empty() const { return waiting == 0; }
 };
 
-FairQueue::FairQueue() : round_(std::make_unique<Round<Listener>>()) {}
+FairQueue::FairQueue(std::uint64_t secret) : secret_(secret), round_(std::make_unique<Round<Listener>>()) {}
 FairQueue::~FairQueue() = default;
 
 FairQueue::Listener& FairQueue::listener_of(const PermitRequest& request) {
@@ -104,11 +148,17 @@ FairQueue::Listener& FairQueue::listener_of(const PermitRequest& request) {
   return *listener;
 }
 
+std::uint8_t FairQueue::lot_of(const PermitRequest& request) const {
+  const auto period = static_cast<std::uint64_t>(request.asked.time_since_epoch() / kLotLife);
+  return static_cast<std::uint8_t>(mix(mix(secret_ + period) ^ request.source) % kLots);
+}
+
 void FairQueue::push(PermitRequest& request, Duration price) {
   request.price = price;
   Listener& listener = listener_of(request);
   Source& source = listener.sources[request.source];
   source.network = request.source;
+  if (const std::uint8_t lot = lot_of(request); lot != source.lot) listener.round.change_lot(source, lot);
   round_->expect(price);
   listener.round.expect(price);
   source.requests.push_back(request);
@@ -142,7 +192,7 @@ PermitRequest& FairQueue::take(Order order) {
   Listener& listener = round_->next(order, [this](Listener& idle) { listeners_.erase(idle.key); });
   Source& source =
       listener.round.next(order, [&listener](Source& idle) { listener.sources.erase(idle.network); });
-  PermitRequest& request = *(order == Order::kNewestFirst ? source.requests.back() : source.requests.front());
+  PermitRequest& request = *(order == Order::kByLot ? source.requests.back() : source.requests.front());
   listener.credit -= request.price;
   source.credit -= request.price;
   listener.is_charged = source.is_charged = true;

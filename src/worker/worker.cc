@@ -45,7 +45,7 @@ Worker::Worker(const Options& options, std::unique_ptr<LibraryContext> library, 
       library_(std::move(library)),
       inbox_(loop_),
       handshakes_(buffers_, *library_),
-      admission_(*this, metrics_),
+      admission_(*this, metrics_, std::random_device()()),
       services_{loop_,    buffers_,  transport_, handshakes_, admission_,     *this, log_,
                 limiter_, recorder_, known_tls_, unfinished_, options.access, {}},
       turn_(loop_, this, &Worker::before_wait, &Worker::after_wait),
@@ -66,7 +66,7 @@ void Worker::start() {
 void Worker::stop() {
   if (!thread_.joinable()) return;
   post([this] {
-    acceptors_.clear();
+    remove_acceptors([](const Bound&) { return true; });
     end_all(CloseReason::kCut);
     loop_.stop();
   });
@@ -105,20 +105,27 @@ void Worker::adopt(std::shared_ptr<WorkerSnapshot> snapshot, config::AccessLog a
 void Worker::listen(BoundSocket socket) {
   const std::string& listener = socket.listener;
   auto acceptor = std::make_unique<Acceptor>(
-      loop_, std::move(socket.socket),
+      loop_, std::move(socket.socket), [this](Acceptor& waiting) { newcomers_.push(waiting); },
       [this, listener](Fd client, const Address& source) { accepted(listener, std::move(client), source); },
       [this, listener](bool refused) { out_of_descriptors(listener, refused); });
   acceptors_.push_back({socket.listener, socket.bind, std::move(acceptor)});
 }
 
+template <class Predicate>
+void Worker::remove_acceptors(Predicate predicate) {
+  std::erase_if(acceptors_, [&](const Bound& bound) {
+    if (!predicate(bound)) return false;
+    newcomers_.remove(*bound.acceptor);
+    return true;
+  });
+}
+
 void Worker::close_socket(const std::string& listener, const std::string& bind) {
-  std::erase_if(acceptors_,
-                [&](const Bound& bound) { return bound.listener == listener && bound.bind == bind; });
+  remove_acceptors([&](const Bound& bound) { return bound.listener == listener && bound.bind == bind; });
 }
 
 void Worker::stop_accepting(const std::string& listener) {
-  std::erase_if(acceptors_,
-                [&](const Bound& bound) { return listener.empty() || bound.listener == listener; });
+  remove_acceptors([&](const Bound& bound) { return listener.empty() || bound.listener == listener; });
 }
 
 void Worker::ping() {
@@ -255,10 +262,28 @@ void Worker::before_wait(void* self) {
   auto* worker = static_cast<Worker*>(self);
   worker->call_those_with_work();
   const bool peers_left = worker->peers_.work();
-  const bool turns_left = worker->admission_.serve();
-  worker->turn_.stay_awake(peers_left || turns_left || !worker->to_call_.empty());
+  worker->serve_handshakes();
+  worker->turn_.stay_awake(peers_left || worker->newcomers_.has_queued() || worker->admission_.has_work() ||
+                           !worker->to_call_.empty());
   worker->empty_morgue();
   worker->account_for_turn(Clock::now());
+}
+
+// While newcomers wait for the next turn, they get as much time as the permits: clients in the kernel's queue
+// of a listening socket are served in order, so the honest ones among them are found only if Headgate takes
+// connections out of that queue as fast as they come.
+void Worker::serve_handshakes() {
+  bool newcomers_wait = false;
+  if (!newcomers_.empty()) {
+    const TimePoint began = Clock::now();
+    newcomers_wait = newcomers_.serve();
+    newcomers_had_ += Clock::now() - began;
+  }
+  if (admission_.empty() || (newcomers_wait && newcomers_had_ < permits_had_)) return;
+  const TimePoint began = Clock::now();
+  admission_.serve();
+  permits_had_ = Clock::now() - began;
+  newcomers_had_ = {};
 }
 
 void Worker::after_wait(void* self) {
@@ -284,6 +309,7 @@ void Worker::account_for_turn(TimePoint now) {
 void Worker::empty_morgue() {
   for (Connection* dead : std::exchange(morgue_, {})) {
     if (dead->flush_due) std::erase(to_flush_, dead);
+    newcomers_.remove(*dead);
     std::erase(to_call_, dead);
     const std::uint32_t slot = dead->slot;
     std::swap(connections_[slot], connections_.back());

@@ -20,6 +20,7 @@
 #include "worker/admission.h"
 #include "worker/crypto_offload.h"
 #include "worker/draining.h"
+#include "worker/newcomers.h"
 #include "worker/openssl_handshakes.h"
 #include "worker/peer_watch.h"
 
@@ -106,6 +107,7 @@ class Worker final : public Host, private OffloadRoom {
   [[nodiscard]] TimePoint now() const override { return Clock::now(); }
   void bury(Connection& connection) override;
   void call_again(Connection& connection) override;
+  void call_in_turn(Connection& connection) override { newcomers_.push(connection); }
   void flush_soon(Connection& connection) override;
   void offload(Connection& connection, std::shared_ptr<PrivateKeyOperation> operation) override;
   void peer_let_in(Connection& connection) override;
@@ -129,6 +131,9 @@ class Worker final : public Host, private OffloadRoom {
   void log_left_out(TimePoint until);
   void empty_morgue();
   void call_those_with_work();
+  template <class Predicate>
+  void remove_acceptors(Predicate predicate);
+  void serve_handshakes();
   void account_for_turn(TimePoint now);
 
   Options options_;
@@ -145,6 +150,7 @@ class Worker final : public Host, private OffloadRoom {
   FailureLimiter limiter_;
   FlightRecorder recorder_;
   UnfinishedHellos unfinished_;
+  Newcomers newcomers_;
   Admission admission_;
   Services services_;
   TurnWatcher turn_;
@@ -157,6 +163,8 @@ class Worker final : public Host, private OffloadRoom {
     std::unique_ptr<Acceptor> acceptor;
   };
   std::vector<Bound> acceptors_;
+  Duration newcomers_had_{};  // the time that they had since the last permits
+  Duration permits_had_{};    // the time that the last permits took
   PeerWatch peers_;
   Draining draining_{*this};
   std::vector<std::unique_ptr<Connection>> connections_;

@@ -178,10 +178,12 @@ class FakeHost final : public Host {
   TimePoint time = Clock::now() + 24h;  ///< So far ahead that no real timer fires in a test.
   int buried = 0, called_again = 0, flushes_asked = 0, peers_let_in = 0;
   std::shared_ptr<PrivateKeyOperation> operation;  ///< The operation that was offloaded last.
+  std::function<void(Connection&)> on_ready_newcomer = [](Connection& connection) { connection.take_turn(); };
 
   [[nodiscard]] TimePoint now() const override { return time; }
   void bury(Connection&) override { ++buried; }
   void call_again(Connection&) override { ++called_again; }
+  void call_in_turn(Connection& connection) override { on_ready_newcomer(connection); }
   void flush_soon(Connection&) override { ++flushes_asked; }
   void offload(Connection&, std::shared_ptr<PrivateKeyOperation> handed_over) override {
     operation = std::move(handed_over);

@@ -1,0 +1,65 @@
+#include "worker/newcomers.h"
+
+#include <algorithm>
+
+#include "connection/connection.h"
+
+namespace headgate {
+
+void Newcomers::push(Connection& connection) {
+  if (connection.turn_due) return;
+  connection.turn_due = true;
+  ready_.push_back(&connection);
+}
+
+void Newcomers::remove(Connection& connection) {
+  if (connection.turn_due) std::ranges::replace(ready_, &connection, nullptr);
+}
+
+void Newcomers::push(Acceptor& acceptor) {
+  sockets_.push_back(&acceptor);
+}
+
+void Newcomers::remove(const Acceptor& acceptor) {
+  std::erase(sockets_, &acceptor);
+}
+
+bool Newcomers::serve(Duration slice) {
+  const bool some_ready_wait = serve_ready(slice);
+  return accept(slice) || some_ready_wait;
+}
+
+// Those that are left are not watched until they have had their turn: the loop would find them ready again
+// and again.
+bool Newcomers::serve_ready(Duration slice) {
+  if (ready_.empty()) return false;
+  const TimePoint end = Clock::now() + slice;
+  std::size_t served = 0;
+  do {
+    Connection* connection = ready_[served++];
+    if (connection == nullptr) continue;
+    connection->turn_due = false;
+    if (!connection->is_buried()) connection->take_turn();
+  } while (served < ready_.size() && Clock::now() < end);
+  ready_.erase(ready_.begin(), ready_.begin() + static_cast<std::ptrdiff_t>(served));
+  paused_ -= std::min(paused_, served);
+  for (; paused_ < ready_.size(); ++paused_) {
+    Connection* connection = ready_[paused_];
+    if (connection != nullptr && !connection->is_buried()) connection->wait_for_turn();
+  }
+  return !ready_.empty();
+}
+
+bool Newcomers::accept(Duration slice) {
+  if (sockets_.empty()) return false;
+  const TimePoint end = Clock::now() + slice;
+  bool left = false;
+  ++first_socket_;
+  for (std::size_t i = 0; i < sockets_.size(); ++i) {
+    left = sockets_[(first_socket_ + i) % sockets_.size()]->accept_some(end) || left;
+  }
+  sockets_.clear();  // the loop finds those with connections again
+  return left;
+}
+
+}  // namespace headgate
