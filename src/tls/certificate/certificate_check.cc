@@ -7,6 +7,7 @@
 #include "tls/certificate/certificate_material.h"
 #include "tls/certificate/pem.h"
 #include "tls/openssl/asn1_time.h"
+#include "tls/openssl/openssl_call.h"
 
 namespace headgate {
 namespace {
@@ -143,8 +144,9 @@ KeyMatch compare_with_openssl(const Link& leaf, const PemBlock& key, Findings& f
   if (!certificate) findings.error(certificate.error().what);
   // A key of another type cannot be read as one of this type. That is a mismatch, too.
   if (!certificate || !private_key) return KeyMatch::kNo;
-  const bool same = EVP_PKEY_eq(X509_get0_pubkey(certificate->get()), private_key->get()) == 1;
-  return same ? KeyMatch::kYes : KeyMatch::kNo;
+  const int same =
+      ask_openssl([&] { return EVP_PKEY_eq(X509_get0_pubkey(certificate->get()), private_key->get()); });
+  return same == 1 ? KeyMatch::kYes : KeyMatch::kNo;
 }
 
 void check_key(const std::vector<Link>& links, const PemBlock& key, Findings& findings) {

@@ -9,6 +9,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include "tls/openssl/openssl_call.h"
 #include "tls/openssl/openssl_types.h"
 
 namespace headgate {
@@ -48,12 +49,13 @@ bool write_pem(X509* certificate, EVP_PKEY* key, int fd) {
 Result<SelfSigned> SelfSigned::make(const std::string& name) {
   Fd memory(::memfd_create("self-signed", MFD_CLOEXEC));
   if (!memory) return fail_errno("memfd_create", errno);
-  const PkeyPtr key(EVP_EC_gen("P-256"));
-  const X509Ptr certificate(X509_new());
-  if (!key || !certificate || !fill(certificate.get(), key.get(), name) ||
-      !write_pem(certificate.get(), key.get(), memory.number())) {
-    return fail(ErrorKind::kSystem, "cannot make a self-signed certificate");
-  }
+  const auto made = call_openssl(ErrorKind::kSystem, "making a self-signed certificate", [&] {
+    const PkeyPtr key(EVP_EC_gen("P-256"));
+    const X509Ptr certificate(X509_new());
+    return key != nullptr && certificate != nullptr && fill(certificate.get(), key.get(), name) &&
+           write_pem(certificate.get(), key.get(), memory.number());
+  });
+  if (!made) return tl::unexpected(made.error());
   return SelfSigned(std::move(memory));
 }
 

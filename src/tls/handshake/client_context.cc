@@ -7,7 +7,7 @@
 #include "tls/certificate/certificate_material.h"
 #include "tls/handshake/listener_tls.h"
 #include "tls/handshake/secret_file.h"
-#include "tls/openssl/openssl_error.h"
+#include "tls/openssl/openssl_call.h"
 
 namespace headgate {
 namespace {
@@ -61,10 +61,9 @@ Result<void> set_alpn(SSL* ssl, const std::vector<std::string>& protocols) {
     wire += protocol;
   }
   const auto* bytes = reinterpret_cast<const unsigned char*>(wire.data());
-  if (SSL_set_alpn_protos(ssl, bytes, static_cast<unsigned>(wire.size())) != 0) {
-    return fail_openssl(ErrorKind::kSystem, "setting the ALPN protocols");
-  }
-  return {};
+  return call_openssl(ErrorKind::kSystem, "setting the ALPN protocols", [&] {
+    return SSL_set_alpn_protos(ssl, bytes, static_cast<unsigned>(wire.size())) == 0;  // zero is success here
+  });
 }
 
 /// Whether the certificate that the server of this session showed is still good. A resumed handshake shows
@@ -135,8 +134,11 @@ Result<std::shared_ptr<ClientContext>> ClientContext::make(const LibraryContext&
 }
 
 Result<void> ClientContext::configure() {
-  context_.reset(SSL_CTX_new_ex(library_.get(), library_.tls_properties(), TLS_client_method()));
-  if (context_ == nullptr) return fail_openssl(ErrorKind::kSystem, "making a TLS context");
+  auto made = call_openssl(ErrorKind::kSystem, "making a TLS context", [&] {
+    return SslCtxPtr(SSL_CTX_new_ex(library_.get(), library_.tls_properties(), TLS_client_method()));
+  });
+  if (!made) return tl::unexpected(std::move(made.error()));
+  context_ = *std::move(made);
   SSL_CTX* context = context_.get();
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   SSL_CTX_set_options(context,
@@ -163,10 +165,9 @@ Result<void> ClientContext::set_certificate() {
   const auto own = offloads() ? materialise_offloaded(*shared_->certificate, chain->get(), library_, offload_)
                               : materialise(*shared_->certificate, chain->get(), library_.get());
   if (!own) return tl::unexpected(own.error());
-  if (SSL_CTX_use_cert_and_key(context, own->leaf.get(), own->key.get(), own->chain.get(), 1) != 1) {
-    return fail_openssl(ErrorKind::kInvalid, "certificate: " + shared_->settings.certificate);
-  }
-  return {};
+  return call_openssl(ErrorKind::kInvalid, "certificate: " + shared_->settings.certificate, [&] {
+    return SSL_CTX_use_cert_and_key(context, own->leaf.get(), own->key.get(), own->chain.get(), 1);
+  });
 }
 
 Result<void> ClientContext::set_trust() {
@@ -176,17 +177,17 @@ Result<void> ClientContext::set_trust() {
   if (!settings.verify) return {};
   X509_STORE* trusted = SSL_CTX_get_cert_store(context);
   if (settings.ca == kSystemCas) {
-    if (SSL_CTX_set_default_verify_paths(context) != 1)
-      return fail_openssl(ErrorKind::kInvalid, "loading the system's CAs");
-    return {};
+    return call_openssl(ErrorKind::kInvalid, "loading the system's CAs",
+                        [&] { return SSL_CTX_set_default_verify_paths(context); });
   }
   // Each certificate of the file is trusted, be it a root or not.
   X509_STORE_set_flags(trusted, X509_V_FLAG_PARTIAL_CHAIN);
   for (const auto& der : shared_->ca_der) {
     auto certificate = parse_certificate(der, library_.get());
     if (!certificate) return tl::unexpected(certificate.error());
-    if (X509_STORE_add_cert(trusted, certificate->get()) != 1)
-      return fail_openssl(ErrorKind::kInvalid, "ca: " + settings.ca);
+    auto added = call_openssl(ErrorKind::kInvalid, "ca: " + settings.ca,
+                              [&] { return X509_STORE_add_cert(trusted, certificate->get()); });
+    if (!added) return added;
   }
   return {};
 }
@@ -199,29 +200,28 @@ Result<void> ClientContext::set_name(SSL* ssl, const std::string& server_name) c
     if (!verify) return {};
     return fail(ErrorKind::kInvalid, "there is no name to verify the server by: set `server_name`");
   }
-  X509_VERIFY_PARAM* parameters = SSL_get0_param(ssl);
-  if (is_address(name)) {  // an address is no host name: it is verified, but not sent. RFC 6066, section 3
-    if (X509_VERIFY_PARAM_set1_ip_asc(parameters, name.c_str()) == 1) return {};
-    return fail_openssl(ErrorKind::kInvalid, "server_name " + name);
-  }
-  X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-  if (SSL_set_tlsext_host_name(ssl, name.c_str()) != 1 || SSL_set1_host(ssl, name.c_str()) != 1) {
-    return fail_openssl(ErrorKind::kInvalid, "server_name " + name);
-  }
-  return {};
+  return call_openssl(ErrorKind::kInvalid, "server_name " + name, [&] {
+    X509_VERIFY_PARAM* parameters = SSL_get0_param(ssl);
+    // An address is no host name: it is verified, but not sent. RFC 6066, section 3.
+    if (is_address(name)) return X509_VERIFY_PARAM_set1_ip_asc(parameters, name.c_str()) == 1;
+    X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    return SSL_set_tlsext_host_name(ssl, name.c_str()) == 1 && SSL_set1_host(ssl, name.c_str()) == 1;
+  });
 }
 
 Result<SslPtr> ClientContext::new_ssl(const ServerRequest& request, SslExtraData& extra) {
-  SslPtr ssl(SSL_new(context_.get()));
-  if (ssl == nullptr) return fail_openssl(ErrorKind::kSystem, "making a TLS connection");
-  if (auto set = set_name(ssl.get(), request.server_name); !set) return tl::unexpected(set.error());
-  if (auto set = set_alpn(ssl.get(), request.alpn); !set) return tl::unexpected(set.error());
+  auto made = call_openssl(ErrorKind::kSystem, "making a TLS connection",
+                           [&] { return SslPtr(SSL_new(context_.get())); });
+  if (!made) return made;
+  SSL* ssl = made->get();
+  if (auto set = set_name(ssl, request.server_name); !set) return tl::unexpected(set.error());
+  if (auto set = set_alpn(ssl, request.alpn); !set) return tl::unexpected(set.error());
   extra.session_key = session_key_of(request);
-  attach_extra_data(ssl.get(), &extra);
-  if (const SessionPtr session = take_session(extra.session_key)) SSL_set_session(ssl.get(), session.get());
-  if (offloads()) SSL_set_mode(ssl.get(), SSL_MODE_ASYNC);
-  SSL_set_connect_state(ssl.get());
-  return ssl;
+  attach_extra_data(ssl, &extra);
+  if (const SessionPtr session = take_session(extra.session_key)) SSL_set_session(ssl, session.get());
+  if (offloads()) SSL_set_mode(ssl, SSL_MODE_ASYNC);
+  SSL_set_connect_state(ssl);
+  return made;
 }
 
 void ClientContext::keep_session(const std::string& key, SessionPtr session) {

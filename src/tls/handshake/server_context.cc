@@ -2,7 +2,7 @@
 
 #include "tls/handshake/server_callbacks.h"
 #include "tls/openssl/algorithms.h"
-#include "tls/openssl/openssl_error.h"
+#include "tls/openssl/openssl_call.h"
 #include "tls/record/hkdf.h"
 
 namespace headgate {
@@ -73,8 +73,11 @@ Result<std::shared_ptr<ServerContext>> ServerContext::make(const LibraryContext&
 }
 
 Result<void> ServerContext::configure() {
-  context_.reset(SSL_CTX_new_ex(library_.get(), library_.tls_properties(), TLS_server_method()));
-  if (context_ == nullptr) return fail_openssl(ErrorKind::kSystem, "making a TLS context");
+  auto context = call_openssl(ErrorKind::kSystem, "making a TLS context", [&] {
+    return SslCtxPtr(SSL_CTX_new_ex(library_.get(), library_.tls_properties(), TLS_server_method()));
+  });
+  if (!context) return tl::unexpected(std::move(context.error()));
+  context_ = *std::move(context);
   if (auto set = set_versions_and_options(); !set) return set;
   if (auto set = set_algorithms(context_.get(), shared_->settings, missing_groups_); !set) return set;
   if (auto set = set_client_auth(); !set) return set;
@@ -94,11 +97,10 @@ Result<void> ServerContext::set_versions_and_options() {
   SSL_CTX_set_read_ahead(context, 0);
   SSL_CTX_set_max_early_data(context, 0);
   SSL_CTX_set_recv_max_early_data(context, 0);
-  if (SSL_CTX_set_min_proto_version(context, version_number(settings.min_version)) != 1 ||
-      SSL_CTX_set_max_proto_version(context, version_number(settings.max_version)) != 1) {
-    return fail_openssl(ErrorKind::kInvalid, "setting the versions of TLS");
-  }
-  return {};
+  return call_openssl(ErrorKind::kInvalid, "setting the versions of TLS", [&] {
+    return SSL_CTX_set_min_proto_version(context, version_number(settings.min_version)) == 1 &&
+           SSL_CTX_set_max_proto_version(context, version_number(settings.max_version)) == 1;
+  });
 }
 
 Result<void> ServerContext::set_client_auth() {
@@ -113,10 +115,11 @@ Result<void> ServerContext::set_client_auth() {
   for (const auto& der : shared_->client_ca_der) {
     auto certificate = parse_certificate(der, library_.get());
     if (!certificate) return tl::unexpected(certificate.error());
-    if (X509_STORE_add_cert(trusted, certificate->get()) != 1 ||
-        SSL_CTX_add_client_CA(context, certificate->get()) != 1) {
-      return fail_openssl(ErrorKind::kInvalid, "client_auth.ca: " + auth.ca);
-    }
+    auto added = call_openssl(ErrorKind::kInvalid, "client_auth.ca: " + auth.ca, [&] {
+      return X509_STORE_add_cert(trusted, certificate->get()) == 1 &&
+             SSL_CTX_add_client_CA(context, certificate->get()) == 1;
+    });
+    if (!added) return added;
   }
   SSL_CTX_set_verify_depth(context, kMaxChainDepth);
   return {};
@@ -129,15 +132,13 @@ Result<void> ServerContext::set_resumption() {
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_timeout(context, static_cast<long>(resumption.lifetime.count()));
   const auto* policy = reinterpret_cast<const unsigned char*>(shared_->policy.data());
-  if (SSL_CTX_set_session_id_context(context, policy, static_cast<unsigned>(shared_->policy.size())) != 1) {
-    return fail_openssl(ErrorKind::kSystem, "setting the session id context");
-  }
-  const int count = resumption.tickets ? resumption.per_connection : 0;
-  if (SSL_CTX_set_num_tickets(context, static_cast<std::size_t>(count)) != 1) {
-    return fail_openssl(ErrorKind::kSystem, "setting the number of tickets");
-  }
   if (!resumption.tickets) SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
-  return {};
+  const int count = resumption.tickets ? resumption.per_connection : 0;
+  return call_openssl(ErrorKind::kSystem, "setting the session id context and the number of tickets", [&] {
+    return SSL_CTX_set_session_id_context(context, policy, static_cast<unsigned>(shared_->policy.size())) ==
+               1 &&
+           SSL_CTX_set_num_tickets(context, static_cast<std::size_t>(count)) == 1;
+  });
 }
 
 // RFC 5077, section 4: the MAC covers the key's name, the IV and the encrypted state.
@@ -160,20 +161,22 @@ Selection ServerContext::select(const ClientHello& hello) {
 }
 
 Result<SslPtr> ServerContext::new_ssl(const StoredCertificate& certificate, SslExtraData& extra) {
-  SslPtr ssl(SSL_new(context_.get()));
-  if (ssl == nullptr) return fail_openssl(ErrorKind::kSystem, "making a TLS connection");
+  auto made = call_openssl(ErrorKind::kSystem, "making a TLS connection", [&] {
+    SslPtr ssl(SSL_new(context_.get()));
+    const bool set = ssl != nullptr && (!takes_records_over() || SSL_set_num_tickets(ssl.get(), 0) == 1);
+    return set ? std::move(ssl) : nullptr;
+  });
+  if (!made) return made;
+  SSL* ssl = made->get();
   if (&certificate != presented_by_default_) {
-    if (auto applied = certificates_.apply(ssl.get(), certificate); !applied)
-      return tl::unexpected(applied.error());
+    if (auto applied = certificates_.apply(ssl, certificate); !applied)
+      return tl::unexpected(std::move(applied.error()));
   }
-  if (takes_records_over() && SSL_set_num_tickets(ssl.get(), 0) != 1) {
-    return fail_openssl(ErrorKind::kSystem, "setting the number of tickets");
-  }
-  if (offloads(certificate)) SSL_set_mode(ssl.get(), SSL_MODE_ASYNC);
+  if (offloads(certificate)) SSL_set_mode(ssl, SSL_MODE_ASYNC);
   extra.certificate = &certificate;
-  attach_extra_data(ssl.get(), &extra);
-  SSL_set_accept_state(ssl.get());
-  return ssl;
+  attach_extra_data(ssl, &extra);
+  SSL_set_accept_state(ssl);
+  return made;
 }
 
 }  // namespace headgate

@@ -11,7 +11,6 @@
 
 #include "base/check.h"
 #include "tls/handshake/secret_file.h"
-#include "tls/openssl/openssl_error.h"
 
 namespace headgate {
 namespace {

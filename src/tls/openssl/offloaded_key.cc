@@ -11,13 +11,12 @@
 #include <openssl/async.h>
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
-#include <openssl/err.h>
 #include <openssl/params.h>
 
 #include "base/check.h"
 #include "tls/openssl/builtin_provider.h"
 #include "tls/openssl/library_context.h"
-#include "tls/openssl/openssl_error.h"
+#include "tls/openssl/openssl_call.h"
 #include "tls/openssl/private_key_operation.h"
 
 namespace headgate {
@@ -132,10 +131,10 @@ class Signature final : public PrivateKeyOperation {
   void compute() override {
     std::size_t size = static_cast<std::size_t>(EVP_PKEY_get_size(home_.key.get()));
     result_.resize(size);
-    const bool done =
-        EVP_DigestSign(context_.get(), result_.data(), &size, message_.data(), message_.size()) == 1;
-    result_.resize(done ? size : 0);
-    ERR_clear_error();
+    const int done = ask_openssl([&] {
+      return EVP_DigestSign(context_.get(), result_.data(), &size, message_.data(), message_.size());
+    });
+    result_.resize(done == 1 ? size : 0);
   }
 
   HomeKey home_;  // first: the context uses it
@@ -157,9 +156,9 @@ class Decryption final : public PrivateKeyOperation {
   void compute() override {
     std::size_t size = static_cast<std::size_t>(EVP_PKEY_get_size(home_.key.get()));
     result_.resize(size);
-    const bool done = EVP_PKEY_decrypt(context_.get(), result_.data(), &size, in_.data(), in_.size()) == 1;
-    result_.resize(done ? size : 0);
-    ERR_clear_error();
+    const int done = ask_openssl(
+        [&] { return EVP_PKEY_decrypt(context_.get(), result_.data(), &size, in_.data(), in_.size()); });
+    result_.resize(done == 1 ? size : 0);
   }
 
   HomeKey home_;  // first: the context uses it
@@ -369,14 +368,12 @@ const OSSL_ALGORITHM* offload_algorithms(void*, int operation, int* no_cache) {
 // OpenSSL takes the implementation that it came to know first. So it has to know those of the other providers
 // before this one is there: then it uses them for every key that is not offloaded.
 Result<OffloadedKeys> OffloadedKeys::load(OSSL_LIB_CTX* library) {
-  const std::unique_ptr<EVP_KEYMGMT, FreedBy<EVP_KEYMGMT_free>> keys(
-      EVP_KEYMGMT_fetch(library, "RSA", nullptr));
-  const std::unique_ptr<EVP_SIGNATURE, FreedBy<EVP_SIGNATURE_free>> signatures(
-      EVP_SIGNATURE_fetch(library, "RSA", nullptr));
-  const std::unique_ptr<EVP_ASYM_CIPHER, FreedBy<EVP_ASYM_CIPHER_free>> ciphers(
-      EVP_ASYM_CIPHER_fetch(library, "RSA", nullptr));
-  if (keys == nullptr || signatures == nullptr || ciphers == nullptr)
-    return fail_openssl(ErrorKind::kInvalid, "this OpenSSL lacks RSA");
+  const auto known = call_openssl(ErrorKind::kInvalid, "this OpenSSL lacks RSA", [&] {
+    return KeyManagementPtr(EVP_KEYMGMT_fetch(library, "RSA", nullptr)) != nullptr &&
+           SignaturePtr(EVP_SIGNATURE_fetch(library, "RSA", nullptr)) != nullptr &&
+           AsymmetricCipherPtr(EVP_ASYM_CIPHER_fetch(library, "RSA", nullptr)) != nullptr;
+  });
+  if (!known) return tl::unexpected(known.error());
   auto provider =
       load_builtin_provider(library, kOffloadProvider, start_builtin_provider<offload_algorithms>);
   if (!provider) return tl::unexpected(std::move(provider.error()));
@@ -387,15 +384,16 @@ Result<PkeyPtr> offload_key(PkeyPtr key, std::shared_ptr<const LibraryContext> h
                             const LibraryContext& library) {
   const char* type = EVP_PKEY_is_a(key.get(), "RSA-PSS") == 1 ? "RSA-PSS" : "RSA";
   HomeKey home_key{std::move(home), std::shared_ptr<EVP_PKEY>(std::move(key))};
-  const PkeyCtxPtr context(EVP_PKEY_CTX_new_from_name(library.get(), type, kOffloadDefinition));
   std::array<OSSL_PARAM, 2> parameters{
       OSSL_PARAM_construct_octet_string(kHomeKeyParameter, &home_key, sizeof home_key),
       OSSL_PARAM_construct_end()};
-  EVP_PKEY* made = nullptr;
-  if (context != nullptr && EVP_PKEY_fromdata_init(context.get()) == 1)
-    EVP_PKEY_fromdata(context.get(), &made, EVP_PKEY_KEYPAIR, parameters.data());
-  if (made == nullptr) return fail_openssl(ErrorKind::kInvalid, "offloading a private key");
-  return PkeyPtr(made);
+  return call_openssl(ErrorKind::kInvalid, "offloading a private key", [&] {
+    const PkeyCtxPtr context(EVP_PKEY_CTX_new_from_name(library.get(), type, kOffloadDefinition));
+    EVP_PKEY* made = nullptr;
+    if (context != nullptr && EVP_PKEY_fromdata_init(context.get()) == 1)
+      EVP_PKEY_fromdata(context.get(), &made, EVP_PKEY_KEYPAIR, parameters.data());
+    return PkeyPtr(made);
+  });
 }
 
 OffloadingKeys::OffloadingKeys(std::shared_ptr<PrivateKeyOperation>* into) {

@@ -7,15 +7,20 @@
 #include <openssl/err.h>
 
 #include "base/result.h"
-#include "tls/openssl/openssl_error.h"
 
 namespace headgate {
 
-/// Makes one call into OpenSSL that may fail. `call` returns a number, which is above zero on success
-/// (Result<void>), or an owner, which is not null on success (Result of that owner).
+/// Makes the error of a call that failed: "`doing`: bad end line (PEM routines)". The reason is the oldest
+/// entry of this thread's error queue, and the queue is empty afterwards. call_openssl() does this for its
+/// caller.
+[[nodiscard]] tl::unexpected<Error> fail_openssl(ErrorKind kind, std::string_view doing);
+
+/// Makes one call into OpenSSL that may fail. `call` returns a number or a bool, which is above zero on
+/// success (Result<void>), or an owner, which is not null on success (Result of that owner).
 ///
 /// The thread's error queue is emptied first, so that an entry of an earlier call is not taken for the reason
-/// of this one, and is empty again after a failure. Errors: `kind`, with `doing` and OpenSSL's reason.
+/// of this one, and is empty again after a failure. Any thread. Errors: `kind`, with `doing` and OpenSSL's
+/// reason.
 ///
 ///     auto store = call_openssl(ErrorKind::kSystem, "making a store",
 ///                               [] { return X509StorePtr(X509_STORE_new()); });

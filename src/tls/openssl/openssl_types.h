@@ -35,6 +35,7 @@ inline void free_memory(void* memory) {
 }
 
 using AccessDescriptionsPtr = std::unique_ptr<AUTHORITY_INFO_ACCESS, FreedBy<AUTHORITY_INFO_ACCESS_free>>;
+using AsymmetricCipherPtr = std::unique_ptr<EVP_ASYM_CIPHER, FreedBy<EVP_ASYM_CIPHER_free>>;
 using BioMethodPtr = std::unique_ptr<BIO_METHOD, FreedBy<BIO_meth_free>>;
 using BioPtr = std::unique_ptr<BIO, FreedBy<BIO_free_all>>;
 using BnPtr = std::unique_ptr<BIGNUM, FreedBy<BN_free>>;
@@ -50,6 +51,7 @@ using ExtensionPtr = std::unique_ptr<X509_EXTENSION, FreedBy<X509_EXTENSION_free
 using GeneralNamesPtr = std::unique_ptr<GENERAL_NAMES, FreedBy<GENERAL_NAMES_free>>;
 using KdfCtxPtr = std::unique_ptr<EVP_KDF_CTX, FreedBy<EVP_KDF_CTX_free>>;
 using KdfPtr = std::unique_ptr<EVP_KDF, FreedBy<EVP_KDF_free>>;
+using KeyManagementPtr = std::unique_ptr<EVP_KEYMGMT, FreedBy<EVP_KEYMGMT_free>>;
 using LibCtxPtr = std::unique_ptr<OSSL_LIB_CTX, FreedBy<OSSL_LIB_CTX_free>>;
 using MacCtxPtr = std::unique_ptr<EVP_MAC_CTX, FreedBy<EVP_MAC_CTX_free>>;
 using MacPtr = std::unique_ptr<EVP_MAC, FreedBy<EVP_MAC_free>>;
@@ -61,6 +63,7 @@ using PkeyCtxPtr = std::unique_ptr<EVP_PKEY_CTX, FreedBy<EVP_PKEY_CTX_free>>;
 using PkeyPtr = std::unique_ptr<EVP_PKEY, FreedBy<EVP_PKEY_free>>;
 using ProviderPtr = std::unique_ptr<OSSL_PROVIDER, FreedBy<OSSL_PROVIDER_unload>>;
 using SessionPtr = std::unique_ptr<SSL_SESSION, FreedBy<SSL_SESSION_free>>;
+using SignaturePtr = std::unique_ptr<EVP_SIGNATURE, FreedBy<EVP_SIGNATURE_free>>;
 using SslCtxPtr = std::unique_ptr<SSL_CTX, FreedBy<SSL_CTX_free>>;
 using SslPtr = std::unique_ptr<SSL, FreedBy<SSL_free>>;
 using TextPtr = std::unique_ptr<char, FreedBy<free_memory>>;

@@ -48,7 +48,7 @@ Result<std::vector<CrlPtr>> parse_lists(std::string_view bytes) {
 X509* find_issuer(X509_CRL* list, const std::vector<X509*>& issuers) {
   for (X509* issuer : issuers) {
     if (X509_NAME_cmp(X509_CRL_get_issuer(list), X509_get_subject_name(issuer)) != 0) continue;
-    if (X509_CRL_verify(list, X509_get0_pubkey(issuer)) == 1) return issuer;
+    if (ask_openssl([&] { return X509_CRL_verify(list, X509_get0_pubkey(issuer)); }) == 1) return issuer;
   }
   return nullptr;
 }

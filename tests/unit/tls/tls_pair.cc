@@ -4,7 +4,6 @@
 
 #include "base/check.h"
 #include "tls/handshake/handshake_failure.h"
-#include "tls/openssl/openssl_error.h"
 
 namespace headgate::test {
 namespace {

@@ -10,7 +10,7 @@
 #include <openssl/rsa.h>
 
 #include "tls/openssl/library_context.h"
-#include "tls/openssl/openssl_error.h"
+#include "tls/openssl/openssl_call.h"
 #include "tls/openssl/private_key_operation.h"
 
 namespace headgate::test {
@@ -40,7 +40,7 @@ class OffloadedKeyTest : public testing::Test {
         EVP_PKEY_CTX_set_rsa_padding(parameters, RSA_PKCS1_PSS_PADDING) <= 0 ||
         EVP_PKEY_CTX_set_rsa_pss_saltlen(parameters, RSA_PSS_SALTLEN_DIGEST) <= 0 ||
         EVP_DigestSign(context.get(), nullptr, &size, message, kMessage.size()) != 1) {
-      ADD_FAILURE() << take_openssl_error();
+      ADD_FAILURE() << fail_openssl(ErrorKind::kInvalid, "making a signature").value().what;
       return {};
     }
     std::vector<unsigned char> signature(size);

@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include "tls/openssl/builtin_provider.h"
 #include "tls/openssl/openssl_types.h"
 
 namespace headgate {
@@ -31,6 +32,29 @@ TEST(CallsIntoOpenssl, GiveTheOwnerOfWhatTheCallMade) {
 TEST(CallsIntoOpenssl, LeaveNoReasonBehindWhereAFailureIsAnAnswer) {
   const SslCtxPtr context(SSL_CTX_new(TLS_server_method()));
   EXPECT_NE(ask_openssl([&] { return SSL_CTX_set1_groups_list(context.get(), "no_such_group"); }), 1);
+  EXPECT_EQ(ERR_peek_error(), 0UL);
+}
+
+TEST(CallsIntoOpenssl, MayBeAChainThatEndsAtTheFirstCallThatFails) {
+  const SslCtxPtr context(SSL_CTX_new(TLS_server_method()));
+  const auto answer = call_openssl(ErrorKind::kInvalid, "setting ciphers", [&] {
+    return SSL_CTX_set_num_tickets(context.get(), 0) == 1 &&
+           SSL_CTX_set_cipher_list(context.get(), "no_such_cipher") == 1;
+  });
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().what, "setting ciphers: no cipher match (SSL routines)");
+}
+
+int refuse_to_start(const OSSL_CORE_HANDLE*, const OSSL_DISPATCH*, const OSSL_DISPATCH**, void**) {
+  return 0;
+}
+
+TEST(BuiltinProvider, GivesItsOwnReasonWhenItCannotBeLoaded) {
+  const LibCtxPtr library(OSSL_LIB_CTX_new());
+  ERR_raise(ERR_LIB_SSL, SSL_R_BAD_DATA);
+  const auto provider = load_builtin_provider(library.get(), "refused", refuse_to_start);
+  ASSERT_FALSE(provider);
+  EXPECT_EQ(provider.error().what, "loading the provider refused: init fail (common libcrypto routines)");
   EXPECT_EQ(ERR_peek_error(), 0UL);
 }
 

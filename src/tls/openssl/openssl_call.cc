@@ -1,10 +1,12 @@
-#include "tls/openssl/openssl_error.h"
+#include "tls/openssl/openssl_call.h"
 
-#include <openssl/err.h>
+#include <string>
 
 namespace headgate {
+namespace {
 
-std::string take_openssl_error() {
+/// Empties this thread's error queue and returns its oldest entry, the cause.
+std::string take_reason() {
   const unsigned long oldest = ERR_get_error();
   ERR_clear_error();
   if (oldest == 0) return "no reason given";
@@ -15,8 +17,10 @@ std::string take_openssl_error() {
   return text;
 }
 
+}  // namespace
+
 tl::unexpected<Error> fail_openssl(ErrorKind kind, std::string_view doing) {
-  return fail(kind, std::string(doing) + ": " + take_openssl_error());
+  return fail(kind, std::string(doing) + ": " + take_reason());
 }
 
 }  // namespace headgate
