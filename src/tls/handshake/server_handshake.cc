@@ -38,9 +38,6 @@ class OpensslHandshake final : public ServerHandshake {
   [[nodiscard]] int descriptor() const override { return stream_ ? stream_->descriptor() : socket_.number(); }
 
  private:
-  /// Whether the next step needs a permit, or has one.
-  enum class Due : std::uint8_t { kNothing, kPermit, kPermitted };
-
   [[nodiscard]] Wait wait(bool read) const { return {.read = read, .write = stream_->unsent_bytes() > 0}; }
   [[nodiscard]] Result<void> begin();
   [[nodiscard]] Answer paused();
@@ -55,14 +52,14 @@ class OpensslHandshake final : public ServerHandshake {
   AeadContexts& aead_;
   HandshakeWork work_;
   std::uint16_t tickets_;
-  Due due_ = Due::kPermit;
+  bool needs_permit_ = true;           // for the next step
   Fd socket_;                          // until stream_ has it
   std::vector<std::byte> received_;    // likewise
   std::unique_ptr<TlsStream> stream_;  // made when the first step has been permitted
 };
 
 ServerHandshake::Answer OpensslHandshake::step() {
-  if (due_ == Due::kPermit) {
+  if (needs_permit_) {
     // The client cannot answer what it has not got; nothing is to be paid for yet.
     if (stream_ != nullptr && stream_->unsent_bytes() > 0) return flush();
     return NeedsPermit{};
@@ -95,7 +92,7 @@ ServerHandshake::Answer OpensslHandshake::flush() {
 }
 
 void OpensslHandshake::permit() {
-  due_ = Due::kPermitted;
+  needs_permit_ = false;
   if (stream_) stream_->extra().full_permitted = work_ == HandshakeWork::kFull;
 }
 
@@ -115,7 +112,7 @@ ServerHandshake::Answer OpensslHandshake::paused() {
   if (stream_->operation() != nullptr) return Offload{stream_->operation()};
   // The session may not be resumed, or another hello needs a whole handshake.
   work_ = HandshakeWork::kFull;
-  due_ = Due::kPermit;
+  needs_permit_ = true;
   return NeedsPermit{};
 }
 
@@ -126,12 +123,11 @@ void OpensslHandshake::look_ahead() {
   const SslExtraData& extra = stream_->extra();
   SSL* ssl = stream_->ssl();
   const bool tls13 = SSL_version(ssl) == TLS1_3_VERSION;
-  due_ = Due::kNothing;
   if (extra.server_hellos == 0 || SSL_session_reused(ssl) == 1) return;
   const bool retried = tls13 && !extra.finished_sent;
   work_ = retried ? HandshakeWork::kFull : HandshakeWork::kFinish;
   const bool verifies = context_->shared().settings.client_auth.mode != config::ClientAuthMode::kNone;
-  if (retried || verifies || !tls13) due_ = Due::kPermit;
+  needs_permit_ = retried || verifies || !tls13;
 }
 
 // RSA key exchange: the client's secret is decrypted with our key. RFC 5246, section 7.4.7.1.
