@@ -171,11 +171,9 @@ bool read_extension(std::uint16_t type, std::span<const std::byte> content, Clie
     case kAlpn:
       return read_alpn(content, hello);
     case kSessionTicket:
-      hello.offers_session = hello.offers_session || !content.empty();
       if (hello.psk_identities == 0) hello.ticket = content;
       return true;
     case kPreSharedKey:
-      hello.offers_session = true;
       return read_psk_identities(content, hello);
     case kEarlyData:
       hello.offers_early_data = true;

@@ -106,7 +106,6 @@ struct ClientHello {
   std::vector<std::uint16_t>
       key_share_groups;  ///< Groups for which a share was sent; never more than kMaxKeyShares.
   std::vector<std::uint16_t> extensions;  ///< All types in order, GREASE included.
-  bool offers_session = false;            ///< The client offers to resume: by a PSK or a TLS 1.2 ticket.
   /// The ticket that a server would resume by: the first PSK identity, or that of TLS 1.2. Empty: none.
   std::span<const std::byte> ticket;
   std::size_t psk_identities = 0;  ///< The number of identities offered.

@@ -86,7 +86,7 @@ TEST(ClientHello, SaysWhatTheClientAsksFor) {
   EXPECT_TRUE(hello->offers_version(0x0304));
   EXPECT_FALSE(hello->offers_version(0x0302));
   EXPECT_TRUE(hello->offers_alpn("h2"));
-  EXPECT_FALSE(hello->offers_session);
+  EXPECT_TRUE(hello->ticket.empty());
   EXPECT_EQ(hello->wire_bytes, wire.size());
   EXPECT_EQ(hello->message_bytes, wire.size() - 5);
   EXPECT_TRUE(hello->reassembled.empty());
@@ -301,15 +301,13 @@ TEST(ClientHello, MayNameAnAddress) {
   EXPECT_EQ(hello->server_name, "192.0.2.1");
 }
 
-TEST(ClientHello, OfferingATicketOrAPskOffersASession) {
+TEST(ClientHello, OffersASessionByATicketOrAPsk) {
   const Kept empty_ticket(HelloBuilder().extension(35, ""));
   const Kept ticket(HelloBuilder().extension(35, "t"));
   const std::string identities =
       HelloBuilder::vector16("first") + "age1" + HelloBuilder::vector16("other") + "age2";
   const Kept psk(HelloBuilder().extension(35, "t").extension(41, HelloBuilder::vector16(identities)));
-  EXPECT_FALSE(empty_ticket->offers_session);
-  EXPECT_TRUE(ticket->offers_session);
-  EXPECT_TRUE(psk->offers_session);
+  EXPECT_TRUE(empty_ticket->ticket.empty());
   EXPECT_EQ(text_of(ticket->ticket), "t");
   EXPECT_EQ(text_of(psk->ticket), "first") << "a PSK goes before the ticket of TLS 1.2";
   EXPECT_EQ(psk->psk_identities, 2U);
