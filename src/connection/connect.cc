@@ -168,8 +168,8 @@ HandshakeCost signature_cost(const StoredCertificate* certificate) {
 std::optional<Step> secure(Dial& dial, Context& context) {
   ClientHandshake::Answer answer = dial.handshake->step();
   if (const auto* wait = std::get_if<ClientHandshake::Wait>(&answer)) {
-    return Wait{.backend = (wait->read ? Interest::kRead : Interest::kNone) |
-                           (wait->write ? Interest::kWrite : Interest::kNone)};
+    return Wait{.backend =
+                    interest_if(wait->read, Interest::kRead) | interest_if(wait->write, Interest::kWrite)};
   }
   if (auto* offload = std::get_if<ClientHandshake::Offload>(&answer)) {
     dial.operation = std::move(offload->operation);

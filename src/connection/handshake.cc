@@ -19,8 +19,7 @@ void account_for_waiting(HandshakeTask& task, TimePoint now) {
 }
 
 Wait as_interest(const ServerHandshake::Wait& wait) {
-  return {.client = (wait.read ? Interest::kRead : Interest::kNone) |
-                    (wait.write ? Interest::kWrite : Interest::kNone)};
+  return {.client = interest_if(wait.read, Interest::kRead) | interest_if(wait.write, Interest::kWrite)};
 }
 
 Interest only_writing(Interest interest) {

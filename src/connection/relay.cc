@@ -122,7 +122,7 @@ std::optional<Close> carry(const Way& way, bool readable, bool writable, Relay& 
 Interest interest_in(const Stream& side, const Flow& from_side, const Flow& to_side, const Stream& other) {
   const bool read = !from_side.ended && other.unsent_bytes() == 0;
   const bool write = side.unsent_bytes() > 0 || (to_side.ended && !to_side.finished);
-  return (read ? Interest::kRead : Interest::kNone) | (write ? Interest::kWrite : Interest::kNone);
+  return interest_if(read, Interest::kRead) | interest_if(write, Interest::kWrite);
 }
 
 }  // namespace

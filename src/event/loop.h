@@ -16,6 +16,10 @@ constexpr Interest operator|(Interest a, Interest b) {
 constexpr bool includes(Interest set, Interest part) {
   return (static_cast<int>(set) & static_cast<int>(part)) != 0;
 }
+/// Returns `part` if it is wanted, and nothing otherwise.
+constexpr Interest interest_if(bool wanted, Interest part) {
+  return wanted ? part : Interest::kNone;
+}
 
 /// One libev loop on epoll. Owned by one thread, and used by that thread only. Every watcher made on it must
 /// be destroyed before it.
