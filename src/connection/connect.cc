@@ -164,6 +164,22 @@ HandshakeCost signature_cost(const StoredCertificate* certificate) {
   return cost;
 }
 
+/// While a permit or the operation is awaited, the server still has to get the bytes that it has not got.
+Wait until_server_writable(const ClientHandshake& handshake) {
+  return {.backend = interest_if(handshake.has_unsent(), Interest::kWrite)};
+}
+
+/// Takes no step, because a permit or the operation is awaited, but sends the unsent bytes. Nothing: the
+/// attempt has failed.
+std::optional<Step> flush_to_server(Dial& dial, Context& context) {
+  ClientHandshake& handshake = *dial.handshake;
+  if (!handshake.has_unsent()) return Wait{};
+  ClientHandshake::Answer answer = handshake.flush();
+  if (std::holds_alternative<ClientHandshake::Wait>(answer)) return until_server_writable(handshake);
+  attempt_failed(dial, context, ConnectFailure::kTls, std::get<ClientHandshake::Failed>(answer).what);
+  return std::nullopt;
+}
+
 /// Takes a step of the handshake with the server. Nothing: the stage is over, one way or the other.
 std::optional<Step> secure(Dial& dial, Context& context) {
   ClientHandshake::Answer answer = dial.handshake->step();
@@ -175,7 +191,7 @@ std::optional<Step> secure(Dial& dial, Context& context) {
     dial.operation = std::move(offload->operation);
     dial.stage = Dial::Stage::kAwaitingSignature;
     ask_for_permit(dial, context, signature_cost(dial.backend->tls->shared().certificate.get()));
-    return Wait{};
+    return until_server_writable(*dial.handshake);
   }
   if (auto* secured = std::get_if<ClientHandshake::Secured>(&answer)) {
     context.sides.backend = std::move(secured->stream);
@@ -211,10 +227,10 @@ std::optional<Wait> await_connection(Dial& dial, Context& context) {
 /// The server wants a signature by our client certificate, whose key is used on another thread.
 std::optional<Step> await_signature(Dial& dial, Context& context) {
   if (dial.request != nullptr) {
-    if (!is_permitted(dial, context)) return Wait{};
-    return Offload{.operation = dial.operation, .wait = {}};
+    if (!is_permitted(dial, context)) return flush_to_server(dial, context);
+    return Offload{.operation = dial.operation, .wait = until_server_writable(*dial.handshake)};
   }
-  if (!dial.operation->is_finished()) return Wait{};
+  if (!dial.operation->is_finished()) return flush_to_server(dial, context);
   dial.operation.reset();
   dial.stage = Dial::Stage::kSecuring;
   return std::nullopt;

@@ -22,8 +22,9 @@ Wait as_interest(const ServerHandshake::Wait& wait) {
   return {.client = interest_if(wait.read, Interest::kRead) | interest_if(wait.write, Interest::kWrite)};
 }
 
-Interest only_writing(Interest interest) {
-  return includes(interest, Interest::kWrite) ? Interest::kWrite : Interest::kNone;
+/// While a permit or an operation is awaited, the client still has to get the bytes that it has not got.
+Wait until_client_writable(const HandshakeTask& task) {
+  return {.client = interest_if(task.handshake->has_unsent(), Interest::kWrite)};
 }
 
 void wait_for_permit(HandshakeTask& task, Context& context) {
@@ -125,17 +126,25 @@ Step act_on(HandshakeTask& task, const ServerHandshake::Wait& wait, Context& con
 
 Step act_on(HandshakeTask& task, ServerHandshake::NeedsPermit, Context& context) {
   wait_for_permit(task, context);
-  return Wait{};
+  return until_client_writable(task);
 }
 
 Step act_on(HandshakeTask& task, ServerHandshake::Offload offload, Context&) {
   task.awaits_operation = true;
-  return Offload{.operation = std::move(offload.operation), .wait = {}};
+  return Offload{.operation = std::move(offload.operation), .wait = until_client_writable(task)};
 }
 
 Step act_on(HandshakeTask&, ServerHandshake::Failed failed, Context& context) {
   context.info.detail = std::move(failed.what);
   return Close{CloseReason::kInternal};
+}
+
+/// Takes no step, because a permit or an operation is awaited, but sends the unsent bytes.
+Step flush_to_client(HandshakeTask& task, Context& context) {
+  if (!task.handshake->has_unsent()) return Wait{};
+  auto answer = task.handshake->flush();
+  if (std::holds_alternative<ServerHandshake::Wait>(answer)) return until_client_writable(task);
+  return std::visit([&](auto&& one) { return act_on(task, std::move(one), context); }, std::move(answer));
 }
 
 /// Takes a step and adds up the CPU time of the step.
@@ -152,16 +161,7 @@ ServerHandshake::Answer timed_step(HandshakeTask& task, Context& context) {
 
 Step step(Handshake& phase, Context& context) {
   HandshakeTask& task = *phase.task;
-  const bool only_writable = context.ready.client == Interest::kWrite;
-  if (task.awaits_operation || task.request.queued) {
-    if (!only_writable) return Wait{};
-    const TimePoint waiting_since = task.waiting_since;
-    Step next = std::visit([&](auto&& answer) { return act_on(task, std::move(answer), context); },
-                           task.handshake->flush());
-    task.waiting_since = waiting_since;  // it still waits for what it waited for
-    if (auto* wait = std::get_if<Wait>(&next)) return Wait{.client = only_writing(wait->client)};
-    return next;
-  }
+  if (task.awaits_operation || task.request.queued) return flush_to_client(task, context);
   account_for_waiting(task, context.services.host.now());
   if (std::exchange(task.request.granted, false)) {
     const bool waited = task.times.queue > kMayHaveLeft;

@@ -159,6 +159,38 @@ TEST_F(SignatureTest, NeedsAPermitOfItsOwnAndThenTheOtherThread) {
   EXPECT_EQ(phase(), "relay");
 }
 
+TEST_F(SignatureTest, SendsTheRestOfTheFlightWhileThePermitAndTheOperationAreAwaited) {
+  server->flushes = {IoStatus::kDone, IoStatus::kWantWrite, IoStatus::kWantWrite, IoStatus::kDone};
+  start();
+  server->kept = "our certificate";
+  permits.grant();
+  ASSERT_NE(permits.waiting, nullptr);
+  EXPECT_EQ(connection->waiting().backend, Interest::kWrite);
+  wake();
+  EXPECT_EQ(connection->waiting().backend, Interest::kWrite);
+  permits.grant();
+  ASSERT_NE(host.operation, nullptr);
+  EXPECT_EQ(connection->waiting().backend, Interest::kWrite);
+  connection->resume();
+  EXPECT_EQ(connection->waiting().backend, Interest::kWrite) << "whatever woke the connection";
+  wake();
+  EXPECT_EQ(server->written, "our certificate");
+  EXPECT_EQ(connection->waiting().backend, Interest::kNone);
+  EXPECT_EQ(phase(), "connect");
+}
+
+TEST_F(SignatureTest, TriesAnotherServerWhenTheRestOfTheFlightCannotBeSent) {
+  server->flushes = {IoStatus::kDone, IoStatus::kFailed};
+  transport.servers.push_back(nullptr);
+  start();
+  server->kept = "our certificate";
+  permits.grant();
+  wake();
+  EXPECT_EQ(permits.waiting, nullptr);
+  EXPECT_EQ(transport.dialled.size(), 2U);
+  EXPECT_END("backend_connect_failed");
+}
+
 TEST_F(SignatureTest, TakesNoStepBeforeTheOperationIsFinished) {
   start();
   permits.grant();

@@ -110,8 +110,9 @@ class FakeServerHandshake final : public ServerHandshake {
   }
   Answer flush() override {
     static_cast<void>(stream_->flush());
-    return Wait{.read = true, .write = stream_->unsent_bytes() > 0};
+    return Wait{.read = true, .write = has_unsent()};
   }
+  [[nodiscard]] bool has_unsent() const override { return stream_->unsent_bytes() > 0; }
   void permit() override {
     permitted_ = true;
     ++script_.permits;
@@ -147,6 +148,11 @@ class FakeClientHandshake final : public ClientHandshake {
     }
     return Failed{stream_->failure().what};
   }
+  Answer flush() override {
+    if (stream_->flush() == IoStatus::kFailed) return Failed{stream_->failure().what};
+    return Wait{.read = false, .write = has_unsent()};
+  }
+  [[nodiscard]] bool has_unsent() const override { return stream_->unsent_bytes() > 0; }
   [[nodiscard]] int descriptor() const override { return stream_->descriptor(); }
 
  private:

@@ -273,6 +273,46 @@ TEST_F(HandshakeTest, WaitsForWritingWhileBytesAreUnsentWhateverTlsAsksFor) {
   EXPECT_EQ(connection->waiting().client, Interest::kBoth);
 }
 
+// The client may never answer, because it lacks the rest of the flight. So the permit must not be what the
+// rest waits for.
+TEST_F(HandshakeTest, SendsTheRestOfAFlightWhileItWaitsForAPermit) {
+  handshakes.script.permits_before_steps = {1};
+  client->handshakes = {IoStatus::kWantRead, IoStatus::kDone};
+  client->kept = "the rest of a long flight";
+  client->flushes = {IoStatus::kWantWrite, IoStatus::kDone};
+  client->sends(client_hello());
+  start();
+  permits.grant();
+  client->sends("another hello");
+  wake();
+  ASSERT_NE(permits.waiting, nullptr);
+  EXPECT_EQ(connection->waiting().client, Interest::kWrite);
+  connection->resume();
+  EXPECT_EQ(client->written, "");
+  EXPECT_EQ(connection->waiting().client, Interest::kWrite) << "whatever woke the connection";
+  wake();
+  EXPECT_EQ(client->written, "the rest of a long flight");
+  EXPECT_EQ(connection->waiting().client, Interest::kNone);
+  EXPECT_NE(permits.waiting, nullptr);
+  EXPECT_EQ(client->handshake_steps, 1);
+}
+
+TEST_F(HandshakeTest, SendsTheRestOfAFlightWhileAnOperationIsUnderWay) {
+  client->handshakes = {IoStatus::kPaused, IoStatus::kDone};
+  client->kept = "the certificate";
+  client->flushes = {IoStatus::kWantWrite, IoStatus::kDone};
+  client->sends(client_hello());
+  start();
+  permits.grant();
+  EXPECT_EQ(connection->waiting().client, Interest::kWrite);
+  connection->resume();
+  EXPECT_EQ(connection->waiting().client, Interest::kWrite) << "whatever woke the connection";
+  wake();
+  EXPECT_EQ(client->written, "the certificate");
+  EXPECT_EQ(connection->waiting().client, Interest::kNone);
+  EXPECT_EQ(client->handshake_steps, 1);
+}
+
 TEST_F(HandshakeTest, GoesOnWhenTheOperationOnTheOtherThreadIsFinished) {
   client->handshakes = {IoStatus::kPaused, IoStatus::kDone};
   client->sends(client_hello());

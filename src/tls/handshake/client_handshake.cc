@@ -27,7 +27,7 @@ class OpensslClientHandshake final : public ClientHandshake {
       case IoStatus::kDone:
         return Secured{std::move(stream_)};
       case IoStatus::kWantRead:
-        return Wait{.read = true, .write = stream_->unsent_bytes() > 0};
+        return Wait{.read = true, .write = has_unsent()};
       case IoStatus::kWantWrite:
         return Wait{.read = false, .write = true};
       case IoStatus::kPaused:
@@ -38,6 +38,11 @@ class OpensslClientHandshake final : public ClientHandshake {
     }
     return Failed{stream_->failure().what};
   }
+  Answer flush() override {
+    if (stream_->flush() == IoStatus::kFailed) return Failed{stream_->failure().what};
+    return Wait{.read = false, .write = has_unsent()};
+  }
+  [[nodiscard]] bool has_unsent() const override { return stream_->unsent_bytes() > 0; }
   [[nodiscard]] int descriptor() const override { return stream_->descriptor(); }
 
  private:

@@ -42,6 +42,10 @@ class ClientHandshake {
 
   /// Goes as far as the bytes at hand allow.
   [[nodiscard]] virtual Answer step() = 0;
+  /// Sends the unsent bytes and does nothing else: while the operation is awaited.
+  [[nodiscard]] virtual Answer flush() = 0;
+  /// Whether bytes for the server are unsent.
+  [[nodiscard]] virtual bool has_unsent() const = 0;
   /// The server's socket.
   [[nodiscard]] virtual int descriptor() const = 0;
 };

@@ -27,6 +27,7 @@ class OpensslHandshake final : public ServerHandshake {
 
   Answer step() override;
   Answer flush() override;
+  [[nodiscard]] bool has_unsent() const override { return stream_ && stream_->unsent_bytes() > 0; }
   void permit() override;
   [[nodiscard]] HandshakeCost cost() const override {
     return {.work = work_,
@@ -38,7 +39,7 @@ class OpensslHandshake final : public ServerHandshake {
   [[nodiscard]] int descriptor() const override { return stream_ ? stream_->descriptor() : socket_.number(); }
 
  private:
-  [[nodiscard]] Wait wait(bool read) const { return {.read = read, .write = stream_->unsent_bytes() > 0}; }
+  [[nodiscard]] Wait wait(bool read) const { return {.read = read, .write = has_unsent()}; }
   [[nodiscard]] Result<void> begin();
   [[nodiscard]] Answer paused();
   void look_ahead();
@@ -61,7 +62,7 @@ class OpensslHandshake final : public ServerHandshake {
 ServerHandshake::Answer OpensslHandshake::step() {
   if (needs_permit_) {
     // The client cannot answer what it has not got; nothing is to be paid for yet.
-    if (stream_ != nullptr && stream_->unsent_bytes() > 0) return flush();
+    if (has_unsent()) return flush();
     return NeedsPermit{};
   }
   if (!stream_) {

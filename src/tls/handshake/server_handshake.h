@@ -70,8 +70,10 @@ class ServerHandshake {
 
   /// Goes as far as the bytes at hand allow.
   [[nodiscard]] virtual Answer step() = 0;
-  /// Sends the unsent bytes and does nothing else: for a socket that has only become writable.
+  /// Sends the unsent bytes and does nothing else: while a permit or an operation is awaited.
   [[nodiscard]] virtual Answer flush() = 0;
+  /// Whether bytes for the client are unsent.
+  [[nodiscard]] virtual bool has_unsent() const = 0;
   /// Permits the step that NeedsPermit announced.
   virtual void permit() = 0;
   /// Returns the cost of the next step that needs a permit.

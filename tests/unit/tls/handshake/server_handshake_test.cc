@@ -60,7 +60,7 @@ class ServerHandshakeTest : public testing::Test {
     handshake = begin_server_handshake(std::move(start), std::move(ours), buffers, *aead);
   }
 
-  /// Sends what the client wrote, `size_bytes` of it in one piece; the rest stays in `to_server`.
+  /// Sends the bytes that the client wrote.
   void deliver_to_server(MemoryClient& client) {
     const auto bytes = client.take();
     if (!bytes.empty()) HG_CHECK(::send(peer.number(), bytes.data(), bytes.size(), 0) > 0);
@@ -171,7 +171,7 @@ TEST_F(ServerHandshakeTest, TellsBeforeTheFirstPermitWhatTheHandshakeCosts) {
   EXPECT_EQ(handshake->cost().key_bits, 2048);
 }
 
-/// The session of a client's first connection, by which it may resume.
+/// Returns the session of a client's first connection. The client may resume by it.
 SessionPtr session_of(MemoryClient& client) {
   std::array<char, 16> buffer{};
   SSL_read(client.ssl(), buffer.data(), static_cast<int>(buffer.size()));
@@ -338,30 +338,61 @@ TEST_F(ServerHandshakeTest, WaitsForItsOperationHoweverOftenItIsAsked) {
             std::get<ServerHandshake::Offload>(again).operation);
 }
 
-/// Sends every flight through a socket that takes few bytes at once, in TLS 1.2 and 1.3, with a flight far
-/// larger than its buffer: 200 CA names.
-class TightBufferTest : public ServerHandshakeTest,
+/// A server whose flight is far larger than the send buffer of its socket: it names 200 CAs.
+class LargeFlightTest : public ServerHandshakeTest {
+ protected:
+  void serve_large_flight() {
+    ListenerFixture fixture;
+    leaf = issue({.key = "RSA-2048"});
+    fixture.certificates = {stored(*leaf)};
+    fixture.client_ca = &ca;
+    fixture.tls().client_auth.mode = config::ClientAuthMode::kRequired;
+    serve(std::move(fixture));
+    for (int i = 0; i < 200; ++i) {
+      const Issued other =
+          issue({.common_name = "an authority with a name of some length, number " + std::to_string(i),
+                 .ca = true});
+      HG_CHECK(SSL_CTX_add_client_CA(context->get(), other.certificate.get()) == 1);
+    }
+  }
+  /// begin(), on a socket that takes few bytes at once.
+  void begin_on_tight_socket(MemoryClient& client) {
+    begin(client);
+    const int smallest = 1;  // the kernel's least: some 4 KiB
+    ::setsockopt(handshake->descriptor(), SOL_SOCKET, SO_SNDBUF, &smallest, sizeof smallest);
+  }
+
+  const Issued ca = issue({.common_name = "ca", .ca = true});
+  const Issued client_leaf = issue({.common_name = "client", .extended_key_usage = "clientAuth"}, &ca);
+};
+
+// The CAs' names go before the signature.
+TEST_F(LargeFlightTest, TheBytesBeforeTheSignatureLeaveWhileItIsMade) {
+  serve_large_flight();
+  MemoryClient client({.max_version = TLS1_3_VERSION});
+  begin_on_tight_socket(client);
+  EXPECT_FALSE(handshake->has_unsent());
+  handshake->permit();
+  const auto answer = handshake->step();
+  ASSERT_TRUE(std::holds_alternative<ServerHandshake::Offload>(answer));
+  EXPECT_TRUE(handshake->has_unsent());
+  for (int i = 0; i < 1000 && handshake->has_unsent(); ++i) {
+    while (deliver_to_client(client)) {
+    }
+    EXPECT_TRUE(std::holds_alternative<ServerHandshake::Wait>(handshake->flush()));
+  }
+  EXPECT_FALSE(handshake->has_unsent());
+}
+
+/// Sends every flight through a socket that takes few bytes at once, in TLS 1.2 and 1.3.
+class TightBufferTest : public LargeFlightTest,
                         public testing::WithParamInterface<std::tuple<int, std::size_t>> {};
 
 TEST_P(TightBufferTest, TheHandshakeWaitsForWritingUntilAllOfAFlightHasLeft) {
   const auto [version, piece_bytes] = GetParam();
-  const Issued ca = issue({.common_name = "ca", .ca = true});
-  const Issued client_leaf = issue({.common_name = "client", .extended_key_usage = "clientAuth"}, &ca);
-  ListenerFixture fixture;
-  leaf = issue({.key = "RSA-2048"});
-  fixture.certificates = {stored(*leaf)};
-  fixture.client_ca = &ca;
-  fixture.tls().client_auth.mode = config::ClientAuthMode::kRequired;
-  serve(std::move(fixture));
-  for (int i = 0; i < 200; ++i) {
-    const Issued other = issue(
-        {.common_name = "an authority with a name of some length, number " + std::to_string(i), .ca = true});
-    HG_CHECK(SSL_CTX_add_client_CA(context->get(), other.certificate.get()) == 1);
-  }
+  serve_large_flight();
   MemoryClient client({.max_version = version, .certificate = &client_leaf});
-  begin(client);
-  const int smallest = 1;  // the kernel's least: some 4 KiB
-  ::setsockopt(handshake->descriptor(), SOL_SOCKET, SO_SNDBUF, &smallest, sizeof smallest);
+  begin_on_tight_socket(client);
   run(client, piece_bytes);
   ASSERT_TRUE(accepted);
   EXPECT_GT(waits_for_writing, 0);
