@@ -172,6 +172,43 @@ TEST_F(AdmissionTest, GrantsForTheOtherThreadKeepToTheSliceToo) {
   EXPECT_LT(order.size(), 100U);
 }
 
+/// Steps that are longer than a slice: each call of serve() grants one.
+class OneGrantInATurnTest : public AdmissionTest {
+ protected:
+  OneGrantInATurnTest() {
+    on_grant = [] {
+      const TimePoint end = Clock::now() + Admission::kSlice;
+      while (Clock::now() < end) {
+      }
+    };
+  }
+  void serve_turns(int turns) {
+    for (int i = 0; i < turns; ++i) {
+      admission.serve();
+      EXPECT_TRUE(admission.has_work()) << "the loop must not sleep";
+    }
+    ASSERT_EQ(order.size(), static_cast<std::size_t>(turns));
+  }
+};
+
+// A question at the end of each turn whether permits are left had moved the order on, so that the kind whose
+// turn it was never came first.
+TEST_F(OneGrantInATurnTest, TheLoopAndTheOtherThreadTakeTurns) {
+  for (int i = 0; i < 6; ++i) ask(kFull);
+  for (int i = 0; i < 6; ++i) ask(kOffloaded);
+  serve_turns(8);
+  const auto of_loop = std::ranges::count_if(order, [](int one) { return one < 6; });
+  EXPECT_EQ(of_loop, 4);
+}
+
+TEST_F(OneGrantInATurnTest, FullHandshakesGetTheirPartAndNoMoreWhileTicketsFlood) {
+  for (int i = 0; i < 20; ++i) ask(kResume);
+  for (int i = 0; i < 20; ++i) ask(kFull);
+  serve_turns(16);
+  const auto full = std::ranges::count_if(order, [](int one) { return one >= 20; });
+  EXPECT_EQ(full, 4);
+}
+
 TEST_F(AdmissionTest, GrantsNothingToARequestThatHasLeftTheQueue) {
   ask(kFull);
   const int second = ask(kFull);
