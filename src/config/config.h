@@ -70,6 +70,9 @@ struct ClientAuth {
   bool operator==(const ClientAuth&) const = default;
 };
 
+/// Tickets are opened by the keys of at most this many periods of `rotate_every` before the current one.
+inline constexpr int kMaxPastTicketKeys = 64;
+
 struct Resumption {
   bool tickets = true;
   int per_connection = 1;

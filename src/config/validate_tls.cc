@@ -45,9 +45,11 @@ void check_client_auth(const ClientAuth& client_auth, const std::string& key, Fa
 }
 
 void check_resumption(const Resumption& resumption, const std::string& key, Faults& faults) {
-  if (!resumption.tickets || resumption.lifetime <= 2 * resumption.rotate_every) return;
-  faults.warn(key + ".lifetime", "tickets resume sessions for " + duration_text(2 * resumption.rotate_every) +
-                                     " at most: two times rotate_every");
+  const std::chrono::seconds kept = kMaxPastTicketKeys * resumption.rotate_every;
+  if (!resumption.tickets || resumption.lifetime <= kept) return;
+  faults.warn(key + ".lifetime", "a ticket may resume nothing after " + duration_text(kept) +
+                                     ": its key is kept for " + std::to_string(kMaxPastTicketKeys) +
+                                     " times rotate_every");
 }
 
 void check_versions(const Tls& tls, const std::string& key, Faults& faults) {

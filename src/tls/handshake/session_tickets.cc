@@ -215,7 +215,7 @@ void TicketKeys::refresh(WallTime now) {
   // A ticket made at the end of a slot lives on through as many slots as its lifetime touches.
   const auto past =
       (secrets_->lifetime + secrets_->rotate_every - std::chrono::seconds(1)) / secrets_->rotate_every;
-  const std::int64_t back = std::clamp<std::int64_t>(past, 1, 64);
+  const std::int64_t back = std::clamp<std::int64_t>(past, 1, config::kMaxPastTicketKeys);
   for (const TicketSecrets::Accepted& accepted : secrets_->secrets) {
     if (accepted.accepted_until <= now) continue;
     good_until_ = std::min(good_until_, accepted.accepted_until);

@@ -137,10 +137,18 @@ TEST(Validate, WarnsOfWhatWillHurt) {
             "unix socket, or guard the port\n");
   EXPECT_EQ(faults_of(small("", "  spare: {servers: 127.0.0.1:2}\n")),
             "t.yaml:7:3: backends.spare: warning: no listener and no route leads here\n");
-  EXPECT_EQ(faults_of(small_tls("      resumption: {lifetime: 24h}\n")),
-            "t.yaml:6:30: listeners[0].tls.resumption.lifetime: warning: tickets resume sessions for 12h at "
-            "most: two times "
-            "rotate_every\n");
+}
+
+TEST(Validate, WarnsOfALifetimeThatIsLongerThanTicketKeysAreKept) {
+  const auto faults = [](const std::string& resumption) {
+    return faults_of(small_tls("      resumption: {" + resumption + "}\n"));
+  };
+  EXPECT_EQ(faults("lifetime: 24h"), "");
+  EXPECT_EQ(faults("lifetime: 64s, rotate_every: 1s"), "");
+  EXPECT_EQ(
+      faults("lifetime: 168h, rotate_every: 1h"),
+      "t.yaml:6:30: listeners[0].tls.resumption.lifetime: warning: a ticket may resume nothing after 64h: "
+      "its key is kept for 64 times rotate_every\n");
 }
 
 }  // namespace

@@ -58,6 +58,15 @@ TEST(TicketKeys, RotateByThemselvesAndOpenOldTicketsForOneLifetime) {
   EXPECT_EQ(keys.find(first, kTicketTime + hours(18)), nullptr);
 }
 
+TEST(TicketKeys, OpenTicketsThroughManyRotationsIfTheLifetimeIsLong) {
+  const auto secrets = secrets_of(new_secret_file());
+  secrets->lifetime = hours(6 * 100);
+  TicketKeys keys(library(), secrets);
+  const auto first = keys.issuing(kTicketTime)->name;
+  EXPECT_NE(keys.find(first, kTicketTime + hours(6 * config::kMaxPastTicketKeys)), nullptr);
+  EXPECT_EQ(keys.find(first, kTicketTime + hours(6 * (config::kMaxPastTicketKeys + 1))), nullptr);
+}
+
 TEST(TicketKeys, OpenTicketsOfAnInstanceWhoseClockIsAhead) {
   const std::string file = new_secret_file();
   TicketKeys behind(library(), secrets_of(file));
