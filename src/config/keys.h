@@ -82,8 +82,8 @@ void visit_keys(Visitor& visitor, ClientAllow& allow) {
   visitor.list("spiffe", allow.spiffe, kSpiffePattern, ListForm::kPlain);
   visitor.list("uri", allow.uri, kGlob, ListForm::kPlain);
   visitor.list("dns", allow.dns, kGlob, ListForm::kPlain);
-  visitor.list("common_name", allow.common_name, kGlob, ListForm::kPlain);
-  visitor.list("organizational_unit", allow.organizational_unit, kGlob, ListForm::kPlain);
+  visitor.list("common_name", allow.common_name, kSubjectName, ListForm::kPlain);
+  visitor.list("organizational_unit", allow.organizational_unit, kSubjectName, ListForm::kPlain);
   visitor.list("fingerprint", allow.fingerprint, kFingerprint, ListForm::kPlain);
 }
 

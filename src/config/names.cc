@@ -155,6 +155,11 @@ Result<std::string> check_glob(std::string_view text) {
   return std::string(text);
 }
 
+Result<std::string> check_subject_name(std::string_view text) {
+  if (text.empty()) return fail(ErrorKind::kInvalid, "an empty name matches no client; leave it out");
+  return std::string(text);
+}
+
 Result<std::string> check_fingerprint(std::string_view text) {
   std::string digits;
   for (const char c : text) {

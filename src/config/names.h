@@ -91,6 +91,7 @@ struct OneWordOf {
 [[nodiscard]] Result<std::string> check_server_name(std::string_view text);
 [[nodiscard]] Result<std::string> check_spiffe_pattern(std::string_view text);
 [[nodiscard]] Result<std::string> check_glob(std::string_view text);
+[[nodiscard]] Result<std::string> check_subject_name(std::string_view text);
 [[nodiscard]] Result<std::string> check_fingerprint(std::string_view text);
 [[nodiscard]] Result<std::string> check_group(std::string_view text);
 [[nodiscard]] Result<std::string> check_cipher_suite(std::string_view text);
@@ -111,6 +112,8 @@ inline constexpr CheckedText kServerName{"server_name", check_server_name};
 /// "spiffe://trust-domain/path", globs allowed.
 inline constexpr CheckedText kSpiffePattern{"spiffe_pattern", check_spiffe_pattern};
 inline constexpr CheckedText kGlob{"glob", check_glob};
+/// A part of a certificate's subject, which is compared whole.
+inline constexpr CheckedText kSubjectName{"subject_name", check_subject_name};
 /// SHA-256 in hexadecimal, colons allowed; kept in lower case without them.
 inline constexpr CheckedText kFingerprint{"fingerprint", check_fingerprint};
 inline constexpr CheckedText kGroup{"group", check_group};

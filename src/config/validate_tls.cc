@@ -30,6 +30,17 @@ void check_certificates(const Listener& listener, const std::string& key, Faults
   }
 }
 
+/// These names are compared whole. A star may be meant: a certificate for "*.example.com" has it in its name.
+void warn_of_stars(const std::vector<std::string>& names, const std::string& key, Faults& faults) {
+  for (std::size_t index = 0; index < names.size(); ++index) {
+    if (names[index].find('*') == std::string::npos) continue;
+    faults.warn(key + '[' + std::to_string(index) + ']',
+                quote(names[index]) +
+                    " matches only a name that has the \"*\" in it: \"*\" is a pattern in "
+                    "spiffe, uri and dns alone");
+  }
+}
+
 void check_client_auth(const ClientAuth& client_auth, const std::string& key, Faults& faults) {
   if (faults.concern(key)) return;
   const bool asks = client_auth.mode != ClientAuthMode::kNone;
@@ -42,6 +53,8 @@ void check_client_auth(const ClientAuth& client_auth, const std::string& key, Fa
   if (client_auth.mode == ClientAuthMode::kOptional && !client_auth.allow.empty()) {
     faults.warn(key + ".allow", "a client without a certificate passes, because mode is optional");
   }
+  warn_of_stars(client_auth.allow.common_name, key + ".allow.common_name", faults);
+  warn_of_stars(client_auth.allow.organizational_unit, key + ".allow.organizational_unit", faults);
 }
 
 void check_resumption(const Resumption& resumption, const std::string& key, Faults& faults) {

@@ -170,6 +170,8 @@ TEST(Faults, RefusePatternsOfClientsThatCannotMatch) {
   EXPECT_EQ(allow("dns: \"\""),
             "t.yaml:6:62: " + place + "dns[0]: an empty pattern matches no client; leave it out\n");
   EXPECT_EQ(allow("fingerprint: abc"),
+  EXPECT_EQ(allow("common_name: \"\""),
+            "t.yaml:6:70: " + place + "common_name[0]: an empty name matches no client; leave it out\n");
             "t.yaml:6:70: " + place +
                 "fingerprint[0]: \"abc\" is not a SHA-256 fingerprint; write its 64 "
                 "hexadecimal digits, with or without colons\n");

@@ -151,5 +151,19 @@ TEST(Validate, WarnsOfALifetimeThatIsLongerThanTicketKeysAreKept) {
       "its key is kept for 64 times rotate_every\n");
 }
 
+TEST(Validate, WarnsOfAStarInANameThatIsComparedWhole) {
+  const auto faults = [](const std::string& allow) {
+    return faults_of(small_tls("      client_auth: {mode: required, ca: ca.pem, allow: {" + allow + "}}\n"));
+  };
+  EXPECT_EQ(faults("spiffe: \"spiffe://a/*\", uri: \"urn:*\", dns: \"*.a\", common_name: a"), "");
+  EXPECT_EQ(
+      faults("common_name: [db, \"app-*\"]"),
+      "t.yaml:6:75: listeners[0].tls.client_auth.allow.common_name[1]: warning: \"app-*\" matches only a "
+      "name that has the \"*\" in it: \"*\" is a pattern in spiffe, uri and dns alone\n");
+  EXPECT_EQ(faults("organizational_unit: \"*\""),
+            "t.yaml:6:78: listeners[0].tls.client_auth.allow.organizational_unit[0]: warning: \"*\" matches "
+            "only a name that has the \"*\" in it: \"*\" is a pattern in spiffe, uri and dns alone\n");
+}
+
 }  // namespace
 }  // namespace headgate::config
