@@ -1,10 +1,14 @@
 """The PROXY protocol, read from a load balancer in front and written to the backend."""
 
+import json
+import socket
+
 import pytest
 
 from harness.backends import recording
 from harness.config import plain_proxy, proxy
-from harness.proxy_header import ALPN, AUTHORITY, SIGNATURE, SSL_CN, SSL_VERSION, Version2, version1, version2
+from harness.proxy_header import ALPN, AUTHORITY, CRC32C, SIGNATURE, SSL_CN, SSL_VERSION, Version2, version1, version2
+from harness.servers import short_directory
 from harness.tls_client import TlsClient, connect, raw_socket, read_to_end
 from harness.waiting import wait_until
 
@@ -82,6 +86,12 @@ def test_a_malformed_header_ends_the_connection(start, backend, certificate, hea
     headgate.wait_metric("headgate_connections_closed_total", reason="proxy_header_malformed")
 
 
+def source_in(headgate):
+    """The source of the one connection that the admin endpoint shows."""
+    (connection,) = json.loads(headgate.get("/connections.json")[1])["connections"]
+    return connection["source"]
+
+
 def received_by(start, backend, exchange, config):
     """The bytes that the backend got from one client."""
     received = bytearray()
@@ -135,6 +145,52 @@ def test_version_2_tells_the_backend_about_the_clients_tls(start, backend, certi
     assert header.ssl["client"] & 1
     assert header.ssl[SSL_VERSION] == b"TLSv1.3"
     assert header.crc32c_is_right()
+
+
+def a_client_on_a_unix_socket(start, backend, certificate, version):
+    """The bytes that the backend got from it."""
+    path = short_directory() / "in.sock"
+
+    def exchange(headgate):
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(30)
+        connection.connect(str(path))
+        with TlsClient(0, connected=connection).handshake() as client:
+            client.send(b"data")
+            client.recv_exactly(1)
+            assert source_in(headgate) == "unix:"
+
+    listener = {"bind": f"unix:{path}"}
+    return received_by(
+        start,
+        backend,
+        exchange,
+        lambda address: proxy(address, certificate, listener=listener, app={"send_proxy": version}),
+    )
+
+
+def test_version_1_says_unknown_for_a_client_on_a_unix_socket(start, backend, certificate):
+    received = a_client_on_a_unix_socket(start, backend, certificate, "v1")
+    assert received == b"PROXY UNKNOWN\r\ndata"
+
+
+def test_version_2_names_no_address_of_a_client_on_a_unix_socket(start, backend, certificate):
+    received = a_client_on_a_unix_socket(start, backend, certificate, "v2")
+    header = Version2(received)
+    assert received[header.size :] == b"data"
+    assert header.source is None
+    assert header.tlvs[AUTHORITY] == b"app.test"
+    assert header.ssl[SSL_VERSION] == b"TLSv1.3"
+    assert header.crc32c_is_right()
+
+
+def test_a_version_2_header_without_addresses_keeps_those_of_the_connection(start, backend, certificate):
+    headgate = start(proxy(backend().address, certificate, listener=FROM_HERE))
+    wrong_crc32c = bytes([CRC32C, 0, 4]) + bytes(4)
+    with with_header(headgate.port(), SIGNATURE + b"\x21\x00\x00\x07" + wrong_crc32c) as client:
+        client.exchange(b"x")
+        port = client.socket.getsockname()[1]
+        assert source_in(headgate) == f"127.0.0.1:{port}"
 
 
 def test_version_2_names_the_clients_certificate(start, backend, certificate, authority):

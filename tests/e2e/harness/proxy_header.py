@@ -30,8 +30,12 @@ class Version2:
         self.size = 16 + length
         assert len(data) >= self.size
         self.bytes = data[: self.size]
-        width, family = {0x11: (4, socket.AF_INET), 0x21: (16, socket.AF_INET6)}[data[13]]
         at = 16
+        if data[13] == 0x00:  # UNSPEC: no addresses
+            self.source = self.destination = self.source_port = self.destination_port = None
+            self.tlvs = _tlvs(data[at : self.size])
+            return
+        width, family = {0x11: (4, socket.AF_INET), 0x21: (16, socket.AF_INET6)}[data[13]]
         self.source = socket.inet_ntop(family, data[at : at + width])
         self.destination = socket.inet_ntop(family, data[at + width : at + 2 * width])
         at += 2 * width
