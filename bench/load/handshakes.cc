@@ -13,10 +13,8 @@ class HandshakeLoad {
   explicit HandshakeLoad(const Options& options)
       : options_(options),
         target_(options),
-        visits_(poller_, target_, [this](Visit& visit, Visit::Outcome outcome) {
-          note(visit, outcome);
-          visits_.forget(visit);
-        }) {}
+        visits_(poller_, target_,
+                [this](const Visit& visit, Visit::Outcome outcome) { note(visit, outcome); }) {}
 
   void run() {
     serve(options_.warm, 0);

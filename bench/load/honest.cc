@@ -13,10 +13,9 @@ constexpr auto kWaitForLate = std::chrono::seconds(3);
 class Honest {
  public:
   explicit Honest(const Options& options)
-      : options_(options), target_(options), visits_(poller_, target_, [this](Visit& visit, Visit::Outcome) {
-          note(visit);
-          visits_.forget(visit);
-        }) {}
+      : options_(options),
+        target_(options),
+        visits_(poller_, target_, [this](const Visit& visit, Visit::Outcome) { note(visit); }) {}
 
   void run() {
     TimePoint next = Clock::now();

@@ -15,10 +15,8 @@ class Storm {
   explicit Storm(const Options& options)
       : options_(options),
         target_(options),
-        visits_(poller_, target_, [this](Visit& visit, Visit::Outcome outcome) {
-          note(visit, outcome);
-          visits_.forget(visit);
-        }) {}
+        visits_(poller_, target_,
+                [this](const Visit& visit, Visit::Outcome outcome) { note(visit, outcome); }) {}
 
   void run() {
     const auto length = std::chrono::duration<double>(options_.seconds);

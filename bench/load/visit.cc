@@ -50,8 +50,13 @@ Progress Visit::step() {
   return progress;
 }
 
-Visits::Visits(Poller& poller, Target& target, Visit::Over over)
-    : poller_(poller), target_(target), over_(std::move(over)) {}
+Visits::Visits(Poller& poller, Target& target, Note note)
+    : poller_(poller),
+      target_(target),
+      over_([this, note = std::move(note)](const Visit& visit, Visit::Outcome outcome) {
+        note(visit, outcome);
+        visits_.erase(visit.born());
+      }) {}
 
 void Visits::begin() {
   TimePoint born = Clock::now();

@@ -43,9 +43,11 @@ class Visit final : public Pollable {
 /// The visits under way.
 class Visits {
  public:
-  Visits(Poller& poller, Target& target, Visit::Over over);
+  /// Called when a visit is over, before it is forgotten.
+  using Note = std::function<void(const Visit&, Visit::Outcome)>;
+
+  Visits(Poller& poller, Target& target, Note note);
   void begin();
-  void forget(Visit& visit) { visits_.erase(visit.born()); }
   /// Drops those that began before `latest` and are not over.
   void give_up_on(TimePoint latest) { visits_.erase(visits_.begin(), visits_.lower_bound(latest)); }
   [[nodiscard]] std::size_t size() const { return visits_.size(); }

@@ -54,7 +54,7 @@ class ReloaderTest : public testing::Test {
     ASSERT_TRUE(reloader_->begin());
     parts_.workers.start();
   }
-  /// The outcome, with the loop turning meanwhile.
+  /// Turns the loop until the outcome is there, and returns it.
   Outcome outcome_of(const std::shared_future<Outcome>& told) {
     turn_until(parts_.loop, [&] { return is_ready(told); });
     return told.get();
@@ -76,10 +76,22 @@ class ReloaderTest : public testing::Test {
     return next;
   }
 
+  /// begin(), with the names of backends looked up and followed as `options` say.
+  void begin_with_names(const BackendWatch::Options& options) {
+    auto made = BackendWatch::make(parts_.loop, parts_.inbox, parts_.directory, *parts_.log, options);
+    ASSERT_TRUE(made);
+    backends_ = *std::move(made);
+    site_.adopted = [this](const auto& snapshot, std::function<void()> known) {
+      backends_->follow(snapshot, std::move(known));
+    };
+    begin();
+  }
+
   TestBackend backend_;
   ProcessParts parts_{plain_config(backend_.address())};
   Reloader::Site site_;
   std::optional<Reloader> reloader_;
+  std::unique_ptr<BackendWatch> backends_;
 };
 
 TEST_F(ReloaderTest, ServesTheFirstConfiguration) {
@@ -260,13 +272,7 @@ class SilentNameServer {
 
 TEST_F(ReloaderTest, GoesOnWhileANameServerDoesNotAnswer) {
   SilentNameServer silent;
-  auto backends = BackendWatch::make(parts_.loop, parts_.inbox, parts_.directory, *parts_.log,
-                                     {.names = {.name_servers = silent.address()}, .patience = 1h});
-  ASSERT_TRUE(backends);
-  site_.adopted = [&](const auto& snapshot, std::function<void()> known) {
-    (*backends)->follow(snapshot, std::move(known));
-  };
-  begin();
+  begin_with_names({.names = {.name_servers = silent.address()}, .patience = 1h});
   parts_.set_configuration(with_name("app.test"));
   const auto first = reloader_->request();
   turn_until(parts_.loop, [&] { return reloader_->in_force()->generation == 2; });
@@ -281,25 +287,13 @@ TEST_F(ReloaderTest, GoesOnWhileANameServerDoesNotAnswer) {
 
 TEST_F(ReloaderTest, HasPatienceWithNamesForAWhileOnly) {
   SilentNameServer silent;
-  auto backends = BackendWatch::make(parts_.loop, parts_.inbox, parts_.directory, *parts_.log,
-                                     {.names = {.name_servers = silent.address()}, .patience = 20ms});
-  ASSERT_TRUE(backends);
-  site_.adopted = [&](const auto& snapshot, std::function<void()> known) {
-    (*backends)->follow(snapshot, std::move(known));
-  };
-  begin();
+  begin_with_names({.names = {.name_servers = silent.address()}, .patience = 20ms});
   parts_.set_configuration(with_name("app.test"));
   EXPECT_EQ(outcome_of(reloader_->request()).verdict, Verdict::kDone);
 }
 
 TEST_F(ReloaderTest, IsToldOfNamesThatAreKnown) {
-  auto backends =
-      BackendWatch::make(parts_.loop, parts_.inbox, parts_.directory, *parts_.log, {.patience = 1h});
-  ASSERT_TRUE(backends);
-  site_.adopted = [&](const auto& snapshot, std::function<void()> known) {
-    (*backends)->follow(snapshot, std::move(known));
-  };
-  begin();
+  begin_with_names({.patience = 1h});
   parts_.set_configuration(with_name("localhost"));
   EXPECT_EQ(outcome_of(reloader_->request()).verdict, Verdict::kDone);
   const auto& servers = reloader_->in_force()->backends.at("named").group->servers;
