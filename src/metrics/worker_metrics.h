@@ -113,9 +113,8 @@ struct LoopMetrics {
   Counter handshakes_in_progress;  // a gauge
   Counter handshakes_queued;       // a gauge
   DurationHistogram loop_lag;
-  Counter busy_us;          // time the loop spent working
-  Counter turn_started_us;  // monotonic clock at the last turn: a loop that hangs does not set it any more
-  Counter accept_pauses;    // accepting paused because descriptors ran out
+  Counter busy_us;        // time the loop spent working
+  Counter accept_pauses;  // accepting paused because descriptors ran out
 };
 
 /// Gives each worker its counters and lets the exporter walk over them. The counters live as long as the

@@ -302,8 +302,6 @@ void Worker::account_for_turn(TimePoint now) {
   using std::chrono::microseconds;
   metrics_.loop_lag.observe(now - turn_began_);
   metrics_.busy_us.add(static_cast<std::uint64_t>(duration_cast<microseconds>(now - turn_began_).count()));
-  metrics_.turn_started_us.set(
-      static_cast<std::uint64_t>(duration_cast<microseconds>(now.time_since_epoch()).count()));
 }
 
 void Worker::empty_morgue() {

@@ -56,7 +56,7 @@ void fill(ServerMetrics& of, std::uint64_t first) {
 }
 void fill(LoopMetrics& of, std::uint64_t first) {
   Filler(first).fill_all(of.handshakes_in_progress, of.handshakes_queued, of.loop_lag, of.busy_us,
-                         of.turn_started_us, of.accept_pauses);
+                         of.accept_pauses);
 }
 
 std::string golden() {
