@@ -3,7 +3,7 @@
 namespace headgate::test {
 namespace {
 
-/// A listener whose known proxy is the source.
+/// A listener that knows the source as a proxy.
 class ProxyInTest : public ConnectionTest {
  protected:
   ProxyInTest() { listener().proxy_protocol.emplace().from.push_back(*Network::parse("192.0.2.0/24")); }

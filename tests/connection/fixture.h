@@ -127,7 +127,7 @@ class FakeServerHandshake final : public ServerHandshake {
   bool permitted_ = false;
 };
 
-/// The same with a server.
+/// The counterpart for a handshake with a server.
 class FakeClientHandshake final : public ClientHandshake {
  public:
   explicit FakeClientHandshake(std::unique_ptr<Stream> stream) : stream_(std::move(stream)) {}
@@ -240,7 +240,7 @@ class ConnectionTest : public testing::Test {
   [[nodiscard]] std::unique_ptr<Connection> accept(std::shared_ptr<Script> other, std::uint64_t id);
   /// start(), and every step from there to the relay: hello, handshake and connect succeed.
   void start_relay();
-  /// Delivers what descriptors announce.
+  /// Runs one turn of the loop, which delivers the events of the descriptors.
   void wake() { loop.run_once(); }
   /// Moves the clock, and makes the connection look at its deadline.
   void pass(Duration time);

@@ -205,7 +205,7 @@ TEST_F(HandshakeTest, AnswersGarbageWithAnAlert) {
 }
 
 TEST_F(HandshakeTest, AnswersADamagedHelloWithDecodeError) {
-  // A record of 304 bytes with a ClientHello of 257: complete, whatever follows, and nonsense inside.
+  // The record has 304 bytes and its ClientHello 257: the message is complete, and its contents are nonsense.
   client->sends(std::string("\x16\x03\x01\x01\x30\x01\x00\x01\x01", 9) + std::string(300, '\xff'));
   client->leaves();
   start();

@@ -92,7 +92,7 @@ def half(path):
 
 
 def spoil(fault, own, authority, directory):
-    """Replaces the certificate in use by something bad."""
+    """Replaces the certificate in use by a bad file."""
     stem = own.certificate.stem
     if fault == "unreadable":
         own.certificate.unlink()

@@ -50,7 +50,7 @@ def test_a_client_hello_split_at_every_byte_is_understood(start, backend, certif
 @VERSIONS
 @pytest.mark.parametrize("segment", [1, 6, 1 << 20], ids=["drip", "record", "at_once"])
 def test_a_client_hello_in_records_of_one_byte_is_understood(echo_proxy, version, segment):
-    """Some clients cut it so to get past a filter that looks for the name in one record."""
+    """Some clients cut their ClientHello in this way to get past a filter that looks for the name in one record."""
     with TlsClient(echo_proxy.port(), version=version) as client:
         wire = in_records_of(client.client_hello()[RECORD_HEADER_BYTES:], 1)
         for place in range(0, len(wire), segment):
@@ -60,7 +60,7 @@ def test_a_client_hello_in_records_of_one_byte_is_understood(echo_proxy, version
 
 
 def test_a_client_hello_in_ten_thousand_records_is_refused(echo_proxy):
-    """Each costs its sender six bytes, and makes work for whoever reads it."""
+    """Each record costs its sender six bytes, and costs its reader work."""
     message = b"\x01" + (10_000).to_bytes(3, "big") + bytes(10_000)
     with raw_socket(echo_proxy.port()) as client:
         client.sendall(in_records_of(message, 1))
@@ -72,7 +72,8 @@ def test_a_client_hello_in_ten_thousand_records_is_refused(echo_proxy):
 
 @pytest.mark.memory
 def test_unfinished_client_hellos_are_bounded_together_and_the_oldest_are_shed(start, backend, certificate):
-    """600 clients bring 36 MB of what never becomes a ClientHello; the worker keeps 8 MiB of it and serves the others."""
+    """600 clients bring 36 MB that never become ClientHellos. The worker keeps 8 MiB of these and serves other
+    clients."""
     log = {"level": "info", "format": "json", "access": "failures"}
     headgate = start(
         proxy(backend().address, certificate, workers=1, log=log, listener={"timeouts": {"handshake": "2m"}})

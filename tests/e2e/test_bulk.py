@@ -23,7 +23,7 @@ SIZES = pytest.mark.parametrize(
 
 
 def slow_reader(port):
-    """A client of the endless source that takes almost nothing, with the small window that goes with it."""
+    """A client of the endless source that takes almost nothing, and has a small window."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.settimeout(30)
@@ -77,13 +77,15 @@ def test_an_upload_arrives_exactly_while_others_are_slow(start, backend, certifi
     with _SlowPair(headgate.port("endless"), headgate.port("sink")), python_tls(headgate.port()) as client:
         for chunk in known_stream(size):
             client.sendall(chunk)
-        # Python's TLS cannot half-close, so the end goes out by hand: unwrap() would wait for the answer's end.
+        # Python's TLS cannot half-close: unwrap() would wait for the end of the answer. So the test sends the end
+        # itself.
         digest = _answer_after_close_notify(client)
     assert digest == known_digest(size)
 
 
 def _answer_after_close_notify(client):
-    """What the server sends after our close_notify. Python raises an exception at its end, because ours is sent."""
+    """Returns the bytes that the server sends after our close_notify. Python raises an exception at their end, because
+    our end has been sent."""
     client.setblocking(False)
     try:
         client.unwrap()

@@ -262,7 +262,7 @@ def test_a_key_shared_by_unrelated_names_is_a_warning(authority, tmp_path):
 
 
 def test_a_signature_with_sha1_is_a_fault(authority, tmp_path):
-    """Made with the openssl command, because the library of this test no longer signs with SHA-1."""
+    """The openssl command makes the certificate, because the library of this test no longer signs with SHA-1."""
     made, key = tmp_path / "sha1.crt", tmp_path / "sha1.key"
     request, ca_key = tmp_path / "sha1.csr", tmp_path / "ca.key"
     ca_key.write_bytes(

@@ -14,7 +14,8 @@ VERSIONS = pytest.mark.parametrize("version", [TLS12, TLS13], ids=["tls12", "tls
 
 @pytest.fixture
 def guarded(start, backend, certificate, authority):
-    """Starts Headgate with client_auth; keys given replace or add to `mode: required` and the authority."""
+    """Starts Headgate with client_auth. The keys that a test gives are added to `mode: required` and the authority, or
+    replace them."""
 
     def start_guarded(**client_auth):
         client_auth = {"mode": "required", "ca": str(authority.file), **client_auth}
@@ -29,7 +30,7 @@ def passes(headgate, pair, **options):
 
 
 def refused(headgate, pair, reason, **options):
-    """The alert with which `pair` is refused; the operator sees `reason`."""
+    """Returns the alert that refuses `pair`. The operator sees `reason`."""
     alert = handshake_alert(headgate.port(), certificate=pair, **options)
     headgate.wait_metric("headgate_handshake_failures_total", 1, reason=reason)
     return alert

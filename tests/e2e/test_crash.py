@@ -1,4 +1,4 @@
-"""What the process prints when it crashes."""
+"""The report that the process prints when it crashes."""
 
 import json
 import signal

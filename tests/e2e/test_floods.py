@@ -43,13 +43,13 @@ class Attacker:
         self.hello = ClientHello()
 
     def prepare(self):
-        """What happens before the proxy is stopped."""
+        """Does what has to be done before the proxy is stopped."""
 
     def attack(self):
         raise NotImplementedError
 
     def is_answered(self):
-        """Whether the server's flight has come, which has a signature in it."""
+        """Whether the server's flight has come. There is a signature in it."""
         try:
             flight = self.socket.recv(65536, socket.MSG_DONTWAIT)
         except (BlockingIOError, ConnectionResetError):
@@ -58,7 +58,7 @@ class Attacker:
 
 
 class Retrying(Attacker):
-    """Has been asked for another ClientHello before: only the second one makes the server sign."""
+    """The server has already asked this client for another ClientHello. Only the second one makes the server sign."""
 
     def prepare(self):
         self.socket.sendall(self.hello.tls13(share=False))
@@ -124,12 +124,12 @@ def served_and_answered(headgate, kind, addresses):
 @pytest.mark.parametrize("addresses", [1, 10], ids=["one_address", "ten_addresses"])
 @pytest.mark.parametrize("kind", [Retrying, GarbagePsk, GarbageTicket])
 def test_honest_clients_are_served_before_most_of_a_flood(start, backend, costly_certificate, kind, addresses):
-    # Those of one round are still there in the next.
+    # The connections of one round are still there in the next.
     listener = {"timeouts": {"handshake": "2m"}, "limits": {"max_handshakes": 5000}}
     headgate = start(proxy(backend().address, costly_certificate, listener=listener, workers=1))
     for _ in range(ROUNDS):
         served, answered = served_and_answered(headgate, kind, addresses)
-        # A machine that is busy with other things serves few of either before they are stale.
+        # A machine that is busy with other things serves few clients of either kind before all are stale.
         if (served >= SERVED_AT_LEAST and answered < ATTACKERS / 2) or served > answered:
             return
     raise AssertionError(f"{served} of {HONEST} were served, and {answered} of {ATTACKERS} attackers were answered before")

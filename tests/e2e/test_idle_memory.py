@@ -6,8 +6,8 @@ from harness.backends import ManyEcho
 from harness.config import proxy
 from harness.tls_client import python_context, python_tls
 
-# What one more connection may cost on average. With few connections it is mostly memory that they share, such as the AEAD
-# contexts that a worker keeps.
+# One more connection may cost this much on average. With few connections most of it is memory that they share, such as
+# the AEAD contexts that a worker keeps.
 BOUND_BYTES = {("auto", 1000): 3072, ("auto", 8000): 1280, ("openssl", 1000): 40 * 1024, ("openssl", 8000): 40 * 1024}
 
 

@@ -1,4 +1,4 @@
-"""What an operator sees of live connections and past handshakes, and can change while Headgate runs."""
+"""An operator sees live connections and past handshakes, and can change settings while Headgate runs."""
 
 import contextlib
 import http.client

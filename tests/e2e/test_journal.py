@@ -67,7 +67,7 @@ def journal():
 
 
 def start_under_journal(journal, config, directory):
-    """(child, what it wrote to stderr when it has ended)."""
+    """Starts Headgate; returns the child and the reading end of its stderr."""
     file = directory / "headgate.yaml"
     file.write_text(file_text(config))
     reading, writing = os.pipe()

@@ -1,4 +1,4 @@
-"""Connected clients that are no longer allowed are cut, and no others are."""
+"""Headgate cuts the connected clients that are no longer allowed, and no other client."""
 
 import datetime
 import ssl
@@ -122,7 +122,7 @@ def test_an_authority_that_is_trusted_no_more_takes_its_clients_with_it(guarded,
 
 
 def test_an_intermediate_taken_from_the_ca_file_cuts_those_who_were_verified_by_it(guarded, authority):
-    """Clients that send it themselves may come again, because their chain reaches the root."""
+    """Clients that send the intermediate themselves may come again, because their chain reaches the root."""
     middle = authority.intermediate()
     needs, sends, beside = middle.issue(client=True, chain=False), middle.issue(client=True), authority.issue(client=True)
     both = authority.directory / "both.pem"
@@ -258,7 +258,8 @@ def test_nobody_is_cut_with_cut_live_off_until_it_is_on(guarded, authority):
 
 
 def test_a_handshake_that_began_before_the_revocation_does_not_outlive_it(guarded, authority):
-    """When its certificate arrives it is evaluated by the rules of its beginning; then by the present rules, which decide."""
+    """A certificate that arrives is evaluated by the rules of the handshake's beginning, and then by the present
+    rules. The present rules decide."""
     peer, nobody = authority.issue(client=True), authority.issue(client=True)
     headgate, config = guarded(crl=revoke(authority, nobody))
     with TlsClient(headgate.port(), certificate=peer, version=TLS13) as client:

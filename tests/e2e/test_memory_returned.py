@@ -11,7 +11,8 @@ from harness.tls_client import TlsClient, python_context, python_tls
 from harness.waiting import wait_until
 
 MIB = 1 << 20
-# What a peak may leave: tables that have grown, and pages with a few objects in use. Much less than the peak added.
+# A peak may leave this much: tables that have grown, and pages with a few objects in use. It is much less than the peak
+# added.
 LEFT_BYTES = 8 * MIB
 
 

@@ -28,11 +28,11 @@ class NameServer:
         self.socket.bind((self.address, 53))
 
     def wait_query(self):
-        """The next query, and who asks."""
+        """Returns the next query and the address of its sender."""
         return self.socket.recvfrom(512)
 
     def answer(self, query, client):
-        """127.0.0.1 to a question for an IPv4 address, nothing to any other."""
+        """Answers a question for an IPv4 address with 127.0.0.1, and any other question with no address."""
         end = query.index(b"\0", 12) + 5
         asks_ipv4 = query[end - 4 : end - 2] == b"\0\1"
         reply = query[:2] + struct.pack(">5H", 0x8180, 1, int(asks_ipv4), 0, 0) + query[12:end]
@@ -67,7 +67,8 @@ def reloads(headgate):
 
 
 def add_named_backend(headgate, config):
-    """Reloads with a backend whose name nobody resolves, and waits until it is in force and the name asked for."""
+    """Reloads with a backend whose name is never resolved. Waits until the configuration is in force and the name
+    server has been asked."""
     named = {"servers": ["silent.test:80"]}
     headgate.write_config({**config, "backends": {**config["backends"], "named": named}})
     headgate.signal(signal.SIGHUP)

@@ -15,7 +15,7 @@ from harness.waiting import wait_until
 
 @pytest.fixture
 def tls_backend(backend):
-    """Starts a backend that speaks TLS with the given certificate; `seen` records what each client asked for."""
+    """Starts a backend that speaks TLS with the given certificate. `seen` records the wishes of each client."""
 
     def start_one(pair, serve=echo, client_ca=None, alpn=None, seen=None):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -236,7 +236,7 @@ def test_it_resumes_no_session_of_one_name_for_another(start, backend, certifica
 
 @BACKEND_VERSIONS
 def test_a_session_ends_with_the_backends_certificate(start, backend, authority, version):
-    """The backend would resume it, but the certificate with which it was verified has expired."""
+    """The backend would resume the session, but the certificate by which the backend was verified has expired."""
     short = authority.issue("localhost", not_after=datetime.timedelta(seconds=5), file="short-lived")
     there = Resuming(backend, short, version)
     tls = {"ca": str(authority.file), "server_name": "localhost"}  # by address: the name may have an address on which nothing listens

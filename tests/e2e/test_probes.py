@@ -41,7 +41,7 @@ def failed_handshakes(headgate):
 
 
 def test_connect_and_close_is_a_probe_and_nothing_is_said(start, backend, certificate):
-    """On a unix socket, where no TCP_DEFER_ACCEPT keeps such clients in the kernel."""
+    """The clients come over a unix socket, where no TCP_DEFER_ACCEPT keeps them in the kernel."""
     path = short_directory() / "web.sock"
     log = {"level": "info", "format": "json", "access": "failures"}
     headgate = start(proxy(backend().address, certificate, listener={"bind": f"unix:{path}"}, log=log))

@@ -1,4 +1,4 @@
-"""What the flight recorder takes, whatever ClientHellos it is fed with."""
+"""The flight recorder's memory is bounded, whatever ClientHellos come."""
 
 import json
 import struct
@@ -20,7 +20,7 @@ def sized(width, content):
 
 
 def large_hello(first_cipher):
-    """62 KB in four records, for TLS 1.2 and for cipher suites that nobody has."""
+    """Returns a ClientHello of 62 KB in four records, for TLS 1.2 and for cipher suites that no server has."""
     ciphers = b"".join(struct.pack(">H", 0x2000 + (first_cipher + number) % 0x3000) for number in range(CIPHERS))
     body = b"\x03\x03" + bytes(32) + sized(1, b"") + sized(2, ciphers) + sized(1, b"\x00")
     message = b"\x01" + sized(3, body)

@@ -1,4 +1,4 @@
-"""Reload: what changes, what stays, and what a bad file does."""
+"""A reload puts changes in force and keeps everything else. A bad file changes nothing."""
 
 import contextlib
 import json

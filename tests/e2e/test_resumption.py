@@ -1,4 +1,4 @@
-"""Session resumption: when it happens, across instances, and when it must not."""
+"""Session resumption: it happens, also across instances, and it does not happen where it must not."""
 
 import json
 import ssl
@@ -105,7 +105,7 @@ class Fleet:
         self.visits = self.resumed = 0
 
     def round(self):
-        """Every client comes once. A handshake that fails raises."""
+        """Every client comes once. A handshake that fails raises an exception."""
         for number, context in enumerate(self.contexts):
             instance = self.instances[(self.visits + number) % len(self.instances)]
             resumed, self.sessions[number] = visit(instance.port(), context, self.sessions[number])

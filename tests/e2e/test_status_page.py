@@ -30,7 +30,8 @@ def page_of(headgate, **look):
 
 
 def failing(port, authority):
-    """One of each: the client's alert, no cipher in common, no TLS at all."""
+    """Makes one failure of each kind: the client sends an alert, there is no cipher in common, and a client speaks no
+    TLS."""
     with contextlib.suppress(ssl.SSLError):
         python_tls(port, ca=authority.file, sni="somebody-else.test")
     handshake_alert(port, version=TLS12, ciphers="AES128-SHA")
@@ -221,7 +222,7 @@ def test_nothing_is_wider_than_a_phone(start, backend, certificate, authority, r
 
 
 def test_light_and_dark_follow_the_system(echo_proxy):
-    """Text and ground keep a contrast that people can read (WCAG 2, 7:1) in both."""
+    """In both themes the text has a contrast of 7:1 to its ground, which people can read (WCAG 2)."""
     grounds = set()
     for scheme in ("light", "dark"):
         with page_of(echo_proxy, scheme=scheme) as browser:

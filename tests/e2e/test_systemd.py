@@ -1,4 +1,4 @@
-"""What systemd is told: ready, reloading, stopping, the main process, and whether the loops turn."""
+"""Headgate tells systemd that it is ready, reloading or stopping, its main process, and that the loops turn."""
 
 import os
 import re

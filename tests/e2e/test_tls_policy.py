@@ -1,4 +1,4 @@
-"""Versions, application protocols and what a listener's policy lets through."""
+"""Versions and application protocols: a listener's policy lets some through and refuses others."""
 
 import ssl
 

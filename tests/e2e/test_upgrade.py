@@ -27,7 +27,7 @@ _READY_MESSAGE = struct.pack("=II", len(_READY), 0) + _READY
 
 
 class Line:
-    """A running Headgate and its successors, upgraded by signal; knows which one serves now."""
+    """A running Headgate and its successors, upgraded by signal. This object knows which of them serves now."""
 
     def __init__(self, headgate):
         self.headgate = headgate
@@ -35,7 +35,8 @@ class Line:
         self._upgrades = 0
 
     def wait_log(self, count, message):
-        """Waits for the `count`th line of that kind by any of them; Headgate.wait_log() ends with the first."""
+        """Waits for the `count`th line of that kind by any of them. Headgate.wait_log() would end with the first
+        process."""
         wait_until(lambda: len(self.headgate.log_with(message=message)) >= count, lambda: self.headgate.output)
         return self.headgate.log_with(message=message)[count - 1]
 

@@ -57,7 +57,7 @@ def test_gnutls_ends_in_order(start, backend, certificate, authority, record_lay
 
 
 def test_gnutls_rekeys(start, backend, certificate, authority, record_layer):
-    """Its inline command sends a KeyUpdate that asks for ours."""
+    """The client's inline command sends a KeyUpdate that asks for one of ours."""
     headgate = start(proxy(backend().address, certificate, tls={"record_layer": record_layer}))
     options = ["--inline-commands"]
     with gnutls_cli(headgate, authority, "NORMAL:-VERS-ALL:+VERS-TLS1.3", *options) as client:

@@ -1,4 +1,5 @@
-"""HAProxy before Headgate, speaking TLS and the PROXY protocol to it, and behind it, reading what Headgate sends."""
+"""HAProxy stands before Headgate and speaks TLS and the PROXY protocol to it, or stands behind it and reads its
+headers."""
 
 import socket
 

@@ -37,7 +37,7 @@ def echo_short_keys(short_keys, start, backend, certificate):
 
 @pytest.fixture
 def file_short_keys(short_keys, start, certificate):
-    """Before nginx, which serves CONTENT as /file.bin and takes uploads."""
+    """Headgate stands before nginx, which serves CONTENT as /file.bin and takes uploads."""
     with nginx(server="dav_methods PUT;") as server:
         (server.directory / "file.bin").write_bytes(CONTENT)
         headgate = start(proxy(server.address, certificate))
@@ -97,7 +97,7 @@ def test_python_reads_bulk_across_many_keys(short_keys, start, backend, certific
 
 @pytest.mark.parametrize("ask", [0, 1], ids=["alone", "and asks for ours"])
 def test_a_client_that_changes_its_keys_with_every_write_loses_nothing(echo_short_keys, ask):
-    """OpenSSL by way of Python, which has no name for KeyUpdate."""
+    """The client is OpenSSL, called from Python, which has no name for KeyUpdate."""
     library = ctypes.CDLL("libssl.so.3")
     with connect(echo_short_keys.port(), version=TLS13) as client:
         pointer = ctypes.c_void_p(int(ffi.cast("uintptr_t", client.tls._ssl)))

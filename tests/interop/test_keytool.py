@@ -1,4 +1,4 @@
-"""Certificates from keytool's stores: as Java's users have them, for the server and for the client."""
+"""Certificates from keytool's stores, which Java's users have, for the server and for the client."""
 
 from pathlib import Path
 
@@ -11,7 +11,8 @@ PASSWORD = "changeit"
 
 
 class Stores:
-    """What keytool makes: an authority, a server and a client, each in a PKCS12 store, and PEM made from them."""
+    """The authority, the server and the client that keytool makes, each in a PKCS12 store, and the PEM made from
+    them."""
 
     def __init__(self, directory):
         self.directory = directory

@@ -41,7 +41,7 @@ def test_nss_speaks_each_group(start, backend, certificate, trust, group):
 
 @pytest.mark.parametrize("version", ["tls1.2", "tls1.3"])
 def test_nss_resumes_its_session(start, backend, certificate, trust, tmp_path, version):
-    """-L makes it connect again, with the ticket of the first time; the backend ends each connection."""
+    """-L makes the client connect again, with the ticket of the first connection. The backend ends each connection."""
     (tmp_path / "request").write_text("x\n")
     headgate = start(proxy(backend(answer_and_end).address, certificate))
     options = ["-V", f"{version}:{version}", "-u", "-L", "2", "-A", tmp_path / "request"]

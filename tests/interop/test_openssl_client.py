@@ -1,4 +1,4 @@
-"""`openssl s_client` with every group, cipher and signature the configuration speaks of."""
+"""`openssl s_client` with every group, cipher and signature that the configuration can name."""
 
 import re
 
@@ -31,7 +31,7 @@ def s_client(headgate, *options):
 
 
 def exchange(client, text="over and back"):
-    """Sends a line to the echo and awaits it; s_client prints what it is sent, not what it sends."""
+    """Sends a line to the echo and awaits it. s_client prints the bytes that it receives, not those that it sends."""
     client.expect("Verify return code")
     client.say(text + "\n")
     client.expect(text)
@@ -42,9 +42,10 @@ def exchange(client, text="over and back"):
 def test_every_group_is_spoken(
     start, backend, certificate, rsa_certificate, record_layer, ours, theirs, shown, version
 ):
-    """In TLS 1.2 the groups also limit the curve of the certificate: an RSA one is there for those without P-256."""
+    """In TLS 1.2 the groups also limit the curve of the certificate. So clients without P-256 get a certificate with
+    RSA."""
     if ours == "X25519MLKEM768" and version == "-tls1_2":
-        version = "-tls1_3"  # a TLS 1.3 group only; once more with it is no harm
+        version = "-tls1_3"  # a group of TLS 1.3 alone; naming it once more does no harm
     headgate = start(proxy(backend().address, certificate, rsa_certificate, tls={"record_layer": record_layer}))
     with s_client(headgate, version, "-groups", theirs) as client:
         exchange(client)
@@ -137,7 +138,7 @@ def test_as_many_tickets_come_as_configured(start, backend, certificate, record_
     tls = {"record_layer": record_layer, "resumption": {"per_connection": count}}
     headgate = start(proxy(backend(saying(b"the answer\n")).address, certificate, tls=tls))
     with s_client(headgate, "-tls1_3") as client:
-        client.expect("the answer")  # they come in front of it
+        client.expect("the answer")  # the lines of the session come in front of the answer
         assert client.expect_end() == 0
         assert client.heard.count("New Session Ticket arrived") == count
     assert headgate.metric("headgate_sessions_tickets_total", event="issued") == count

@@ -1,4 +1,4 @@
-"""PostgreSQL behind, psql in front: TLS begins after the protocol's own upgrade."""
+"""PostgreSQL is the backend and psql the client. TLS begins after the protocol's own upgrade."""
 
 import os
 

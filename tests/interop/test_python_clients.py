@@ -1,4 +1,4 @@
-"""Python's own TLS, in the ways its users use it."""
+"""Python's own TLS, used in the ways that its users use it."""
 
 import asyncio
 import http.client

@@ -1,4 +1,5 @@
-"""Redis behind, redis-cli in front: TLS from the first byte, a protocol in which the client speaks first."""
+"""Redis is the backend and redis-cli the client. TLS begins with the first byte, and in the protocol the client speaks
+first."""
 
 import pytest
 

@@ -68,8 +68,8 @@ class Authority:
         file=None,
         chain=True,
     ):
-        """A leaf for DNS names or IP addresses. Times are relative to now; `file` is its stem, to replace an older;
-        without `chain` the certificates above it are left out."""
+        """Makes a leaf for DNS names or IP addresses. Times are relative to now. `file` is the stem of its file's
+        name: an older leaf of that stem is replaced. Without `chain` the certificates above the leaf are left out."""
         now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
         self._serial += 1
         subject = [x509.NameAttribute(NameOID.COMMON_NAME, common_name or (names[0] if names else "client"))]

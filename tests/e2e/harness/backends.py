@@ -14,7 +14,8 @@ CHUNK_BYTES = 64 * 1024
 class Backend:
     """Accepts on a port (or a unix socket) of its own and gives each connection to `serve(socket)` in a thread.
 
-    `accepted` counts connections, `failures` holds what `serve` raised other than a broken connection.
+    `accepted` counts connections. `failures` holds the exceptions that `serve` raised, those of broken connections
+    aside.
     """
 
     def __init__(self, serve, path=None, backlog=4096, wrap=None):
@@ -44,7 +45,7 @@ class Backend:
 
     @property
     def open(self):
-        """Connections that are being served now."""
+        """Returns the number of connections that are being served now."""
         with self._lock:
             return len(self._open)
 
@@ -69,7 +70,7 @@ class Backend:
                 served = self._wrap(connection)
             self._serve(served)
         except OSError:
-            pass  # The test looks at the other side's way of ending it.
+            pass  # The test looks at how the other side ends the connection.
         except Exception as failure:  # noqa: BLE001  kept for the test to see
             self.failures.append(failure)
         finally:

@@ -16,7 +16,7 @@ _FLAGS = [
     "--disable-extensions", "--disable-sync", "--remote-debugging-pipe",
 ]  # fmt: skip
 
-_PATIENCE_SECONDS = 3 * DEADLINE_SECONDS  # a browser is the first to starve on a loaded machine
+_PATIENCE_SECONDS = 3 * DEADLINE_SECONDS  # on a loaded machine a browser starves before other programs do
 
 
 class Browser:

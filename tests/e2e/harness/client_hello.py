@@ -48,7 +48,8 @@ class ClientHello:
         return b"\x16\3\1" + sized(2, b"\1" + sized(3, body))
 
     def tls13(self, share=True, last=b""):
-        """Without a share the server answers with a HelloRetryRequest. `last` goes behind all other extensions."""
+        """Returns a record with the message. Without a share the server answers with a HelloRetryRequest. `last` goes
+        behind all other extensions."""
         versions = extension(43, sized(1, b"\3\4"))
         return self._message([0x1301], versions + extension(51, sized(2, self._share if share else b"")) + last)
 

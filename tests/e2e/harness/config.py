@@ -46,7 +46,7 @@ def proxy(backend, *certificates, tls=None, listener=None, app=None, **top):
 
 
 def plain_proxy(backend, listener=None, app=None, **top):
-    """The same without TLS from the client."""
+    """The configuration of proxy(), but without TLS from the client."""
     config = proxy(backend, listener=listener, app=app, **top)
     del config["listeners"][0]["tls"]
     return config

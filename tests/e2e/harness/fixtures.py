@@ -40,7 +40,7 @@ def certificate(authority):
 
 @pytest.fixture(scope="session")
 def rsa_certificate(authority):
-    """The same names with an RSA key."""
+    """A certificate for the same names, with an RSA key."""
     return authority.issue("app.test", "localhost", "127.0.0.1", key="rsa")
 
 
@@ -93,7 +93,7 @@ def deaf():
 
 @pytest.fixture(params=["auto", "openssl"])
 def record_layer(request):
-    """The layer that protects TLS 1.3 records after the handshake: the test runs with each."""
+    """The layer that protects TLS 1.3 records after the handshake. The test runs once with each layer."""
     return request.param
 
 

@@ -31,7 +31,7 @@ class Headgate:
             self.write_config(config)
         arguments = arguments or ["run", "--config", self.config_file]
         if SANITIZED and not (isinstance(config, dict) and not config.get("sandbox")):
-            # The sandbox is on, under which leaks cannot be found.
+            # The sandbox is on, and leaks cannot be found under it.
             environment = popen_options.get("env") or os.environ
             options = environment.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
             popen_options["env"] = {**environment, "ASAN_OPTIONS": options}
@@ -71,7 +71,7 @@ class Headgate:
 
     @property
     def output(self):
-        """All that it has written so far, as text."""
+        """The text that it has written so far."""
         with self._changed:
             return "\n".join(self._lines)
 
@@ -149,11 +149,11 @@ class Headgate:
         return Exposition(text)
 
     def metric(self, name, **labels):
-        """The value now, summed over all other labels."""
+        """Returns the value now, summed over all other labels."""
         return self.metrics().value(name, **labels)
 
     def wait_metric(self, name, wanted=1, **labels):
-        """Waits until the value is exactly `wanted`: counting more is as wrong as counting less."""
+        """Waits until the value is exactly `wanted`: a higher count is as wrong as a lower one."""
         wait_until(
             lambda: self.metric(name, **labels) == wanted,
             lambda: f"{name}{labels} is {self.metric(name, **labels)}, not {wanted}\n{self.output}",

@@ -18,9 +18,9 @@ HANDSHAKE_RECORD = 22
 
 
 class TlsClient:
-    """TLS over memory, a socket beneath. The socket is blocking with the harness's deadline.
+    """A TLS client over memory, with a socket beneath. The socket blocks, up to the harness's deadline.
 
-    Verifies nothing: `certificate()` returns the certificate that came, for the test to check.
+    The client verifies nothing: `certificate()` returns the server's certificate, which a test can check.
     """
 
     def __init__(self, port, sni="app.test", version=None, alpn=(), ciphers=None, certificate=None, connected=None):
@@ -46,7 +46,7 @@ class TlsClient:
     # --- the transport
 
     def produced(self):
-        """The bytes that TLS wants sent, taken away from it."""
+        """Takes the bytes that TLS wants to send, and returns them."""
         out = b""
         while True:
             try:
@@ -128,7 +128,7 @@ class TlsClient:
         assert answer == data
 
     def end_writing(self):
-        """Sends close_notify; reading goes on."""
+        """Sends close_notify. The client can still read."""
         try:
             self.tls.shutdown()
         except SSL.Error:
@@ -196,19 +196,19 @@ RECORD_HEADER_BYTES = 5
 
 
 def between_bytes(hello, place):
-    """A ClientHello cut before the byte at `place`."""
+    """Cuts a ClientHello before the byte at `place`."""
     return hello[:place], hello[place:]
 
 
 def into_records(hello, place):
-    """A ClientHello in one record, made two records before the byte at `place`. RFC 8446, section 5.1."""
+    """Makes two records of a ClientHello in one record, cut before the byte at `place`. RFC 8446, section 5.1."""
     head, message = hello[:3], hello[RECORD_HEADER_BYTES:]
     first, second = message[: place - RECORD_HEADER_BYTES], message[place - RECORD_HEADER_BYTES :]
     return [head + len(part).to_bytes(2, "big") + part for part in (first, second)]
 
 
 def in_records_of(message, size):
-    """A handshake message in records of `size` bytes of it."""
+    """Puts a handshake message into records that each hold `size` bytes of it."""
     parts = (message[place : place + size] for place in range(0, len(message), size))
     return b"".join(b"\x16\x03\x01" + len(part).to_bytes(2, "big") + part for part in parts)
 
@@ -238,7 +238,7 @@ def hello_in_two_parts(port, cut, at_once=100, **options):
 
 
 def handshake_alert(port, **options):
-    """The alert that refuses such a client, in OpenSSL's words; fails when the handshake succeeds.
+    """Returns the alert that refuses such a client, in OpenSSL's words. Fails when the handshake succeeds.
 
     In TLS 1.3 the server's refusal may come after the client's own handshake is done, so a read follows it.
     """
@@ -269,7 +269,7 @@ def raw_socket(port):
 
 
 def read_to_end(connection):
-    """All bytes until the peer's end; a reset ends it too."""
+    """Returns all bytes until the peer ends or resets the connection."""
     data = b""
     try:
         while chunk := connection.recv(65536):
@@ -280,7 +280,7 @@ def read_to_end(connection):
 
 
 def python_tls(port, ca=None, sni="app.test", version=None, session=None, context=None, certificate=None):
-    """Python's own TLS client: fast in bulk, and it can resume a session."""
+    """Connects Python's own TLS client, which is fast in bulk and can resume a session."""
     context = context or python_context(ca, version, certificate)
     connection = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS)
     return context.wrap_socket(connection, server_hostname=sni, session=session)
@@ -302,7 +302,7 @@ def python_context(ca=None, version=None, certificate=None):
 
 
 def visit(port, context, session=None, sni="app.test"):
-    """(whether it resumed, the session to come back with)."""
+    """Returns whether the session was resumed, and the session for the next visit."""
     with python_tls(port, context=context, session=session, sni=sni) as client:
         client.sendall(b"x")
         assert client.recv(1) == b"x"

@@ -2,7 +2,7 @@
 
 import time
 
-# Generous, since a loaded machine or a sanitizer build is slow; a test that passes never waits that long.
+# This is generous, since a loaded machine or a sanitizer build is slow. A test that passes never waits that long.
 DEADLINE_SECONDS = 30
 
 

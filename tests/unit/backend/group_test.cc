@@ -46,7 +46,7 @@ class Backend {
   tl::expected<Choice, NoServer> pick(const Address& from = source(0)) {
     return picker_->pick(from, tried_, now_);
   }
-  /// The index of the server that a connection gets which ends at once.
+  /// Makes a connection that ends at once; returns the index of the server that it got.
   std::size_t pick_index(const Address& from = source(0)) { return pick(from).value().index; }
   std::vector<std::size_t> pick_indexes(int count) {
     std::vector<std::size_t> indexes;
@@ -59,13 +59,13 @@ class Backend {
     return shares;
   }
 
-  /// A connection that cannot reach what it was given, and remembers it as tried.
+  /// Makes a connection that cannot reach its server, and remembers the server as tried.
   FailureOutcome fail(Choice choice) {
     const auto outcome = picker_->on_failed(choice.lease, choice.address, now_);
     tried_.push_back({choice.index, choice.address});
     return outcome;
   }
-  /// Makes connections, one after another, fail at the server at `index` until it is ejected.
+  /// Lets one connection after the other fail at the server at `index`, until the server is ejected.
   void eject(std::size_t index) {
     const ServerLease lease = picker_->adopt(config_.servers[index].address);
     for (int i = 0; i < config_.ejection.failures; ++i) {

@@ -17,7 +17,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// The changes that a checker reports, waited for.
+/// Waits for the changes that a checker reports.
 class Changes {
  public:
   void add(const HealthChange& change) {
@@ -53,7 +53,7 @@ Fd listen_anywhere() {
   return listen_on(Address::loopback(0), {}).value();
 }
 
-/// A port of this machine that nobody listens on: bound, and not listening, by a socket that keeps it.
+/// A port of this machine on which no process listens: a socket that does not listen keeps it.
 class DeadPort {
  public:
   DeadPort() : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
@@ -133,7 +133,7 @@ TEST_F(HealthCheckerTest, AServerNoLongerCheckedCountsAsUp) {
   ASSERT_FALSE(changes_.next().value().up);
   auto unchecked = checked_backend(dead.text());
   unchecked.health_check.reset();
-  // A second server tells when the new list is in force.
+  // The second server shows when the new list is in force.
   const DeadPort other;
   auto second = checked_backend(other.text());
   second.name = "api";

@@ -9,7 +9,7 @@
 
 namespace headgate {
 
-/// What the loader finds wrong with what was imported, a line each; warnings aside.
+/// The faults that the loader finds in the imported configuration, one in a line, without warnings.
 inline std::string faults_of(const Imported& imported) {
   std::string lines;
   for (const auto& fault : config::load_text(config::show(imported.config), "t.yaml", "").faults) {
@@ -18,14 +18,15 @@ inline std::string faults_of(const Imported& imported) {
   return lines;
 }
 
-/// "4: has no equal", a line each.
+/// The places of the imported file that have no equal here, one in a line: "4: has no equal".
 inline std::string unequal_of(const Imported& imported) {
   std::string lines;
   for (const Unequal& one : imported.unequal) lines += std::to_string(one.line) + ": " + one.what + '\n';
   return lines;
 }
 
-/// Imports every prefix of `text`, and `text` with each byte damaged: none may do more than be misunderstood.
+/// Imports every prefix of `text`, and `text` with each byte damaged. The importer may misunderstand these
+/// texts, but not crash.
 template <class Import>
 void import_damaged(const Import& import, std::string_view text) {
   for (std::size_t size = 0; size < text.size(); ++size) {

@@ -7,7 +7,8 @@
 namespace headgate::config {
 namespace {
 
-// Lines 1 to 4 are the listener, so what a test adds to it begins on line 4, and to its tls on line 6.
+// The listener is in lines 1 to 3. So the keys that a test adds to it begin on line 4, and those of its tls
+// on line 6.
 
 TEST(Faults, NameTheNearestKeyOfAnUnknownOne) {
   EXPECT_EQ(faults_of(small("    timeuts: {}\n")),
@@ -96,7 +97,7 @@ TEST(Faults, RefuseWhatThisVersionCannotDo) {
             "t.yaml:7:21: backends.app.tls.starttls: \"smtp\" is not available in this version\n");
 }
 
-// Whatever the value: a key that does nothing promises something all the same.
+// Every value is refused: a key that does nothing is a false promise, whatever its value is.
 TEST(Faults, RefuseKeysThatThisVersionDoesNotHave) {
   for (const std::string value : {"auto", "on", "off", "{a: b}"}) {
     EXPECT_EQ(faults_of(small_tls("      ktls: " + value + "\n")),
@@ -169,9 +170,9 @@ TEST(Faults, RefusePatternsOfClientsThatCannotMatch) {
                                          "\"spiffe://trust-domain/path\", * allowed\n");
   EXPECT_EQ(allow("dns: \"\""),
             "t.yaml:6:62: " + place + "dns[0]: an empty pattern matches no client; leave it out\n");
-  EXPECT_EQ(allow("fingerprint: abc"),
   EXPECT_EQ(allow("common_name: \"\""),
             "t.yaml:6:70: " + place + "common_name[0]: an empty name matches no client; leave it out\n");
+  EXPECT_EQ(allow("fingerprint: abc"),
             "t.yaml:6:70: " + place +
                 "fingerprint[0]: \"abc\" is not a SHA-256 fingerprint; write its 64 "
                 "hexadecimal digits, with or without colons\n");

@@ -20,7 +20,7 @@ json schema() {
   return json::parse(file);
 }
 
-/// Where `value` or, of alternatives, the one of `type` is; null when there is none.
+/// Returns `value`, or its alternative of `type`; null when no alternative has that type.
 json alternative(const json& node, const std::string& type) {
   if (node.value("type", "") == type) return node;
   for (const json& choice : node.value("anyOf", json::array())) {
@@ -29,7 +29,8 @@ json alternative(const json& node, const std::string& type) {
   return nullptr;
 }
 
-/// Every key of the schema that holds a value or a list of values, by the path known_keys() gives it.
+/// Returns each key of the schema that holds a value or a list of values, by the path that known_keys() gives
+/// it.
 void collect(const json& node, const std::string& path, std::map<std::string, json>& keys) {
   if (const json map = alternative(node, "object"); !map.is_null()) {
     const json properties = map.value("properties", json::object());
@@ -54,7 +55,7 @@ std::map<std::string, json> schema_keys() {
   return keys;
 }
 
-/// What describes one value: the node itself, or the items of a list.
+/// Returns the node that describes one value: `node` itself, or the items of a list.
 json value_node(const json& node) {
   const json list = alternative(node, "array");
   return list.is_null() ? node : list["items"];

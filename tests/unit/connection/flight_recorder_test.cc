@@ -74,7 +74,7 @@ TEST_F(Recorded, TheLargestClientHellosTakeNoMoreThanTheBound) {
   ASSERT_EQ(slowest.size(), FlightRecorder::kKept);
   EXPECT_EQ(slowest.front().server_name.size(), RecordedHandshake::kMaxNameBytes);
   EXPECT_EQ(slowest.front().offer.left_out(ClientOffer::List::kCiphers), 10'000 - ClientOffer::kMaxNumbers);
-  // The window before has as many again.
+  // The window before holds as many handshakes again.
   EXPECT_LE(bytes_of(recorder.failed()) + 2 * bytes_of(slowest), FlightRecorder::kMaxBytes);
 }
 

@@ -168,7 +168,7 @@ TEST(HandoverMessage, AnUnknownKindIsRefused) {
   EXPECT_EQ(decode_handover(bytes).error().kind, ErrorKind::kRefused);
 }
 
-/// The fields of `message` and behind them one that this version does not know.
+/// Returns the fields of `message`, and behind them one that this version does not know.
 SecretBytes with_unknown_field(const HandoverMessage& message, Unknown unknown) {
   SecretBytes bytes = encode(message);
   FieldWriter writer;

@@ -54,15 +54,15 @@ class HelloOf {
   }
 };
 
-/// `count` numbers from 1 on.
+/// Returns `count` numbers, from 1 on.
 inline std::vector<std::uint16_t> numbers(std::size_t count) {
   std::vector<std::uint16_t> all;
   for (std::size_t i = 0; i < count; ++i) all.push_back(static_cast<std::uint16_t>(i + 1));
   return all;
 }
 
-/// A ClientHello whose lists are all longer than any reader keeps them, in a message of nearly
-/// kMaxClientHelloBytes.
+/// Returns a ClientHello of nearly kMaxClientHelloBytes, in which each list is longer than the part that
+/// readers keep.
 inline HelloOf largest_hello() {
   HelloOf hello;
   hello.ciphers = numbers(10'000);

@@ -43,8 +43,8 @@ TEST(LookupSchedule, TriesLessAndLessOftenUntilAnAnswerComes) {
   EXPECT_EQ(schedule.after_failure(), 1s);
 }
 
-/// A name server on a loopback port: answers A queries from a table, everything else with no records, and
-/// names it does not know with NXDOMAIN.
+/// A name server on a loopback port. It answers A queries from a table, other queries with no records, and
+/// queries for unknown names with NXDOMAIN.
 class NameServer {
  public:
   NameServer() : socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
@@ -54,7 +54,7 @@ class NameServer {
   }
   std::string address() const { return local_address(socket_.number()).text(); }
 
-  /// `ips` as "\xC0\x00\x02\x01", one after another.
+  /// The addresses as bytes, "\xC0\x00\x02\x01", one after another.
   void set(const std::string& name, std::vector<std::string> ips, std::uint8_t ttl_seconds) {
     const std::lock_guard lock(mutex_);
     records_[name] = {std::move(ips), ttl_seconds};
@@ -116,7 +116,7 @@ class NameServer {
   std::unique_ptr<ServiceThread> thread_;
 };
 
-/// What a resolver delivers, waited for.
+/// Waits for the answers that a resolver delivers.
 class Deliveries {
  public:
   void add(const std::string& host, const Result<std::vector<Address>>& found) {
@@ -224,7 +224,7 @@ TEST_F(ResolverTest, KnowsLocalhostWithoutANameServer) {
 }
 
 TEST_F(ResolverTest, EndsWhileALookupIsUnderWay) {
-  // Bound and never read: a name server that does not answer.
+  // This name server never answers: its socket is bound and never read.
   const Fd silent(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   const Address any = Address::loopback(0);
   ASSERT_EQ(::bind(silent.number(), any.data(), any.size_bytes()), 0);

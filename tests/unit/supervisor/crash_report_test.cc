@@ -47,7 +47,7 @@ TEST(CrashReportDeathTest, AFailedCheckIsReportedToo) {
       testing::KilledBySignal(SIGABRT), "1 \\+ 1 == 3.*\n.*SIGABRT");
 }
 
-// The kernel ended a thread that had the signals of its own faults blocked, and no report was written.
+// The kernel ends a thread that has the signals of its own faults blocked. Then no report would be written.
 TEST(CrashReportDeathTest, AThreadThatLeavesSignalsToTheSupervisorReportsItsFaults) {
   EXPECT_EXIT(
       {

@@ -47,7 +47,8 @@ class FileWatchTest : public testing::Test {
     deadline_.stop();
     return told_;
   }
-  /// The paths that are reported in some settle times: for changes that must not be reported.
+  /// Waits for some settle times; returns the paths that are reported meanwhile. For changes that must not be
+  /// reported.
   Paths change_soon() { return next_change(kEventsOnly.settle * 5); }
 
   FileWatch::OnChange stop_and_keep() {
@@ -187,7 +188,7 @@ TEST_F(FileWatchTest, IgnoresOtherFilesOfTheDirectory) {
   EXPECT_THAT(change_soon(), IsEmpty());
 }
 
-/// A directory of which the files "*.pem" are watched.
+/// A directory whose files "*.pem" are watched.
 class WatchingEntries : public FileWatchTest {
  protected:
   std::string path(const std::string& name) const { return temporary_.path() / "certificates" / name; }

@@ -22,7 +22,7 @@ class Sockets : public testing::Test {
     config_.listeners.front().name = "web";
     config_.listeners.front().bind = {Address::loopback(0)};
   }
-  /// Does what the supervisor does for a configuration with so many workers.
+  /// Opens the sockets as the supervisor does, for a configuration with so many workers.
   void adopt(std::size_t workers) {
     auto plan = sockets_.plan(config_, workers);
     ASSERT_TRUE(plan.has_value());
@@ -50,7 +50,7 @@ class Sockets : public testing::Test {
     tcp_info info{};
     socklen_t size = sizeof info;
     EXPECT_EQ(::getsockopt(listening_[0].front().number(), IPPROTO_TCP, TCP_INFO, &info, &size), 0);
-    return info.tcpi_sacked;  // of a socket that listens: the most that may wait
+    return info.tcpi_sacked;  // for a listening socket this is the most that may wait
   }
   /// Clients that the kernel has taken in and no worker has accepted.
   void connect(int count) {
@@ -60,7 +60,7 @@ class Sockets : public testing::Test {
       ASSERT_EQ(::connect(clients_.back().number(), address.data(), address.size_bytes()), 0);
     }
   }
-  /// How many of them the sockets that listen now accept.
+  /// Returns how many of them the sockets that listen now accept.
   [[nodiscard]] int accepted() const {
     int count = 0;
     for (const auto& one : listening_) {

@@ -13,7 +13,7 @@
 namespace headgate {
 namespace {
 
-/// The process before, played by the test.
+/// The process before; the test plays it.
 struct Before {
   Before() {
     std::array<int, 2> ends{};

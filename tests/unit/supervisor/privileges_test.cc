@@ -10,7 +10,7 @@
 namespace headgate {
 namespace {
 
-/// Runs `body` in a child, since dropped privileges do not come back; true when `body` returns true.
+/// Runs `body` in a child, since dropped privileges do not come back. Returns true when `body` returns true.
 template <class Body>
 bool in_child(Body body) {
   const pid_t child = fork();

@@ -18,8 +18,8 @@
 namespace headgate {
 namespace {
 
-/// Runs `body` in a child that entered the sandbox, since no process leaves it; true when `body` returns
-/// true.
+/// Runs `body` in a child that entered the sandbox, since no process leaves it. Returns true when `body`
+/// returns true.
 template <class Body>
 bool in_sandbox(std::vector<std::string> writable, Body body) {
   const pid_t child = fork();

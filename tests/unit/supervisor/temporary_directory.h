@@ -8,7 +8,7 @@
 
 namespace headgate {
 
-/// A directory of its own for one test, removed with all its contents.
+/// A directory of one test. It is removed with all its contents when this object is destroyed.
 class TemporaryDirectory {
  public:
   TemporaryDirectory() {
@@ -21,7 +21,7 @@ class TemporaryDirectory {
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
-  /// Writes `text` to the file `name` in it, directories included, and returns the path.
+  /// Writes `text` to the file `name` in it, makes the directories above the file, and returns the path.
   std::string write(const std::string& name, std::string_view text) const {
     const std::filesystem::path file = path_ / name;
     std::filesystem::create_directories(file.parent_path());

@@ -72,7 +72,7 @@ TEST_F(WorkersTest, AreRetiredAndEndedWithoutWaitingForOneThatHangs) {
 }
 
 TEST_F(WorkersTest, AskedWhileTheyEndTellNobodyAfterwards) {
-  ASSERT_TRUE(workers_->grow(2));  // not started: a worker never does what it is asked
+  ASSERT_TRUE(workers_->grow(2));  // not started: the worker never does its errands
   bool told = false;
   workers_->ask([](Worker&) {}, [&](Heard) { told = true; });
   workers_.reset();

@@ -14,7 +14,7 @@
 
 namespace headgate::test {
 
-/// What a MemoryClient offers.
+/// The offers of a MemoryClient.
 struct MemoryClientOptions {
   int max_version = 0;                  ///< 0: OpenSSL's own.
   std::string groups{};                 ///< Empty: OpenSSL's own.
@@ -43,7 +43,7 @@ class MemoryClient {
     SSL_set_connect_state(ssl_.get());
   }
 
-  /// Goes as far as it can; what it wrote waits for take().
+  /// Goes as far as it can. The bytes that it writes wait for take().
   void step() {
     ERR_clear_error();
     done_ = SSL_do_handshake(ssl_.get()) == 1;
@@ -60,7 +60,7 @@ class MemoryClient {
   void write(const std::string& text) {
     HG_CHECK(SSL_write(ssl_.get(), text.data(), static_cast<int>(text.size())) > 0);
   }
-  /// Plaintext that has arrived.
+  /// Returns the plaintext that has arrived.
   [[nodiscard]] std::string read() {
     std::string text(16384, '\0');
     ERR_clear_error();

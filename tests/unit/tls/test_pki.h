@@ -12,7 +12,7 @@
 
 namespace headgate::test {
 
-/// What a certificate made for a test is to be like.
+/// The properties of a certificate that is made for a test.
 struct Wanted {
   std::string common_name = "www.example.com";
   std::vector<std::string> dns{};  ///< Empty: the common name, unless `no_san`.
@@ -58,7 +58,7 @@ struct WantedList {
 [[nodiscard]] std::string ocsp_response(const Issued& issuer, const Issued& leaf, int status,
                                         std::chrono::seconds until);
 
-/// What check_certificate() makes of one file.
+/// Returns the result of check_certificate() for one file.
 [[nodiscard]] std::shared_ptr<const StoredCertificate> stored(const Issued& issued,
                                                               const std::string& file = "test.pem");
 

@@ -52,8 +52,8 @@ SslCtxPtr make_ctx(const LibraryContext* library, TlsRole role, const Tls13Pair:
   return ctx;
 }
 
-/// Our end of the handshake: an SSL on memory, pumped to and from the socket, so that what it writes can be
-/// counted.
+/// Our end of the handshake: an SSL on memory. The test carries its bytes to and from the socket, and counts
+/// those that it writes.
 class PumpedHandshake {
  public:
   PumpedHandshake(SSL_CTX* ctx, TlsRole role, int fd) : ssl_(SSL_new(ctx)), fd_(fd) {
@@ -61,7 +61,7 @@ class PumpedHandshake {
     role == TlsRole::kServer ? SSL_set_accept_state(ssl_.get()) : SSL_set_connect_state(ssl_.get());
   }
 
-  /// Goes on with what has arrived; true when the handshake is done.
+  /// Goes on with the bytes that have arrived. Returns true when the handshake is done.
   bool step() {
     std::array<unsigned char, 16384> bytes;
     for (ssize_t n; (n = ::read(fd_, bytes.data(), bytes.size())) > 0;) {
@@ -78,7 +78,8 @@ class PumpedHandshake {
     return done;
   }
 
-  /// The records of the last step: a server's are its tickets, under the application keys already.
+  /// The number of records of the last step. Those of a server are its tickets, which have the application
+  /// keys.
   [[nodiscard]] std::uint64_t records_of_last_step() const {
     std::uint64_t count = 0;
     for (std::span<const std::byte> rest(written_); !rest.empty();

@@ -19,8 +19,8 @@ struct SocketPair {
   Fd ours, theirs;
 };
 
-/// A TLS 1.3 connection over a pair of sockets: `peer` is OpenSSL at its end, and `state` is what our end,
-/// which was OpenSSL's too until the handshake was done, starts its own record layer with.
+/// A TLS 1.3 connection over a pair of sockets. OpenSSL did the handshake at both ends and is still there at
+/// `peer`. Our end starts its own record layer with `state`.
 class Tls13Pair {
  public:
   struct Options {
@@ -33,9 +33,9 @@ class Tls13Pair {
 
   /// Writes all of `bytes` as the peer; the socket has room.
   void peer_writes(std::span<const std::byte> bytes);
-  /// Everything that the peer can read now.
+  /// Returns all bytes that the peer can read now.
   std::vector<std::byte> peer_reads();
-  /// The peer updates its sending keys, and asks for ours or not.
+  /// Lets the peer update its sending keys, and ask for an update of ours or not.
   void peer_updates_keys(KeyUpdateRequest request);
 
   std::unique_ptr<LibraryContext> library;  ///< Of our end: first, it outlives the contexts.

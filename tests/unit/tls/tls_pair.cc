@@ -8,7 +8,7 @@
 namespace headgate::test {
 namespace {
 
-/// Moves what one end wrote to the other.
+/// Moves the bytes that one end wrote to the other end.
 void move_bytes(BIO* from, BIO* to) {
   std::array<char, 16384> buffer{};
   for (int size = 0; (size = BIO_read(from, buffer.data(), static_cast<int>(buffer.size()))) > 0;) {
@@ -110,7 +110,7 @@ std::shared_ptr<const ListenerTls> ListenerFixture::build(const ListenerTls* pre
   config::Tls& tls = *wanted.tls;
   if (client_ca != nullptr) tls.client_auth.ca = directory.write("ca.pem", client_ca->certificate_pem());
   if (!crl_pem.empty()) tls.client_auth.crl = directory.write("ca.crl", crl_pem);
-  // The store is given; loading needs some certificate to be there.
+  // The test gives the store, but loading needs some certificate in the configuration.
   static const Issued placeholder = issue({});
   tls.certificates = {{.certificate = directory.write("placeholder.pem", placeholder.pem()),
                        .private_key = "",
@@ -143,7 +143,7 @@ Outcome connect(ServerContext& server, const ClientOptions& options) {
   const SslPtr client = client_ssl(context.get(), options, outcome);
   step(client.get());
 
-  // The server reads the ClientHello before OpenSSL does, as a worker's handshake phase.
+  // The server reads the ClientHello before OpenSSL does, as a worker's hello phase does.
   std::vector<std::byte> first(65536);
   const int size = BIO_read(SSL_get_wbio(client.get()), first.data(), static_cast<int>(first.size()));
   HG_CHECK(size > 0);
@@ -180,7 +180,7 @@ Outcome connect(ServerContext& server, const ClientOptions& options) {
   describe(client.get(), outcome);
   outcome.refusal_detail = extra.refusal_detail;
   outcome.server_hellos = extra.server_hellos;
-  // Orderly ends: OpenSSL makes sessions of connections that broke unusable.
+  // Both ends end in order, because OpenSSL makes the session of a broken connection unusable.
   SSL_set_shutdown(client.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   return outcome;

@@ -11,7 +11,7 @@
 
 namespace headgate::test {
 
-/// A listener's TLS as a test wants it, from certificates at hand.
+/// The TLS of a listener, from a test's certificates and settings.
 struct ListenerFixture {
   config::Listener listener;
   std::vector<std::shared_ptr<const StoredCertificate>> certificates;
@@ -21,7 +21,7 @@ struct ListenerFixture {
 
   ListenerFixture();
   [[nodiscard]] config::Tls& tls() { return *listener.tls; }
-  /// Writes CA and CRL to files and loads the rest as a supervisor does.
+  /// Writes the CA and the CRL to files, and loads the rest as a supervisor does.
   [[nodiscard]] std::shared_ptr<const ListenerTls> build(const ListenerTls* previous = nullptr) const;
 };
 
@@ -44,15 +44,15 @@ struct ClientOptions {
   std::string signature_algorithms{};
   int max_version = 0;
   const Issued* certificate = nullptr;
-  SSL_SESSION* session = nullptr;  ///< To be resumed.
+  SSL_SESSION* session = nullptr;  ///< The client offers to resume it.
   bool staple = false;
 };
 
-/// What became of a connection.
+/// The result of a connection.
 struct Outcome {
   bool ok = false;  ///< Both ends finished, and the server's data arrived.
   bool resumed = false;
-  std::string served_fingerprint;  ///< Of the certificate the client got; empty when there was none.
+  std::string served_fingerprint;  ///< Of the certificate that the client got; empty when it got none.
   std::string alpn;
   int version = 0;
   HandshakeFailure failure = HandshakeFailure::kNone;  ///< The server's view.

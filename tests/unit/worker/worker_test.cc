@@ -239,7 +239,7 @@ TEST_F(WorkerTest, ARetiredSnapshotEndsWithItsLastConnection) {
   EXPECT_TRUE(first.expired());
 }
 
-/// The same with signatures that take long.
+/// A worker whose signatures take long.
 class SlowWorkerTest : public WorkerTest {
  protected:
   SlowWorkerTest() : WorkerTest("RSA-4096") {}

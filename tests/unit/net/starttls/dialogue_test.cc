@@ -45,7 +45,7 @@ std::vector<Upgrade> upgrades() {
            "\x30\x24\x02\x01\x01\x78\x1F\x0A\x01\x00\x04\x00\x04\x00\x8A\x16"s + "1.3.6.1.4.1.1466.20037"}};
 }
 
-/// What a client sees that says `lines`, each alone.
+/// Returns the answers to a client that sends `lines`, each alone.
 StarttlsStep say(StarttlsDialogue& dialogue, std::initializer_list<std::string_view> lines) {
   StarttlsStep step;
   for (const auto line : lines) step = dialogue.feed(sent(line));
@@ -74,7 +74,7 @@ TEST(Starttls, EveryPrefixOfARequestNeedsMoreAndConsumesNothing) {
   }
 }
 
-// Plaintext that somebody on the way put behind the request would otherwise pass for the first words of the
+// An attacker on the way could put plaintext behind the request. It must not pass for the first words of the
 // session.
 TEST(Starttls, RefusesBytesThatStandBehindTheRequest) {
   for (const auto& [protocol, request, reply] : upgrades()) {

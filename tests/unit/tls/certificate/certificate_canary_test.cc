@@ -76,7 +76,7 @@ TEST(WorseByChance, IsCertainWhereTheNewOneDoesNoWorse) {
   EXPECT_EQ(worse_by_chance({}, {}), 1);
 }
 
-/// A store that is loaded again and again, as reloads do it.
+/// A store that the test loads again and again, as reloads do.
 class CanaryStore : public testing::Test {
  protected:
   CanaryStore() {

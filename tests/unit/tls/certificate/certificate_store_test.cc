@@ -23,7 +23,8 @@ using testing::Field;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-/// A ClientHello that asks for `name` and can verify what its lists say. The lists live as long as the test.
+/// A ClientHello that asks for `name`. The client can verify the algorithms of its lists, which live as long
+/// as the test.
 class Client {
  public:
   Client(std::string name, std::vector<std::uint16_t> schemes, bool tls13, std::vector<std::uint16_t> suites)
@@ -138,7 +139,7 @@ class Loading : public testing::Test {
     out_.clear();
     return CertificateStore::load(tls_, previous, changed, std::chrono::system_clock::now(), out_);
   }
-  /// The certificate for that name; nullptr when none has it.
+  /// Returns the certificate for that name; nullptr when no certificate has it.
   static const StoredCertificate* find(const CertificateStore& store, std::string_view name) {
     const StoredCertificate* found = nullptr;
     store.for_each([&](const StoredCertificate& one) { found = one.holds_name(name) ? &one : found; });
@@ -150,7 +151,7 @@ class Loading : public testing::Test {
     one.private_key = key;
     tls_.certificates.push_back(one);
   }
-  /// The one that a client gets who asks for that name; nullptr for the default.
+  /// Returns the certificate that a client with that name gets; nullptr for the default.
   static const StoredCertificate* select(const CertificateStore& store, const std::string& name) {
     const Client client = Client::modern(name);
     const Selection selection = store.select(client.hello());
@@ -272,7 +273,7 @@ TEST_F(LoadingChanges, LooksAtNothingElse) {
   EXPECT_NE(find(*second, "renewed.example"), nullptr);
   EXPECT_NE(find(*second, "d.example"), find(*first_, "d.example"));
   EXPECT_EQ(find(*second, "c.example"), find(*first_, "c.example"));
-  EXPECT_FALSE(find(*first_, "d.example")->holds_name("renewed.example"));  // which connections may still use
+  EXPECT_FALSE(find(*first_, "d.example")->holds_name("renewed.example"));  // connections may still use it
   EXPECT_EQ(second->size(), 3U);
 }
 

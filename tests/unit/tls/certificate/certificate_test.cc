@@ -29,7 +29,7 @@ const Issued& intermediate() {
   return made;
 }
 
-/// What checking one certificate brought.
+/// The result of checking one certificate.
 struct Checked {
   std::shared_ptr<const StoredCertificate> certificate;
   Diagnostics found;

@@ -123,8 +123,8 @@ TEST(ClientHello, MayBeCutIntoRecordsAnywhere) {
   }
 }
 
-/// The last answer of a reader that gets `wire` in pieces of `size` bytes. The bytes move from piece to
-/// piece, as those of a growing buffer do.
+/// Returns the last answer of a reader that gets `wire` in pieces of `size` bytes. The bytes move from piece
+/// to piece, as those of a growing buffer do.
 Result<ClientHello> read_in_pieces(const std::vector<std::byte>& wire, std::size_t size,
                                    std::vector<std::byte>& received, ClientHelloReader& reader) {
   Result<ClientHello> answer = fail(ErrorKind::kIncomplete, "nothing has come");
@@ -137,7 +137,7 @@ Result<ClientHello> read_in_pieces(const std::vector<std::byte>& wire, std::size
   return answer;
 }
 
-/// A ClientHello whose message has that many bytes, most of them padding.
+/// Returns a ClientHello whose message has that many bytes. Most of these are padding.
 HelloBuilder hello_of(std::size_t message_bytes) {
   constexpr std::size_t kExtensionHeaderBytes = 4;
   HelloBuilder hello = typical();

@@ -178,7 +178,7 @@ TEST(ServerContext, StaplesAnOcspResponseUntilItExpires) {
   EXPECT_EQ(late.metrics->ocsp_staples_expired.value(), 1U);
 }
 
-// Handshakes with a certificate that is not the default one, of which the second makes the compressed form.
+// The certificate is not the default one. The second handshake with it makes the compressed form.
 TEST(ServerContext, CompressesCertificatesInTls13WhereOpensslCan) {
   const Issued other = issue({.common_name = "other.example.net"});
   ListenerFixture fixture = plain_listener();

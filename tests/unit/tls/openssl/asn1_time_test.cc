@@ -24,7 +24,7 @@ TEST(Asn1Time, IsTheSecondThatItNames) {
   EXPECT_EQ(wall_time_of("500102030405Z"), sys_days(1950y / January / 2) + 3h + 4min + 5s);
 }
 
-// Counted in nanoseconds these overflowed, and a revocation list that is valid for ever was out of date.
+// A count in nanoseconds would overflow, and a revocation list that is valid for ever would be out of date.
 TEST(Asn1Time, StopsWhereTheClockDoes) {
   EXPECT_GT(wall_time_of("99991231235959Z"), WallTime::max() - std::chrono::seconds(2));
   EXPECT_LT(wall_time_of("00010101000000Z"), WallTime::min() + std::chrono::seconds(2));

@@ -16,7 +16,7 @@ std::string provider_of(OSSL_LIB_CTX* library, const char* kdf_name, const char*
   return kdf == nullptr ? "none" : OSSL_PROVIDER_get0_name(EVP_KDF_get0_provider(kdf.get()));
 }
 
-/// The parameters of one derivation of TLS 1.3; what they point to is kept beside them.
+/// The parameters of one derivation of TLS 1.3, and the values to which they point.
 struct Asked {
   std::string digest = "SHA2-256";
   std::string prefix = "tls13 ";

@@ -18,7 +18,7 @@ namespace {
 
 const std::string kMessage = "what a handshake signs";
 
-/// An RSA key of `home`, and what stands for it in `library`.
+/// An RSA key of `home`, and the key that stands for it in `library`.
 class OffloadedKeyTest : public testing::Test {
  protected:
   OffloadedKeyTest() : home(*LibraryContext::make()), library(*LibraryContext::make()) {
@@ -29,7 +29,7 @@ class OffloadedKeyTest : public testing::Test {
     key = *std::move(made);
   }
 
-  /// An RSA-PSS signature by `key` as TLS 1.3 makes it; empty: OpenSSL refused.
+  /// Returns an RSA-PSS signature by `key`, made as TLS 1.3 makes it; empty when OpenSSL refuses.
   [[nodiscard]] std::vector<unsigned char> sign() const {
     const DigestCtxPtr context(EVP_MD_CTX_new());
     EVP_PKEY_CTX* parameters = nullptr;
@@ -84,7 +84,7 @@ class SignatureJob {
   SignatureJob(const SignatureJob&) = delete;
   SignatureJob& operator=(const SignatureJob&) = delete;
 
-  /// What ASYNC_start_job() says: ASYNC_PAUSE or ASYNC_FINISH.
+  /// Returns the answer of ASYNC_start_job(): ASYNC_PAUSE or ASYNC_FINISH.
   int run() {
     SignatureJob* self = this;
     int result = 0;

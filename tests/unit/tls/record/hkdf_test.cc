@@ -26,7 +26,7 @@ OSSL_PARAM octets(const char* name, const ByteVector& bytes) {
   return OSSL_PARAM_construct_octet_string(name, const_cast<std::byte*>(bytes.data()), bytes.size());
 }
 
-/// What OpenSSL's own function of that name derives.
+/// Returns the bytes that OpenSSL's own function of that name derives.
 ByteVector derived(const char* function, const std::vector<OSSL_PARAM>& params, std::size_t size) {
   const KdfPtr kdf(EVP_KDF_fetch(nullptr, function, nullptr));
   const KdfCtxPtr context(EVP_KDF_CTX_new(kdf.get()));

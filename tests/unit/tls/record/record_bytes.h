@@ -8,12 +8,12 @@
 
 #include "tls/record/record_layer.h"
 
-/// Bytes as tests write them down.
+/// Bytes in the forms in which tests write them.
 namespace headgate {
 
 using ByteVector = std::vector<std::byte>;
 
-/// The bytes that hex digits spell; blanks are passed over.
+/// Returns the bytes that hex digits spell; blanks are passed over.
 inline ByteVector hex(std::string_view digits) {
   ByteVector bytes;
   int high = -1;
@@ -60,8 +60,8 @@ inline ByteVector seal_data(RecordProtector& protector, std::string_view text) {
   return seal(protector, ContentType::kApplicationData, text_bytes(text));
 }
 
-/// A record whose content has `padding_bytes` of padding behind it: the type that seal() puts last is one of
-/// them.
+/// Returns a record whose content has `padding_bytes` of padding behind it. The type that seal() puts last is
+/// one of these bytes.
 inline ByteVector seal_padded(RecordProtector& protector, ContentType type, std::string_view text,
                               std::size_t padding_bytes) {
   ByteVector inner = text_bytes(text);

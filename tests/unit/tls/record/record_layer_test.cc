@@ -24,7 +24,7 @@ struct Ends {
         opener(worker.contexts, role, test_direction(suite, 7, sequence_number)) {}
 
   RecordOpener::Opened open(const ByteVector& ciphertext) { return opener.open(ciphertext, room); }
-  /// Opens what must be application data and nothing else, and returns it.
+  /// Opens a record that must be application data, and returns the data.
   std::string open_data(const ByteVector& ciphertext) {
     const RecordOpener::Opened opened = open(ciphertext);
     EXPECT_EQ(opened.status, Status::kNeedsMore) << opened.what;
@@ -147,7 +147,7 @@ TEST_P(EverySuite, RefusesARecordWithAnyByteDamaged) {
       RecordOpener opener(ends.worker.contexts, TlsRole::kServer, test_direction(GetParam()));
       ByteVector damaged = good;
       damaged[i] ^= flip;
-      damaged.resize(kMaxRecordBytes);  // so that a longer length is there too
+      damaged.resize(kMaxRecordBytes);  // so that there is a longer length, too
       const RecordOpener::Opened opened = opener.open(damaged, ends.room);
       EXPECT_EQ(opened.status, Status::kProtocol) << i;
       EXPECT_EQ(opened.produced_bytes, 0u) << i;
@@ -222,8 +222,8 @@ TEST(RecordOpener, StopsWhereTheNextRecordHasNoRoom) {
 }
 
 TEST(RecordOpener, TakesAnyVersionInTheHeaderAsLongAsItIsAuthentic) {
-  // The version is authenticated like all of the header, so one that was sealed with it opens: RFC 8446,
-  // section 5.2.
+  // The version is authenticated, as all of the header is. So a record with any version opens if it was
+  // sealed with it: RFC 8446, section 5.2.
   Ends ends;
   ByteVector record = seal_data(ends.sealer, "x");
   record[2] = std::byte{1};

@@ -9,7 +9,7 @@ namespace {
 
 using Milliseconds = RecordSizing::Milliseconds;
 
-/// Sends `bytes` in records as large as they should be, and returns the size of the last.
+/// Sends `bytes` in records of the size that each should have, and returns the size of the last record.
 std::size_t send(RecordSizing& sizing, std::size_t bytes, Milliseconds now) {
   sizing.begin_write(now);
   std::size_t size = 0;

@@ -27,7 +27,7 @@ class AgainstOpenssl : public testing::TestWithParam<std::tuple<RecordSuite, Tls
   }
   std::size_t random_below(std::size_t bound) { return random_() % bound; }
 
-  /// Everything that `stream` can read now, into spans of `room_bytes`.
+  /// Reads into spans of `room_bytes`; returns all bytes that `stream` can read now.
   ByteVector read_all(RecordStream& stream, std::size_t room_bytes = kMaxWriteBytes) {
     ByteVector all;
     ByteVector into(room_bytes);
