@@ -1,5 +1,6 @@
 #include <cerrno>
 
+#include "connection/connection.h"
 #include "connection/gather.h"
 #include "connection/phase.h"
 #include "connection/proxy_info.h"
@@ -45,6 +46,7 @@ void attempt_failed(Dial& dial, Context& context, ConnectFailure failure, std::s
   dial.choice.reset();
   dial.last_failure = failure;
   dial.greeting.clear();
+  context.connection.forget_backend();
   dial.request.reset();
   dial.handshake.reset();
   dial.operation.reset();

@@ -38,6 +38,9 @@ class Connection final : public Pooled<Connection> {
   /// Stops the watching of the client until the connection takes its turn, which is not in this turn of the
   /// loop. Only while it is queued for that.
   void wait_for_turn() { client_watcher_.watch(Interest::kNone); }
+  /// Stops the watching of the backend's descriptor, which is about to be closed: the next one may get its
+  /// number, and would not be watched.
+  void forget_backend() { backend_watcher_.attach(-1); }
   /// The admission queue calls this when the connection may take the step that it asked for.
   void permit_granted();
   /// The private-key operation that was offloaded is finished; it took `cpu`.

@@ -263,3 +263,31 @@ def test_nothing_is_resumed_after_another_authority_is_trusted(start, backend, c
     with raw_socket(headgate.port()) as client:
         assert read_to_end(client) == b""
     assert True not in there.resumed
+
+
+@pytest.mark.parametrize("family", ["tcp", "unix"])
+def test_a_second_server_is_reached_when_its_socket_gets_the_number_of_the_first(
+    start, backend, certificate, authority, tmp_path, family
+):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(str(certificate.certificate), str(certificate.key))
+
+    def refuse(connection):
+        connection.recv(65536)
+        connection.sendall(b"\x15\x03\x03\x00\x02\x02\x28")  # handshake_failure
+
+    def path(name):
+        return {"path": tmp_path / name} if family == "unix" else {}
+
+    bad = backend(refuse, **path("bad"))
+    good = backend(echo, wrap=lambda connection: context.wrap_socket(connection, server_side=True), **path("good"))
+    app = {
+        "connect_timeout": "60s",
+        "ejection": {"failures": 100, "for": "1s"},
+        "tls": {"ca": str(authority.file), "server_name": "app.test"},
+    }
+    headgate = start({**plain_proxy([bad.address, good.address], app=app), "workers": 1})
+    for _ in range(8):
+        with raw_socket(headgate.port()) as client:
+            client.sendall(b"served by the second")
+            assert client.recv(20) == b"served by the second"
