@@ -52,9 +52,6 @@ class SourceAddress {
     return number(0, 8);
   }
 
-  /// The same for all connections from one host.
-  [[nodiscard]] const std::array<std::uint8_t, 16>& host() const { return ip_; }
-
  private:
   // 0:ffff::/32, which belongs to nobody.
   static constexpr SourceNetwork kIpv4Network = SourceNetwork{0xffff} << 32U;

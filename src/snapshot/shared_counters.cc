@@ -5,11 +5,11 @@
 
 namespace headgate {
 
-std::optional<CloseReason> SharedCounters::enter(const config::Limits& limits, const Host& host) {
+std::optional<CloseReason> SharedCounters::enter(const config::Limits& limits, SourceNetwork source) {
   const std::lock_guard lock(mutex_);
   if (limits.max_connections > 0 && connections_ >= limits.max_connections)
     return CloseReason::kConnectionLimit;
-  auto& from_source = sources_[host];
+  auto& from_source = sources_[source];
   if (limits.max_connections_per_source > 0 && from_source >= limits.max_connections_per_source) {
     return CloseReason::kSourceLimit;
   }
@@ -18,11 +18,11 @@ std::optional<CloseReason> SharedCounters::enter(const config::Limits& limits, c
   return std::nullopt;
 }
 
-void SharedCounters::leave(const Host& host) {
+void SharedCounters::leave(SourceNetwork source) {
   const std::lock_guard lock(mutex_);
   --connections_;
-  const auto source = sources_.find(host);
-  if (--source->second == 0) sources_.erase(source);
+  const auto found = sources_.find(source);
+  if (--found->second == 0) sources_.erase(found);
 }
 
 bool SharedCounters::take_handshake(std::uint32_t per_second, TimePoint now) {

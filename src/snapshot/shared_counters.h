@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -18,11 +17,9 @@ namespace headgate {
 /// listener's name at each reload. Any thread; untouched where no such limit is configured.
 class SharedCounters {
  public:
-  using Host = std::array<std::uint8_t, 16>;
-
-  /// Takes a place for a connection from `host`, or says which limit forbids it.
-  [[nodiscard]] std::optional<CloseReason> enter(const config::Limits& limits, const Host& host);
-  void leave(const Host& host);
+  /// Takes a place for a connection from `source`, or says which limit forbids it.
+  [[nodiscard]] std::optional<CloseReason> enter(const config::Limits& limits, SourceNetwork source);
+  void leave(SourceNetwork source);
 
   /// Whether another handshake may begin now under `per_second`. A second's worth may come at once.
   [[nodiscard]] bool take_handshake(std::uint32_t per_second, TimePoint now);
@@ -30,7 +27,7 @@ class SharedCounters {
  private:
   std::mutex mutex_;
   std::uint32_t connections_ = 0;
-  std::map<Host, std::uint32_t> sources_;
+  std::map<SourceNetwork, std::uint32_t> sources_;
   TimePoint next_handshake_{};  // when the next one would be due if they came evenly
 };
 
@@ -38,15 +35,15 @@ class SharedCounters {
 /// moved.
 class ListenerPlace {
  public:
-  ListenerPlace(std::shared_ptr<SharedCounters> counters, const SharedCounters::Host& host)
-      : counters_(std::move(counters)), host_(host) {}
-  ~ListenerPlace() { counters_->leave(host_); }
+  ListenerPlace(std::shared_ptr<SharedCounters> counters, SourceNetwork source)
+      : counters_(std::move(counters)), source_(source) {}
+  ~ListenerPlace() { counters_->leave(source_); }
   ListenerPlace(const ListenerPlace&) = delete;
   ListenerPlace& operator=(const ListenerPlace&) = delete;
 
  private:
   std::shared_ptr<SharedCounters> counters_;
-  SharedCounters::Host host_;
+  SourceNetwork source_;
 };
 
 }  // namespace headgate

@@ -24,7 +24,7 @@ TEST_F(AcceptTest, RefusesWhatIsOverTheListenersLimit) {
   start();
   const auto first = std::move(connection);
   const auto counters = first->listener().policy->counters;
-  const SharedCounters::Host another{1};
+  const SourceNetwork another = 1;
   EXPECT_EQ(counters->enter(listener().limits, another), CloseReason::kConnectionLimit);
 }
 
@@ -32,11 +32,30 @@ TEST_F(AcceptTest, KeepsItsPlaceUntilItIsGone) {
   listener().limits.max_connections_per_source = 1;
   start();
   const auto counters = connection->listener().policy->counters;
-  const SharedCounters::Host source_host = connection->info().client.host();
-  EXPECT_EQ(counters->enter(listener().limits, source_host), CloseReason::kSourceLimit);
+  const SourceNetwork source_network = connection->info().client.network();
+  EXPECT_EQ(counters->enter(listener().limits, source_network), CloseReason::kSourceLimit);
   connection->end(CloseReason::kCut);
   connection.reset();
-  EXPECT_EQ(counters->enter(listener().limits, source_host), std::nullopt);
+  EXPECT_EQ(counters->enter(listener().limits, source_network), std::nullopt);
+}
+
+TEST_F(AcceptTest, OneNetworkOfIpv6IsOneSource) {
+  listener().limits.max_connections_per_source = 1;
+  source = "[2001:db8::1]:4711";
+  start();
+  const auto counters = connection->listener().policy->counters;
+  const auto network = [](const char* address) { return SourceAddress(*Address::parse(address)).network(); };
+  EXPECT_EQ(counters->enter(listener().limits, network("[2001:db8::2]:1")), CloseReason::kSourceLimit);
+  EXPECT_EQ(counters->enter(listener().limits, network("[2001:db8:0:1::1]:1")), std::nullopt);
+}
+
+TEST_F(AcceptTest, AnAddressAndItsMappedFormAreOneSource) {
+  listener().limits.max_connections_per_source = 1;
+  source = "[::ffff:192.0.2.7]:4711";
+  start();
+  const auto counters = connection->listener().policy->counters;
+  const SourceAddress plain(*Address::parse("192.0.2.7:1"));
+  EXPECT_EQ(counters->enter(listener().limits, plain.network()), CloseReason::kSourceLimit);
 }
 
 TEST_F(AcceptTest, CountsWhatAListedProbeDoesAsAProbe) {
