@@ -3,8 +3,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
+
+#include "net/source_address.h"
 
 namespace headgate {
 
@@ -12,9 +16,10 @@ class Connection;
 
 /// Bounds the bytes that a worker keeps for clients that have not yet said what they want: the beginnings of
 /// PROXY headers, of STARTTLS commands and of ClientHellos, all together. Such bytes cost their sender
-/// nothing, and each connection may bring some 64 KiB of them. When the worker keeps too many, the connection
-/// that was accepted first is ended as `handshake_shed`: an honest client needs one or two round trips for
-/// its whole hello, so the oldest connection is the least likely to be an honest one.
+/// nothing, and each connection may bring some 64 KiB of them. When the worker keeps too many, a connection
+/// of the source that holds the most bytes is ended as `handshake_shed`, the one that was accepted first: so
+/// a source cannot take the room of others, and an honest client needs one or two round trips for its whole
+/// hello, so the oldest connection is the least likely to be an honest one.
 ///
 /// Owned by a worker, loop thread only. Outlives the HeldInput objects that are counted here.
 class UnfinishedHellos {
@@ -30,21 +35,29 @@ class UnfinishedHellos {
   /// The bytes that are held now.
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
   /// The number of connections that hold them.
-  [[nodiscard]] std::size_t connections() const { return holders_.size(); }
+  [[nodiscard]] std::size_t connections() const { return connections_; }
 
  private:
   friend class HeldInput;
   struct Holder {
     UnfinishedHellos* all;
     Connection* connection;
+    SourceNetwork source;  // as it was at the first byte: a PROXY header changes the client's address
     std::size_t bytes;
   };
+  struct Source {
+    std::map<std::uint64_t, Holder> holders;  // by connection id, so the oldest first
+    std::size_t bytes = 0;
+  };
 
+  void count(Holder& holder, std::size_t bytes);
   [[nodiscard]] bool shed_down_to_bound(const Connection& caller);
 
   std::size_t max_bytes_;
   std::size_t bytes_ = 0;
-  std::map<std::uint64_t, Holder> holders_;  // by connection id, so the oldest first
+  std::size_t connections_ = 0;
+  std::unordered_map<SourceNetwork, Source> sources_;
+  std::set<std::pair<std::size_t, SourceNetwork>> by_bytes_;  // each source once
 };
 
 /// One connection's share of UnfinishedHellos: destroying this object or assigning to it gives the share
@@ -65,11 +78,12 @@ class HeldInput {
  private:
   void give_back();
 
-  UnfinishedHellos::Holder* place_ = nullptr;  // an element of holders_; null: counts nothing
+  UnfinishedHellos::Holder* place_ = nullptr;  // an element of Source::holders; null: counts nothing
 };
 
 /// The detail of a connection that is ended for this reason.
 inline constexpr std::string_view kUnfinishedHelloShed =
-    "this worker's unfinished ClientHellos hold too much memory, and this one is the oldest";
+    "this worker's unfinished ClientHellos hold too much memory, and this is the oldest of the source with "
+    "most";
 
 }  // namespace headgate

@@ -91,6 +91,22 @@ TEST_F(UnfinishedHellosTest, ShedsTheConnectionThatWasAcceptedFirst) {
   EXPECT_LE(unfinished->bytes(), unfinished_bound);
 }
 
+TEST_F(UnfinishedHellosTest, ASourceCannotTakeTheRoomOfAnother) {
+  unfinished_bound = 3 * kPieceBytes + kPieceBytes / 2;
+  start();
+  client->sends(piece());  // the honest one, which is the oldest
+  wake();
+  source = "192.0.2.8:4711";
+  for (int i = 0; i < 10; ++i) {
+    another()->sends(piece());
+    wake();
+    EXPECT_FALSE(connection->is_buried());
+  }
+  EXPECT_EQ(unfinished->connections(), 3U);
+  EXPECT_TRUE(other(0).is_buried());
+  EXPECT_FALSE(other(9).is_buried());
+}
+
 TEST_F(UnfinishedHellosTest, ShedsTheOldestWhenItIsTheOneThatSends) {
   unfinished_bound = 2 * kPieceBytes + kPieceBytes / 2;
   start();
