@@ -36,8 +36,9 @@ struct PermitRequest {
   HandshakeCost cost;
   bool queued = false;
   bool granted = false;
-  TimePoint asked{};  ///< When it was queued.
-  Duration price{};   ///< The CPU time that its step is expected to take.
+  TimePoint asked{};     ///< When it was queued.
+  Duration price{};      ///< The CPU time that its step is expected to take.
+  std::uint8_t lot = 0;  ///< The place of its source in the order of an overload: the least goes first.
   ListHook<PermitRequest> of_age{}, of_source{};
 };
 

@@ -15,27 +15,78 @@ constexpr int kRefusedPerTurn = 32;
 
 }  // namespace
 
-/// The handshakes in progress of one listener, in the order of their beginning, and each source's own.
+/// The handshakes in progress of one listener in the order of their beginning, each source's own, and the
+/// sources by the number that they have.
 struct Admission::InProgress {
-  using OfSource = IntrusiveList<HandshakePlace, &HandshakePlace::of_source>;
-  IntrusiveList<HandshakePlace, &HandshakePlace::of_age> all;
-  std::unordered_map<SourceNetwork, OfSource> by_source;
+  struct Source {
+    IntrusiveList<HandshakePlace, &HandshakePlace::of_source> places;
+    ListHook<Source> of_size;
+  };
+  using Sources = IntrusiveList<Source, &Source::of_size>;
 
-  /// The handshake to end for `newcomer`: the oldest, but no source ends another source's while it has more
-  /// itself.
-  [[nodiscard]] HandshakePlace& to_end_for(const HandshakePlace& newcomer) const {
-    HandshakePlace& oldest = *all.front();
-    const auto own = by_source.find(newcomer.source);
-    if (own == by_source.end() || own->second.size() <= by_source.at(oldest.source).size()) return oldest;
-    return *own->second.front();
+  IntrusiveList<HandshakePlace, &HandshakePlace::of_age> all;
+  std::unordered_map<SourceNetwork, Source> by_source;
+  std::vector<Sources> by_size;  // those with one place at index 0
+  std::size_t largest = 0;       // no source has more places
+
+  void add(HandshakePlace& place) {
+    Source& source = by_source[place.source];
+    leave_size(source);
+    all.push_back(place);
+    source.places.push_back(place);
+    enter_size(source);
+  }
+  void remove(HandshakePlace& place) {
+    const auto found = by_source.find(place.source);
+    leave_size(found->second);
+    all.remove(place);
+    found->second.places.remove(place);
+    if (found->second.places.empty()) {
+      by_source.erase(found);
+    } else {
+      enter_size(found->second);
+    }
+  }
+  /// The source that has the most places. Not when there is none.
+  [[nodiscard]] const Source& with_most() {
+    while (by_size[largest - 1].empty()) --largest;
+    return *by_size[largest - 1].front();
+  }
+
+ private:
+  void enter_size(Source& source) {
+    const std::size_t size = source.places.size();
+    if (by_size.size() < size) by_size.resize(size);
+    by_size[size - 1].push_back(source);
+    largest = std::max(largest, size);
+  }
+  void leave_size(Source& source) {
+    if (!source.places.empty()) by_size[source.places.size() - 1].remove(source);
   }
 };
 
+bool Admission::Lane::empty() const {
+  return std::ranges::all_of(by_work, [](const FairQueue& queue) { return queue.empty(); });
+}
+
+// Urgent steps go first, but clients with a ticket must not keep all others out.
+FairQueue& Admission::Lane::next() {
+  FairQueue& full = by_work[static_cast<std::size_t>(HandshakeWork::kFull)];
+  FairQueue& first = *std::ranges::find_if(by_work, [](const FairQueue& queue) { return !queue.empty(); });
+  if (&first == &full || full.empty()) {
+    owed_to_full = {};
+    return first;
+  }
+  if (owed_to_full >= kShareOfUrgent * full.oldest()->price) {
+    owed_to_full = {};
+    return full;
+  }
+  owed_to_full += first.oldest()->price;
+  return first;
+}
+
 Admission::Admission(OffloadRoom& room, LoopMetrics& metrics, std::uint64_t secret)
-    : room_(room),
-      metrics_(metrics),
-      on_loop_{FairQueue(secret), FairQueue(secret), FairQueue(secret)},
-      offloaded_(secret) {}
+    : room_(room), metrics_(metrics), on_loop_(secret), offloaded_(secret) {}
 Admission::~Admission() = default;
 
 void Admission::request(PermitRequest& request) {
@@ -56,19 +107,31 @@ void Admission::begin(HandshakePlace& place, std::uint32_t most) {
   auto& of_listener = in_progress_[place.listener];
   if (!of_listener) of_listener = std::make_unique<InProgress>();
   InProgress& progress = *of_listener;
-  if (progress.all.size() >= most) progress.to_end_for(place).owner->shed();
-  progress.all.push_back(place);
-  progress.by_source[place.source].push_back(place);
+  if (progress.all.size() >= most) to_end(progress, place.listener).shed();
+  progress.add(place);
   metrics_.handshakes_in_progress.add();
+}
+
+// A source that has more places than any other gives one up, so no source can take the places of others.
+// Where each has one, a handshake that has not been paid for goes, the one with the worst lot: its time would
+// come last. Only then the oldest, which an honest client would have ended by now.
+PermitOwner& Admission::to_end(InProgress& progress, const SharedCounters* listener) {
+  const InProgress::Source& most = progress.with_most();
+  if (most.places.size() > 1) return *most.places.front()->owner;
+  PermitRequest* worst = nullptr;
+  for (const HandshakeWork work : {HandshakeWork::kResume, HandshakeWork::kFull}) {
+    for (Lane* lane : {&on_loop_, &offloaded_}) {
+      PermitRequest* of_lane = lane->by_work[static_cast<std::size_t>(work)].worst_new(listener);
+      if (of_lane != nullptr && (worst == nullptr || of_lane->lot >= worst->lot)) worst = of_lane;
+    }
+  }
+  return *(worst != nullptr ? worst->owner : progress.all.front()->owner);
 }
 
 void Admission::over(HandshakePlace& place) {
   const auto listener = in_progress_.find(place.listener);
   InProgress& progress = *listener->second;
-  const auto source = progress.by_source.find(place.source);
-  progress.all.remove(place);
-  source->second.remove(place);
-  if (source->second.empty()) progress.by_source.erase(source);
+  progress.remove(place);
   // Listeners come and go with reloads; those at work are kept, so that nothing is allocated for each
   // handshake.
   if (progress.all.empty() && in_progress_.size() > kIdleListeners) in_progress_.erase(listener);
@@ -78,8 +141,9 @@ void Admission::over(HandshakePlace& place) {
 void Admission::serve() {
   if (empty()) return;
   TimePoint now = Clock::now();
-  for (FairQueue& queue : on_loop_) refuse_stale(queue, now);
-  refuse_stale(offloaded_, now);
+  for (Lane* lane : {&on_loop_, &offloaded_}) {
+    for (FairQueue& queue : lane->by_work) refuse_stale(queue, now);
+  }
   const TimePoint end = now + kSlice;
   while (now < end) {
     FairQueue* queue = next();
@@ -96,34 +160,15 @@ bool Admission::can_offload() const {
 // Not every permit for the other thread ends in a signature: an answer may be a HelloRetryRequest. So neither
 // kind may use up the slice before the other.
 FairQueue* Admission::next() {
-  const bool can_serve = loop_has_requests();
+  const bool can_serve = !on_loop_.empty();
   offload_is_next_ = !offload_is_next_;
-  if (can_offload() && (offload_is_next_ || !can_serve)) return &offloaded_;
-  return can_serve ? &next_of_loop() : nullptr;
-}
-
-bool Admission::loop_has_requests() const {
-  return std::ranges::any_of(on_loop_, [](const FairQueue& queue) { return !queue.empty(); });
+  if (can_offload() && (offload_is_next_ || !can_serve)) return &offloaded_.next();
+  return can_serve ? &on_loop_.next() : nullptr;
 }
 
 FairQueue& Admission::queue_of(const PermitRequest& request) {
-  return request.cost.offloaded ? offloaded_ : on_loop_[static_cast<std::size_t>(request.cost.work)];
-}
-
-// Urgent steps go first, but clients with a ticket must not keep all others out.
-FairQueue& Admission::next_of_loop() {
-  FairQueue& full = on_loop_[static_cast<std::size_t>(HandshakeWork::kFull)];
-  FairQueue& first = *std::ranges::find_if(on_loop_, [](const FairQueue& queue) { return !queue.empty(); });
-  if (&first == &full || full.empty()) {
-    owed_to_full_ = {};
-    return first;
-  }
-  if (owed_to_full_ >= kShareOfUrgent * full.oldest()->price) {
-    owed_to_full_ = {};
-    return full;
-  }
-  owed_to_full_ += first.oldest()->price;
-  return first;
+  Lane& lane = request.cost.offloaded ? offloaded_ : on_loop_;
+  return lane.by_work[static_cast<std::size_t>(request.cost.work)];
 }
 
 void Admission::refuse_stale(FairQueue& queue, TimePoint now) {

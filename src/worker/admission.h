@@ -26,8 +26,10 @@ class OffloadRoom {
 /// The admission queue: it gives permits for the costly steps of handshakes within a slice of each turn of
 /// the loop, after the loop has served every established connection.
 ///
-///  - First come the steps that end handshakes which have been paid for; then those that resume by a ticket
-///    of ours; then full handshakes, which get a quarter of the time at least.
+///  - There are two lanes, for the loop itself and for the worker's other thread, which take turns.
+///  - In each lane first come the steps that end handshakes which have been paid for; then those that resume
+///  by
+///    a ticket of ours; then full handshakes, which get a quarter of the time at least.
 ///  - Each of these kinds is fair by price between listeners and between sources: see FairQueue.
 ///  - The oldest request comes first while the queue is shorter than a client's patience. When the queue is
 ///    older, the lot decides between sources, and the newest request of a source comes first: the clients of
@@ -58,18 +60,27 @@ class Admission final : public Permits {
 
   /// Gives permits for one slice.
   void serve();
-  [[nodiscard]] bool empty() const { return !loop_has_requests() && offloaded_.empty(); }
+  [[nodiscard]] bool empty() const { return on_loop_.empty() && offloaded_.empty(); }
   /// Whether there are requests that could be granted now: then the loop must not sleep.
-  [[nodiscard]] bool has_work() const { return loop_has_requests() || can_offload(); }
+  [[nodiscard]] bool has_work() const { return !on_loop_.empty() || can_offload(); }
 
  private:
   struct InProgress;
 
+  /// The requests for one thread, by the kind of their work.
+  struct Lane {
+    explicit Lane(std::uint64_t secret) : by_work{FairQueue(secret), FairQueue(secret), FairQueue(secret)} {}
+    [[nodiscard]] bool empty() const;
+    [[nodiscard]] FairQueue& next();
+
+    std::array<FairQueue, kHandshakeWorkCount> by_work;
+    Duration owed_to_full{};  // what went before full handshakes while some were waiting
+  };
+
   [[nodiscard]] FairQueue& queue_of(const PermitRequest& request);
-  [[nodiscard]] bool loop_has_requests() const;
-  [[nodiscard]] FairQueue& next_of_loop();
   [[nodiscard]] bool can_offload() const;
   [[nodiscard]] FairQueue* next();
+  [[nodiscard]] PermitOwner& to_end(InProgress& progress, const SharedCounters* listener);
   void refuse_stale(FairQueue& queue, TimePoint now);
   void grant_next(FairQueue& queue, TimePoint now);
   void take_out(PermitRequest& request);
@@ -77,10 +88,8 @@ class Admission final : public Permits {
   OffloadRoom& room_;
   LoopMetrics& metrics_;
   HandshakePrices prices_;
-  std::array<FairQueue, kHandshakeWorkCount> on_loop_;  // by HandshakeWork
-  FairQueue offloaded_;
-  bool offload_is_next_ = true;  // the loop's own requests and those for the other thread take turns
-  Duration owed_to_full_{};      // what went before full handshakes while some were waiting
+  Lane on_loop_, offloaded_;
+  bool offload_is_next_ = true;
   std::unordered_map<const SharedCounters*, std::unique_ptr<InProgress>> in_progress_;
 };
 

@@ -66,6 +66,12 @@ class FairQueue::Round {
     return false;
   }
 
+  /// Returns the new flow with the worst lot; nullptr when there is none.
+  [[nodiscard]] T* last_new() const {
+    if (lots_present_ == 0) return nullptr;
+    return of_lot_[static_cast<std::size_t>(std::bit_width(lots_present_)) - 1].back();
+  }
+
   /// Returns the flow that is served next. At least one flow must not be idle. Calls `idle(flow)` for those
   /// that leave.
   template <class Idle>
@@ -158,7 +164,8 @@ void FairQueue::push(PermitRequest& request, Duration price) {
   Listener& listener = listener_of(request);
   Source& source = listener.sources[request.source];
   source.network = request.source;
-  if (const std::uint8_t lot = lot_of(request); lot != source.lot) listener.round.change_lot(source, lot);
+  request.lot = lot_of(request);
+  if (request.lot != source.lot) listener.round.change_lot(source, request.lot);
   round_->expect(price);
   listener.round.expect(price);
   source.requests.push_back(request);
@@ -185,6 +192,12 @@ std::size_t FairQueue::remembered_sources() const {
   std::size_t sum = 0;
   for (const auto& [key, listener] : listeners_) sum += listener->sources.size();
   return sum;
+}
+
+PermitRequest* FairQueue::worst_new(const SharedCounters* listener) const {
+  const auto found = listeners_.find(listener);
+  const Source* source = found == listeners_.end() ? nullptr : found->second->round.last_new();
+  return source == nullptr ? nullptr : source->requests.front();
 }
 
 PermitRequest& FairQueue::take(Order order) {

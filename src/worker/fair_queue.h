@@ -38,6 +38,10 @@ class FairQueue {
   /// The request that was pushed first; nullptr when there is none.
   [[nodiscard]] PermitRequest* oldest() const { return by_age_.front(); }
 
+  /// The request of `listener` that would be granted last in an overload, of the sources that ask for the
+  /// first time; nullptr when there is none.
+  [[nodiscard]] PermitRequest* worst_new(const SharedCounters* listener) const;
+
   /// Takes the next request out. Not when empty().
   enum class Order : std::uint8_t { kOldestFirst, kByLot };
   PermitRequest& take(Order order);

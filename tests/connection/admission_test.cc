@@ -36,7 +36,10 @@ class AdmissionTest : public testing::Test {
       test.on_grant();
     }
     void permit_refused() override { test.refused.push_back(number); }
-    void shed() override {}
+    void shed() override {
+      test.shed.push_back(number);
+      test.admission.withdraw(*this);
+    }
     AdmissionTest& test;
     int number;
   };
@@ -71,7 +74,7 @@ class AdmissionTest : public testing::Test {
     return std::ranges::find(order, number) - order.begin();
   }
 
-  std::vector<int> order, refused;
+  std::vector<int> order, refused, shed;
   std::function<void()> on_grant = [] {};
   std::deque<SharedCounters> listeners = std::deque<SharedCounters>(2);
   std::deque<Asked> asked;
@@ -85,6 +88,14 @@ TEST_F(AdmissionTest, ServesWhatHasBeenPaidForThenTicketsThenFullHandshakes) {
   ask(kResume);
   ask(kFinish);
   EXPECT_THAT(serve(), ElementsAre(2, 1, 0));
+}
+
+TEST_F(AdmissionTest, TheOtherThreadServesWhatHasBeenPaidForFirstToo) {
+  HandshakeCost finish = kOffloaded;
+  finish.work = HandshakeWork::kFinish;
+  ask(kOffloaded);
+  ask(finish);
+  EXPECT_THAT(serve(), ElementsAre(1, 0));
 }
 
 TEST_F(AdmissionTest, ServesASourceInTheOrderOfAskingWhileTheQueueIsYoung) {
@@ -267,6 +278,46 @@ TEST_F(PlacesTest, ASourceWithMoreHandshakesThanTheOldestEndsItsOwn) {
   begin(2, 0, 3);
   EXPECT_FALSE(honest.is_shed);
   EXPECT_TRUE(first_of_many.is_shed);
+}
+
+// The source that has all the other places need not be the newcomer's.
+TEST_F(PlacesTest, TheSourceWithTheMostHandshakesMakesRoomForTheOthers) {
+  const Place& honest = begin(1, 0, 4);
+  for (int i = 0; i < 20; ++i) begin(2, 0, 4);
+  const Place& newcomer = begin(3, 0, 4);
+  EXPECT_FALSE(honest.is_shed);
+  EXPECT_FALSE(newcomer.is_shed);
+  const auto left = std::ranges::count_if(places, [](const Place& place) { return !place.is_shed; });
+  EXPECT_EQ(left, 4);
+}
+
+TEST_F(PlacesTest, AHandshakeThatHasNotBeenPaidForMakesRoomForOneThatHas) {
+  const Place& paid = begin(1, 0, 2);
+  begin(2, 0, 2);
+  const int unpaid = ask(kFull, 2);
+  begin(3, 0, 2);
+  EXPECT_FALSE(paid.is_shed);
+  EXPECT_THAT(shed, ElementsAre(unpaid));
+}
+
+// So those that are left are those that are granted first in an overload.
+TEST_F(PlacesTest, TheWorstLotMakesRoom) {
+  constexpr int kWaiting = 200;
+  for (int i = 0; i < kWaiting; ++i) {
+    begin(static_cast<SourceNetwork>(i), 0, kWaiting);
+    ask(kFull, static_cast<SourceNetwork>(i));
+  }
+  for (int i = 0; i < kWaiting / 2; ++i) begin(static_cast<SourceNetwork>(1000 + i), 0, kWaiting + i);
+  ASSERT_EQ(shed.size(), static_cast<std::size_t>(kWaiting / 2));
+  std::uint8_t best_of_shed = 255, worst_of_kept = 0;
+  for (const Asked& each : asked) {
+    if (each.queued) {
+      worst_of_kept = std::max(worst_of_kept, each.lot);
+    } else {
+      best_of_shed = std::min(best_of_shed, each.lot);
+    }
+  }
+  EXPECT_LE(worst_of_kept, best_of_shed);
 }
 
 }  // namespace
