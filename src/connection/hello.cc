@@ -136,6 +136,7 @@ Step begin_handshake(Hello& phase, const ClientHello& hello, Context& context) {
                        .certificate = selection.certificate,
                        .ticket = hello.ticket,
                        .tickets = hello.psk_identities,
+                       .sends_early_data = hello.offers_early_data,
                        .received = std::move(phase.received)};
   task->handshake = context.services.handshakes.accept(std::move(context.sides.client), std::move(start));
   return Phase(Handshake{.task = std::move(task)});

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "tls/handshake/early_data.h"
 #include "tls/handshake/handshake_failure.h"
 #include "tls/handshake/tls_stream.h"
 #include "tls/record/record_stream.h"
@@ -22,6 +23,7 @@ class OpensslHandshake final : public ServerHandshake {
         aead_(aead),
         work_(work),
         tickets_(static_cast<std::uint16_t>(std::min<std::size_t>(start.tickets, UINT16_MAX))),
+        sends_early_data_(start.sends_early_data),
         socket_(std::move(socket)),
         received_(std::move(start.received)) {}
 
@@ -53,6 +55,7 @@ class OpensslHandshake final : public ServerHandshake {
   AeadContexts& aead_;
   HandshakeWork work_;
   std::uint16_t tickets_;
+  bool sends_early_data_;
   bool needs_permit_ = true;           // for the next step
   Fd socket_;                          // until stream_ has it
   std::vector<std::byte> received_;    // likewise
@@ -106,6 +109,7 @@ Result<void> OpensslHandshake::begin() {
       .ssl = *std::move(ssl), .extra = std::move(extra), .context = context_, .secrets = nullptr};
   if (context_->takes_records_over()) parts.secrets = std::make_unique<SecretCapture>();
   stream_ = std::make_unique<TlsStream>(std::move(parts), std::move(socket_), buffers_, std::move(received_));
+  if (sends_early_data_) skip_early_data_after_retry(stream_->ssl());
   return {};
 }
 
@@ -140,6 +144,7 @@ bool OpensslHandshake::decrypts() const {
 // Tickets come first, because they are bound to the peer that was verified.
 ServerHandshake::Answer OpensslHandshake::accepted() {
   TlsStream& tls = *stream_;
+  if (sends_early_data_) end_skipping_early_data(tls.ssl());
   Accepted accepted;
   accepted.negotiated = negotiated_info(tls.ssl());
   accepted.key_type = key_type_word(certificate_);
