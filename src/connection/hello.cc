@@ -137,6 +137,7 @@ Step begin_handshake(Hello& phase, const ClientHello& hello, Context& context) {
                        .ticket = hello.ticket,
                        .tickets = hello.psk_identities,
                        .sends_early_data = hello.offers_early_data,
+                       .takes_tickets = hello.offers_psk_dhe_ke,
                        .received = std::move(phase.received)};
   task->handshake = context.services.handshakes.accept(std::move(context.sides.client), std::move(start));
   return Phase(Handshake{.task = std::move(task)});

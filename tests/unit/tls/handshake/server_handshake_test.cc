@@ -62,6 +62,7 @@ class ServerHandshakeTest : public testing::Test {
                          .certificate = selection.certificate,
                          .ticket = hello->ticket,
                          .sends_early_data = hello->offers_early_data,
+                         .takes_tickets = takes_tickets,
                          .received = received};
     handshake = begin_server_handshake(std::move(start), std::move(ours), buffers, *aead);
   }
@@ -126,6 +127,7 @@ class ServerHandshakeTest : public testing::Test {
   }
 
   config::RecordLayer record_layer = config::RecordLayer::kAuto;
+  bool takes_tickets = true;
   std::vector<std::byte> first_flight;  ///< The bytes with which the handshake began.
   bool hello_comes_alone = false;
   std::vector<std::byte> behind_hello;  ///< If it comes alone: what the client wrote behind it.
@@ -473,6 +475,28 @@ TEST_F(ServerHandshakeTest, EarlyDataBeyondTheBoundIsRefused) {
     ASSERT_TRUE(refused) << groups;
     EXPECT_EQ(refused->alert, SSL_AD_UNEXPECTED_MESSAGE) << groups;
     EXPECT_EQ(refused->failure, HandshakeFailure::kProtocolError) << groups;
+  }
+}
+
+// RFC 8446, section 4.2.9.
+TEST_F(ServerHandshakeTest, NoTicketGoesToAClientThatCannotUseIt) {
+  for (const auto layer : {config::RecordLayer::kAuto, config::RecordLayer::kOpenssl}) {
+    record_layer = layer;
+    serve("P-256");
+    for (const bool takes : {true, false}) {
+      takes_tickets = takes;
+      accepted.reset();
+      const auto before = metrics.tickets[static_cast<std::size_t>(TicketEvent::kIssued)].value();
+      MemoryClient client;
+      begin(client);
+      run(client);
+      ASSERT_TRUE(accepted);
+      accepted->stream->flush();
+      while (deliver_to_client(client)) {
+      }
+      EXPECT_EQ(SSL_SESSION_is_resumable(session_of(client).get()), takes ? 1 : 0);
+      EXPECT_EQ(metrics.tickets[static_cast<std::size_t>(TicketEvent::kIssued)].value() > before, takes);
+    }
   }
 }
 
