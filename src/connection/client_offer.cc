@@ -30,6 +30,8 @@ ClientOffer::ClientOffer(const ClientHello& hello)
   keep(List::kSignatureAlgorithms, hello.signature_algorithms);
   keep(List::kExtensions, hello.extensions);
   keep_alpn(hello.alpn);
+  sizes_[static_cast<std::size_t>(List::kExtensions)].left_out +=
+      static_cast<std::uint16_t>(hello.extensions_left_out);
   sizes_[static_cast<std::size_t>(List::kAlpn)].left_out += static_cast<std::uint16_t>(hello.alpn_left_out);
 }
 

@@ -1,3 +1,4 @@
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -6,13 +7,20 @@
 #include "tls/handshake/alert.h"
 #include "tls/handshake/client_hello.h"
 #include "tls/handshake/handshake_failure.h"
+#include "tls/record/record_layer.h"
 
 namespace headgate {
 namespace {
 
-// Room for a ClientHello and the bytes that a client may send behind it without waiting; a TLS 1.3 client
-// waits.
-constexpr std::size_t kMaxReceivedBytes = kMaxClientHelloBytes + 4096;
+// Room for the longest ClientHello in the most records, so that the reader has always decided before the room
+// is full. The rest is for bytes behind a ClientHello, which the client of a shorter one sends without
+// waiting: early data.
+constexpr std::size_t kMaxReceivedBytes =
+    kMaxClientHelloBytes + kMaxClientHelloRecords * kRecordHeaderBytes + 4096;
+
+// A ClientHello of 4 KiB and 16 KiB of early data fit. The bytes of a longer one count as those of an
+// unfinished one until the handshake is done, since OpenSSL keeps the message as long as that.
+constexpr std::size_t kOrdinaryReceivedBytes = std::size_t{32} * 1024;
 
 constexpr std::string_view kHttpAnswer =
     "HTTP/1.1 400 Bad Request\r\n"
@@ -39,20 +47,46 @@ Step refuse_with_alert(Context& context, CloseReason reason, HandshakeFailure fa
   return refuse(context, reason, failure, detail, std::move(offer));
 }
 
+/// The client is gone after an orderly end, or it says why it gives up. RFC 8446, section 6.1.
+Step end_as_client_says(Context& context, const ClientHelloError& error) {
+  context.info.detail = error.what;
+  if (error.alert == Alert::kCloseNotify || error.alert == Alert::kUserCanceled) {
+    context.info.failure = HandshakeFailure::kClientLeft;
+    return Close{CloseReason::kClientLeftInHandshake};
+  }
+  context.info.alert = static_cast<std::int16_t>(error.alert);
+  return refuse(context, CloseReason::kHandshakeFailed, HandshakeFailure::kPeerAlert, error.what);
+}
+
 Step refuse_http(Context& context) {
   context.sides.client->write(std::as_bytes(std::span(kHttpAnswer)));
   return refuse(context, CloseReason::kPlaintextHttp, HandshakeFailure::kPlaintextHttp,
                 "plain HTTP on a TLS port");
 }
 
+/// Answers first bytes that are no TLS. Nothing for those that are, or may be.
+std::optional<Step> refuse_other_protocols(FirstBytes kind, Context& context) {
+  switch (kind) {
+    case FirstBytes::kTls:
+    case FirstBytes::kUndecided:
+      return std::nullopt;
+    case FirstBytes::kPlainHttp:
+      return refuse_http(context);
+    case FirstBytes::kSsl2:
+      // RFC 8446, appendix D.5: a server had better not accept it, and it offers no version that is served.
+      return refuse_with_alert(context, CloseReason::kHandshakeFailed, HandshakeFailure::kUnsupportedVersion,
+                               Alert::kProtocolVersion, "a ClientHello of SSL 2.0");
+    case FirstBytes::kOther:
+      return refuse_with_alert(context, CloseReason::kNotTls, HandshakeFailure::kNotTls,
+                               Alert::kUnexpectedMessage, "the first bytes are no TLS");
+  }
+  return std::nullopt;
+}
+
 /// Errors: kIncomplete; else the fault for which the client is refused.
-Result<ClientHello> read_on(Hello& phase) {
+ClientHelloResult read_on(Hello& phase) {
   if (!phase.reader) phase.reader = std::make_unique<ClientHelloReader>();
-  auto hello = phase.reader->resume(phase.received);
-  if (hello || hello.error().kind != ErrorKind::kIncomplete || phase.received.size() < kMaxReceivedBytes)
-    return hello;
-  return fail(ErrorKind::kRefused, "the records of the ClientHello take more than " +
-                                       std::to_string(kMaxReceivedBytes) + " bytes");
+  return phase.reader->resume(phase.received);
 }
 
 void count_dry_runs(const ClientHello& hello, ListenerState& listener) {
@@ -87,14 +121,23 @@ Step begin_handshake(Hello& phase, const ClientHello& hello, Context& context) {
     context.info.detail = "limits.handshake_rate";
     return Close{CloseReason::kHandshakeShed};
   }
+  const std::size_t kept_bytes = phase.received.capacity();
+  const bool uncommon = kept_bytes > kOrdinaryReceivedBytes;
+  if (uncommon && !phase.held.hold(context.services.unfinished, context.connection, kept_bytes)) {
+    context.info.detail = kUnfinishedHelloShed;
+    return Close{CloseReason::kHandshakeShed};
+  }
   auto task = std::make_unique<HandshakeTask>(context.services.permits, context.connection,
                                               *context.listener.policy, context.info.client.network());
+  if (uncommon) task->held = std::move(phase.held);
   task->canary_arm = selection.group;
   task->hello = ClientOffer(hello);
   HandshakeStart start{.context = context.listener.tls,
                        .certificate = selection.certificate,
                        .ticket = hello.ticket,
                        .tickets = hello.psk_identities,
+                       .sends_early_data = hello.offers_early_data,
+                       .takes_tickets = hello.offers_psk_dhe_ke,
                        .received = std::move(phase.received)};
   task->handshake = context.services.handshakes.accept(std::move(context.sides.client), std::move(start));
   return Phase(Handshake{.task = std::move(task)});
@@ -113,22 +156,16 @@ Step step(Hello& phase, Context& context) {
       return Close{CloseReason::kClientLeftInHandshake};
     }
   }
-  switch (classify_first_bytes(phase.received)) {
-    case FirstBytes::kTls:
-      break;
-    case FirstBytes::kPlainHttp:
-      return refuse_http(context);
-    case FirstBytes::kOther:
-      return refuse_with_alert(context, CloseReason::kNotTls, HandshakeFailure::kNotTls,
-                               Alert::kUnexpectedMessage, "the first bytes are no TLS");
-  }
+  const FirstBytes kind = classify_first_bytes(phase.received);
+  if (auto refused = refuse_other_protocols(kind, context)) return *std::move(refused);
+  if (kind == FirstBytes::kUndecided) return await_more(phase.received, phase.held, context);
   auto hello = read_on(phase);
-  if (!hello && hello.error().kind == ErrorKind::kIncomplete)
-    return await_more(phase.received, phase.held, context);
   if (!hello) {
-    const bool malformed = hello.error().kind == ErrorKind::kMalformed;
+    const ClientHelloError& error = hello.error();
+    if (error.kind == ErrorKind::kIncomplete) return await_more(phase.received, phase.held, context);
+    if (error.is_from_client) return end_as_client_says(context, error);
     return refuse_with_alert(context, CloseReason::kHandshakeFailed, HandshakeFailure::kProtocolError,
-                             malformed ? Alert::kDecodeError : Alert::kUnexpectedMessage, hello.error().what);
+                             error.alert, error.what);
   }
   context.info.server_name = hello->server_name;
   count_dry_runs(*hello, context.listener);

@@ -92,6 +92,7 @@ struct HandshakeTask {
   CanaryGroup* canary_arm =
       nullptr;        ///< Where the certificate is compared with another one. The snapshot holds it.
   ClientOffer hello;  ///< What the ClientHello offered, for the flight recorder.
+  HeldInput held{};   ///< The share of an uncommonly long ClientHello in what the worker keeps of hellos.
 };
 
 /// Drives the handshake until it is done. Each step that costs CPU time needs a permit of the admission queue

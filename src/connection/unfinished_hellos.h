@@ -16,10 +16,11 @@ class Connection;
 
 /// Bounds the bytes that a worker keeps for clients that have not yet said what they want: the beginnings of
 /// PROXY headers, of STARTTLS commands and of ClientHellos, all together. Such bytes cost their sender
-/// nothing, and each connection may bring some 64 KiB of them. When the worker keeps too many, a connection
-/// of the source that holds the most bytes is ended as `handshake_shed`, the one that was accepted first: so
-/// a source cannot take the room of others, and an honest client needs one or two round trips for its whole
-/// hello, so the oldest connection is the least likely to be an honest one.
+/// nothing, and each connection may bring some 150 KiB of them. A ClientHello of uncommon length counts until
+/// its handshake is done. When the worker keeps too many, a connection of the source that holds the most
+/// bytes is ended as `handshake_shed`, the one that was accepted first: so a source cannot take the room of
+/// others, and an honest client needs one or two round trips for its whole hello, so the oldest connection is
+/// the least likely to be an honest one.
 ///
 /// Owned by a worker, loop thread only. Outlives the HeldInput objects that are counted here.
 class UnfinishedHellos {

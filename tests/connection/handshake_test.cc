@@ -205,13 +205,55 @@ TEST_F(HandshakeTest, AnswersGarbageWithAnAlert) {
 }
 
 TEST_F(HandshakeTest, AnswersADamagedHelloWithDecodeError) {
-  // The record has 304 bytes and its ClientHello 257: the message is complete, and its contents are nonsense.
-  client->sends(std::string("\x16\x03\x01\x01\x30\x01\x00\x01\x01", 9) + std::string(300, '\xff'));
+  // The record has 261 bytes and its ClientHello 257: the message is complete, and its contents are nonsense.
+  client->sends(std::string("\x16\x03\x01\x01\x05\x01\x00\x01\x01", 9) + std::string(257, '\xff'));
   client->leaves();
   start();
   ASSERT_FALSE(client->written.empty());
   EXPECT_EQ(client->written.back(), '\x32');
   EXPECT_END("handshake_failed");
+}
+
+TEST_F(HandshakeTest, AnswersARecordThatIsTooLongAndTellsTheAlert) {
+  client->sends(std::string("\x16\x03\x01\x40\x01", 5));
+  client->leaves();
+  start();
+  EXPECT_EQ(client->written, std::string("\x15\x03\x03\x00\x02\x02\x16", 7));
+  EXPECT_EQ(connection->info().failure, HandshakeFailure::kProtocolError);
+  ASSERT_EQ(recorder.failed().size(), 1U);
+  EXPECT_EQ(recorder.failed().front().alert, 22);
+  EXPECT_END("handshake_failed");
+}
+
+TEST_F(HandshakeTest, AnswersAHelloOfSsl2WithProtocolVersionWhenItIsCertain) {
+  client->sends(std::string("\x80\x2e\x01\x03", 4));
+  start();
+  EXPECT_EQ(phase(), "hello");
+  client->sends("\x01");
+  client->leaves();
+  wake();
+  EXPECT_EQ(client->written.back(), '\x46');
+  EXPECT_EQ(connection->info().failure, HandshakeFailure::kUnsupportedVersion);
+  EXPECT_END("handshake_failed");
+}
+
+TEST_F(HandshakeTest, AnAlertInPlaceOfTheHelloIsNamedAndGetsNoAlert) {
+  client->sends(std::string("\x15\x03\x01\x00\x02\x02\x50", 7));
+  client->leaves();
+  start();
+  EXPECT_EQ(client->written, "");
+  EXPECT_EQ(connection->info().failure, HandshakeFailure::kPeerAlert);
+  EXPECT_EQ(connection->info().alert, 80);
+  EXPECT_EQ(connection->info().detail.view(), "the client sent alert 80 in place of its ClientHello");
+  EXPECT_END("handshake_failed");
+}
+
+TEST_F(HandshakeTest, ACloseNotifyInPlaceOfTheHelloIsAClientThatLeft) {
+  client->sends(std::string("\x15\x03\x01\x00\x02\x01\x00", 7));
+  start();
+  EXPECT_EQ(client->written, "");
+  EXPECT_EQ(connection->info().failure, HandshakeFailure::kClientLeft);
+  EXPECT_END("client_left_in_handshake");
 }
 
 // Records of one byte can cut a message of bearable size into any number of bytes on the network. Once the

@@ -1,6 +1,7 @@
 #include "connection/unfinished_hellos.h"
 
 #include "connection/fixture.h"
+#include "unit/connection/hello_of.h"
 
 namespace headgate::test {
 namespace {
@@ -55,6 +56,40 @@ TEST_F(UnfinishedHellosTest, CountsNothingOfAHelloThatIsWhole) {
   wake();
   EXPECT_EQ(phase(), "handshake");
   EXPECT_EQ(unfinished->bytes(), 0U);
+}
+
+/// A ClientHello of 40 KB, whole.
+std::string long_hello() {
+  HelloOf hello;
+  hello.ciphers = numbers(20'000);
+  return FakeTransport::text_of(hello.records());
+}
+
+TEST_F(UnfinishedHellosTest, CountsAHelloOfUncommonLengthUntilItsHandshakeIsDone) {
+  start();
+  client->sends(long_hello());
+  wake();
+  EXPECT_EQ(phase(), "handshake");
+  EXPECT_EQ(unfinished->connections(), 1U);
+  EXPECT_GE(unfinished->bytes(), 40'000U);
+  permits.grant();
+  EXPECT_EQ(phase(), "relay");
+  EXPECT_EQ(unfinished->bytes(), 0U);
+}
+
+TEST_F(UnfinishedHellosTest, ShedsTheOldestOfTheHandshakesWithHellosOfUncommonLength) {
+  unfinished_bound = 60'000;
+  start();
+  client->sends(long_hello());
+  wake();
+  EXPECT_EQ(phase(), "handshake");
+  const auto second = another();
+  second->sends(long_hello());
+  wake();
+  EXPECT_TRUE(connection->is_buried());
+  EXPECT_EQ(ends(CloseReason::kHandshakeShed), 1U);
+  EXPECT_EQ(name(other(0).phase()), "handshake");
+  EXPECT_EQ(unfinished->connections(), 1U);
 }
 
 TEST_F(UnfinishedHellosTest, CountsTheRoomThatIsTakenNotTheBytesInIt) {

@@ -11,12 +11,12 @@
 namespace {
 
 using headgate::ClientHello;
+using headgate::ClientHelloResult;
 using headgate::ErrorKind;
-using headgate::Result;
 
 /// What a reader says that gets `bytes` in pieces whose sizes depend on them. Each piece comes in a buffer of
 /// its own size and place, so that reading behind it, or where it was, is found.
-Result<ClientHello> read_in_pieces(std::span<const std::byte> bytes, std::vector<std::byte>& received) {
+ClientHelloResult read_in_pieces(std::span<const std::byte> bytes, std::vector<std::byte>& received) {
   std::minstd_rand sizes(static_cast<unsigned>(bytes.size()) * 31 +
                          (bytes.empty() ? 0 : std::to_integer<unsigned>(bytes.back())));
   headgate::ClientHelloReader reader;
@@ -31,10 +31,11 @@ Result<ClientHello> read_in_pieces(std::span<const std::byte> bytes, std::vector
   return answer;
 }
 
-void check_same(const Result<ClientHello>& whole, const Result<ClientHello>& pieces) {
+void check_same(const ClientHelloResult& whole, const ClientHelloResult& pieces) {
   HG_CHECK(whole.has_value() == pieces.has_value());
   if (!whole) {
-    HG_CHECK(whole.error().kind == pieces.error().kind);
+    HG_CHECK(whole.error().kind == pieces.error().kind && whole.error().alert == pieces.error().alert);
+    HG_CHECK(whole.error().is_from_client == pieces.error().is_from_client);
     return;
   }
   HG_CHECK(whole->server_name == pieces->server_name);

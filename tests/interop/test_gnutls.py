@@ -45,6 +45,22 @@ def test_gnutls_resumes_its_session(start, backend, certificate, authority, vers
         client.expect("resumed\n")
 
 
+@pytest.mark.parametrize("modes, tickets", [("psk_ke", 0), ("psk_dhe_ke", 1)])
+def test_a_client_that_accepts_a_psk_only_without_key_exchange_gets_no_ticket(
+    start, backend, certificate, authority, record_layer, modes, tickets
+):
+    """Headgate would never accept its ticket. RFC 8446, section 4.2.9."""
+    headgate = start(proxy(backend().address, certificate, tls={"record_layer": record_layer}))
+    kind = {"psk_ke": "+PSK", "psk_dhe_ke": "+ECDHE-PSK"}[modes]
+    priority = f"NORMAL:-VERS-ALL:+VERS-TLS1.3:{kind}"
+    with gnutls_cli(headgate, authority, priority, "--pskusername", "nobody", "--pskkey", "00") as client:
+        client.expect("Handshake was completed")
+        client.say("served\n")
+        client.expect("served")
+    headgate.wait_metric("headgate_handshakes_total", result="ok")
+    assert headgate.metric("headgate_sessions_tickets_total", event="issued") == tickets
+
+
 def test_gnutls_ends_in_order(start, backend, certificate, authority, record_layer):
     headgate = start(proxy(backend().address, certificate, tls={"record_layer": record_layer}))
     with gnutls_cli(headgate, authority) as client:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bitset>
 #include <optional>
 
 #include "tls/octets.h"
@@ -10,11 +11,13 @@
 namespace headgate {
 namespace {
 
+// Types of records, RFC 8446, section 5.1 and appendix B.1; 24 is heartbeat, RFC 6520.
+constexpr std::uint8_t kFirstRecordType = 20, kLastRecordType = 24;
+constexpr std::uint8_t kAlertRecord = 21;
 constexpr std::uint8_t kHandshakeRecord = 22;
 constexpr std::uint8_t kClientHelloMessage = 1;
 
-// Clients send about twenty extensions. The bound keeps the search for a repeated one cheap.
-constexpr std::size_t kMaxExtensions = 128;
+constexpr std::size_t kAlertBytes = 2;
 
 // As OpenSSL has it; a name in DNS is not longer. RFC 1035, section 2.3.4.
 constexpr std::size_t kMaxHostNameBytes = 255;
@@ -31,6 +34,7 @@ constexpr std::uint16_t kSessionTicket = 35;
 constexpr std::uint16_t kPreSharedKey = 41;
 constexpr std::uint16_t kEarlyData = 42;
 constexpr std::uint16_t kSupportedVersions = 43;
+constexpr std::uint16_t kPskKeyExchangeModes = 45;
 constexpr std::uint16_t kKeyShare = 51;
 
 /// Takes numbers and vectors from the front of some bytes, TLS's presentation language, RFC 8446, section 3.
@@ -88,6 +92,11 @@ std::optional<Uint16List> number_list8(std::span<const std::byte> extension) {
   return number_list(reader, list);
 }
 
+/// Whether a name of this form can be the name of a host.
+bool is_host_name(std::string_view host) {
+  return host.size() <= kMaxHostNameBytes && host.find('\0') == std::string_view::npos;
+}
+
 /// RFC 6066, section 3: one host name. Other kinds of name were never defined.
 bool read_server_name(std::span<const std::byte> extension, ClientHello& hello) {
   ByteReader outer(extension);
@@ -95,9 +104,7 @@ bool read_server_name(std::span<const std::byte> extension, ClientHello& hello) 
   if (!outer.complete()) return false;
   const std::uint8_t kind = list.number8();
   std::string_view host = text_of(list.vector16());
-  if (!list.complete() || kind != 0 || host.empty() || host.size() > kMaxHostNameBytes ||
-      host.find('\0') != std::string_view::npos)
-    return false;
+  if (!list.complete() || kind != 0 || host.empty()) return false;
   if (host.back() == '.') host.remove_suffix(1);
   hello.has_server_name = true;
   hello.server_name.assign(host);
@@ -152,6 +159,16 @@ bool read_psk_identities(std::span<const std::byte> extension, ClientHello& hell
   return true;
 }
 
+/// RFC 8446, section 4.2.9: at least one mode.
+bool read_psk_modes(std::span<const std::byte> extension, ClientHello& hello) {
+  constexpr std::byte kPskDheKe{1};
+  ByteReader reader(extension);
+  const auto modes = reader.vector8();
+  if (!reader.complete() || modes.empty()) return false;
+  hello.offers_psk_dhe_ke = std::ranges::find(modes, kPskDheKe) != modes.end();
+  return true;
+}
+
 bool assign(Uint16List& to, std::optional<Uint16List> list) {
   if (list) to = *list;
   return list.has_value();
@@ -182,37 +199,62 @@ bool read_extension(std::uint16_t type, std::span<const std::byte> content, Clie
       return assign(hello.supported_versions, number_list8(content));
     case kKeyShare:
       return read_key_shares(content, hello);
+    case kPskKeyExchangeModes:
+      return read_psk_modes(content, hello);
     default:
       return true;
   }
 }
 
-tl::unexpected<Error> malformed(std::string what) {
-  return fail(ErrorKind::kMalformed, std::move(what));
+/// Whether read_extension() looks into extensions of this type.
+bool is_read(std::uint16_t type) {
+  constexpr std::array<std::uint16_t, 11> kRead{
+      kServerName,   kStatusRequest, kSupportedGroups,   kSignatureAlgorithms, kAlpn,    kSessionTicket,
+      kPreSharedKey, kEarlyData,     kSupportedVersions, kPskKeyExchangeModes, kKeyShare};
+  return std::ranges::find(kRead, type) != kRead.end();
 }
 
-Result<void> read_extensions(std::span<const std::byte> extensions, ClientHello& hello) {
+using Read = tl::expected<void, ClientHelloError>;
+
+tl::unexpected<ClientHelloError> malformed(std::string what, Alert alert = Alert::kDecodeError) {
+  return tl::unexpected(ClientHelloError{{ErrorKind::kMalformed, std::move(what)}, alert});
+}
+
+tl::unexpected<ClientHelloError> incomplete(std::string what) {
+  return tl::unexpected(ClientHelloError{{ErrorKind::kIncomplete, std::move(what)}});
+}
+
+// As OpenSSL has it, only the extensions that a server knows are looked at. OpenSSL checks those that it
+// knows and Headgate does not.
+Read read_extensions(std::span<const std::byte> extensions, ClientHello& hello) {
   ByteReader reader(extensions);
+  std::bitset<64> seen;
   hello.extensions.reserve(24);
   while (!reader.at_end()) {
     const std::uint16_t type = reader.number16();
     const auto content = reader.vector16();
     if (reader.failed()) return malformed("the ClientHello's extensions run over their end");
-    if (hello.extensions.size() == kMaxExtensions)
-      return malformed("the ClientHello has too many extensions");
-    if (std::ranges::find(hello.extensions, type) != hello.extensions.end()) {
-      return malformed("the ClientHello has extension " + std::to_string(type) + " twice");
+    if (hello.extensions.size() < kMaxExtensions) {
+      hello.extensions.push_back(type);
+    } else {
+      ++hello.extensions_left_out;
     }
-    hello.extensions.push_back(type);
-    if (!read_extension(type, content, hello)) {
+    if (!is_read(type)) continue;
+    if (seen.test(type)) {
+      return malformed("the ClientHello has extension " + std::to_string(type) + " twice",
+                       Alert::kIllegalParameter);
+    }
+    seen.set(type);
+    if (!read_extension(type, content, hello))
       return malformed("the ClientHello's extension " + std::to_string(type) + " is malformed");
-    }
   }
+  if (!is_host_name(hello.server_name))
+    return malformed("the ClientHello's server name is no host name", Alert::kUnrecognizedName);
   return {};
 }
 
 /// The message without its header. RFC 8446, section 4.1.2.
-Result<void> read_message(std::span<const std::byte> message, ClientHello& hello) {
+Read read_message(std::span<const std::byte> message, ClientHello& hello) {
   ByteReader reader(message);
   hello.legacy_version = reader.number16();
   reader.take(32);  // random
@@ -230,16 +272,37 @@ Result<void> read_message(std::span<const std::byte> message, ClientHello& hello
   return read_extensions(extensions, hello);
 }
 
-/// The size of a record's content, from its header. `bytes` begins with the record.
-Result<std::uint32_t> record_content_size(std::span<const std::byte> bytes) {
-  if (!bytes.empty() && octet_at(bytes, 0) != kHandshakeRecord)
-    return malformed("the first record is no TLS handshake");
+/// The error for a client that sends an alert in place of its ClientHello, or in the middle of it. `bytes`
+/// begins with the record. RFC 8446, section 6: a connection with an error alert is over, whatever its level,
+/// and no alert answers another one.
+ClientHelloError alert_in_place_of_hello(std::span<const std::byte> bytes, std::uint32_t size) {
+  if (size != kAlertBytes)
+    return malformed("an alert of " + std::to_string(size) + " bytes", Alert::kUnexpectedMessage).value();
+  if (bytes.size() < kRecordHeaderBytes + kAlertBytes) return incomplete("part of an alert").value();
+  const std::uint8_t number = octet_at(bytes, kRecordHeaderBytes + 1);
+  ClientHelloError error =
+      malformed("the client sent alert " + std::to_string(number) + " in place of its ClientHello").value();
+  error.alert = static_cast<Alert>(number);
+  error.is_from_client = true;
+  return error;
+}
+
+/// The size of a handshake record's content, from its header. `bytes` begins with the record. RFC 8446,
+/// section 5.1: the version is not checked any further, and a fragment of a handshake message is not empty.
+tl::expected<std::uint32_t, ClientHelloError> record_content_size(std::span<const std::byte> bytes) {
+  if (bytes.empty()) return incomplete("part of a record's header");
+  const std::uint8_t type = octet_at(bytes, 0);
+  if (type != kHandshakeRecord && type != kAlertRecord)
+    return malformed("a record of type " + std::to_string(type) + " in place of the ClientHello",
+                     Alert::kUnexpectedMessage);
   if (bytes.size() > 1 && octet_at(bytes, 1) != 3)
-    return malformed("the first record is of no version of TLS");
-  if (bytes.size() < kRecordHeaderBytes) return fail(ErrorKind::kIncomplete, "part of a record's header");
+    return malformed("a record of no version of TLS", Alert::kProtocolVersion);
+  if (bytes.size() < kRecordHeaderBytes) return incomplete("part of a record's header");
   const std::uint32_t size = std::uint32_t{octet_at(bytes, 3)} << 8 | octet_at(bytes, 4);
-  if (size == 0 || size > kMaxRecordContentBytes)
-    return malformed("a handshake record of " + std::to_string(size) + " bytes");
+  if (size > kMaxRecordContentBytes)
+    return malformed("a record of " + std::to_string(size) + " bytes", Alert::kRecordOverflow);
+  if (type == kAlertRecord) return tl::unexpected(alert_in_place_of_hello(bytes, size));
+  if (size == 0) return malformed("an empty handshake record", Alert::kUnexpectedMessage);
   return size;
 }
 
@@ -256,6 +319,15 @@ std::vector<std::byte> gather_contents(std::span<const std::byte> records, std::
   return gathered;
 }
 
+/// A length of 15 bits behind a bit that is set, the type of the message, and a version: 0.2 or 3.x. The
+/// first byte has its bit.
+FirstBytes classify_as_ssl2(std::span<const std::byte> bytes) {
+  if (bytes.size() > 2 && octet_at(bytes, 2) != kClientHelloMessage) return FirstBytes::kOther;
+  if (bytes.size() < 5) return FirstBytes::kUndecided;
+  const bool is_ssl2 = octet_at(bytes, 3) == 0 && octet_at(bytes, 4) == 2;
+  return is_ssl2 || octet_at(bytes, 3) == 3 ? FirstBytes::kSsl2 : FirstBytes::kOther;
+}
+
 }  // namespace
 
 FirstBytes classify_first_bytes(std::span<const std::byte> bytes) {
@@ -267,7 +339,10 @@ FirstBytes classify_first_bytes(std::span<const std::byte> bytes) {
     if (common > 0 && method.substr(0, common) == text.substr(0, common)) return FirstBytes::kPlainHttp;
   }
   if (text.starts_with("PRI * HTTP/2")) return FirstBytes::kPlainHttp;
-  if (!bytes.empty() && octet_at(bytes, 0) != kHandshakeRecord) return FirstBytes::kOther;
+  if (bytes.empty()) return FirstBytes::kTls;
+  if (octet_at(bytes, 0) >= 0x80) return classify_as_ssl2(bytes);
+  if (octet_at(bytes, 0) < kFirstRecordType || octet_at(bytes, 0) > kLastRecordType)
+    return FirstBytes::kOther;
   if (bytes.size() > 1 && octet_at(bytes, 1) != 3) return FirstBytes::kOther;
   return FirstBytes::kTls;
 }
@@ -289,7 +364,7 @@ bool ClientHelloReader::is_whole() const {
   return message_size_ != 0 && message_bytes_ == message_size_;
 }
 
-Result<ClientHello> ClientHelloReader::resume(std::span<const std::byte> received) {
+ClientHelloResult ClientHelloReader::resume(std::span<const std::byte> received) {
   while (!is_whole()) {
     if (record_left_ == 0) {
       if (auto begun = begin_record(received); !begun) return tl::unexpected(std::move(begun.error()));
@@ -297,19 +372,21 @@ Result<ClientHello> ClientHelloReader::resume(std::span<const std::byte> receive
     const auto news = received.subspan(position_);
     if (auto taken = take(news.first(std::min<std::size_t>(record_left_, news.size()))); !taken)
       return tl::unexpected(std::move(taken.error()));
-    if (record_left_ > 0) return fail(ErrorKind::kIncomplete, "part of a ClientHello");
+    if (record_left_ > 0) return incomplete("part of a ClientHello");
   }
   return parse(received);
 }
 
-Result<void> ClientHelloReader::begin_record(std::span<const std::byte> received) {
+ClientHelloReader::Taken ClientHelloReader::begin_record(std::span<const std::byte> received) {
   const auto news = received.subspan(position_);
   examined_bytes_ += static_cast<std::uint32_t>(std::min(news.size(), kRecordHeaderBytes));
   const auto size = record_content_size(news);
   if (!size) return tl::unexpected(size.error());
   if (records_ == kMaxClientHelloRecords) {
-    return fail(ErrorKind::kRefused,
-                "a ClientHello in more than " + std::to_string(kMaxClientHelloRecords) + " records");
+    return tl::unexpected(ClientHelloError{
+        {ErrorKind::kRefused,
+         "a ClientHello in more than " + std::to_string(kMaxClientHelloRecords) + " records"},
+        Alert::kUnexpectedMessage});
   }
   ++records_;
   record_left_ = *size;
@@ -319,7 +396,7 @@ Result<void> ClientHelloReader::begin_record(std::span<const std::byte> received
 
 /// `content` is of the record at hand, and may be empty. The message's type and size are checked as soon as
 /// they are there.
-Result<void> ClientHelloReader::take(std::span<const std::byte> content) {
+ClientHelloReader::Taken ClientHelloReader::take(std::span<const std::byte> content) {
   const auto size_bytes = static_cast<std::uint32_t>(content.size());
   for (std::size_t i = 0; i < content.size() && message_bytes_ + i < kMessageHeaderBytes; ++i) {
     message_header_[message_bytes_ + i] = content[i];
@@ -329,20 +406,21 @@ Result<void> ClientHelloReader::take(std::span<const std::byte> content) {
   record_left_ -= size_bytes;
   message_bytes_ += size_bytes;
   if (message_bytes_ > 0 && octet_at(message_header_, 0) != kClientHelloMessage)
-    return malformed("the first message is no ClientHello");
+    return malformed("the first message is no ClientHello", Alert::kUnexpectedMessage);
   if (message_size_ == 0 && message_bytes_ >= kMessageHeaderBytes) {
     const std::uint32_t body = std::uint32_t{octet_at(message_header_, 1)} << 16 |
                                std::uint32_t{octet_at(message_header_, 2)} << 8 |
                                octet_at(message_header_, 3);
-    if (body > kMaxClientHelloBytes) return malformed("a ClientHello of " + std::to_string(body) + " bytes");
+    if (body > kMaxClientHelloBytes)
+      return malformed("a ClientHello of " + std::to_string(body) + " bytes", Alert::kIllegalParameter);
     message_size_ = body + static_cast<std::uint32_t>(kMessageHeaderBytes);
   }
   if (message_size_ != 0 && message_bytes_ + record_left_ > message_size_)
-    return malformed("data behind the ClientHello in its record");
+    return malformed("data behind the ClientHello in its record", Alert::kUnexpectedMessage);
   return {};
 }
 
-Result<ClientHello> ClientHelloReader::parse(std::span<const std::byte> received) const {
+ClientHelloResult ClientHelloReader::parse(std::span<const std::byte> received) const {
   ClientHello hello;
   hello.message_bytes = message_size_;
   hello.wire_bytes = position_;
@@ -356,7 +434,7 @@ Result<ClientHello> ClientHelloReader::parse(std::span<const std::byte> received
   return hello;
 }
 
-Result<ClientHello> parse_client_hello(std::span<const std::byte> records) {
+ClientHelloResult parse_client_hello(std::span<const std::byte> records) {
   return ClientHelloReader().resume(records);
 }
 

@@ -10,12 +10,13 @@
 #include <vector>
 
 #include "base/result.h"
+#include "tls/handshake/alert.h"
 
 namespace headgate {
 
-/// The longest ClientHello message accepted, as OpenSSL's own bound is of this order. Real ones are 0.2 to 2
-/// KiB.
-inline constexpr std::size_t kMaxClientHelloBytes = 64 * 1024;
+/// The longest ClientHello accepted, without the header of the message: OpenSSL's own bound, which is the
+/// longest message that the lengths within it allow. Real ones are 0.2 to 2 KiB.
+inline constexpr std::size_t kMaxClientHelloBytes = 131'396;
 
 /// The most records that a ClientHello may be cut into. A message may be cut anywhere (RFC 8446, section
 /// 5.1), and some clients send one byte in each record to get past a filter: the bound lets them send the
@@ -27,11 +28,14 @@ inline constexpr std::uint16_t kTls12Number = 0x0303, kTls13Number = 0x0304;
 
 /// The kind of the first bytes of a connection.
 enum class FirstBytes : std::uint8_t {
-  kTls,        ///< The bytes so far can be a TLS record with a handshake message.
+  kTls,        ///< The bytes so far can be a TLS record of any type.
   kPlainHttp,  ///< An HTTP request line: the client speaks plain HTTP to a TLS port.
-  kOther,      ///< Neither of these.
+  kSsl2,       ///< A ClientHello in the form of SSL 2.0. RFC 5246, appendix E.2.
+  kUndecided,  ///< The bytes so far can be kSsl2 or kOther.
+  kOther,      ///< None of these.
 };
-/// Tells from the first bytes (one is enough, eight are certain) which protocol a client speaks. Any thread.
+/// Tells from the first bytes (one is mostly enough, eight are certain) which protocol a client speaks. Any
+/// thread.
 [[nodiscard]] FirstBytes classify_first_bytes(std::span<const std::byte> bytes);
 
 /// A list of 16-bit numbers as it stands in a message, big-endian. A view.
@@ -105,11 +109,16 @@ struct ClientHello {
   std::size_t alpn_left_out = 0;  ///< How many more the client named.
   std::vector<std::uint16_t>
       key_share_groups;  ///< Groups for which a share was sent; never more than kMaxKeyShares.
-  std::vector<std::uint16_t> extensions;  ///< All types in order, GREASE included.
+  std::vector<std::uint16_t>
+      extensions;  ///< Their types in order, GREASE included; never more than kMaxExtensions.
+  std::size_t extensions_left_out = 0;  ///< How many more extensions there are.
   /// The ticket that a server would resume by: the first PSK identity, or that of TLS 1.2. Empty: none.
   std::span<const std::byte> ticket;
   std::size_t psk_identities = 0;  ///< The number of identities offered.
   bool offers_early_data = false;
+  /// The client can resume a TLS 1.3 session: it accepts a PSK together with a key exchange, and Headgate
+  /// accepts a PSK in no other way. RFC 8446, section 4.2.9.
+  bool offers_psk_dhe_ke = false;
   bool asks_for_staple = false;   ///< status_request
   std::size_t message_bytes = 0;  ///< The handshake message with its header.
   std::size_t wire_bytes = 0;  ///< The records of the message; the bytes that follow them are not part of it.
@@ -130,6 +139,19 @@ inline constexpr std::size_t kMaxKeyShares = 16;
 /// More protocols than any client offers; the rest of the list is checked for form and left out. 64 KiB could
 /// name 32,768 of them, and a view of each would take eight times the room of the message.
 inline constexpr std::size_t kMaxAlpnProtocols = 64;
+/// More extensions than any client sends, about twenty; the types of the others are left out. They are read
+/// all the same: a server ignores an extension that it does not know, however many there are (RFC 8446,
+/// section 4.1.2).
+inline constexpr std::size_t kMaxExtensions = 128;
+
+/// Why the bytes of a client give no ClientHello.
+struct ClientHelloError : Error {
+  /// The alert that answers it, if `kind` is not kIncomplete. RFC 8446, section 6.2.
+  Alert alert = Alert::kDecodeError;
+  /// `alert` is one that the client sent in place of its ClientHello: no alert answers it.
+  bool is_from_client = false;
+};
+using ClientHelloResult = tl::expected<ClientHello, ClientHelloError>;
 
 /// Reads the ClientHello at the start of a connection while its records arrive. The message may be cut into
 /// kMaxClientHelloRecords records.
@@ -150,7 +172,7 @@ class ClientHelloReader {
   ///   kMalformed   no ClientHello begins so: close the connection. classify_first_bytes() tells plain HTTP
   ///                apart.
   ///   kRefused     it is cut into more than kMaxClientHelloRecords records.
-  [[nodiscard]] Result<ClientHello> resume(std::span<const std::byte> received);
+  [[nodiscard]] ClientHelloResult resume(std::span<const std::byte> received);
 
   /// The number of bytes that all calls together have looked at before the message was whole: the cost of
   /// reading.
@@ -158,9 +180,10 @@ class ClientHelloReader {
 
  private:
   [[nodiscard]] bool is_whole() const;
-  [[nodiscard]] Result<void> begin_record(std::span<const std::byte> received);
-  [[nodiscard]] Result<void> take(std::span<const std::byte> content);
-  [[nodiscard]] Result<ClientHello> parse(std::span<const std::byte> received) const;
+  using Taken = tl::expected<void, ClientHelloError>;
+  [[nodiscard]] Taken begin_record(std::span<const std::byte> received);
+  [[nodiscard]] Taken take(std::span<const std::byte> content);
+  [[nodiscard]] ClientHelloResult parse(std::span<const std::byte> received) const;
 
   std::uint32_t position_ = 0;       // of the next byte to look at
   std::uint32_t record_left_ = 0;    // of the record at hand, how many bytes are still to be taken
@@ -172,9 +195,9 @@ class ClientHelloReader {
 };
 
 /// Reads the ClientHello at the start of `records` in one call. Errors: those of ClientHelloReader::resume().
-[[nodiscard]] Result<ClientHello> parse_client_hello(std::span<const std::byte> records);
+[[nodiscard]] ClientHelloResult parse_client_hello(std::span<const std::byte> records);
 /// Deleted, because the views would point into bytes that are gone.
-Result<ClientHello> parse_client_hello(std::vector<std::byte>&& records) = delete;
+ClientHelloResult parse_client_hello(std::vector<std::byte>&& records) = delete;
 
 /// Puts the ClientHello at the start of `received`, which is cut into many records, into as few as hold it;
 /// the bytes behind it stay. `hello` was read from `received`, and its views and its `wire_bytes` stay right.

@@ -71,6 +71,8 @@ HandshakeFailure failure_of(unsigned long openssl_error) {
 
 HandshakeFailure failure_at_server(SSL* ssl, unsigned long openssl_error) {
   const HandshakeFailure failure = failure_of(openssl_error);
+  // A record of a strange version: the ClientHello before it was TLS.
+  if (failure == HandshakeFailure::kNotTls) return HandshakeFailure::kProtocolError;
   if (failure != HandshakeFailure::kNoSharedCipher) return failure;
   const bool groups_offered = SSL_get1_groups(ssl, nullptr) > 0;
   return groups_offered && SSL_get_shared_group(ssl, -1) == 0 ? HandshakeFailure::kNoSharedGroup : failure;

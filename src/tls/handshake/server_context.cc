@@ -1,5 +1,6 @@
 #include "tls/handshake/server_context.h"
 
+#include "tls/handshake/early_data.h"
 #include "tls/handshake/server_callbacks.h"
 #include "tls/openssl/algorithms.h"
 #include "tls/openssl/openssl_call.h"
@@ -95,8 +96,7 @@ Result<void> ServerContext::set_versions_and_options() {
   // Partial writes are off: OpenSSL takes a write of several records whole, since SocketBio takes every byte.
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
   SSL_CTX_set_read_ahead(context, 0);
-  SSL_CTX_set_max_early_data(context, 0);
-  SSL_CTX_set_recv_max_early_data(context, 0);
+  skip_early_data(context);
   return call_openssl(ErrorKind::kInvalid, "setting the versions of TLS", [&] {
     return SSL_CTX_set_min_proto_version(context, version_number(settings.min_version)) == 1 &&
            SSL_CTX_set_max_proto_version(context, version_number(settings.max_version)) == 1;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "tls/handshake/early_data.h"
 #include "tls/handshake/handshake_failure.h"
 #include "tls/handshake/tls_stream.h"
 #include "tls/record/record_stream.h"
@@ -22,6 +23,8 @@ class OpensslHandshake final : public ServerHandshake {
         aead_(aead),
         work_(work),
         tickets_(static_cast<std::uint16_t>(std::min<std::size_t>(start.tickets, UINT16_MAX))),
+        sends_early_data_(start.sends_early_data),
+        takes_tickets_(start.takes_tickets),
         socket_(std::move(socket)),
         received_(std::move(start.received)) {}
 
@@ -53,6 +56,8 @@ class OpensslHandshake final : public ServerHandshake {
   AeadContexts& aead_;
   HandshakeWork work_;
   std::uint16_t tickets_;
+  bool sends_early_data_;
+  bool takes_tickets_;
   bool needs_permit_ = true;           // for the next step
   Fd socket_;                          // until stream_ has it
   std::vector<std::byte> received_;    // likewise
@@ -102,10 +107,13 @@ Result<void> OpensslHandshake::begin() {
   extra->full_permitted = work_ == HandshakeWork::kFull;
   auto ssl = context_->new_ssl(certificate_, *extra);
   if (!ssl) return tl::unexpected(std::move(ssl.error()));
+  // RFC 8446, section 4.2.9. The number is one of TLS 1.3 alone, and cannot fail to be zero.
+  if (!takes_tickets_) SSL_set_num_tickets(ssl->get(), 0);
   TlsStream::Parts parts{
       .ssl = *std::move(ssl), .extra = std::move(extra), .context = context_, .secrets = nullptr};
   if (context_->takes_records_over()) parts.secrets = std::make_unique<SecretCapture>();
   stream_ = std::make_unique<TlsStream>(std::move(parts), std::move(socket_), buffers_, std::move(received_));
+  if (sends_early_data_) skip_early_data_after_retry(stream_->ssl());
   return {};
 }
 
@@ -140,6 +148,7 @@ bool OpensslHandshake::decrypts() const {
 // Tickets come first, because they are bound to the peer that was verified.
 ServerHandshake::Answer OpensslHandshake::accepted() {
   TlsStream& tls = *stream_;
+  if (sends_early_data_) end_skipping_early_data(tls.ssl());
   Accepted accepted;
   accepted.negotiated = negotiated_info(tls.ssl());
   accepted.key_type = key_type_word(certificate_);
@@ -148,11 +157,8 @@ ServerHandshake::Answer OpensslHandshake::accepted() {
   const bool ours = accepted.reason == ProtectionReason::kDefault;
   accepted.protection = ours ? Protection::kHeadgate : Protection::kOpenssl;
   std::vector<std::byte> tickets;
-  if (ours) {
-    tickets = context_->issue_tickets(tls.ssl(), tls.resumption_secret());
-  } else {
-    tls.send_tickets(context_->tickets_due(tls.ssl()));
-  }
+  if (takes_tickets_ && ours) tickets = context_->issue_tickets(tls.ssl(), tls.resumption_secret());
+  if (takes_tickets_ && !ours) tls.send_tickets(context_->tickets_due(tls.ssl()));
   accepted.peer = peer_identity(tls.ssl(), tls.extra());
   if (ours) {
     auto records = std::make_unique<RecordStream>(tls.hand_over(), buffers_, aead_);

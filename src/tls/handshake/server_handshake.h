@@ -88,6 +88,8 @@ struct HandshakeStart {
   const StoredCertificate* certificate = nullptr;  ///< Of the context's store; the context keeps it.
   Octets ticket;                                   ///< ClientHello::ticket, for the length of the call.
   std::size_t tickets = 0;                         ///< ClientHello::psk_identities.
+  bool sends_early_data = false;                   ///< ClientHello::offers_early_data.
+  bool takes_tickets = true;                       ///< ClientHello::offers_psk_dhe_ke; for TLS 1.3 only.
   std::vector<std::byte> received;  ///< The bytes of the ClientHello, and all bytes that came behind it.
 };
 

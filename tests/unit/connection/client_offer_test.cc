@@ -54,6 +54,7 @@ TEST(ClientOffer, KeepsABoundedPartOfEachListAndCountsTheRest) {
   EXPECT_EQ(values(offer.kept().groups), test::numbers(ClientOffer::kMaxNumbers));
   EXPECT_EQ(offer.left_out(kCiphers), 10'000 - ClientOffer::kMaxNumbers);
   EXPECT_EQ(offer.left_out(kSignatureAlgorithms), 10'000 - ClientOffer::kMaxNumbers);
+  EXPECT_EQ(offer.left_out(kExtensions), 1'004 - ClientOffer::kMaxNumbers);
   EXPECT_EQ(offer.left_out(kVersions), 0U);
   EXPECT_EQ(offer.kept().alpn.size() + offer.left_out(kAlpn), 100U);
   EXPECT_GT(offer.left_out(kAlpn), 0U);

@@ -13,6 +13,7 @@ class HelloOf {
  public:
   std::vector<std::uint16_t> ciphers{0x1301}, groups{}, signature_algorithms{}, versions{};
   std::vector<std::string> alpn{};
+  std::size_t unknown_extensions = 0;
 
   [[nodiscard]] std::vector<std::byte> records() const {
     const std::string message = std::string("\x01", 1) + sized(3, body());
@@ -49,6 +50,8 @@ class HelloOf {
     if (!versions.empty()) extensions += extension(43, sized(1, list(versions)));
     for (const std::string& name : alpn) names += sized(1, name);
     if (!alpn.empty()) extensions += extension(16, sized(2, names));
+    for (std::size_t i = 0; i < unknown_extensions; ++i)
+      extensions += extension(static_cast<std::uint16_t>(10'000 + i), "");
     return "\x03\x03" + std::string(32, 'r') + sized(1, "") + sized(2, list(ciphers)) +
            sized(1, std::string(1, '\0')) + sized(2, extensions);
   }
@@ -61,14 +64,14 @@ inline std::vector<std::uint16_t> numbers(std::size_t count) {
   return all;
 }
 
-/// Returns a ClientHello of nearly kMaxClientHelloBytes, in which each list is longer than the part that
-/// readers keep.
+/// Returns a ClientHello of 66 KB, in which each list but one is longer than the part that readers keep.
 inline HelloOf largest_hello() {
   HelloOf hello;
   hello.ciphers = numbers(10'000);
   hello.groups = numbers(10'000);
   hello.signature_algorithms = numbers(10'000);
   hello.versions = numbers(127);
+  hello.unknown_extensions = 1'000;
   for (int i = 0; i < 100; ++i) hello.alpn.push_back("\x01\x02 protocol " + std::to_string(i));
   return hello;
 }

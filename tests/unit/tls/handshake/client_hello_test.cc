@@ -29,7 +29,8 @@ class HelloBuilder {
   [[nodiscard]] std::string message() const {
     const std::string body = std::string("\x03\x03", 2) + std::string(32, 'r') + '\0' + vector16(suites_) +
                              std::string("\x01\x00", 2) + vector16(extensions_);
-    return std::string("\x01\x00", 2) + number16(static_cast<std::uint16_t>(body.size())) + body;
+    return std::string(1, '\x01') + static_cast<char>(body.size() >> 16) +
+           number16(static_cast<std::uint16_t>(body.size())) + body;
   }
   /// The message in records that each hold at most `size` bytes of it.
   [[nodiscard]] std::vector<std::byte> records(std::size_t size = 16384) const {
@@ -57,7 +58,7 @@ struct Kept {
   explicit Kept(const HelloBuilder& builder) : wire(builder.records()), parsed(parse_client_hello(wire)) {}
   [[nodiscard]] const ClientHello* operator->() const { return &*parsed; }
   std::vector<std::byte> wire;
-  Result<ClientHello> parsed;
+  ClientHelloResult parsed;
 };
 
 std::string server_name(const std::string& name) {
@@ -125,9 +126,9 @@ TEST(ClientHello, MayBeCutIntoRecordsAnywhere) {
 
 /// Returns the last answer of a reader that gets `wire` in pieces of `size` bytes. The bytes move from piece
 /// to piece, as those of a growing buffer do.
-Result<ClientHello> read_in_pieces(const std::vector<std::byte>& wire, std::size_t size,
-                                   std::vector<std::byte>& received, ClientHelloReader& reader) {
-  Result<ClientHello> answer = fail(ErrorKind::kIncomplete, "nothing has come");
+ClientHelloResult read_in_pieces(const std::vector<std::byte>& wire, std::size_t size,
+                                 std::vector<std::byte>& received, ClientHelloReader& reader) {
+  ClientHelloResult answer = tl::unexpected(ClientHelloError{{ErrorKind::kIncomplete, "nothing has come"}});
   while (received.size() < wire.size()) {
     const std::size_t more = std::min(wire.size(), received.size() + size);
     received = std::vector(wire.begin(), wire.begin() + static_cast<std::ptrdiff_t>(more));
@@ -325,7 +326,7 @@ TEST(ClientHello, IsRefusedWhenAnExtensionIsMalformedOrRepeated) {
                "malformed");
   EXPECT_STREQ(kind_of(HelloBuilder().extension(10, HelloBuilder::vector16("abc"))), "malformed");
   EXPECT_STREQ(kind_of(HelloBuilder().extension(51, HelloBuilder::vector16("abc"))), "malformed");
-  EXPECT_STREQ(kind_of(HelloBuilder().extension(77, "").extension(77, "")), "malformed");
+  EXPECT_STREQ(kind_of(HelloBuilder().extension(42, "").extension(42, "")), "malformed");
   EXPECT_STREQ(kind_of(HelloBuilder().extension(41, "p")), "malformed");
   EXPECT_STREQ(
       kind_of(HelloBuilder().extension(41, HelloBuilder::vector16(HelloBuilder::vector16("id") + "age"))),
@@ -334,30 +335,102 @@ TEST(ClientHello, IsRefusedWhenAnExtensionIsMalformedOrRepeated) {
   EXPECT_STREQ(kind_of(HelloBuilder().suites("")), "malformed");
 }
 
-TEST(ClientHello, IsRefusedWithMoreExtensionsThanAnyClientSends) {
+TEST(ClientHello, MayHaveAnyNumberOfExtensionsOfWhichTheFirstAreRemembered) {
   HelloBuilder hello;
-  for (std::uint16_t type = 1000; type < 2000; ++type) hello.extension(type, "");
+  for (std::uint16_t type = 1000; type < 17'000; ++type) hello.extension(type, "");
+  const auto wire = hello.extension(0, server_name("behind.example.com")).records();
+  const auto parsed = parse_client_hello(wire);
+  ASSERT_TRUE(parsed) << parsed.error().what;
+  EXPECT_EQ(parsed->server_name, "behind.example.com");
+  EXPECT_EQ(parsed->extensions.size(), kMaxExtensions);
+  EXPECT_EQ(parsed->extensions_left_out, 16'001 - kMaxExtensions);
+  EXPECT_LE(parsed->extensions.capacity(), 2 * kMaxExtensions);
+}
+
+TEST(ClientHello, MayHaveAnUnknownExtensionTwice) {
+  const auto wire = typical().extension(7777, "").extension(7777, "").records();
+  EXPECT_TRUE(parse_client_hello(wire));
+}
+
+TEST(ClientHello, SaysWhetherItsClientCanResume) {
+  EXPECT_FALSE(Kept(typical())->offers_psk_dhe_ke);
+  EXPECT_FALSE(Kept(HelloBuilder().extension(45, std::string("\x01\x00", 2)))->offers_psk_dhe_ke);
+  EXPECT_TRUE(Kept(HelloBuilder().extension(45, "\x01\x01"))->offers_psk_dhe_ke);
+  EXPECT_TRUE(Kept(HelloBuilder().extension(45, std::string("\x02\x00\x01", 3)))->offers_psk_dhe_ke);
+}
+
+TEST(ClientHello, MayBeAsLongAsItsLengthsAllow) {
+  HelloBuilder hello = typical();
+  hello.suites(std::string(65'534, 'x')).extension(21, std::string(65'300, '\0'));
   const auto wire = hello.records();
   const auto parsed = parse_client_hello(wire);
-  ASSERT_FALSE(parsed);
-  EXPECT_EQ(parsed.error().kind, ErrorKind::kMalformed);
+  ASSERT_TRUE(parsed) << parsed.error().what;
+  EXPECT_GT(parsed->message_bytes, 130'000U);
 }
 
-TEST(ClientHello, OfMoreThan64KiBIsRefusedByItsHeader) {
-  const auto wire = bytes_of(std::string("\x16\x03\x01\x00\x04\x01\x01\x00\x01", 9));
-  const auto parsed = parse_client_hello(wire);
-  ASSERT_FALSE(parsed);
-  EXPECT_EQ(parsed.error().kind, ErrorKind::kMalformed);
+/// What the reader answers to `wire`; it has to refuse it.
+ClientHelloError refusal_of(const std::vector<std::byte>& wire) {
+  auto parsed = parse_client_hello(wire);
+  if (!parsed) return std::move(parsed.error());
+  return {{ErrorKind::kInvalid, "it was read"}};
 }
 
-// Plaintext that follows in the same record does not belong to the handshake: it must not be taken for
-// protected data.
-TEST(ClientHello, WithDataBehindItInItsRecordIsRefused) {
-  std::string message = typical().message() + "QUIT\r\n";
-  const auto wire = bytes_of("\x16\x03\x01" + HelloBuilder::vector16(message));
-  const auto parsed = parse_client_hello(wire);
-  ASSERT_FALSE(parsed);
-  EXPECT_EQ(parsed.error().kind, ErrorKind::kMalformed);
+std::string header_of(std::size_t message_bytes) {
+  return std::string("\x16\x03\x01\x00\x04\x01", 6) + static_cast<char>(message_bytes >> 16) +
+         HelloBuilder::number16(static_cast<std::uint16_t>(message_bytes));
+}
+
+TEST(ClientHello, LongerThanItsLengthsAllowIsRefusedByItsHeader) {
+  EXPECT_EQ(refusal_of(bytes_of(header_of(kMaxClientHelloBytes))).kind, ErrorKind::kIncomplete);
+  const ClientHelloError error = refusal_of(bytes_of(header_of(kMaxClientHelloBytes + 1)));
+  EXPECT_EQ(error.kind, ErrorKind::kMalformed);
+  EXPECT_EQ(error.alert, Alert::kIllegalParameter);
+}
+
+/// `content` as one record of the type.
+std::string record(char type, const std::string& content) {
+  return type + std::string("\x03\x01") + HelloBuilder::vector16(content);
+}
+
+// RFC 8446, sections 4, 5.1 and 6.2. tests/e2e/test_first_flight.py compares the same alerts with those of
+// OpenSSL's own server.
+TEST(ClientHello, ThatIsNoneIsRefusedWithItsAlert) {
+  const std::string begin = record('\x16', typical().message().substr(0, 50));
+  const auto alert_for = [](const std::string& wire) {
+    const ClientHelloError error = refusal_of(bytes_of(wire));
+    EXPECT_EQ(error.kind, ErrorKind::kMalformed) << error.what;
+    EXPECT_FALSE(error.is_from_client);
+    return error.alert;
+  };
+  EXPECT_EQ(alert_for(std::string("\x16\x03\x01\x40\x01", 5)), Alert::kRecordOverflow);
+  EXPECT_EQ(alert_for(begin + "\x16\x03\x01\xff\xff"), Alert::kRecordOverflow);
+  EXPECT_EQ(alert_for(record('\x16', "")), Alert::kUnexpectedMessage);
+  for (const char type : {'\x14', '\x17', '\x18', '\x19'}) {
+    EXPECT_EQ(alert_for(record(type, "x")), Alert::kUnexpectedMessage);
+    EXPECT_EQ(alert_for(begin + record(type, "x")), Alert::kUnexpectedMessage);
+  }
+  EXPECT_EQ(alert_for(begin + "\x16\x02"), Alert::kProtocolVersion);
+  EXPECT_EQ(alert_for(record('\x16', "\x02")), Alert::kUnexpectedMessage);
+  EXPECT_EQ(alert_for(record('\x16', typical().message() + "QUIT\r\n")), Alert::kUnexpectedMessage);
+  EXPECT_EQ(alert_for(record('\x15', "x")), Alert::kUnexpectedMessage);
+  EXPECT_EQ(alert_for(record('\x16', typical().extension(13, "").message())), Alert::kIllegalParameter);
+  EXPECT_EQ(alert_for(record('\x16', HelloBuilder().extension(45, "").message())), Alert::kDecodeError);
+  EXPECT_EQ(
+      alert_for(record('\x16', HelloBuilder().extension(0, server_name(std::string(256, 'a'))).message())),
+      Alert::kUnrecognizedName);
+}
+
+TEST(ClientHello, InPlaceOfWhichAnAlertComesIsTheClientsEnd) {
+  const std::string begin = record('\x16', typical().message().substr(0, 50));
+  const std::string alert = record('\x15', "\x02\x28");
+  for (const std::string& wire : {alert, begin + alert}) {
+    const ClientHelloError error = refusal_of(bytes_of(wire));
+    EXPECT_TRUE(error.is_from_client) << error.what;
+    EXPECT_EQ(error.alert, Alert::kHandshakeFailure);
+    EXPECT_EQ(error.what, "the client sent alert 40 in place of its ClientHello");
+    for (std::size_t size = wire.size() - 6; size < wire.size(); ++size)
+      EXPECT_EQ(refusal_of(bytes_of(wire.substr(0, size))).kind, ErrorKind::kIncomplete);
+  }
 }
 
 TEST(ClientHello, CountsForDryRunPolicies) {
@@ -380,7 +453,20 @@ TEST(FirstBytes, TellPlainHttpFromTlsAndFromTheRest) {
   EXPECT_EQ(classify("\x16"), FirstBytes::kTls);
   EXPECT_EQ(classify("\x16\x03\x01"), FirstBytes::kTls);
   EXPECT_EQ(classify("\x16\x02"), FirstBytes::kOther);
+  EXPECT_EQ(classify("\x15\x03"), FirstBytes::kTls) << "a record of another type";
+  EXPECT_EQ(classify("\x19\x03"), FirstBytes::kOther);
   EXPECT_EQ(classify("SSH-2.0-x"), FirstBytes::kOther);
+}
+
+TEST(FirstBytes, TellAClientHelloOfSsl2) {
+  const auto classify = [](const std::string& text) { return classify_first_bytes(bytes_of(text)); };
+  const std::string hello("\x80\x2e\x01\x03\x01", 5);
+  for (std::size_t size = 1; size < hello.size(); ++size)
+    EXPECT_EQ(classify(hello.substr(0, size)), FirstBytes::kUndecided) << size;
+  EXPECT_EQ(classify(hello), FirstBytes::kSsl2);
+  EXPECT_EQ(classify(std::string("\x80\x2e\x01\x00\x02", 5)), FirstBytes::kSsl2);
+  EXPECT_EQ(classify(std::string("\x80\x2e\x01\x00\x01", 5)), FirstBytes::kOther);
+  EXPECT_EQ(classify("\x80\x2e\x02"), FirstBytes::kOther);
 }
 
 TEST(Ja4, HasCountsVersionAndAlpnInItsFirstPart) {

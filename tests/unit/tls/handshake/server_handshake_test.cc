@@ -30,7 +30,7 @@ std::array<Fd, 2> socket_pair() {
 class ServerHandshakeTest : public testing::Test {
  protected:
   void serve(ListenerFixture fixture) {
-    fixture.tls().record_layer = config::RecordLayer::kAuto;
+    fixture.tls().record_layer = record_layer;
     shared = fixture.build();
     library = *LibraryContext::make();
     offload = *LibraryContext::make();
@@ -53,9 +53,16 @@ class ServerHandshakeTest : public testing::Test {
     const auto hello = parse_client_hello(received);
     HG_CHECK(hello.has_value());
     const Selection selection = context->select(*hello);
+    first_flight = received;
+    if (hello_comes_alone) {
+      behind_hello.assign(received.begin() + static_cast<std::ptrdiff_t>(hello->wire_bytes), received.end());
+      received.resize(hello->wire_bytes);
+    }
     HandshakeStart start{.context = context,
                          .certificate = selection.certificate,
                          .ticket = hello->ticket,
+                         .sends_early_data = hello->offers_early_data,
+                         .takes_tickets = takes_tickets,
                          .received = received};
     handshake = begin_server_handshake(std::move(start), std::move(ours), buffers, *aead);
   }
@@ -88,6 +95,11 @@ class ServerHandshakeTest : public testing::Test {
       } else if (const auto* wait = std::get_if<ServerHandshake::Wait>(&answer)) {
         if (wait->write) ++waits_for_writing;
         EXPECT_TRUE(wait->write || wait->read);
+        if (!sent_instead.empty()) {
+          HG_CHECK(::send(peer.number(), sent_instead.data(), sent_instead.size(), 0) > 0);
+          sent_instead.clear();
+          continue;
+        }
         deliver_to_client(client, client_reads);
         client.step();
         deliver_to_server(client);
@@ -103,6 +115,23 @@ class ServerHandshakeTest : public testing::Test {
     return permitted;
   }
 
+  /// Sends `text` from the client to the stream that was accepted; returns the bytes that come out of it.
+  std::string carry(MemoryClient& client, const std::string& text) {
+    client.write(text);
+    deliver_to_server(client);
+    std::vector<std::byte> room(16'384);
+    ReadResult got = accepted->stream->read(room);
+    // The handshake may have left word that nothing had arrived.
+    if (got.status == IoStatus::kWantRead) got = accepted->stream->read(room);
+    return {reinterpret_cast<const char*>(room.data()), got.size_bytes};
+  }
+
+  config::RecordLayer record_layer = config::RecordLayer::kAuto;
+  bool takes_tickets = true;
+  std::vector<std::byte> first_flight;  ///< The bytes with which the handshake began.
+  bool hello_comes_alone = false;
+  std::vector<std::byte> behind_hello;  ///< If it comes alone: what the client wrote behind it.
+  std::vector<std::byte> sent_instead;  ///< Sent in place of the client's next flight.
   std::optional<Issued> leaf;
   std::shared_ptr<const ListenerTls> shared;
   std::unique_ptr<LibraryContext> library;
@@ -336,6 +365,166 @@ TEST_F(ServerHandshakeTest, WaitsForItsOperationHoweverOftenItIsAsked) {
   ASSERT_TRUE(std::holds_alternative<ServerHandshake::Offload>(again));
   EXPECT_EQ(std::get<ServerHandshake::Offload>(first).operation,
             std::get<ServerHandshake::Offload>(again).operation);
+}
+
+/// Returns a session of another server, which allows early data.
+SessionPtr session_with_early_data() {
+  const Issued other = issue({});
+  const SslCtxPtr context(SSL_CTX_new(TLS_server_method()));
+  HG_CHECK(SSL_CTX_use_certificate(context.get(), other.certificate.get()) == 1);
+  HG_CHECK(SSL_CTX_use_PrivateKey(context.get(), other.key.get()) == 1);
+  SSL_CTX_set_max_early_data(context.get(), 1 << 20);
+  const SslPtr server(SSL_new(context.get()));
+  SSL_set_bio(server.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+  SSL_set_accept_state(server.get());
+  MemoryClient client;
+  for (int i = 0; i < 4; ++i) {
+    client.step();
+    const auto sent = client.take();
+    BIO_write(SSL_get_rbio(server.get()), sent.data(), static_cast<int>(sent.size()));
+    SSL_do_handshake(server.get());
+    std::vector<std::byte> answer(BIO_ctrl_pending(SSL_get_wbio(server.get())));
+    BIO_read(SSL_get_wbio(server.get()), answer.data(), static_cast<int>(answer.size()));
+    client.give(answer);
+  }
+  SessionPtr session = session_of(client);
+  // OpenSSL makes sessions of connections that broke unusable.
+  SSL_set_shutdown(client.ssl(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+  HG_CHECK(SSL_SESSION_get_max_early_data(session.get()) > 0);
+  return session;
+}
+
+void send_early_data(MemoryClient& client, std::size_t records, std::size_t record_bytes) {
+  const std::string data(record_bytes, 'e');
+  for (std::size_t i = 0; i < records; ++i) {
+    std::size_t written = 0;
+    HG_CHECK(SSL_write_early_data(client.ssl(), data.data(), data.size(), &written) == 1);
+  }
+}
+
+/// Early data, its groups, and the layer of the records afterwards.
+struct EarlyData {
+  const char* groups;
+  config::RecordLayer layer;
+  std::size_t records, record_bytes;
+};
+
+class EarlyDataTest : public ServerHandshakeTest, public testing::WithParamInterface<EarlyData> {};
+
+// The ticket is another server's, as after a migration. RFC 8446, section 4.2.10.
+TEST_P(EarlyDataTest, IsSkippedAndNeverTakenForData) {
+  record_layer = GetParam().layer;
+  serve("P-256");
+  const SessionPtr session = session_with_early_data();
+  MemoryClient client({.groups = GetParam().groups, .session = session.get()});
+  send_early_data(client, GetParam().records, GetParam().record_bytes);
+  begin(client);
+  run(client);
+  ASSERT_TRUE(accepted) << refused->detail;
+  client.step();
+  EXPECT_TRUE(client.is_done());
+  EXPECT_EQ(SSL_get_early_data_status(client.ssl()), SSL_EARLY_DATA_REJECTED);
+  EXPECT_EQ(carry(client, "after"), "after");
+}
+
+constexpr const char* kAtOnce = "P-256";
+constexpr const char* kRetried = "P-521:P-256";  // the first one is sent a share for, and not served
+
+INSTANTIATE_TEST_SUITE_P(AtOnceAndAfterARetry, EarlyDataTest,
+                         testing::Values(EarlyData{kAtOnce, config::RecordLayer::kAuto, 1, 5},
+                                         EarlyData{kAtOnce, config::RecordLayer::kOpenssl, 1, 5},
+                                         EarlyData{kAtOnce, config::RecordLayer::kAuto, 7, 16'384},
+                                         EarlyData{kAtOnce, config::RecordLayer::kAuto, 1'000, 1},
+                                         EarlyData{kRetried, config::RecordLayer::kAuto, 1, 5},
+                                         EarlyData{kRetried, config::RecordLayer::kOpenssl, 1, 16'384},
+                                         EarlyData{kRetried, config::RecordLayer::kAuto, 7, 16'384},
+                                         EarlyData{kRetried, config::RecordLayer::kAuto, 1'000, 1}));
+
+TEST_F(ServerHandshakeTest, EarlyDataThatComesByteByByteIsSkipped) {
+  serve("P-256");
+  hello_comes_alone = true;
+  const SessionPtr session = session_with_early_data();
+  for (const char* groups : {kAtOnce, kRetried}) {
+    accepted.reset();
+    MemoryClient client({.groups = groups, .session = session.get()});
+    send_early_data(client, 2, 300);
+    begin(client);
+    ASSERT_GT(behind_hello.size(), 600U);
+    for (const std::byte one : behind_hello) {
+      for (int i = 0; i < 2; ++i) {
+        if (std::holds_alternative<ServerHandshake::NeedsPermit>(handshake->step())) handshake->permit();
+      }
+      HG_CHECK(::send(peer.number(), &one, 1, 0) == 1);
+    }
+    run(client);
+    ASSERT_TRUE(accepted) << groups;
+    EXPECT_EQ(carry(client, "after"), "after");
+  }
+}
+
+TEST_F(ServerHandshakeTest, EarlyDataBeyondTheBoundIsRefused) {
+  serve("P-256");
+  const SessionPtr session = session_with_early_data();
+  for (const char* groups : {kAtOnce, kRetried}) {
+    accepted.reset();
+    refused.reset();
+    MemoryClient client({.groups = groups, .session = session.get()});
+    send_early_data(client, 9, 16'384);
+    begin(client);
+    run(client);
+    ASSERT_TRUE(refused) << groups;
+    EXPECT_EQ(refused->alert, SSL_AD_UNEXPECTED_MESSAGE) << groups;
+    EXPECT_EQ(refused->failure, HandshakeFailure::kProtocolError) << groups;
+  }
+}
+
+// RFC 8446, section 4.2.9.
+TEST_F(ServerHandshakeTest, NoTicketGoesToAClientThatCannotUseIt) {
+  for (const auto layer : {config::RecordLayer::kAuto, config::RecordLayer::kOpenssl}) {
+    record_layer = layer;
+    serve("P-256");
+    for (const bool takes : {true, false}) {
+      takes_tickets = takes;
+      accepted.reset();
+      const auto before = metrics.tickets[static_cast<std::size_t>(TicketEvent::kIssued)].value();
+      MemoryClient client;
+      begin(client);
+      run(client);
+      ASSERT_TRUE(accepted);
+      accepted->stream->flush();
+      while (deliver_to_client(client)) {
+      }
+      EXPECT_EQ(SSL_SESSION_is_resumable(session_of(client).get()), takes ? 1 : 0);
+      EXPECT_EQ(metrics.tickets[static_cast<std::size_t>(TicketEvent::kIssued)].value() > before, takes);
+    }
+  }
+}
+
+/// `hello`, one record, with a byte more in the record.
+std::vector<std::byte> with_a_byte_more(std::vector<std::byte> hello) {
+  hello.push_back(std::byte{1});
+  const std::size_t size = hello.size() - 5;
+  hello[3] = static_cast<std::byte>(size >> 8);
+  hello[4] = static_cast<std::byte>(size & 0xff);
+  return hello;
+}
+
+// RFC 8446, section 5.1.
+TEST_F(ServerHandshakeTest, AClientHelloWithMoreInItsRecordIsUnexpectedAfterARetryAndInPlaceOfAFinished) {
+  serve("P-256");
+  for (const char* groups : {kAtOnce, kRetried}) {
+    for (const bool more : {true, false}) {
+      if (groups == kRetried && !more) continue;  // which is another fault: the hello did not change
+      refused.reset();
+      MemoryClient client({.groups = groups});
+      begin(client);
+      sent_instead = more ? with_a_byte_more(first_flight) : first_flight;
+      run(client);
+      ASSERT_TRUE(refused) << groups;
+      EXPECT_EQ(refused->alert, SSL_AD_UNEXPECTED_MESSAGE) << groups;
+      EXPECT_EQ(refused->failure, HandshakeFailure::kProtocolError) << groups;
+    }
+  }
 }
 
 /// A server whose flight is far larger than the send buffer of its socket: it names 200 CAs.
