@@ -26,6 +26,7 @@ std::vector<std::string> counters_at_upgrade(const MetricsRegistry& registry, co
   ProcessState state = board.copy();
   state.handover[{"moved", ""}] += moved;
   for (const auto& [reason, count] : left) state.handover[{"left", reason}] += count;
+  ++state.handovers_ok;
   return counters_to_leave(registry, state);
 }
 
@@ -120,6 +121,7 @@ Successor::Site Upgrade::site_of_successor() const {
 void Upgrade::ended(const Successor::Outcome& outcome) {
   successor_.reset();
   if (!outcome.succeeded) {
+    parts_.board.update([](ProcessState& state) { ++state.handovers_failed; });
     parts_.log.error("the upgrade failed: this process carries on with everything",
                      {{"why", std::string_view(outcome.failure)}});
     systemd::notify_status("serving; the last upgrade failed");
