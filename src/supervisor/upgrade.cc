@@ -78,9 +78,11 @@ Result<void> Upgrade::take_over() {
       release_quiescent(*worker);
     });
   }
-  parts_.workers.start();
-  Result<void> serving = fail(ErrorKind::kSystem, "a worker does not get ready to serve");
-  if (barrier->wait_for_workers(count, Clock::now() + kStartPatience)) serving = predecessor_->say_serving();
+  Result<void> serving = parts_.workers.start();
+  if (serving && !barrier->wait_for_workers(count, Clock::now() + kStartPatience)) {
+    serving = fail(ErrorKind::kSystem, "a worker does not get ready to serve");
+  }
+  if (serving) serving = predecessor_->say_serving();
   if (serving) parts_.sockets.apply_options();  // until then the process before may carry on with them
   barrier->decide(serving ? StartBarrier::Verdict::kGo : StartBarrier::Verdict::kGiveUp);
   if (!serving) refuse(serving.error().what);  // at once: a worker that hangs delays the end of this process

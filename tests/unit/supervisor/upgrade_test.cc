@@ -60,7 +60,7 @@ class UpgradeTest : public testing::Test {
  protected:
   UpgradeTest() {
     EXPECT_TRUE(reloader_.begin());
-    old_.workers.start();
+    EXPECT_TRUE(old_.workers.start());
   }
   Upgrade::Parts parts() {
     return {old_.inbox, *old_.log, old_.board, old_.registry, old_.sockets, old_.workers};
