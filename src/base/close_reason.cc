@@ -38,6 +38,8 @@ constexpr std::array<CloseReasonRow, kCloseReasonCount> kRows{{
     {"backend_truncated", Side::kBackend, kFailure},
     {"client_protocol_error", Side::kClient, kFailure},
     {"backend_protocol_error", Side::kBackend, kFailure},
+    {"client_flood", Side::kClient, kFailure},
+    {"backend_flood", Side::kBackend, kFailure},
     {"idle_timeout", Side::kNone, kQuiet},
     {"half_close_timeout", Side::kNone, kQuiet},
     {"lifetime", Side::kNone, kQuiet},

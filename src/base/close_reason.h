@@ -8,6 +8,7 @@ namespace headgate {
 
 /// Which side of a connection something is about.
 enum class Side : std::uint8_t { kNone, kClient, kBackend };
+inline constexpr std::size_t kSideCount = 3;
 
 /// Every way a connection ends. The word of name() is in the log line, in the metric and in a test.
 enum class CloseReason : std::uint8_t {
@@ -40,6 +41,8 @@ enum class CloseReason : std::uint8_t {
   kBackendTruncated,        ///< The backend's TLS stream ended without close_notify.
   kClientProtocolError,     ///< The client broke TLS after the handshake, or sent a fatal alert.
   kBackendProtocolError,    ///< The backend broke TLS after the handshake, or sent a fatal alert.
+  kClientFlood,             ///< The client sent too many KeyUpdates or the like.
+  kBackendFlood,            ///< The backend sent too many KeyUpdates, session tickets or the like.
   kIdleTimeout,             ///< timeouts.idle.
   kHalfCloseTimeout,        ///< timeouts.half_close.
   kLifetime,                ///< timeouts.lifetime.

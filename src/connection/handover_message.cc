@@ -118,6 +118,10 @@ namespace {
 constexpr std::array<std::byte, 4> kMagic{std::byte{'H'}, std::byte{'G'}, std::byte{'H'}, std::byte{'O'}};
 constexpr std::size_t kHeaderBytes = kMagic.size() + 4;
 
+/// Of text that a message holds at most, where the text may be divided or cut: far below what can be sent.
+constexpr std::size_t kPieceBytes = std::size_t{64} * 1024;
+constexpr std::size_t kMaxRefusalBytes = 1024;
+
 void put_16_bits(SecretBytes& bytes, std::size_t value) {
   bytes.push_back(static_cast<std::byte>(value));
   bytes.push_back(static_cast<std::byte>(value >> 8));
@@ -147,6 +151,27 @@ Result<HandoverMessage> decode_kind(std::size_t kind, std::span<const std::byte>
 }
 
 }  // namespace
+
+HandoverNotice notice_of(HandoverWord word, std::string detail) {
+  // Nobody reads why a connection is refused, and 32 answers must fit into the socket's buffer.
+  const std::size_t most = word == HandoverWord::kRefused ? kMaxRefusalBytes : kPieceBytes;
+  if (detail.size() > most) detail.replace(most, detail.npos, " ...");
+  return {word, std::move(detail)};
+}
+
+std::vector<HandoverCounters> counters_in_pieces(std::vector<std::string> lines) {
+  std::vector<HandoverCounters> pieces;
+  std::size_t bytes = kPieceBytes;
+  for (std::string& line : lines) {
+    bytes += line.size();
+    if (bytes >= kPieceBytes) {
+      pieces.emplace_back();
+      bytes = line.size();
+    }
+    pieces.back().lines.push_back(std::move(line));
+  }
+  return pieces;
+}
 
 SecretBytes encode(const HandoverMessage& message) {
   FieldWriter writer;

@@ -57,7 +57,8 @@ struct HandoverListener {
   std::string address;  ///< Address::text().
 };
 
-/// The values from which the counters of the next process start, so that none falls.
+/// The values from which the counters of the next process start, so that none falls. Their number grows with
+/// the configuration, so they come in any number of messages; each value is in one of them.
 struct HandoverCounters {
   std::vector<std::string> lines;  ///< "closed.finished 123 web": inherited_counters.h reads and writes them.
 };
@@ -79,6 +80,10 @@ struct HandoverNotice {
   HandoverWord word = HandoverWord::kReady;
   std::string detail;
 };
+/// Shortens what a notice says, which names things of the configuration, to what a message has room for.
+[[nodiscard]] HandoverNotice notice_of(HandoverWord word, std::string detail);
+/// Shares `lines` out among messages that can be sent, a line in each at least.
+[[nodiscard]] std::vector<HandoverCounters> counters_in_pieces(std::vector<std::string> lines);
 
 using HandoverMessage = std::variant<HandoverNotice, HandoverListener, HandoverConnection, HandoverCounters>;
 

@@ -20,15 +20,22 @@ enum class Pumped : std::uint8_t {
   kDestinationFailed,
 };
 
-/// Moves the bytes at hand from `from` to `to`, at most kTurnBytes; `moved` says how many.
-Pumped pump(Stream& from, Stream& to, std::span<std::byte> room, std::uint64_t& moved) {
+/// What a pump took from its source.
+struct Taken {
+  std::uint64_t bytes = 0;
+  std::uint64_t key_updates = 0;
+};
+
+/// Moves the bytes at hand from `from` to `to`, at most kTurnBytes; `taken` says how many.
+Pumped pump(Stream& from, Stream& to, std::span<std::byte> room, Taken& taken) {
   std::size_t left = kTurnBytes;
   while (left > 0) {
     const ReadResult got = from.read(room);
+    taken.key_updates += got.key_updates;
     if (got.status == IoStatus::kWantRead) return Pumped::kDrained;
     if (got.status == IoStatus::kEnded) return Pumped::kEnded;
     if (got.status != IoStatus::kDone) return Pumped::kSourceFailed;
-    moved += got.size_bytes;
+    taken.bytes += got.size_bytes;
     left -= std::min(left, got.size_bytes);
     const IoStatus sent = to.write(room.first(got.size_bytes));
     if (sent == IoStatus::kFailed) return Pumped::kDestinationFailed;
@@ -49,6 +56,8 @@ CloseReason reason_of(const Stream& stream, Side side) {
     case FailureKind::kPeerAlert:
     case FailureKind::kProtocol:
       return client ? CloseReason::kClientProtocolError : CloseReason::kBackendProtocolError;
+    case FailureKind::kFlood:
+      return client ? CloseReason::kClientFlood : CloseReason::kBackendFlood;
     case FailureKind::kNone:
     case FailureKind::kSystem:
       return CloseReason::kInternal;
@@ -86,11 +95,15 @@ std::optional<Close> carry(const Way& way, bool readable, bool writable, Relay& 
     readable = true;
   }
   if (!way.flow.ended && (readable || way.from.has_buffered())) {
-    std::uint64_t moved = 0;
-    const Pumped pumped = pump(way.from, way.to, context.services.buffers.plaintext, moved);
-    if (moved > 0) {
-      way.total_bytes += moved;
-      context.listener.metrics->bytes[static_cast<std::size_t>(way.direction)].add(moved);
+    Taken taken;
+    const Pumped pumped = pump(way.from, way.to, context.services.buffers.plaintext, taken);
+    ListenerMetrics& metrics = *context.listener.metrics;
+    if (taken.key_updates > 0) {
+      metrics.key_updates[static_cast<std::size_t>(way.source)].add(taken.key_updates);
+    }
+    if (taken.bytes > 0) {
+      way.total_bytes += taken.bytes;
+      metrics.bytes[static_cast<std::size_t>(way.direction)].add(taken.bytes);
       relay.last_byte = context.services.host.now();
     }
     if (pumped == Pumped::kSourceFailed) return broken(context, way.source);

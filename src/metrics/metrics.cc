@@ -198,6 +198,11 @@ void handover_connections(Scrape& from, Series& out) {
   for (const auto& [key, count] : from.state.handover) out.add({key.first, key.second}, count);
 }
 
+void handovers(Scrape& from, Series& out) {
+  out.add({"ok"}, from.state.handovers_ok);
+  out.add({"failed"}, from.state.handovers_failed);
+}
+
 void drain_connections_remaining(Scrape& from, Series& out) {
   std::uint64_t remaining = 0;
   for (const DrainReport& drain : from.state.drains) remaining += drain.remaining;
@@ -306,6 +311,11 @@ constexpr auto kRows = std::to_array<MetricRow>({
      "Connections by what protects their TLS records after the handshake, and why.",
      {"listener", "layer", "reason"},
      of_seen<&ListenerMetrics::record_layer, Protection, ProtectionReason>},
+    {"headgate_key_updates_total",
+     kCounter,
+     "KeyUpdates of TLS 1.3 that a peer sent, by its side.",
+     {"listener", "side"},
+     of_seen<&ListenerMetrics::key_updates, Side>},
     {"headgate_ocsp_staples_expired_total",
      kCounter,
      "Handshakes served without their OCSP staple because it had expired.",
@@ -387,6 +397,11 @@ constexpr auto kRows = std::to_array<MetricRow>({
      "A hash of the configuration in force: equal where instances agree.",
      {},
      config_hash},
+    {"headgate_handovers_total",
+     kCounter,
+     "Upgrades: the new process serves, or it failed and this one carried on.",
+     {"result"},
+     handovers},
     {"headgate_handover_connections_total",
      kCounter,
      "Live connections at an upgrade: moved to the new process, or left in the old one and why.",

@@ -141,6 +141,7 @@ struct ProcessState {
   std::uint64_t drained_bytes = 0;  ///< Moved by connections while they drained, in all.
   std::map<std::pair<std::string, std::string>, std::uint64_t>
       handover;  ///< By result ("moved", "left") and reason.
+  std::uint64_t handovers_ok = 0, handovers_failed = 0;
   std::uint64_t log_lines_dropped = 0;
   std::string log_level{};
   std::vector<LogOverrideReport> log_overrides{};

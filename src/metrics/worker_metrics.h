@@ -86,7 +86,8 @@ struct ListenerMetrics {
   NegotiatedCounters negotiated;
   std::array<Counter, kTicketEventCount> tickets;  // by TicketEvent
   std::array<std::array<Counter, kProtectionReasonCount>, kProtectionCount>
-      record_layer;              // by Protection, ProtectionReason
+      record_layer;                             // by Protection, ProtectionReason
+  std::array<Counter, kSideCount> key_updates;  // by Side
   Counter ocsp_staples_expired;  // handshakes that went without their staple because it had expired
   Counter certificates_compressed;
   Counter hello_retry_requests;

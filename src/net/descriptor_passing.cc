@@ -10,8 +10,6 @@
 #include <cstring>
 #include <string>
 
-#include "base/check.h"
-
 namespace headgate {
 namespace {
 
@@ -81,7 +79,13 @@ Result<std::size_t> receive_first(int socket, Preamble& preamble, std::vector<Fd
 
 Result<void> send_with_descriptors(int socket, std::span<const std::byte> bytes,
                                    std::span<const int> descriptors) {
-  HG_CHECK(bytes.size() <= kMaxPassedBytes && descriptors.size() <= kMaxPassedDescriptors);
+  if (bytes.size() > kMaxPassedBytes || descriptors.size() > kMaxPassedDescriptors) {
+    return fail(ErrorKind::kInvalid, "a message of " + std::to_string(bytes.size()) + " bytes and " +
+                                         std::to_string(descriptors.size()) +
+                                         " descriptors is too large for the other process: the limits are " +
+                                         std::to_string(kMaxPassedBytes) + " and " +
+                                         std::to_string(kMaxPassedDescriptors));
+  }
   Preamble preamble{static_cast<std::uint32_t>(bytes.size()), static_cast<std::uint32_t>(descriptors.size())};
   iovec place{&preamble, sizeof preamble};
   msghdr message{};

@@ -14,7 +14,8 @@ namespace headgate {
 
 /// More than a connection's two, less than the kernel's limit of 253 for one message.
 inline constexpr std::size_t kMaxPassedDescriptors = 64;
-/// Room for one unsent write of each side, for what was received from each, and for the rest.
+/// Room for one unsent write of each side, for what was received from each, and for the rest. State that can
+/// be larger goes in several messages.
 inline constexpr std::size_t kMaxPassedBytes = 1024 * 1024;
 
 struct PassedMessage {
@@ -23,7 +24,8 @@ struct PassedMessage {
 };
 
 /// Sends `bytes` (at most kMaxPassedBytes) and duplicates of `descriptors` (at most kMaxPassedDescriptors) as
-/// one message; the sender's stay open. Errors: kSystem; after an error the socket cannot be used any more.
+/// one message; the sender's stay open. Errors: kInvalid for more of either, of which nothing was sent;
+/// kSystem, after which the socket cannot be used any more.
 [[nodiscard]] Result<void> send_with_descriptors(int socket, std::span<const std::byte> bytes,
                                                  std::span<const int> descriptors);
 

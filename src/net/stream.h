@@ -28,10 +28,11 @@ enum class FailureKind : std::uint8_t {
   kTruncated,  ///< TLS: the transport ended in the middle of a record or of the handshake.
   kPeerAlert,  ///< TLS: the peer sent a fatal alert.
   kProtocol,   ///< TLS: the peer broke the protocol; an alert was sent if the protocol has one for it.
+  kFlood,      ///< TLS: the peer sent too many messages that the protocol allows, such as KeyUpdates.
   kSystem,     ///< Another error of the system or of a library.
 };
 
-/// `alert` is the TLS alert sent (kProtocol) or received (kPeerAlert), -1 for none. `what` is for the
+/// `alert` is the TLS alert sent (kProtocol, kFlood) or received (kPeerAlert), -1 for none. `what` is for the
 /// operator. `error` is errno where the socket failed, else 0.
 struct StreamFailure {
   FailureKind kind = FailureKind::kNone;
@@ -47,11 +48,12 @@ struct StreamFailure {
 
 /// What one read brought. `size_bytes` is more than zero only with kDone. `drained`: the socket gave less
 /// than there was room for, so another read at once would only get EAGAIN; wait until the socket is readable
-/// instead.
+/// instead. `key_updates` counts the KeyUpdates of the peer that came with it, whatever the status.
 struct ReadResult {
   IoStatus status = IoStatus::kWantRead;
   std::size_t size_bytes = 0;
   bool drained = false;
+  std::uint16_t key_updates = 0;
 };
 
 /// The most that one write() takes, and so the most that a stream keeps for a slow peer, record overhead

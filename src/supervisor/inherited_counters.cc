@@ -54,6 +54,8 @@ void inherit_for_process(const Line& line, ProcessState& state) {
   constexpr std::string_view kHandover = "handover.";
   if (line.name == "reloads.ok") state.reload.ok += line.value;
   if (line.name == "reloads.failed") state.reload.failed += line.value;
+  if (line.name == "handovers.ok") state.handovers_ok += line.value;
+  if (line.name == "handovers.failed") state.handovers_failed += line.value;
   if (!line.name.starts_with(kHandover)) return;
   const std::string_view labels = line.name.substr(kHandover.size());
   const auto dot = labels.find('.');
@@ -78,6 +80,8 @@ std::vector<std::string> counters_to_leave(const MetricsRegistry& registry, cons
   }
   lines.push_back("reloads.ok " + std::to_string(state.reload.ok));
   lines.push_back("reloads.failed " + std::to_string(state.reload.failed));
+  lines.push_back("handovers.ok " + std::to_string(state.handovers_ok));
+  lines.push_back("handovers.failed " + std::to_string(state.handovers_failed));
   for (const auto& [labels, count] : state.handover) {
     lines.push_back("handover." + labels.first + '.' + labels.second + ' ' + std::to_string(count));
   }

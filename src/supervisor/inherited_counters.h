@@ -18,7 +18,7 @@ namespace headgate {
 [[nodiscard]] std::vector<std::string> counters_to_leave(const MetricsRegistry& registry,
                                                          const ProcessState& state);
 
-/// Adds `lines` to the counters, as if they came from one more worker. Supervisor, once.
+/// Adds `lines` to the counters, as if they came from one more worker. Supervisor, once for each line.
 void inherit_counters(const std::vector<std::string>& lines, MetricsRegistry& registry, StateBoard& board);
 
 }  // namespace headgate

@@ -42,7 +42,7 @@ Result<Predecessor::Received> Predecessor::receive() {
 }
 
 Result<void> Predecessor::say(HandoverWord word, std::string detail) {
-  return send_with_descriptors(socket_.number(), encode(HandoverNotice{word, std::move(detail)}), {});
+  return send_with_descriptors(socket_.number(), encode(notice_of(word, std::move(detail))), {});
 }
 
 void Predecessor::refuse(const std::string& why) {

@@ -15,6 +15,7 @@
 #include <memory>
 #include <mutex>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "base/thread_signals.h"
@@ -124,12 +125,17 @@ Successor::Successor(Site site, std::function<void(const Outcome&)> ended)
     other_end_ = Fd(ends[1]);
     set_patience(socket_, kLoadingPatience);
   }
-  thread_ = std::thread([this] { run(); });
+  try {
+    thread_ = std::thread([this] { run(); });
+  } catch (const std::system_error& error) {
+    outcome_.failure = std::string("cannot start a thread: ") + error.what();
+    ended_(outcome_);
+  }
 }
 
 Successor::~Successor() {
   if (socket_) ::shutdown(socket_.number(), SHUT_RDWR);
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void Successor::run() {
@@ -162,8 +168,9 @@ Result<void> Successor::hand_over() {
   const auto quiesced = quiesce_connections();
   if (!quiesced) return tl::unexpected(quiesced.error());
   if (auto sent = send_connections(*quiesced); !sent) return sent;
-  auto counters = site_.counters(outcome_.left, outcome_.moved);
-  if (auto sent = send(HandoverCounters{std::move(counters)}); !sent) return sent;
+  for (auto& piece : counters_in_pieces(site_.counters(outcome_.left, outcome_.moved))) {
+    if (auto sent = send(std::move(piece)); !sent) return sent;
+  }
   if (auto sent = send(HandoverNotice{HandoverWord::kComplete, ""}); !sent) return sent;
   if (auto holding = expect(HandoverWord::kHolding); !holding) return holding;
   if (!site_.still_wanted()) return fail(ErrorKind::kRefused, "the process is asked to end");

@@ -141,7 +141,11 @@ void Supervisor::start() {
 
 void Supervisor::serve() {
   if (accepting_stopped_) return;
-  workers_.start();
+  if (auto started = workers_.start(); !started) {
+    log_.error(started.error().what);
+    exit_code_ = kExitCannotStart;
+    return inbox_.post([this] { loop_.stop(); });
+  }
   publish_start();
 }
 
@@ -186,7 +190,7 @@ int Supervisor::run() {
   reloader_.end();
   upgrade_.cancel();
   log_.info("ended");
-  return 0;
+  return exit_code_;
 }
 
 void Supervisor::watch_files(const config::Config& config) {

@@ -149,6 +149,7 @@ class Supervisor {
   std::unique_ptr<FileWatch> files_;
   std::vector<std::unique_ptr<SignalWatcher>> signals_;
   Timer ticker_;
+  int exit_code_ = 0;
   std::atomic<bool> serving_{false};
   std::atomic<bool> draining_{false};
   /// The first part of a drain of the process.

@@ -26,6 +26,7 @@ std::vector<std::string> counters_at_upgrade(const MetricsRegistry& registry, co
   ProcessState state = board.copy();
   state.handover[{"moved", ""}] += moved;
   for (const auto& [reason, count] : left) state.handover[{"left", reason}] += count;
+  ++state.handovers_ok;
   return counters_to_leave(registry, state);
 }
 
@@ -77,9 +78,11 @@ Result<void> Upgrade::take_over() {
       release_quiescent(*worker);
     });
   }
-  parts_.workers.start();
-  Result<void> serving = fail(ErrorKind::kSystem, "a worker does not get ready to serve");
-  if (barrier->wait_for_workers(count, Clock::now() + kStartPatience)) serving = predecessor_->say_serving();
+  Result<void> serving = parts_.workers.start();
+  if (serving && !barrier->wait_for_workers(count, Clock::now() + kStartPatience)) {
+    serving = fail(ErrorKind::kSystem, "a worker does not get ready to serve");
+  }
+  if (serving) serving = predecessor_->say_serving();
   if (serving) parts_.sockets.apply_options();  // until then the process before may carry on with them
   barrier->decide(serving ? StartBarrier::Verdict::kGo : StartBarrier::Verdict::kGiveUp);
   if (!serving) refuse(serving.error().what);  // at once: a worker that hangs delays the end of this process
@@ -120,6 +123,7 @@ Successor::Site Upgrade::site_of_successor() const {
 void Upgrade::ended(const Successor::Outcome& outcome) {
   successor_.reset();
   if (!outcome.succeeded) {
+    parts_.board.update([](ProcessState& state) { ++state.handovers_failed; });
     parts_.log.error("the upgrade failed: this process carries on with everything",
                      {{"why", std::string_view(outcome.failure)}});
     systemd::notify_status("serving; the last upgrade failed");

@@ -50,7 +50,9 @@ Result<void> Workers::grow(std::size_t count) {
     if (!made) return tl::unexpected(std::move(made.error()));
     const std::shared_ptr<Worker> worker = *std::move(made);
     worker->post([worker = worker.get(), levels = log_levels_] { worker->set_log_levels(levels); });
-    if (started_) worker->start();
+    if (started_) {
+      if (auto started = worker->start(); !started) return started;
+    }
     const std::lock_guard lock(mutex_);
     serving_.push_back(worker);
   }
@@ -74,9 +76,12 @@ void Workers::set_log_levels(std::vector<LogOverride> overrides) {
   }
 }
 
-void Workers::start() {
-  if (std::exchange(started_, true)) return;
-  for (const auto& worker : everyone()) worker->start();
+Result<void> Workers::start() {
+  if (std::exchange(started_, true)) return {};
+  for (const auto& worker : everyone()) {
+    if (auto started = worker->start(); !started) return started;
+  }
+  return {};
 }
 
 void Workers::tick() {

@@ -46,14 +46,15 @@ class Workers {
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
 
-  /// Makes workers until `count` serve. Errors: those of Worker::make().
+  /// Makes workers until `count` serve. Errors: those of Worker::make() and Worker::start().
   [[nodiscard]] Result<void> grow(std::size_t count);
   /// Retires the workers beyond `count`.
   void shrink(std::size_t count);
   /// Gives the log levels of single connections to all workers, and to those that are made from here on.
   void set_log_levels(std::vector<LogOverride> overrides);
-  /// Starts the threads of all workers, and of those that are made from here on.
-  void start();
+  /// Starts the threads of all workers, and of those that are made from here on. Errors: those of
+  /// Worker::start(); the process must end then.
+  [[nodiscard]] Result<void> start();
   [[nodiscard]] bool are_started() const { return started_; }
   /// Looks for signs of life, and ends the retired workers that have no connection left. About twice a
   /// second.

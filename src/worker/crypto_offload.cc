@@ -4,6 +4,7 @@
 
 #include <ctime>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "base/crash_stack.h"
@@ -39,12 +40,21 @@ CryptoOffload::~CryptoOffload() {
 
 void CryptoOffload::run(Task task) {
   ++pending_;
+  if (!has_thread()) return perform(std::move(task));
   {
     const std::lock_guard lock(mutex_);
     tasks_.push_back(std::move(task));
   }
-  if (!thread_.joinable()) thread_ = std::thread([this] { work(); });
   wake_.notify_one();
+}
+
+bool CryptoOffload::has_thread() {
+  try {
+    if (!thread_.joinable()) thread_ = std::thread([this] { work(); });
+    return true;
+  } catch (const std::system_error&) {
+    return false;
+  }
 }
 
 void CryptoOffload::work() {
@@ -58,16 +68,20 @@ void CryptoOffload::work() {
     Task task = std::move(tasks_.front());
     tasks_.pop_front();
     lock.unlock();
-    const CrashTag tag(task.listener.c_str(), task.connection);
-    const Duration begin = thread_cpu_time();
-    // Held by nobody else: the connection has ended meanwhile.
-    if (task.operation.use_count() > 1) task.operation->perform();
-    task.cpu = thread_cpu_time() - begin;
-    inbox_.post([this, done = std::move(task)] {
-      --pending_;
-      finished_(done);
-    });
+    perform(std::move(task));
   }
+}
+
+void CryptoOffload::perform(Task task) {
+  const CrashTag tag(task.listener.c_str(), task.connection);
+  const Duration begin = thread_cpu_time();
+  // Held by nobody else: the connection has ended meanwhile.
+  if (task.operation.use_count() > 1) task.operation->perform();
+  task.cpu = thread_cpu_time() - begin;
+  inbox_.post([this, done = std::move(task)] {
+    --pending_;
+    finished_(done);
+  });
 }
 
 }  // namespace headgate

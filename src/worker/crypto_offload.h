@@ -18,7 +18,8 @@ namespace headgate {
 /// The other thread of a worker: it performs the private-key operations that would hold the loop too long
 /// (RSA), at a lower priority, so that established connections do not feel them.
 ///
-/// The thread starts with the first operation. It touches nothing of the worker but the inbox; each operation
+/// The thread starts with the first operation; where it cannot start, the loop's thread performs them. It
+/// touches nothing of the worker but the inbox; each operation
 /// owns the objects that it uses. The loop's thread makes and uses this object.
 class CryptoOffload {
  public:
@@ -42,7 +43,9 @@ class CryptoOffload {
   [[nodiscard]] std::size_t pending() const { return pending_; }
 
  private:
+  [[nodiscard]] bool has_thread();
   void work();
+  void perform(Task task);
 
   Inbox& inbox_;
   Finished finished_;

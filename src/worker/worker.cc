@@ -1,10 +1,14 @@
 #include "worker/worker.h"
 
 #include <pthread.h>
+#include <sys/eventfd.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <csignal>
 #include <random>
+#include <system_error>
 #include <utility>
 
 #include "base/crash_stack.h"
@@ -29,11 +33,23 @@ constexpr std::size_t kOffloadedAtOnce = 2;
 // Ids differ among the workers: the upper bits hold the worker's index.
 constexpr int kIndexShift = 48;
 
+/// libev aborts where it gets no descriptor for a loop: epoll, its timer, and an eventfd or a pipe. Their
+/// number grows with `workers`, so this asks first.
+Result<void> check_room_for_loop() {
+  std::array<Fd, 4> room;
+  for (Fd& one : room) {
+    one = Fd(::eventfd(0, EFD_CLOEXEC));
+    if (!one) return fail_errno("no descriptors are left for a worker", errno);
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Worker>> Worker::make(const Options& options, Log& log, MetricsRegistry& registry) {
   auto library = LibraryContext::make();
   if (!library) return tl::unexpected(std::move(library.error()));
+  if (auto room = check_room_for_loop(); !room) return tl::unexpected(std::move(room.error()));
   return std::unique_ptr<Worker>(new Worker(options, *std::move(library), log, registry));
 }
 
@@ -59,8 +75,14 @@ Worker::~Worker() {
   stop();
 }
 
-void Worker::start() {
-  thread_ = std::thread([this] { run(); });
+Result<void> Worker::start() {
+  try {
+    thread_ = std::thread([this] { run(); });
+  } catch (const std::system_error& error) {
+    return fail_errno("cannot start the thread of worker " + std::to_string(options_.index),
+                      error.code().value());
+  }
+  return {};
 }
 
 void Worker::stop() {

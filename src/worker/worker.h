@@ -45,14 +45,15 @@ class Worker final : public Host, private OffloadRoom {
     config::AccessLog access = config::AccessLog::kFailures;
   };
 
-  /// `log` and `registry` outlive it. Errors: kInvalid when OpenSSL cannot be set up.
+  /// `log` and `registry` outlive it. Errors: kInvalid when OpenSSL cannot be set up; kSystem when
+  /// descriptors have run out.
   [[nodiscard]] static Result<std::unique_ptr<Worker>> make(const Options& options, Log& log,
                                                             MetricsRegistry& registry);
   /// Ends the thread, and cuts the connections that are left.
   ~Worker() override;
 
-  /// Starts the thread.
-  void start();
+  /// Starts the thread. Errors: kSystem.
+  [[nodiscard]] Result<void> start();
   /// Runs `work` on the worker's thread. Any thread.
   void post(std::function<void()> work) { inbox_.post(std::move(work)); }
   /// Ends the loop and waits for the thread. Supervisor.

@@ -13,11 +13,12 @@ import time
 
 import pytest
 
-from harness.config import proxy
+from harness.backends import reset_on_close
+from harness.config import plain_proxy, proxy
 from harness.crash import crash_library, needs_its_own_crash_report
 from harness.dialogue import Dialogue
 from harness.knocking import Knocking
-from harness.tls_client import TLS12, connect
+from harness.tls_client import TLS12, connect, raw_socket
 from harness.tools import headgate_binary, tool
 from harness.waiting import wait_until
 
@@ -227,9 +228,14 @@ def test_a_program_that_fails_changes_nothing(line, backend, certificate, progra
         assert running.fail()["why"]
         still_serves(running, clients)
     assert knocking.failures == []
+    assert running.headgate.metric("headgate_handovers_total", result="failed") == 1
     running.program.unlink(missing_ok=True)
     shutil.copy2(f"/proc/{running.pid}/exe", running.program)
+    opened = len(running.headgate.log_with(message="admin listening"))
     running.upgrade()
+    wait_until(lambda: len(running.headgate.log_with(message="admin listening")) > opened, "the admin endpoint is open")
+    for result in ("failed", "ok"):
+        assert running.headgate.metric("headgate_handovers_total", result=result) == 1
     for client in clients:
         client.exchange(b"moved after all")
 
@@ -296,6 +302,50 @@ def test_a_broken_configuration_is_told_and_changes_nothing(line, backend, certi
     running.headgate.write_config("listeners: 7\n")
     assert "listeners" in running.fail()["why"]
     still_serves(running, clients)
+
+
+def test_a_configuration_with_a_mebibyte_of_faults_crashes_no_process_and_changes_nothing(line, backend, certificate):
+    config = proxy(backend().address, certificate)
+    running = line(config)
+    clients = [connect(running.headgate.port()) for _ in range(5)]
+    running.headgate.write_config({**config, **{f"no_key_{number}_".ljust(100, "x"): 1 for number in range(5000)}})
+    running.begin()
+    running.headgate.wait_metric("headgate_handovers_total", result="failed")
+    still_serves(running, clients)
+    assert "this condition does not hold" not in running.headgate.output  # the log may lack lines: the reload's are many
+
+
+@pytest.mark.timeout(300)
+def test_fifteen_hundred_listeners_keep_their_counters(line, backend):
+    """Their counters are more than one message of the hand-over holds."""
+    names = [f"listener-{number}-".ljust(128, "n") for number in range(1500)]
+    config = plain_proxy(backend().address, workers=1, log={"level": "info", "format": "json", "access": "off"})
+    config["listeners"] = [{**config["listeners"][0], "name": name} for name in names]
+    running = line(config)
+    headgate = running.headgate
+    ports = {one["name"]: int(one["bind"][0].rsplit(":", 1)[1]) for one in headgate.status()["listeners"]}
+    held = raw_socket(ports[names[0]])
+    for name in names:
+        with raw_socket(ports[name]) as ends, raw_socket(ports[name]) as breaks:
+            for client in (ends, breaks):
+                client.sendall(b"before")
+                assert client.recv(6) == b"before"
+            reset_on_close(breaks)
+    headgate.wait_metric("headgate_connections_active", 1)
+    running.upgrade()
+    after = headgate.metrics()
+    for name in (names[0], names[700], names[-1]):
+        assert after.value("headgate_connections_accepted_total", listener=name) == (3 if name == names[0] else 2)
+        assert after.value("headgate_connections_closed_total", listener=name) == 2
+        assert after.value("headgate_bytes_total", listener=name, direction="from_client") == 12
+        with raw_socket(ports[name]) as client:
+            client.sendall(b"after")
+            assert client.recv(5) == b"after"
+    held.sendall(b"moved")
+    assert held.recv(5) == b"moved"
+    held.close()
+    assert after.value("headgate_connections_accepted_total") == 2 * len(names) + 1
+    assert after.value("headgate_handovers_total", result="ok") == 1
 
 
 def test_a_new_process_killed_while_it_starts_leaves_everything_to_the_old_one(line, backend, certificate):

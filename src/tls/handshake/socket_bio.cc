@@ -1,6 +1,7 @@
 #include "tls/handshake/socket_bio.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -89,6 +90,15 @@ IoStatus SocketBio::flush(Then then) {
 void SocketBio::discard() {
   gathered_bytes_ = 0;
   unread_ = {};
+}
+
+// A handshake record without protection, longer than any may be.
+void SocketBio::break_off() {
+  constexpr std::array kHeader{std::byte{22}, std::byte{3}, std::byte{3}, std::byte{0xff}, std::byte{0xff}};
+  kept_.assign(kHeader.begin(), kHeader.end());
+  kept_read_bytes_ = 0;
+  unread_ = {};
+  ended_ = true;
 }
 
 std::vector<std::byte> SocketBio::take_kept() {

@@ -43,6 +43,10 @@ class SocketBio {
   IoStatus flush(Then then = Then::kMore);
   /// Drops the bytes that the SSL wrote and those that it left unread: the connection is over.
   void discard();
+  /// Ends the peer's input with the header of a record that no peer may send. The SSL reads it next, and so
+  /// sends the fatal alert for it and reads nothing else: unexpected_message with TLS 1.3, record_overflow
+  /// before. Call it between two records.
+  void break_off();
 
   [[nodiscard]] int descriptor() const { return fd_.number(); }
   [[nodiscard]] bool has_kept() const { return !kept_.empty(); }

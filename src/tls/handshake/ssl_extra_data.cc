@@ -1,6 +1,9 @@
 #include "tls/handshake/ssl_extra_data.h"
 
 #include "base/check.h"
+#include "net/stream.h"
+#include "tls/coarse_time.h"
+#include "tls/handshake/socket_bio.h"
 
 namespace headgate {
 namespace {
@@ -9,6 +12,29 @@ namespace {
 int extra_data_index() {
   static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
   return index;
+}
+
+/// What a peer may make us keep for it while it reads nothing: twice the most of one write. Each answer to a
+/// KeyUpdate or to a request to renegotiate adds to it.
+constexpr std::size_t kMaxUnsentBytes = 2 * kMaxWriteBytes;
+
+/// OpenSSL reads on by itself until it has data, so it has to be stopped here.
+void charge(SslExtraData& extra, std::uint32_t price, const char* flood) {
+  if (extra.bio == nullptr || extra.flood != nullptr) return;
+  if (extra.budget.needs_time()) extra.budget.pass_time(coarse_now());
+  if (extra.budget.spend(price) && extra.bio->unsent_bytes() <= kMaxUnsentBytes) return;
+  extra.flood = flood;
+  extra.bio->break_off();
+}
+
+/// OpenSSL announces the end of a message with the state that the message led to. RFC 8446, section 4.6.
+void charge_for_message(OSSL_HANDSHAKE_STATE state, SslExtraData& extra) {
+  if (state == TLS_ST_SR_KEY_UPDATE || state == TLS_ST_CR_KEY_UPDATE) {
+    ++extra.key_updates;
+    charge(extra, 1, "too many KeyUpdates for so little data");
+  } else if (state == TLS_ST_CR_SESSION_TICKET) {
+    charge(extra, 1, "too many session tickets for so little data");
+  }
 }
 
 }  // namespace
@@ -27,6 +53,9 @@ void record_ssl_event(const SSL* ssl, int where, int value) {
   if ((where & SSL_CB_ALERT) != 0) {
     int& alert = (where & SSL_CB_READ) != 0 ? extra->alert_received : extra->alert_sent;
     alert = value & 0xff;
+    if (where == SSL_CB_WRITE_ALERT && alert == SSL_AD_NO_RENEGOTIATION) {
+      charge(*extra, MessageBudget::kRenegotiationPrice, "too many requests to renegotiate");
+    }
     return;
   }
   const OSSL_HANDSHAKE_STATE state = SSL_get_state(ssl);
@@ -34,6 +63,7 @@ void record_ssl_event(const SSL* ssl, int where, int value) {
   const bool received = where == SSL_CB_CONNECT_LOOP && state == TLS_ST_CR_SRVR_HELLO;
   if (sent || received) ++extra->server_hellos;
   if (where == SSL_CB_ACCEPT_LOOP && state == TLS_ST_SW_FINISHED) extra->finished_sent = true;
+  if (where == SSL_CB_ACCEPT_LOOP || where == SSL_CB_CONNECT_LOOP) charge_for_message(state, *extra);
 }
 
 }  // namespace headgate

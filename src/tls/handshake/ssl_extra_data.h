@@ -5,11 +5,13 @@
 #include <string>
 
 #include "base/close_reason.h"
+#include "tls/message_budget.h"
 #include "tls/openssl/openssl_types.h"
 #include "tls/peer/peer_identity.h"
 
 namespace headgate {
 
+class SocketBio;
 class StoredCertificate;
 
 /// The extra data of an SSL: OpenSSL's callbacks write here what they learn during one handshake, where the
@@ -27,8 +29,12 @@ struct SslExtraData {
   std::uint8_t server_hellos = 0;  ///< Two: the first was a HelloRetryRequest.
   bool finished_sent = false;      ///< The server's flight of TLS 1.3 is complete.
   bool full_permitted =
-      false;                ///< A full handshake may begin. The certificate callback uses the permission up.
-  std::string session_key;  ///< The key under which a ClientContext keeps the sessions of this connection.
+      false;                 ///< A full handshake may begin. The certificate callback uses the permission up.
+  std::string session_key;   ///< The key under which a ClientContext keeps the sessions of this connection.
+  SocketBio* bio = nullptr;  ///< The stream's, while it has one.
+  MessageBudget budget;      ///< For the peer's KeyUpdates, tickets and requests to renegotiate.
+  std::uint16_t key_updates = 0;  ///< Of the peer, since the stream's last read().
+  const char* flood = nullptr;    ///< Once the budget is used up: the sentence for the operator.
 };
 
 /// Ties extra data to an SSL, which remembers the address.
@@ -36,7 +42,8 @@ void attach_extra_data(SSL* ssl, SslExtraData* extra);
 /// Returns the extra data of `ssl`, nullptr for one without.
 [[nodiscard]] SslExtraData* extra_data_of(const SSL* ssl);
 /// Every context, server or client, registers this with SSL_CTX_set_info_callback: it writes alerts and
-/// ServerHellos into the extra data.
+/// ServerHellos into the extra data, and breaks off a peer whose messages after the handshake exceed the
+/// budget.
 void record_ssl_event(const SSL* ssl, int where, int value);
 
 }  // namespace headgate

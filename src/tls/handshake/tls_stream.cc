@@ -22,6 +22,7 @@ TlsStream::TlsStream(Parts parts, Fd fd, Buffers& buffers, std::vector<std::byte
       extra_(std::move(parts.extra)),
       ssl_(std::move(parts.ssl)),
       secrets_(std::move(parts.secrets)) {
+  extra_->bio = &bio_;
   BioPtr bio = bio_.make_bio();
   BIO_up_ref(bio.get());
   SSL_set0_wbio(ssl_.get(), bio.get());
@@ -68,6 +69,13 @@ int TlsStream::do_handshake() {
 }
 
 ReadResult TlsStream::read(std::span<std::byte> into) {
+  ReadResult result = read_records(into);
+  result.key_updates = std::exchange(extra_->key_updates, std::uint16_t{0});
+  extra_->budget.earn(result.size_bytes);
+  return result;
+}
+
+ReadResult TlsStream::read_records(std::span<std::byte> into) {
   forget_earlier_errors();
   bio_.open();
   std::size_t total = 0;
@@ -97,6 +105,7 @@ IoStatus TlsStream::write(std::span<const std::byte> bytes) {
   forget_earlier_errors();
   bio_.open();
   std::size_t written = 0;
+  extra_->budget.earn(bytes.size());
   return settled(answer(SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &written)));
 }
 
@@ -132,6 +141,10 @@ IoStatus TlsStream::answer(int returned) {
   failure_ = std::move(answer.failure);
   error_code_ = answer.error_code;
   if (failure_.alert < 0) failure_.alert = extra_->alert_sent;
+  if (extra_->flood != nullptr) {
+    failure_.kind = FailureKind::kFlood;
+    failure_.what = extra_->flood;
+  }
   return IoStatus::kFailed;
 }
 

@@ -18,7 +18,7 @@
 
 namespace headgate {
 
-/// A stream on OpenSSL's record layer: it performs every handshake, and the relay wherever Headgate does not
+/// A stream on OpenSSL's record layer. It performs every handshake, and the relay wherever Headgate does not
 /// protect the records itself.
 ///
 /// It owns the SSL object, through the BIO the descriptor, and a reference to the context that OpenSSL calls
@@ -79,6 +79,7 @@ class TlsStream final : public Stream {
  private:
   int do_handshake();
   void abandon_operation();
+  ReadResult read_records(std::span<std::byte> into);
   IoStatus answer(int returned);
   IoStatus settled(IoStatus status, Then then = Then::kMore);
   IoStatus send_close_notify();

@@ -144,6 +144,7 @@ RecordOpener::Opened RecordOpener::open(std::span<const std::byte> ciphertext, s
       return stop(refuse(Alert::kBadRecordMac, "a record fails its integrity check"));
     }
     const Verdict verdict = accept(inner);
+    if (verdict.key_update) ++opened.key_updates;
     if (verdict.status != Status::kNeedsMore) return stop(verdict);
     if (inner.type == static_cast<std::uint8_t>(ContentType::kApplicationData)) {
       opened.produced_bytes += inner.content.size();
@@ -152,7 +153,9 @@ RecordOpener::Opened RecordOpener::open(std::span<const std::byte> ciphertext, s
 }
 
 bool RecordOpener::take_key_update_request() {
-  return std::exchange(key_update_requested_, false);
+  const bool requested = key_update_requested_;
+  key_update_requested_ = false;
+  return requested;
 }
 
 // The version is ignored: RFC 8446, section 5.2. A change_cipher_spec is legal before the peer's Finished
@@ -203,7 +206,7 @@ RecordOpener::Verdict RecordOpener::accept(const Inner& inner) {
     case ContentType::kApplicationData:
       if (!between_messages()) return refuse(Alert::kUnexpectedMessage, "data inside a handshake message");
       if (inner.content.empty()) return accept_dataless();
-      dataless_allowed_ = std::max(dataless_allowed_, kMaxDatalessRecords);
+      dataless_allowed_ = kMaxDatalessRecords;
       return {};
     case ContentType::kHandshake:
       return accept_handshake(inner.content);
@@ -228,15 +231,15 @@ RecordOpener::Verdict RecordOpener::accept_handshake(std::span<const std::byte> 
   while (!content.empty()) {
     if (skip_bytes_ > 0) {
       const auto skipped = static_cast<std::uint32_t>(std::min<std::size_t>(skip_bytes_, content.size()));
-      skip_bytes_ -= skipped;
+      skip_bytes_ = (skip_bytes_ - skipped) & kSkipMask;
       content = content.subspan(skipped);
       continue;
     }
     message_[message_bytes_++] = content.front();
     content = content.subspan(1);
     if (message_bytes_ < kMessageHeaderBytes) continue;
-    if (const Verdict verdict = accept_message(content.empty()); verdict.status != Status::kNeedsMore)
-      return verdict;
+    const Verdict verdict = accept_message(content.empty());
+    if (verdict.status != Status::kNeedsMore || verdict.key_update) return verdict;
   }
   return accept_dataless();
 }
@@ -252,12 +255,13 @@ RecordOpener::Verdict RecordOpener::accept_message(bool at_record_end) {
                       std::to_integer<std::uint32_t>(message_[2]) << 8 |
                       std::to_integer<std::uint32_t>(message_[3]);
   if (length > kMaxTicketBytes) return refuse(Alert::kDecodeError, "a NewSessionTicket that is too long");
-  skip_bytes_ = length;
+  skip_bytes_ = length & kSkipMask;
   message_bytes_ = 0;
   return {};
 }
 
-// RFC 8446, sections 4.6.3 and 5.1: the keys change behind it, so its record ends with it.
+// RFC 8446, sections 4.6.3 and 5.1: the keys change behind it, so its record ends with it, and there is one
+// at most in a record.
 RecordOpener::Verdict RecordOpener::accept_key_update(bool at_record_end) {
   const bool one_byte =
       message_[1] == std::byte{0} && message_[2] == std::byte{0} && message_[3] == std::byte{1};
@@ -268,10 +272,13 @@ RecordOpener::Verdict RecordOpener::accept_key_update(bool at_record_end) {
     return refuse(Alert::kIllegalParameter, "a KeyUpdate with an unknown request");
   }
   if (!at_record_end) return refuse(Alert::kUnexpectedMessage, "a KeyUpdate in the middle of a record");
-  if (request == KeyUpdateRequest::kRequested) key_update_requested_ = true;
   message_bytes_ = 0;
+  if (!budget_.spend()) {
+    return {Status::kFlood, Alert::kUnexpectedMessage, "too many KeyUpdates for so little data", true};
+  }
+  if (request == KeyUpdateRequest::kRequested) key_update_requested_ = true;
   direction_.update_keys();
-  return {};
+  return {.key_update = true};
 }
 
 // An alert has a record of its own. Except for these two every alert is fatal, whatever level it claims: RFC

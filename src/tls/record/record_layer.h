@@ -1,13 +1,12 @@
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 
 #include "tls/handshake/alert.h"
+#include "tls/message_budget.h"
 #include "tls/record/traffic_direction.h"
 
 /// The records of TLS 1.3 after the handshake: seals and opens the bytes of one connection with its keys.
@@ -77,14 +76,14 @@ class RecordProtector {
 
 /// Opens the records that the peer sends, and handles its post-handshake messages.
 ///
-/// KeyUpdate changes the keys here; the caller answers it. NewSessionTicket is skipped by a client and
-/// illegal for a server; every other handshake message is illegal, fragmented or not.
+/// KeyUpdate changes the keys here; the caller answers it, and a MessageBudget says how many there may be.
+/// NewSessionTicket is skipped by a client and illegal for a server; every other handshake message is
+/// illegal, fragmented or not.
 class RecordOpener {
  public:
-  /// Records without application data that may follow each other: KeyUpdates, tickets, empty or padding-only
-  /// records (RFC 8446, section 5.4, allows padding, but not without end). expect_dataless_records() allows
-  /// more.
-  static constexpr std::uint16_t kMaxDatalessRecords = 32;
+  /// Records without application data that may follow each other, KeyUpdates aside: tickets, empty or
+  /// padding-only records (RFC 8446, section 5.4, allows padding, but not without end).
+  static constexpr std::uint8_t kMaxDatalessRecords = 32;
 
   RecordOpener(AeadContexts& contexts, TlsRole role, DirectionState state)
       : direction_(contexts, AeadUse::kOpen, std::move(state)), role_(role) {}
@@ -95,31 +94,34 @@ class RecordOpener {
     kEnded,      ///< close_notify: whatever follows is to be ignored.
     kPeerAlert,  ///< The peer sent the fatal alert `alert`. Nothing may be sent any more.
     kProtocol,   ///< The peer broke the protocol: send `alert`, then close.
+    kFlood,      ///< The peer sent more KeyUpdates than its budget allows: send `alert`, then close.
   };
   struct Opened {
     Status status = Status::kNeedsMore;
     Alert alert = Alert::kCloseNotify;  ///< With kPeerAlert and kProtocol.
-    const char* what = "";              ///< With kProtocol: for the operator.
+    const char* what = "";              ///< With kProtocol and kFlood: for the operator.
     std::size_t consumed_bytes = 0;     ///< Of the ciphertext: whole records.
     std::size_t produced_bytes = 0;     ///< Of application data, also in front of an end or a failure.
+    std::uint16_t key_updates = 0;      ///< KeyUpdates among the records, the one too many included.
   };
 
   /// Opens the records at the front of `ciphertext` into `into`, until one is not whole, has no room, or is
-  /// the last. `into` needs room for kMaxRecordContentBytes and overlaps nothing. After kEnded, kPeerAlert or
-  /// kProtocol it may not be called again.
+  /// the last. `into` needs room for kMaxRecordContentBytes and overlaps nothing. After kEnded, kPeerAlert,
+  /// kProtocol or kFlood it may not be called again.
   [[nodiscard]] Opened open(std::span<const std::byte> ciphertext, std::span<std::byte> into);
 
   /// Whether the peer has asked for our KeyUpdate since this was last called.
   [[nodiscard]] bool take_key_update_request();
 
-  /// `records` were sent in the other direction: the peer may send kMaxDatalessRecords once more, and another
-  /// for each of them. Java's client asks for new keys of ours with every record that it reads until they
-  /// come, and hundreds of records under the old keys may be on their way.
-  void expect_dataless_records(std::size_t records) {
-    constexpr std::size_t kMost = std::numeric_limits<std::uint16_t>::max();
-    const std::size_t allowed = std::max(dataless_allowed_, kMaxDatalessRecords) + records;
-    dataless_allowed_ = static_cast<std::uint16_t>(std::min(allowed, kMost));
+  /// Data of `bytes` was sent in the other direction: the peer may send kMaxDatalessRecords once more, and
+  /// its budget grows.
+  void sent(std::size_t bytes) {
+    dataless_allowed_ = kMaxDatalessRecords;
+    budget_.earn(bytes);
   }
+  /// The budget for the peer's KeyUpdates. The caller lets it earn the bytes that open() produces, and tells
+  /// it the time before open() where it needs that.
+  [[nodiscard]] MessageBudget& budget() { return budget_; }
 
   /// Whether no handshake message is half read, so that state() is complete.
   [[nodiscard]] bool between_messages() const { return message_bytes_ == 0 && skip_bytes_ == 0; }
@@ -134,6 +136,7 @@ class RecordOpener {
     Status status = Status::kNeedsMore;
     Alert alert = Alert::kCloseNotify;
     const char* what = "";
+    bool key_update = false;  ///< The record held one.
   };
   /// A record without its protection: `type` is 0 where there is nothing but padding.
   struct Inner {
@@ -152,13 +155,17 @@ class RecordOpener {
   [[nodiscard]] Verdict accept_key_update(bool at_record_end);
   [[nodiscard]] Verdict accept_alert(std::span<const std::byte> content);
 
+  static constexpr std::uint32_t kSkipMask = (1U << 24) - 1;
+
   TrafficDirection direction_;
-  std::uint32_t skip_bytes_ = 0;        // of a NewSessionTicket, still to come
+  // An idle connection is little more than this: these members share 16 bytes.
+  [[no_unique_address]] MessageBudget budget_;
   std::array<std::byte, 5> message_{};  // the beginning of a handshake message: all of a KeyUpdate
-  std::uint8_t message_bytes_ = 0;
-  std::uint16_t dataless_allowed_ = kMaxDatalessRecords;
-  bool key_update_requested_ = false;
-  TlsRole role_;
+  std::uint8_t dataless_allowed_ = kMaxDatalessRecords;
+  std::uint32_t skip_bytes_ : 24 = 0;  // of a NewSessionTicket, still to come
+  std::uint32_t message_bytes_ : 4 = 0;
+  bool key_update_requested_ : 1 = false;
+  TlsRole role_ : 1;
 };
 
 }  // namespace headgate

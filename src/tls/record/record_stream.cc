@@ -1,7 +1,5 @@
 #include "tls/record/record_stream.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -10,16 +8,10 @@
 
 #include "base/check.h"
 #include "net/socket.h"
+#include "tls/coarse_time.h"
 
 namespace headgate {
 namespace {
-
-/// The kernel's coarse clock: takes a few nanoseconds to read and is a few milliseconds off.
-RecordSizing::Milliseconds coarse_now() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  return RecordSizing::Milliseconds(static_cast<std::uint32_t>(now.tv_sec * 1000 + now.tv_nsec / 1'000'000));
-}
 
 StreamFailure alert_of_peer(Alert alert) {
   const int number = static_cast<int>(alert);
@@ -41,14 +33,22 @@ RecordStream::RecordStream(RecordStreamState state, Buffers& buffers, AeadContex
 
 ReadResult RecordStream::read(std::span<std::byte> into) {
   HG_CHECK(into.size() >= kMaxRecordContentBytes);
+  if (opener_.budget().needs_time()) opener_.budget().pass_time(coarse_now());
+  std::uint16_t key_updates = 0;
+  ReadResult result = read_records(into, key_updates);
+  result.key_updates = key_updates;
+  return result;
+}
+
+ReadResult RecordStream::read_records(std::span<std::byte> into, std::uint16_t& key_updates) {
   if (incoming_ == Incoming::kOpen && partial_.has_record()) {
-    const std::size_t size = settle(open_kept(into));
+    const std::size_t size = settle(open_kept(into), key_updates);
     partial_.release_if_empty();
     if (size > 0) return {IoStatus::kDone, size, take_drained() && !has_buffered()};
   }
   if (take_drained() && !has_buffered()) return {IoStatus::kWantRead, 0, true};
   while (incoming_ == Incoming::kOpen) {
-    const ReadResult result = receive(into);
+    const ReadResult result = receive(into, key_updates);
     if (result.status != IoStatus::kDone || result.size_bytes > 0) return result;
     if (result.drained && incoming_ == Incoming::kOpen) return {IoStatus::kWantRead, 0, true};
   }
@@ -75,14 +75,13 @@ IoStatus RecordStream::write(std::span<const std::byte> bytes) {
     room = room.subspan(protector_.seal_key_update(KeyUpdateRequest::kNotRequested, room));
   }
   sizing_.begin_write(coarse_now());
-  std::size_t records = 0;
-  for (; !bytes.empty(); ++records) {
+  opener_.sent(bytes.size());
+  while (!bytes.empty()) {
     const auto content = bytes.first(std::min(bytes.size(), sizing_.next_record_bytes()));
     room = room.subspan(protector_.seal(ContentType::kApplicationData, content, room));
     sizing_.sent(content.size());
     bytes = bytes.subspan(content.size());
   }
-  opener_.expect_dataless_records(records);
   return send_sealed(buffers_.sending.size() - room.size());
 }
 
@@ -177,7 +176,7 @@ RecordOpener::Opened RecordStream::open_kept(std::span<std::byte> into) {
 // Bytes that could not be delivered are not received: a record's content is kRecordOverheadBytes shorter than
 // the record, so that much more than `into` has room for still fits. The missing part of a record that has
 // begun goes where its beginning is kept, the rest to the worker's buffer.
-ReadResult RecordStream::receive(std::span<std::byte> into) {
+ReadResult RecordStream::receive(std::span<std::byte> into, std::uint16_t& key_updates) {
   const std::span<std::byte> missing = partial_.room_for_missing();
   const std::size_t taken = partial_.bytes().size() + missing.size();
   const std::size_t bound = into.size() + kRecordOverheadBytes;
@@ -192,7 +191,7 @@ ReadResult RecordStream::receive(std::span<std::byte> into) {
   }
   const std::size_t completed = std::min(got.size_bytes, missing.size());
   partial_.added(completed);
-  const std::size_t size = settle(open_received(fresh.first(got.size_bytes - completed), into));
+  const std::size_t size = settle(open_received(fresh.first(got.size_bytes - completed), into), key_updates);
   const bool drained = got.size_bytes < missing.size() + fresh.size() && !has_buffered();
   return {IoStatus::kDone, size, drained};
 }
@@ -212,6 +211,7 @@ RecordOpener::Opened RecordStream::open_received(std::span<const std::byte> rece
   }
   RecordOpener::Opened opened = opener_.open(received, into.subspan(first.produced_bytes));
   opened.produced_bytes += first.produced_bytes;
+  opened.key_updates = static_cast<std::uint16_t>(opened.key_updates + first.key_updates);
   partial_.append(received.subspan(opened.consumed_bytes));
   partial_.release_if_empty();
   return opened;
@@ -229,7 +229,9 @@ std::span<const std::byte> RecordStream::complete_partial(std::span<const std::b
 
 // Handles the effects of the records other than their bytes. Returns how many bytes they brought: an end or a
 // failure behind them is told by the next read().
-std::size_t RecordStream::settle(const RecordOpener::Opened& opened) {
+std::size_t RecordStream::settle(const RecordOpener::Opened& opened, std::uint16_t& key_updates) {
+  key_updates = static_cast<std::uint16_t>(key_updates + opened.key_updates);
+  opener_.budget().earn(opened.produced_bytes);
   if (opener_.take_key_update_request()) owes_key_update_ = true;
   switch (opened.status) {
     case RecordOpener::Status::kNeedsMore:
@@ -244,6 +246,10 @@ std::size_t RecordStream::settle(const RecordOpener::Opened& opened) {
     case RecordOpener::Status::kProtocol:
       send_fatal_alert(opened.alert);
       fail({FailureKind::kProtocol, static_cast<int>(opened.alert), opened.what});
+      break;
+    case RecordOpener::Status::kFlood:
+      send_fatal_alert(opened.alert);
+      fail({FailureKind::kFlood, static_cast<int>(opened.alert), opened.what});
       break;
   }
   if (owes_key_update_) answer_key_update();

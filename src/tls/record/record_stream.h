@@ -46,6 +46,7 @@ struct RecordStreamState {
 ///  - A KeyUpdate that asks for ours is answered by read(), or in front of the next write if bytes are still
 ///  unsent. So
 ///    read() may leave unsent_bytes() behind it; write() then queues behind them.
+///  - A peer that sends KeyUpdates beyond its MessageBudget is kFailed, kFlood.
 ///  - A failure of the peer's doing is told to it with an alert, as far as the socket takes it.
 class RecordStream final : public Stream, public Pooled<RecordStream> {
  public:
@@ -84,11 +85,12 @@ class RecordStream final : public Stream, public Pooled<RecordStream> {
   enum class Outgoing : std::uint8_t { kOpen, kClosing, kEnded, kFailed };
 
   [[nodiscard]] bool take_drained();
-  ReadResult receive(std::span<std::byte> into);
+  ReadResult read_records(std::span<std::byte> into, std::uint16_t& key_updates);
+  ReadResult receive(std::span<std::byte> into, std::uint16_t& key_updates);
   RecordOpener::Opened open_kept(std::span<std::byte> into);
   RecordOpener::Opened open_received(std::span<const std::byte> received, std::span<std::byte> into);
   std::span<const std::byte> complete_partial(std::span<const std::byte> received);
-  std::size_t settle(const RecordOpener::Opened& opened);
+  std::size_t settle(const RecordOpener::Opened& opened, std::uint16_t& key_updates);
   void end_of_transport(const SocketIo& got);
   void end_reading(Incoming how);
   IoStatus answer_key_update();

@@ -23,8 +23,12 @@ class TlsClient:
     The client verifies nothing: `certificate()` returns the server's certificate, which a test can check.
     """
 
-    def __init__(self, port, sni="app.test", version=None, alpn=(), ciphers=None, certificate=None, connected=None):
+    def __init__(
+        self, port, sni="app.test", version=None, alpn=(), ciphers=None, certificate=None, connected=None, on_secret=None
+    ):
         context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        if on_secret:
+            context.set_keylog_callback(lambda _, line: on_secret(line.decode()))
         if version:
             context.set_min_proto_version(version)
             context.set_max_proto_version(version)

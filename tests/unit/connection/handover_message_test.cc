@@ -11,6 +11,8 @@ namespace {
 using std::chrono::milliseconds;
 using testing::HasSubstr;
 
+constexpr std::size_t kSmallMessageBytes = std::size_t{128} * 1024;
+
 std::vector<std::byte> some_bytes(std::size_t size, unsigned seed) {
   std::vector<std::byte> bytes(size);
   for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<std::byte>(seed + i);
@@ -205,6 +207,36 @@ TEST(HandoverMessage, ASecretOfTheWrongLengthIsRefused) {
   const auto decoded = decode_handover(encode(std::move(connection)));
   ASSERT_FALSE(decoded);
   EXPECT_THAT(decoded.error().what, HasSubstr("no secret of its cipher suite"));
+}
+
+TEST(HandoverMessage, SharesOutAnyNumberOfCountersInOrder) {
+  std::vector<std::string> lines;
+  for (int i = 0; i < 100'000; ++i) lines.push_back("bytes.from_client 1 listener-" + std::to_string(i));
+  std::vector<std::string> together;
+  for (const auto& piece : counters_in_pieces(lines)) {
+    EXPECT_FALSE(piece.lines.empty());
+    const auto decoded = decode_handover(encode(piece));
+    ASSERT_TRUE(decoded);
+    EXPECT_LE(encode(piece).size(), kSmallMessageBytes);
+    const auto& read = std::get<HandoverCounters>(*decoded).lines;
+    together.insert(together.end(), read.begin(), read.end());
+  }
+  EXPECT_EQ(together, lines);
+  EXPECT_TRUE(counters_in_pieces({}).empty());
+}
+
+TEST(HandoverMessage, SendsALineLongerThanAPieceByItself) {
+  const std::string longer(300'000, 'x');
+  const auto pieces = counters_in_pieces({"a 1", longer, "b 2"});
+  ASSERT_EQ(pieces.size(), 3U);
+  EXPECT_EQ(pieces[1].lines, std::vector{longer});
+}
+
+TEST(HandoverMessage, CutsWhatANoticeSays) {
+  const std::string faults(5'000'000, 'f');
+  EXPECT_LE(encode(notice_of(HandoverWord::kFailed, faults)).size(), kSmallMessageBytes);
+  EXPECT_LE(encode(notice_of(HandoverWord::kRefused, faults)).size(), 2048U);
+  EXPECT_EQ(notice_of(HandoverWord::kFailed, "short").detail, "short");
 }
 
 }  // namespace

@@ -127,6 +127,7 @@ TEST_F(ExporterTest, ShowsTheSupervisorsState) {
                     {.what = "process", .at_start = 9, .remaining = 4, .oldest = milliseconds(1500)}};
     state.drained_bytes = 1234;
     state.handover[{"left", "tls12"}] = 4;
+    state.handovers_failed = 3;
     state.listeners.push_back({.name = "web",
                                .draining = false,
                                .keylog = true,
@@ -141,6 +142,7 @@ TEST_F(ExporterTest, ShowsTheSupervisorsState) {
   EXPECT_THAT(text, HasSubstr("headgate_drain_connections_remaining 5\n"));
   EXPECT_THAT(text, HasSubstr("headgate_drain_oldest_connection_seconds 1.5\n"));
   EXPECT_THAT(text, HasSubstr("headgate_drain_bytes_total 1234\n"));
+  EXPECT_THAT(text, HasSubstr("headgate_handovers_total{result=\"failed\"} 3\n"));
   EXPECT_THAT(text, HasSubstr("headgate_handover_connections_total{result=\"left\",reason=\"tls12\"} 4\n"));
   EXPECT_THAT(text, HasSubstr("headgate_keylog_enabled{listener=\"web\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("headgate_ticket_key_age_seconds{listener=\"web\"} "));

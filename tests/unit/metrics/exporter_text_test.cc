@@ -49,7 +49,7 @@ void fill(ListenerMetrics& of, std::uint64_t first) {
                          of.handshake_failures, of.handshake_duration, of.client_certificate_faults,
                          of.negotiated, of.tickets, of.record_layer, of.ocsp_staples_expired,
                          of.certificates_compressed, of.hello_retry_requests, of.would_refuse_tls13_only,
-                         of.would_refuse_pq_only, of.log_lines_dropped);
+                         of.would_refuse_pq_only, of.log_lines_dropped, of.key_updates);
 }
 void fill(ServerMetrics& of, std::uint64_t first) {
   Filler(first).fill_all(of.active, of.connect_duration, of.connect_failures);

@@ -69,6 +69,15 @@ TEST_F(DescriptorPassing, AMessageMayBeLargerThanTheSocketHolds) {
   EXPECT_EQ(message->descriptors.size(), kMaxPassedDescriptors);
 }
 
+TEST_F(DescriptorPassing, AMessageThatIsTooLargeIsAnErrorAndNothingOfItIsSent) {
+  const auto bytes = some_bytes(kMaxPassedBytes + 1);
+  const std::vector<int> descriptors(kMaxPassedDescriptors + 1, sender_.number());
+  EXPECT_EQ(send_with_descriptors(sender_.number(), bytes, {}).error().kind, ErrorKind::kInvalid);
+  EXPECT_EQ(send_with_descriptors(sender_.number(), {}, descriptors).error().kind, ErrorKind::kInvalid);
+  ASSERT_TRUE(send_with_descriptors(sender_.number(), some_bytes(10), {}));
+  EXPECT_EQ(receive_with_descriptors(receiver_.number())->bytes.size(), 10U);
+}
+
 TEST_F(DescriptorPassing, AnEndBetweenMessagesIsToldFromOneWithin) {
   const std::array<std::uint32_t, 2> preamble{100, 0};
   send_raw(std::as_bytes(std::span(preamble)));

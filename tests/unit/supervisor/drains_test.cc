@@ -13,7 +13,7 @@ class DrainsTest : public testing::Test {
  protected:
   DrainsTest() {
     EXPECT_TRUE(reloader_.begin());
-    parts_.workers.start();
+    EXPECT_TRUE(parts_.workers.start());
   }
   /// A client and the backend's end of its connection.
   void connect() {

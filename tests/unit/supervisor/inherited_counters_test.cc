@@ -49,11 +49,15 @@ TEST(InheritedCounters, KeepReloadsAndHandOvers) {
   ProcessState state;
   state.reload.ok = 4;
   state.handover[{"left", "record_layer"}] = 2;
+  state.handovers_ok = 6;
+  state.handovers_failed = 7;
   MetricsRegistry registry;
   StateBoard board;
   inherit_counters(counters_to_leave(registry, state), registry, board);
   EXPECT_EQ(board.copy().reload.ok, 4U);
   EXPECT_EQ(board.copy().handover, state.handover);
+  EXPECT_EQ(board.copy().handovers_ok, 6U);
+  EXPECT_EQ(board.copy().handovers_failed, 7U);
 }
 
 TEST(InheritedCounters, SkipWhatTheyDoNotUnderstand) {

@@ -52,7 +52,7 @@ class ReloaderTest : public testing::Test {
   void begin_with_site() {
     reloader_.emplace(parts_.reloader_parts(), site_);
     ASSERT_TRUE(reloader_->begin());
-    parts_.workers.start();
+    EXPECT_TRUE(parts_.workers.start());
   }
   /// Turns the loop until the outcome is there, and returns it.
   Outcome outcome_of(const std::shared_future<Outcome>& told) {

@@ -24,6 +24,14 @@ class NewProcess {
   NewProcess(const NewProcess&) = delete;
   NewProcess& operator=(const NewProcess&) = delete;
 
+  [[nodiscard]] std::uint64_t accepted(const std::string& listener) const {
+    std::uint64_t sum = 0;
+    for (const auto& entry : parts_.registry.listeners()) {
+      if (entry.listener == listener) sum += entry.metrics->accepted.value();
+    }
+    return sum;
+  }
+
  private:
   void run(Fd socket) {
     Upgrade upgrade(
@@ -52,7 +60,7 @@ class UpgradeTest : public testing::Test {
  protected:
   UpgradeTest() {
     EXPECT_TRUE(reloader_.begin());
-    old_.workers.start();
+    EXPECT_TRUE(old_.workers.start());
   }
   Upgrade::Parts parts() {
     return {old_.inbox, *old_.log, old_.board, old_.registry, old_.sockets, old_.workers};
@@ -111,6 +119,30 @@ TEST_F(UpgradeTest, LeavesEverythingWhereTheNewProcessCannotStart) {
   upgrade_to(wrong);
   turn_until(old_.loop, [&] { return !upgrade_->is_under_way(); });
   EXPECT_FALSE(handed_over_);
+  client.say("after");
+  EXPECT_EQ(server.hear(), "after");
+}
+
+TEST_F(UpgradeTest, CarriesTheCountersOfAnyNumberOfListenersOn) {
+  constexpr std::uint64_t kListeners = 1500;
+  const auto name_of = [](std::uint64_t number) { return std::string(1000, 'n') + std::to_string(number); };
+  for (std::uint64_t i = 0; i < kListeners; ++i) old_.registry.listener(0, name_of(i)).accepted.add(i + 1);
+  upgrade_to(old_.load().config);
+  turn_until(old_.loop, [&] { return handed_over_; });
+  for (std::uint64_t i = 0; i < kListeners; ++i) ASSERT_EQ(new_->accepted(name_of(i)), i + 1);
+  EXPECT_EQ(old_.board.copy().handovers_failed, 0U);
+}
+
+TEST_F(UpgradeTest, LeavesEverythingWhereAMessageCannotBeSent) {
+  const Talk client = Talk::to(address());
+  client.say("before");
+  const Talk server = backend_.accept();
+  EXPECT_EQ(server.hear(), "before");
+  old_.registry.listener(0, std::string(2 * kMaxPassedBytes, 'n')).accepted.add();
+  upgrade_to(old_.load().config);
+  turn_until(old_.loop, [&] { return !upgrade_->is_under_way(); });
+  EXPECT_FALSE(handed_over_);
+  EXPECT_EQ(old_.board.copy().handovers_failed, 1U);
   client.say("after");
   EXPECT_EQ(server.hear(), "after");
 }

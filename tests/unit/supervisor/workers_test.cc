@@ -1,5 +1,8 @@
 #include "supervisor/workers.h"
 
+#include <fcntl.h>
+#include <sys/resource.h>
+
 #include <optional>
 
 #include "unit/supervisor/process_parts.h"
@@ -12,7 +15,7 @@ using Heard = Workers::Heard;
 class WorkersTest : public testing::Test {
  protected:
   void start(std::size_t count) {
-    workers_->start();
+    EXPECT_TRUE(workers_->start());
     ASSERT_TRUE(workers_->grow(count));
   }
   std::unique_ptr<Log> log_ = *Log::open({.level = LogLevel::kError});
@@ -54,6 +57,20 @@ TEST_F(WorkersTest, ThatHangHoldUpNeitherTheLoopNorTheOthers) {
   workers_->ask([](Worker&) {}, [&](Heard answer) { heard = answer; });
   turn_until(loop_, [&] { return heard.has_value(); });
   EXPECT_EQ(heard, Heard::kAll);
+}
+
+TEST_F(WorkersTest, AreAsManyAsTheDescriptorsAllow) {
+  start(1);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const Fd next(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const rlimit low{static_cast<rlim_t>(next.number()) + 2, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &low), 0);
+  const auto grown = workers_->grow(1000);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(grown.error().kind, ErrorKind::kSystem);
+  EXPECT_EQ(workers_->size(), 1U);
+  EXPECT_TRUE(workers_->grow(2));
 }
 
 TEST_F(WorkersTest, AreRetiredAndEndedWithoutWaitingForOneThatHangs) {

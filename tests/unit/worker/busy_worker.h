@@ -31,7 +31,7 @@ class BusyWorker {
         Snapshot::build(config, nullptr, nullptr, directory_, std::chrono::system_clock::now(), faults);
     auto snapshot = *WorkerSnapshot::prepare(std::move(shared), index, worker_->library(), nullptr, metrics_);
     worker_->post([this, snapshot] { worker_->adopt(snapshot, config::AccessLog::kOff); });
-    worker_->start();
+    EXPECT_TRUE(worker_->start());
   }
 
   [[nodiscard]] Worker& worker() { return *worker_; }

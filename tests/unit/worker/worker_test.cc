@@ -92,7 +92,7 @@ class WorkerTest : public testing::Test {
     address_ = local_address(socket.number());
     auto shared = std::make_shared<Fd>(std::move(socket));
     worker_->post([this, shared] { worker_->listen({"web", "127.0.0.1:0", std::move(*shared)}); });
-    worker_->start();
+    EXPECT_TRUE(worker_->start());
   }
 
   /// Makes the worker adopt the configuration anew; the snapshot before ends with its last connection.

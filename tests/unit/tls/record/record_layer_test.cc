@@ -39,6 +39,13 @@ struct Ends {
   }
   ByteVector handshake(const ByteVector& content) { return seal(sealer, ContentType::kHandshake, content); }
 
+  /// A KeyUpdate in its record, which asks for ours.
+  ByteVector key_update() {
+    ByteVector record(64);
+    record.resize(sealer.seal_key_update(KeyUpdateRequest::kRequested, record));
+    return record;
+  }
+
   /// The sealer follows a KeyUpdate that was sealed by hand.
   void update_sealer() {
     ByteVector record(64);
@@ -284,36 +291,48 @@ TEST(RecordOpener, BoundsRecordsWithoutData) {
   ends.expect_refused(seal_data(ends.sealer, ""), Alert::kUnexpectedMessage);
 }
 
-TEST(RecordOpener, BoundsAStormOfKeyUpdates) {
+TEST(RecordOpener, BoundsAStormOfKeyUpdatesAndCountsThem) {
   Ends ends;
   ByteVector storm;
-  for (int i = 0; i <= RecordOpener::kMaxDatalessRecords; ++i) {
-    ByteVector update(64);
-    update.resize(ends.sealer.seal_key_update(KeyUpdateRequest::kRequested, update));
-    append(storm, update);
-  }
-  ends.expect_refused(storm, Alert::kUnexpectedMessage);
+  for (std::uint32_t i = 0; i <= MessageBudget::kPerSecond; ++i) append(storm, ends.key_update());
+  append(storm, seal_data(ends.sealer, "behind"));
+  const RecordOpener::Opened opened = ends.open(storm);
+  EXPECT_EQ(opened.status, Status::kFlood);
+  EXPECT_EQ(opened.alert, Alert::kUnexpectedMessage);
+  EXPECT_EQ(opened.key_updates, MessageBudget::kPerSecond + 1);
+  EXPECT_EQ(opened.produced_bytes, 0u);
 }
 
-TEST(RecordOpener, AllowsKeyUpdatesForEverWhileTheOtherDirectionIsAlive) {
+TEST(RecordOpener, SmallDataBetweenThemDoesNotAllowMoreKeyUpdates) {
   Ends ends;
-  for (int i = 0; i < 3 * RecordOpener::kMaxDatalessRecords; ++i) {
-    ByteVector update(64);
-    update.resize(ends.sealer.seal_key_update(KeyUpdateRequest::kNotRequested, update));
-    EXPECT_EQ(ends.open_data(update), "");
-    ends.opener.expect_dataless_records(1);
+  for (std::uint32_t i = 0; i < MessageBudget::kPerSecond; ++i) {
+    ASSERT_EQ(ends.open_data(ends.key_update()), "");
+    ASSERT_EQ(ends.open_data(seal_data(ends.sealer, "x")), "x");
+    ends.opener.sent(1);
+  }
+  EXPECT_EQ(ends.open(ends.key_update()).status, Status::kFlood);
+}
+
+TEST(RecordOpener, AllowsKeyUpdatesForEverWhileTheOtherDirectionMovesBytes) {
+  Ends ends;
+  for (std::uint32_t i = 0; i < 20 * MessageBudget::kPerSecond; ++i) {
+    ASSERT_EQ(ends.open_data(ends.key_update()), "");
+    ends.opener.sent(MessageBudget::kBytesPerMessage);
   }
 }
 
 TEST(RecordOpener, AllowsAKeyUpdateForEachRecordThatThePeerHasYetToRead) {
-  constexpr std::size_t kUnread = 500;
+  constexpr std::size_t kUnread = 900;
   Ends ends;
-  ends.opener.expect_dataless_records(kUnread);
-  ByteVector update(64);
-  for (std::size_t i = 0; i < kUnread + RecordOpener::kMaxDatalessRecords; ++i) {
-    update.resize(64);
-    update.resize(ends.sealer.seal_key_update(KeyUpdateRequest::kRequested, update));
-    ASSERT_EQ(ends.open_data(update), "") << i;
+  for (std::size_t i = 0; i < kUnread; ++i) ends.opener.sent(kMaxRecordContentBytes);
+  for (std::size_t i = 0; i < kUnread; ++i) ASSERT_EQ(ends.open_data(ends.key_update()), "") << i;
+}
+
+TEST(RecordOpener, DoesNotCountKeyUpdatesAmongTheRecordsWithoutData) {
+  Ends ends;
+  for (int i = 0; i < RecordOpener::kMaxDatalessRecords; ++i) {
+    ASSERT_EQ(ends.open_data(seal_data(ends.sealer, "")), "");
+    ASSERT_EQ(ends.open_data(ends.key_update()), "");
   }
   ends.expect_refused(seal_data(ends.sealer, ""), Alert::kUnexpectedMessage);
 }
@@ -395,6 +414,7 @@ TEST(RecordOpener, SkipsABackendsSessionTicketsHoweverTheyAreCut) {
     EXPECT_EQ(ends.open_data(ends.handshake({middle, tickets.end()})), "") << cut;
     ASSERT_TRUE(ends.opener.between_messages()) << cut;
     ends.update_sealer();
+    ends.opener.sent(MessageBudget::kBytesPerMessage);
     EXPECT_EQ(ends.open_data(seal_data(ends.sealer, "data")), "data") << cut;
   }
 }

@@ -285,8 +285,23 @@ TEST_F(RecordStreamTest, AnswersNoKeyUpdateOnceItHasEnded) {
 }
 
 TEST_F(RecordStreamTest, EndsInAStormOfKeyUpdates) {
-  for (int i = 0; i <= RecordOpener::kMaxDatalessRecords; ++i) send_key_update(KeyUpdateRequest::kRequested);
-  expect_failure(FailureKind::kProtocol, static_cast<int>(Alert::kUnexpectedMessage));
+  for (std::uint32_t i = 0; i < 2 * MessageBudget::kPerSecond; ++i)
+    send_key_update(KeyUpdateRequest::kRequested);
+  expect_failure(FailureKind::kFlood, static_cast<int>(Alert::kUnexpectedMessage));
+}
+
+TEST_F(RecordStreamTest, TellsHowManyKeyUpdatesCameWithARead) {
+  send_key_update(KeyUpdateRequest::kNotRequested);
+  send_key_update(KeyUpdateRequest::kRequested);
+  send_data("x");
+  ByteVector room(kMaxRecordContentBytes);
+  ReadResult result = stream.read(room);
+  EXPECT_EQ(result.size_bytes, 1u);
+  EXPECT_EQ(result.key_updates, 2);
+  send_key_update(KeyUpdateRequest::kRequested);
+  result = stream.read(room);
+  EXPECT_EQ(result.status, IoStatus::kWantRead);
+  EXPECT_EQ(result.key_updates, 1);
 }
 
 TEST_F(RecordStreamTest, SendsSmallRecordsFirstAndLargeOnesLater) {
