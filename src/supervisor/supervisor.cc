@@ -251,7 +251,7 @@ void Supervisor::cut() {
 
 void Supervisor::tick() {
   const TimePoint now = Clock::now();
-  workers_.tick();
+  workers_.tick(now);
   report_busy_ratios(registry_, busy_before_us_, now - std::exchange(ticked_, now), board_);
   log_control_.step(now);
   memory_of_connections_.step(connections());

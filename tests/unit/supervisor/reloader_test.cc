@@ -250,7 +250,7 @@ TEST_F(ReloaderTest, RetiresWorkersAndBringsThemBackWithConnectionsOpen) {
     next.workers = workers;
     parts_.set_configuration(next);
     EXPECT_EQ(outcome_of(reloader_->request()).verdict, Verdict::kDone);
-    parts_.workers.tick();
+    parts_.workers.tick(Clock::now());
     EXPECT_EQ(parts_.workers.size(), static_cast<std::size_t>(workers));
     client.say("still");
     EXPECT_EQ(server.hear(), "still");
