@@ -72,8 +72,9 @@ struct ListenerReport {
   std::string backend{};            ///< The default backend; empty: none.
   bool draining = false;            ///< It accepts no more, until the next reload.
   bool keylog = false;
-  std::optional<WallTime>
-      ticket_key_since{};  ///< The time when today's ticket key came into use; nothing: tickets are off.
+  /// The time after which another ticket key comes into use, counted from the start of the epoch. Nothing:
+  /// tickets are off.
+  std::optional<std::chrono::seconds> ticket_keys_for{};
 };
 
 struct ServerReport {

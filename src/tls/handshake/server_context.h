@@ -63,7 +63,6 @@ class ServerContext {
     return certificates_.offloads(certificate);
   }
   [[nodiscard]] const std::vector<std::string>& missing_groups() const { return missing_groups_; }
-  [[nodiscard]] std::chrono::seconds ticket_key_age(WallTime now) const { return ticket_keys_.age(now); }
   [[nodiscard]] SSL_CTX* get() const { return context_.get(); }
 
  private:

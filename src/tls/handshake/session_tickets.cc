@@ -237,9 +237,4 @@ const TicketKey* TicketKeys::find(std::span<const unsigned char, 16> name, WallT
   return found == keys_.end() ? nullptr : &*found;
 }
 
-std::chrono::seconds TicketKeys::age(WallTime now) const {
-  const auto slot_start = WallTime(secrets_->rotate_every * slot_at(now, secrets_->rotate_every));
-  return std::chrono::floor<std::chrono::seconds>(now - slot_start);
-}
-
 }  // namespace headgate
