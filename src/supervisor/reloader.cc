@@ -11,6 +11,20 @@
 namespace headgate {
 namespace {
 
+/// Names the groups that no client can get, although the configuration lists them.
+void log_missing_groups(const Snapshot& snapshot, Log& log) {
+  std::set<std::string> missing;
+  for (const auto& listener : snapshot.listeners) {
+    if (listener->tls)
+      missing.insert(listener->tls->missing_groups.begin(), listener->tls->missing_groups.end());
+  }
+  if (missing.empty()) return;
+  std::string groups;
+  for (const std::string& group : missing) groups += (groups.empty() ? "" : ", ") + group;
+  log.info("this OpenSSL lacks key exchange groups of the configuration; they are left out",
+           {{"groups", std::string_view(groups)}});
+}
+
 std::size_t worker_count(const config::Config& config) {
   return static_cast<std::size_t>(config.workers > 0 ? config.workers : usable_cpus());
 }
@@ -28,6 +42,7 @@ tl::expected<void, Reloader::StartFault> Reloader::begin() {
   if (!loading.snapshot) return tl::unexpected(StartFault{true, std::move(errors)});
   if (auto adopted = adopt(loading.snapshot); !adopted)
     return tl::unexpected(StartFault{false, {adopted.error().what}});
+  log_missing_groups(*in_force_, parts_.log);
   return {};
 }
 

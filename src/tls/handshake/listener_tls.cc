@@ -196,7 +196,7 @@ std::shared_ptr<const ListenerTls> ListenerTls::load(const config::Listener& lis
   open_keylog(previous, *tls, found);
   tls->policy = policy_of(*tls);
   tls->changes = changes_since(previous, *tls);
-  check_algorithms(tls->settings, found);
+  tls->missing_groups = check_algorithms(tls->settings, found);
   const bool failed = has_errors(found);
   add_below(out, std::move(found), "tls");
   return failed ? nullptr : tls;

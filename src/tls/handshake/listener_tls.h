@@ -32,7 +32,8 @@ struct ListenerTls {
   std::shared_ptr<const PeerPolicy> peers;            ///< Never nullptr.
   PeerChanges changes;
   std::shared_ptr<const TicketSecrets> ticket_secrets;
-  std::shared_ptr<const Fd> keylog;  ///< Open for appending; nullptr without keylog_file.
+  std::vector<std::string> missing_groups;  ///< Those of the settings that this OpenSSL lacks.
+  std::shared_ptr<const Fd> keylog;         ///< Open for appending; nullptr without keylog_file.
   /// The key to which sessions belong: a digest of listener name, client authentication, CAs and allow list.
   std::array<std::byte, 32> policy{};
 

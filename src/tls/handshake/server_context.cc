@@ -79,7 +79,7 @@ Result<void> ServerContext::configure() {
   if (!context) return tl::unexpected(std::move(context.error()));
   context_ = *std::move(context);
   if (auto set = set_versions_and_options(); !set) return set;
-  if (auto set = set_algorithms(context_.get(), shared_->settings, missing_groups_); !set) return set;
+  if (auto set = set_algorithms(context_.get(), shared_->settings); !set) return set;
   if (auto set = set_client_auth(); !set) return set;
   if (auto set = set_resumption(); !set) return set;
   set_server_callbacks(*this);
