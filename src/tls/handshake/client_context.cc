@@ -24,6 +24,7 @@ std::shared_ptr<const StoredCertificate> read_client_certificate(const config::B
   if (!key && key_path != settings.certificate)
     out.push_back({Severity::kError, key_path, key.error().what, "private_key"});
   if (!certificate || !key) return nullptr;
+  warn_of_open_key(*key, key_path, settings.private_key.empty() ? "certificate" : "private_key", out);
   ChainPool chains;
   auto checked = check_certificate({.certificate_file = settings.certificate,
                                     .key_file = key_path,

@@ -58,4 +58,12 @@ Result<SecretFile> read_secret_file(const std::string& path) {
   return file;
 }
 
+void warn_of_open_key(const SecretFile& file, const std::string& path, const char* config_key,
+                      Diagnostics& out) {
+  if ((file.mode & S_IROTH) == 0) return;
+  out.push_back({Severity::kWarning, path,
+                 "every user of the machine can read the private key: run `chmod o= " + path + "`",
+                 config_key});
+}
+
 }  // namespace headgate
