@@ -33,7 +33,7 @@ int check_command(const std::string& config) {
   Diagnostics diagnostics;
   ServerDirectory directory;
   auto snapshot = Snapshot::build(loaded.config, nullptr, nullptr, directory,
-                                  std::chrono::system_clock::now(), diagnostics);
+                                  std::chrono::system_clock::now(), diagnostics, KeyLogs::kLookAt);
   for (const auto& diagnostic : diagnostics) std::cout << fault_of(diagnostic, loaded.places).text() << '\n';
   if (!snapshot || check_contexts(std::move(snapshot)) != 0) return kExitConfiguration;
   const auto is_fault = [](const Diagnostic& one) { return one.severity != Severity::kWarning; };
