@@ -84,8 +84,8 @@ void Reloader::next() {
   tell();  // some names may still be unknown: the next reload matters more
   telling_ = std::move(wanted);
   ++attempt_;
-  systemd::notify_reloading();
   if (auto why = site_.refusal(); !why.empty()) return finish(ReloadOutcome::refused(std::move(why)));
+  systemd::notify_reloading();
   load();
 }
 
@@ -215,19 +215,22 @@ void Reloader::publish(const ReloadOutcome& outcome) {
     parts_.log.info("reloaded", {{"generation", static_cast<std::int64_t>(outcome.change->generation)},
                                  {"change", std::string_view(change)}});
   }
-  for (const auto& fault : outcome.outcome.faults) parts_.log.error("reload refused", {{"fault", fault}});
+  std::vector<std::string> faults = outcome.outcome.faults;
+  if (outcome.outcome.verdict == Outcome::Verdict::kRefused) faults.push_back(outcome.outcome.message);
+  for (const auto& fault : faults) parts_.log.error("reload refused", {{"fault", fault}});
   parts_.board.update([&](ProcessState& state) {
     const WallTime now = std::chrono::system_clock::now();
     (ok ? state.reload.ok : state.reload.failed) += 1;
     state.reload.last_attempt = now;
     if (ok) state.reload.last_success = now;
-    state.reload.faults = outcome.outcome.faults;
+    state.reload.faults = std::move(faults);
   });
 }
 
+// systemd has heard of a drain that it stops: after that it may not hear that the process is ready.
 void Reloader::tell() {
   if (!telling_) return;
-  if (parts_.workers.are_started())
+  if (parts_.workers.are_started() && site_.refusal().empty())
     systemd::notify_ready(last_.is_done() ? "serving" : "serving; the last reload failed");
   std::exchange(telling_, nullptr)->set_value(last_.outcome);
 }

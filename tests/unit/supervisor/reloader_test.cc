@@ -174,6 +174,9 @@ TEST_F(ReloaderTest, IsRefusedWhereADrainBeginsWhileFilesAreRead) {
   gate->open();
   EXPECT_EQ(outcome_of(told).verdict, Verdict::kRefused);
   EXPECT_EQ(reloader_->in_force()->generation, 1U);
+  const ReloadReport report = parts_.board.copy().reload;
+  EXPECT_EQ(report.failed, 1U);
+  EXPECT_THAT(report.faults, ElementsAre("the process is draining"));
 }
 
 TEST_F(ReloaderTest, IsInForceAtOnceAndToldWhenNamesAreKnown) {
