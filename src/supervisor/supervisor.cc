@@ -213,7 +213,7 @@ Outcome Supervisor::on_main_thread(std::function<void(Tell)> act) {
     act([outcome](Outcome known) { outcome->set_value(std::move(known)); });
   });
   if (told.wait_for(kMainPatience) == std::future_status::ready) return told.get();
-  return {Outcome::Verdict::kDone, "it will be done when the reload at hand is over", {}};
+  return {Outcome::Verdict::kUnderWay, "it will be done when the main thread has time for it", {}};
 }
 
 Outcome Supervisor::request_log_level(const LogLevelRequest& request) {
