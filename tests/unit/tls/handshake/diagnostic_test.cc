@@ -31,7 +31,7 @@ TEST(Diagnostic, WithoutItsKeyInTheFileStandsAtTheMapThatLacksIt) {
 TEST(Diagnostic, OfAConfigurationMadeOfOptionsNamesTheFileAlone) {
   const Diagnostic gone{Severity::kLeftOut, "web.crt", "gone",
                         "listeners[0].tls.certificates[0].certificate"};
-  EXPECT_EQ(fault_of(gone, config::Places()).text(), "web.crt: gone");
+  EXPECT_EQ(fault_of(gone, config::Places()).text(), "web.crt: warning: gone");
 }
 
 TEST(Diagnostic, GetsTheKeysAroundItInFront) {
