@@ -120,7 +120,7 @@ Step step(Hello& phase, Context& context) {
       return refuse_http(context);
     case FirstBytes::kOther:
       return refuse_with_alert(context, CloseReason::kNotTls, HandshakeFailure::kNotTls,
-                               Alert::kUnexpectedMessage, "the first bytes are no TLS");
+                               Alert::kUnexpectedMessage, "the first bytes are not TLS");
   }
   auto hello = read_on(phase);
   if (!hello && hello.error().kind == ErrorKind::kIncomplete)

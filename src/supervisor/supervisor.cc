@@ -185,7 +185,7 @@ int Supervisor::run() {
   block_process_signals();  // the requests of signals are under way now
   reloader_.end();
   upgrade_.cancel();
-  log_.info("ended");
+  log_.info("process ended");
   return 0;
 }
 

@@ -233,7 +233,7 @@ Result<void> read_message(std::span<const std::byte> message, ClientHello& hello
 /// The size of a record's content, from its header. `bytes` begins with the record.
 Result<std::uint32_t> record_content_size(std::span<const std::byte> bytes) {
   if (!bytes.empty() && octet_at(bytes, 0) != kHandshakeRecord)
-    return malformed("the first record is no TLS handshake");
+    return malformed("the first record is not a TLS handshake");
   if (bytes.size() > 1 && octet_at(bytes, 1) != 3)
     return malformed("the first record is of no version of TLS");
   if (bytes.size() < kRecordHeaderBytes) return fail(ErrorKind::kIncomplete, "part of a record's header");
@@ -329,7 +329,7 @@ Result<void> ClientHelloReader::take(std::span<const std::byte> content) {
   record_left_ -= size_bytes;
   message_bytes_ += size_bytes;
   if (message_bytes_ > 0 && octet_at(message_header_, 0) != kClientHelloMessage)
-    return malformed("the first message is no ClientHello");
+    return malformed("the first message is not a ClientHello");
   if (message_size_ == 0 && message_bytes_ >= kMessageHeaderBytes) {
     const std::uint32_t body = std::uint32_t{octet_at(message_header_, 1)} << 16 |
                                std::uint32_t{octet_at(message_header_, 2)} << 8 |

@@ -137,7 +137,7 @@ Result<std::vector<TicketSecret>> parse_ticket_secrets(std::string_view text) {
     if (!secret) {
       return fail(ErrorKind::kMalformed,
                   "line " + std::to_string(number) +
-                      " is no ticket secret: make a file with `headgate ticket-key new`");
+                      " is not a ticket secret: make a file with `headgate ticket-key new`");
     }
     if (secrets.size() == kMaxSecrets) {
       return fail(ErrorKind::kMalformed,
