@@ -80,7 +80,7 @@ struct ListenerReport {
 struct ServerReport {
   std::string address{};  ///< The `server` label.
   bool up = true;
-  std::string reason{};  ///< Why it is down: "connection refused", "ejected for 10 s".
+  std::string reason{};  ///< Why it is down: "connection refused". Ejection is a worker's own and not shown.
   WallTime since{};      ///< Of `up`.
   std::uint32_t weight = 1;
 };
@@ -93,7 +93,7 @@ struct BackendReport {
 
 struct WorkerReport {
   int worker = 0;
-  double busy_ratio = 0;  ///< Of the last second, 0 to 1.
+  double busy_ratio = 0;  ///< Of the time since the supervisor looked last, 0 to 1.
 };
 
 struct ReloadReport {
