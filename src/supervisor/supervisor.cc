@@ -69,7 +69,9 @@ Upgrade::Site Supervisor::site_of_upgrade() {
             const std::string file = canaries_.unsettled();
             if (file.empty()) return std::nullopt;
             return Upgrade::Refusal{
-                "the new process would give the file's certificate to all, and it is not settled", file};
+                "the new process would give all clients the certificate that some do not get; wait until its "
+                "canary ends well, or remove `canary` and reload",
+                file};
           },
           .still_wanted = [this] { return !is_draining(); },
           .handed_over = [this] { drain_all(config().drain_deadline); }};
