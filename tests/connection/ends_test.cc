@@ -121,24 +121,24 @@ std::string many_bytes(std::size_t size = 60'000) {
 }
 
 /// Calls `check` with every pair of layers, for a slow reader on `side` and a fast one.
-void for_all_layers(Side side, const std::function<void(Layer client, Layer backend, Reader)>& check) {
-  for (const Layer client : kLayers) {
-    for (const Layer backend : kLayers) {
+void for_all_layers(Side side, const std::function<void(Layer at_client, Layer at_backend, Reader)>& check) {
+  for (const Layer at_client : kLayers) {
+    for (const Layer at_backend : kLayers) {
       for (const Reader reader : {Reader::kFast, Reader::kSlow}) {
         std::ostringstream trace;
-        trace << "client: " << client << ", backend: " << backend << ", "
+        trace << "client: " << at_client << ", backend: " << at_backend << ", "
               << (side == Side::kClient ? "client " : "backend ")
               << (reader == Reader::kFast ? "fast" : "slow");
         SCOPED_TRACE(trace.str());
-        check(client, backend, reader);
+        check(at_client, at_backend, reader);
         if (testing::Test::HasFatalFailure()) return;
       }
     }
   }
 }
 
-Layer layer_of(Side side, Layer client, Layer backend) {
-  return side == Side::kClient ? client : backend;
+Layer layer_of(Side side, Layer at_client, Layer at_backend) {
+  return side == Side::kClient ? at_client : at_backend;
 }
 
 class EndsOfBothSidesTest : public EndsTest, public testing::WithParamInterface<Side> {};
@@ -150,15 +150,15 @@ TEST_P(EndsOfBothSidesTest, EveryByteBeforeABreakIsDelivered) {
   const std::string bytes = many_bytes();
   for (const Break& how : kBreaks) {
     SCOPED_TRACE(how.name);
-    for_all_layers(to, [&](Layer client, Layer backend, Reader reader) {
-      const Layer source = layer_of(from, client, backend);
-      if (how.needs_tls && source == Layer::kPlain) return;
-      connect(client, backend, reader == Reader::kSlow ? to : Side::kNone);
+    for_all_layers(to, [&](Layer at_client, Layer at_backend, Reader reader) {
+      const Layer broken = layer_of(from, at_client, at_backend);
+      if (how.needs_tls && broken == Layer::kPlain) return;
+      connect(at_client, at_backend, reader == Reader::kSlow ? to : Side::kNone);
       peer(from).send(bytes);
       (peer(from).*how.end)();
       if (reader == Reader::kSlow) turns(20);
       turn_until_over(to, reader);
-      expect_end(to, how.cause, layer_of(to, client, backend), bytes);
+      expect_end(to, how.cause, layer_of(to, at_client, at_backend), bytes);
       turn_until_buried();
     });
   }
@@ -168,15 +168,15 @@ TEST_P(EndsOfBothSidesTest, EveryByteBeforeABreakIsDelivered) {
 TEST_P(EndsOfBothSidesTest, EveryByteBeforeAResetThatAWriteFindsIsDelivered) {
   const Side to = GetParam(), from = other(to);
   const std::string bytes = many_bytes();
-  for_all_layers(to, [&](Layer client, Layer backend, Reader reader) {
-    connect(client, backend, reader == Reader::kSlow ? to : Side::kNone);
+  for_all_layers(to, [&](Layer at_client, Layer at_backend, Reader reader) {
+    connect(at_client, at_backend, reader == Reader::kSlow ? to : Side::kNone);
     turns(2);
     peer(from).send(bytes);
     peer(to).send("more of the question");
     peer(from).reset();
     if (reader == Reader::kSlow) turns(20);
     turn_until_over(to, reader);
-    expect_end(to, EndCause::kOtherBrokeOff, layer_of(to, client, backend), bytes);
+    expect_end(to, EndCause::kOtherBrokeOff, layer_of(to, at_client, at_backend), bytes);
     turn_until_buried();
   });
 }
@@ -184,13 +184,13 @@ TEST_P(EndsOfBothSidesTest, EveryByteBeforeAResetThatAWriteFindsIsDelivered) {
 TEST_P(EndsOfBothSidesTest, AnEndInOrderIsOneForTheOtherSide) {
   const Side to = GetParam(), from = other(to);
   const std::string bytes = many_bytes();
-  for_all_layers(to, [&](Layer client, Layer backend, Reader reader) {
-    connect(client, backend, reader == Reader::kSlow ? to : Side::kNone);
+  for_all_layers(to, [&](Layer at_client, Layer at_backend, Reader reader) {
+    connect(at_client, at_backend, reader == Reader::kSlow ? to : Side::kNone);
     peer(from).send(bytes);
     peer(from).end_in_order();
     if (reader == Reader::kSlow) turns(20);
     turn_until_over(to, reader);
-    expect_end(to, EndCause::kOtherEnded, layer_of(to, client, backend), bytes);
+    expect_end(to, EndCause::kOtherEnded, layer_of(to, at_client, at_backend), bytes);
     peer(to).end_in_order();
     turn_until([&] { return connection->is_buried(); }, 1 << 16, 1 << 16);
     EXPECT_EQ(connection->close_reason(), CloseReason::kFinished);
@@ -201,8 +201,8 @@ TEST_P(EndsOfBothSidesTest, AnEndInOrderIsOneForTheOtherSide) {
 TEST_P(EndsOfBothSidesTest, ADirectionThatHasEndedInOrderStaysSoWhenItsSourceResetsLater) {
   const Side to = GetParam(), from = other(to);
   const std::string bytes = many_bytes(150'000);
-  for_all_layers(to, [&](Layer client, Layer backend, Reader reader) {
-    connect(client, backend, reader == Reader::kSlow ? to : Side::kNone);
+  for_all_layers(to, [&](Layer at_client, Layer at_backend, Reader reader) {
+    connect(at_client, at_backend, reader == Reader::kSlow ? to : Side::kNone);
     peer(from).send(bytes);
     turn_until([&] { return !peer(from).has_to_send(); }, reader == Reader::kFast ? 1 << 16 : 0, 1 << 16);
     peer(from).end_in_order();
@@ -213,7 +213,7 @@ TEST_P(EndsOfBothSidesTest, ADirectionThatHasEndedInOrderStaysSoWhenItsSourceRes
     peer(to).send("and on");
     turns(20);
     turn_until_over(to, reader);
-    expect_end(to, EndCause::kOtherEnded, layer_of(to, client, backend), bytes);
+    expect_end(to, EndCause::kOtherEnded, layer_of(to, at_client, at_backend), bytes);
     turn_until_buried();
   });
 }
@@ -222,14 +222,14 @@ TEST_P(EndsOfBothSidesTest, AFinWithoutCloseNotifyBetweenTwoRecords) {
   const Side to = GetParam(), from = other(to);
   const EndCause cause = from == Side::kClient ? EndCause::kClientCutShort : EndCause::kBackendCutShort;
   const std::string bytes = many_bytes();
-  for_all_layers(to, [&](Layer client, Layer backend, Reader reader) {
-    if (layer_of(from, client, backend) == Layer::kPlain) return;
-    connect(client, backend, reader == Reader::kSlow ? to : Side::kNone);
+  for_all_layers(to, [&](Layer at_client, Layer at_backend, Reader reader) {
+    if (layer_of(from, at_client, at_backend) == Layer::kPlain) return;
+    connect(at_client, at_backend, reader == Reader::kSlow ? to : Side::kNone);
     peer(from).send(bytes);
     peer(from).end_cut_short();
     if (reader == Reader::kSlow) turns(20);
     turn_until_over(to, reader);
-    expect_end(to, cause, layer_of(to, client, backend), bytes);
+    expect_end(to, cause, layer_of(to, at_client, at_backend), bytes);
     peer(to).end_in_order();
     turn_until([&] { return connection->is_buried(); }, 1 << 16, 1 << 16);
     EXPECT_EQ(connection->close_reason(),
@@ -238,7 +238,7 @@ TEST_P(EndsOfBothSidesTest, AFinWithoutCloseNotifyBetweenTwoRecords) {
 }
 
 INSTANTIATE_TEST_SUITE_P(To, EndsOfBothSidesTest, testing::Values(Side::kClient, Side::kBackend),
-                         [](const auto& info) { return info.param == Side::kClient ? "Client" : "Backend"; });
+                         [](const auto& one) { return one.param == Side::kClient ? "Client" : "Backend"; });
 
 /// Ends of our own.
 struct OwnEnd {
@@ -260,8 +260,8 @@ TEST_P(EndsOfBothSidesTest, ACutComesBehindEveryByteThatWasReceived) {
   const std::string bytes = many_bytes();
   for (const OwnEnd& how : kOwnEnds) {
     SCOPED_TRACE(name(how.reason));
-    for_all_layers(to, [&](Layer client, Layer backend, Reader reader) {
-      connect(client, backend, reader == Reader::kSlow ? to : Side::kNone);
+    for_all_layers(to, [&](Layer at_client, Layer at_backend, Reader reader) {
+      connect(at_client, at_backend, reader == Reader::kSlow ? to : Side::kNone);
       peer(from).send(bytes);
       const auto all_are_in = [&] {
         const ConnectionInfo& info = connection->info();
@@ -270,9 +270,9 @@ TEST_P(EndsOfBothSidesTest, ACutComesBehindEveryByteThatWasReceived) {
       turn_until(all_are_in, 0, 0);
       connection->end(how.reason);
       turn_until_over(to, reader);
-      expect_end(to, how.cause, layer_of(to, client, backend), bytes);
+      expect_end(to, how.cause, layer_of(to, at_client, at_backend), bytes);
       turn_until([&] { return peer(from).is_over(); }, 1 << 16, 1 << 16);
-      expect_end(from, how.cause, layer_of(from, client, backend), "");
+      expect_end(from, how.cause, layer_of(from, at_client, at_backend), "");
       turn_until_buried();
       EXPECT_EQ(connection->close_reason(), how.reason);
     });
@@ -281,9 +281,9 @@ TEST_P(EndsOfBothSidesTest, ACutComesBehindEveryByteThatWasReceived) {
 
 TEST_F(EndsTest, AConnectionAtRestIsEndedInOrderOnBothSides) {
   for (const CloseReason reason : {CloseReason::kIdleTimeout, CloseReason::kDrained}) {
-    for_all_layers(Side::kClient, [&](Layer client, Layer backend, Reader) {
+    for_all_layers(Side::kClient, [&](Layer at_client, Layer at_backend, Reader) {
       listener().timeouts.idle = 1h;
-      connect(client, backend);
+      connect(at_client, at_backend);
       peer(Side::kClient).send("question");
       peer(Side::kBackend).send("answer");
       turn_until([&] { return far_client->received == "answer" && far_backend->received == "question"; },
@@ -292,8 +292,8 @@ TEST_F(EndsTest, AConnectionAtRestIsEndedInOrderOnBothSides) {
       if (reason == CloseReason::kDrained) connection->end_at_rest(reason);
       if (reason == CloseReason::kIdleTimeout) ahead += 2h;
       turn_until([&] { return far_client->is_over() && far_backend->is_over(); }, 1 << 16, 1 << 16);
-      expect_end(Side::kClient, EndCause::kAtRest, client, "answer");
-      expect_end(Side::kBackend, EndCause::kAtRest, backend, "question");
+      expect_end(Side::kClient, EndCause::kAtRest, at_client, "answer");
+      expect_end(Side::kBackend, EndCause::kAtRest, at_backend, "question");
       EXPECT_TRUE(connection->is_buried());
     });
   }
@@ -303,14 +303,14 @@ TEST_F(EndsTest, AConnectionAtRestIsEndedInOrderOnBothSides) {
 TEST_F(EndsTest, IdleWithBytesThatThePeerDoesNotTakeIsACut) {
   listener().timeouts.idle = 1h;
   listener().timeouts.shutdown = 1min;
-  for_all_layers(Side::kClient, [&](Layer client, Layer backend, Reader) {
-    connect(client, backend, Side::kClient);
+  for_all_layers(Side::kClient, [&](Layer at_client, Layer at_backend, Reader) {
+    connect(at_client, at_backend, Side::kClient);
     far_backend->send(many_bytes());
     turn_until([&] { return !connection->is_delivered(); }, 0, 0);
     turns(50);
     ahead += 2h;
     turn_until([&] { return far_backend->is_over(); }, 0, 1 << 16);
-    expect_end(Side::kBackend, EndCause::kCut, backend, "");
+    expect_end(Side::kBackend, EndCause::kCut, at_backend, "");
     turns(50);
     EXPECT_FALSE(connection->is_buried()) << "the client may still take its bytes";
     ahead += 2min;
@@ -342,9 +342,9 @@ TEST_F(EndsTest, ThePatienceStartsAgainWithEveryByteThatIsTaken) {
 
 // Data and the alert behind it came in one segment. The alert was forgotten, because the data went first.
 TEST_F(EndsTest, AnAlertBehindDataInOneSegmentIsNotTakenForAnEnd) {
-  for (const Layer client : {Layer::kRecords, Layer::kOpenssl13, Layer::kOpenssl12}) {
-    SCOPED_TRACE(testing::PrintToString(client));
-    connect(client, Layer::kPlain);
+  for (const Layer at_client : {Layer::kRecords, Layer::kOpenssl13, Layer::kOpenssl12}) {
+    SCOPED_TRACE(testing::PrintToString(at_client));
+    connect(at_client, Layer::kPlain);
     far_client->send("half a question");
     far_client->end_with_alert();
     turn_until_over(Side::kBackend, Reader::kFast);

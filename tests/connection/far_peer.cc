@@ -88,9 +88,9 @@ class OpensslPeer final : public FarPeer {
     SSL_set_bio(ssl_.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
     BIO_set_mem_eof_return(SSL_get_rbio(ssl_.get()), -1);
     SSL_set_app_data(ssl_.get(), this);
-    SSL_set_info_callback(ssl_.get(), [](const SSL* ssl, int where, int value) {
+    SSL_set_info_callback(ssl_.get(), [](const SSL* one, int where, int value) {
       if ((where & SSL_CB_ALERT) == 0 || (where & SSL_CB_READ) == 0) return;
-      auto* peer = static_cast<OpensslPeer*>(SSL_get_app_data(ssl));
+      auto* peer = static_cast<OpensslPeer*>(SSL_get_app_data(one));
       const int number = value & 0xff;
       if (number == SSL_AD_CLOSE_NOTIFY) peer->close_notify = true;
       if (number != SSL_AD_CLOSE_NOTIFY) peer->alert = number;
