@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import signal
 import socket
 import ssl
 import struct
@@ -129,6 +130,27 @@ def test_a_response_that_a_tls_backend_ends_without_close_notify_arrives_whole_a
     headgate.wait_metric("headgate_connections_closed_total", reason="backend_truncated", side="backend")
 
 
+# The TLS of a passthrough route is the backend's, so the client is a plain one to Headgate.
+@READERS
+def test_a_client_of_a_passthrough_route_gets_every_byte_before_a_reset(start, backend, certificate, slow):
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificate.certificate, certificate.key)
+    answered = threading.Event()
+
+    def answer_and_reset(connection):
+        answer_then_reset(answered)(connection)
+        socket.socket(fileno=connection.detach()).close()
+
+    one = backend(answer_and_reset, wrap=lambda connection: server.wrap_socket(connection, server_side=True))
+    routes = [{"sni": ["app.test"], "passthrough": True, "backend": "app"}]
+    headgate = start(proxy(one.address, certificate, listener={"routes": routes}))
+    with TlsClient(0, connected=socket_to(headgate.port(), slow)).handshake() as client:
+        client.send(b"q")
+        assert answered.wait(DEADLINE_SECONDS)
+        one.wait_open(0)
+        assert seen_by(client) == (all_bytes(), "reset")
+
+
 class SlowSink:
     """A backend's behaviour: it reads nothing until `go`, then everything, and notes how it ended."""
 
@@ -246,7 +268,7 @@ def test_a_cut_is_an_alert_to_the_client_and_a_reset_to_the_backend(
         if how == "drain":
             assert headgate.post("/drain?listener=web&deadline=0s")[0] == 200
         if how == "sigint":
-            headgate.signal(2)
+            headgate.signal(signal.SIGINT)
         assert seen_by(client) == (b"", "tlsv1 alert internal error")
         wait_until(lambda: sink.end, "the backend has seen the end")
     assert (sink.data, sink.end) == (b"half an upload", "reset")
@@ -324,14 +346,24 @@ def test_a_client_of_starttls_hears_its_protocols_own_error(start, certificate, 
         assert said[1] == len(said) - 2 and b"1.3.6.1.4.1.1466.20036" in said
 
 
-# Its end is not what it waits for: the peer that never reads must not hold the process.
-def test_a_client_that_reads_nothing_is_given_up(start, backend, certificate):
-    def flood(connection):
-        connection.recv(1)
-        with contextlib.suppress(OSError):
-            while True:
-                connection.sendall(bytes(CHUNK_BYTES))
+def flood(connection):
+    """Sends without end when a first byte has come."""
+    connection.recv(1)
+    with contextlib.suppress(OSError):
+        while True:
+            connection.sendall(bytes(CHUNK_BYTES))
 
+
+def test_a_client_that_reads_nothing_does_not_hold_the_process_at_its_end(start, backend, certificate):
+    headgate = start(proxy(backend(flood).address, certificate, listener={"timeouts": {"shutdown": "300s"}}))
+    with TlsClient(0, connected=socket_to(headgate.port(), slow=True)).handshake() as client:
+        client.send(b"x")
+        wait_until(lambda: headgate.metric("headgate_bytes_total", direction="to_client") > 0, "bytes are on their way")
+        headgate.signal(signal.SIGINT)
+        assert headgate.wait_exit() == 0
+
+
+def test_a_client_that_reads_nothing_is_given_up(start, backend, certificate):
     listener = {"timeouts": {"lifetime": "1s", "shutdown": "500ms"}}
     headgate = start(proxy(backend(flood).address, certificate, listener=listener))
     with TlsClient(0, connected=socket_to(headgate.port(), slow=True)).handshake() as client:
