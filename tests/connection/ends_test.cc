@@ -20,6 +20,9 @@ enum class Reader : std::uint8_t { kFast, kSlow };
 /// A connection in relay over two real TCP connections.
 class EndsTest : public RelayTest {
  protected:
+  // The streams use the members of this class.
+  ~EndsTest() override { connection.reset(); }
+
   /// Connects both sides; the buffers towards `slow` are small.
   void connect(Layer client_layer, Layer backend_layer, Side slow = Side::kNone) {
     const StreamWorker worker{.buffers = buffers, .contexts = contexts};
@@ -120,10 +123,13 @@ std::string many_bytes(std::size_t size = 60'000) {
   return bytes;
 }
 
-/// Calls `check` with every pair of layers, for a slow reader on `side` and a fast one.
+/// Calls `check` with pairs of layers, for a slow reader on `side` and a fast one: each layer meets itself
+/// and plaintext.
 void for_all_layers(Side side, const std::function<void(Layer at_client, Layer at_backend, Reader)>& check) {
   for (const Layer at_client : kLayers) {
     for (const Layer at_backend : kLayers) {
+      const bool any_is_plain = at_client == Layer::kPlain || at_backend == Layer::kPlain;
+      if (at_client != at_backend && !any_is_plain) continue;
       for (const Reader reader : {Reader::kFast, Reader::kSlow}) {
         std::ostringstream trace;
         trace << "client: " << at_client << ", backend: " << at_backend << ", "
@@ -200,7 +206,7 @@ TEST_P(EndsOfBothSidesTest, AnEndInOrderIsOneForTheOtherSide) {
 // What one side was told stays true, whatever happens to the other direction later.
 TEST_P(EndsOfBothSidesTest, ADirectionThatHasEndedInOrderStaysSoWhenItsSourceResetsLater) {
   const Side to = GetParam(), from = other(to);
-  const std::string bytes = many_bytes(150'000);
+  const std::string bytes = many_bytes(100'000);
   for_all_layers(to, [&](Layer at_client, Layer at_backend, Reader reader) {
     connect(at_client, at_backend, reader == Reader::kSlow ? to : Side::kNone);
     peer(from).send(bytes);
@@ -247,12 +253,9 @@ struct OwnEnd {
 };
 constexpr OwnEnd kOwnEnds[] = {
     {CloseReason::kLifetime, EndCause::kCut},
-    {CloseReason::kDrained, EndCause::kCut},
-    {CloseReason::kCut, EndCause::kCut},
     {CloseReason::kClientRevoked, EndCause::kRevoked},
     {CloseReason::kClientExpired, EndCause::kExpired},
     {CloseReason::kClientUntrusted, EndCause::kNotAllowed},
-    {CloseReason::kClientNotAllowed, EndCause::kNotAllowed},
 };
 
 TEST_P(EndsOfBothSidesTest, ACutComesBehindEveryByteThatWasReceived) {
@@ -267,7 +270,7 @@ TEST_P(EndsOfBothSidesTest, ACutComesBehindEveryByteThatWasReceived) {
         const ConnectionInfo& info = connection->info();
         return (from == Side::kClient ? info.bytes_from_client : info.bytes_to_client) == bytes.size();
       };
-      turn_until(all_are_in, 0, 0);
+      turn_until(all_are_in, to == Side::kClient ? 2000 : 0, to == Side::kBackend ? 2000 : 0);
       connection->end(how.reason);
       turn_until_over(to, reader);
       expect_end(to, how.cause, layer_of(to, at_client, at_backend), bytes);
