@@ -36,7 +36,7 @@ enum class CloseReason : std::uint8_t {
   kBackendConnectTimeout,   ///< Every attempt ran into connect_timeout.
   kBackendHandshakeFailed,  ///< TLS to the backend failed, verification included.
   kClientReset,             ///< The client reset the connection.
-  kBackendReset,            ///< The backend reset the connection; the client gets a reset too.
+  kBackendReset,            ///< The backend reset the connection.
   kClientTruncated,         ///< The client's TLS stream ended without close_notify.
   kBackendTruncated,        ///< The backend's TLS stream ended without close_notify.
   kClientProtocolError,     ///< The client broke TLS after the handshake, or sent a fatal alert.

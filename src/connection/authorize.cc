@@ -10,7 +10,6 @@ Step step(Authorize&, Context& context) {
   if (!verdict.allowed) {
     context.info.failure = verdict.why;
     context.info.detail = verdict.detail;
-    context.sides.client->reset_on_close();
     return Close{CloseReason::kClientNotAllowed};
   }
   if (context.info.peer) context.services.host.peer_let_in(context.connection);

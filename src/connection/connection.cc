@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "connection/access_log.h"
+#include "connection/ending.h"
 #include "connection/handshake_result.h"
 
 namespace headgate {
@@ -16,6 +17,12 @@ namespace {
 void count_for_canary(HandshakeTask& task, CloseReason reason) {
   const bool went = reason == CloseReason::kClientLeftInHandshake || reason == CloseReason::kHandshakeTimeout;
   if (went && task.began && task.canary_arm != nullptr) task.canary_arm->count_failed();
+}
+
+/// Returns the phase whose end the shutdown phase tells the peers of; empty where there is none.
+std::string_view ended_phase(const Phase& phase) {
+  const auto* shutdown = std::get_if<Shutdown>(&phase);
+  return shutdown != nullptr && shutdown->ending ? shutdown->ending->began_in : std::string_view();
 }
 
 }  // namespace
@@ -40,8 +47,7 @@ Connection::Connection(Services& services, std::shared_ptr<WorkerSnapshot> snaps
       phase_(std::move(first)),
       client_watcher_(services.loop, this, IoWatcher::Calls<&Connection::client_ready>()),
       backend_watcher_(services.loop, this, IoWatcher::Calls<&Connection::backend_ready>()),
-      timer_(services.loop, this, Timer::Calls<&Connection::timer_fired>()),
-      entered_(info_.accepted) {
+      timer_(services.loop, this, Timer::Calls<&Connection::timer_fired>()) {
   listener_.metrics->active.add();
 }
 
@@ -88,8 +94,22 @@ void Connection::flush_held_back() {
 void Connection::end(CloseReason reason, std::string_view detail) {
   if (buried_ || quiescent_) return;
   const CrashTag tag = crash_tag();
+  if (auto* shutdown = std::get_if<Shutdown>(&phase_)) {
+    hasten(*shutdown, {*this, sides_, info_, services_, *snapshot_, listener_, ready_});
+    return drive();
+  }
   if (!detail.empty()) info_.detail = detail;
-  finish(reason);
+  begin_end(reason, cause_of(reason, info_.failure));
+}
+
+void Connection::end_at_rest(CloseReason reason) {
+  if (buried_ || quiescent_) return;
+  const CrashTag tag = crash_tag();
+  begin_end(reason, EndCause::kAtRest);
+}
+
+bool Connection::is_delivered() const {
+  return headgate::is_delivered(sides_);
 }
 
 void Connection::quiesce() {
@@ -125,6 +145,7 @@ void Connection::client_ready(void* self, Interest ready) {
 // Any address can open thousands of connections and make them all ready at once, as long as they need not be
 // established. Established ones must not wait for that.
 bool Connection::is_newcomer() const {
+  if (const auto* shutdown = std::get_if<Shutdown>(&phase_)) return shutdown->ending == nullptr;
   return !std::holds_alternative<Relay>(phase_) && !std::holds_alternative<Connect>(phase_);
 }
 
@@ -144,10 +165,12 @@ void Connection::deadline_passed() {
   const CrashTag tag = crash_tag();
   Context context{*this, sides_, info_, services_, *snapshot_, listener_, ready_};
   const TimePoint now = services_.host.now();
-  const TimePoint due = deadline(phase_, context, entered_);
+  const TimePoint due = deadline(phase_, context);
   if (due > now) return timer_.set(due);
-  if (const auto reason = timed_out(phase_, context, now)) return finish(*reason);
-  drive();
+  const auto reason = timed_out(phase_, context, now);
+  if (!reason) return drive();
+  const bool idle = *reason == CloseReason::kIdleTimeout || *reason == CloseReason::kHalfCloseTimeout;
+  begin_end(*reason, idle && is_delivered() ? EndCause::kAtRest : cause_of(*reason, info_.failure));
 }
 
 // Runs phases until one has to wait or the connection ends. Only this function changes the phase, and a
@@ -159,7 +182,7 @@ void Connection::drive() {
     Context context{*this, sides_, info_, services_, *snapshot_, listener_, std::exchange(ready_, {})};
     Step next = std::visit([&context](auto& phase) { return step(phase, context); }, phase_);
     if (auto* wait = std::get_if<Wait>(&next)) return arm(*wait);
-    if (auto* close = std::get_if<Close>(&next)) return finish(close->reason);
+    if (auto* close = std::get_if<Close>(&next)) return close_for(close->reason);
     if (auto* offload = std::get_if<Offload>(&next)) {
       services_.host.offload(*this, std::move(offload->operation));
       return arm(offload->wait);
@@ -170,8 +193,7 @@ void Connection::drive() {
 
 void Connection::enter(Phase next) {
   phase_ = std::move(next);
-  entered_ = services_.host.now();
-  write_phase_line(services_, listener_, info_, name(phase_), entered_);
+  write_phase_line(services_, listener_, info_, name(phase_), services_.host.now());
 }
 
 void Connection::arm(const Wait& wait) {
@@ -180,7 +202,7 @@ void Connection::arm(const Wait& wait) {
   client_watcher_.watch(wait.client);
   backend_watcher_.watch(wait.backend);
   const Context context{*this, sides_, info_, services_, *snapshot_, listener_, ready_};
-  timer_.set(deadline(phase_, context, entered_));
+  timer_.set(deadline(phase_, context));
 }
 
 void Connection::watch_descriptors() {
@@ -191,16 +213,31 @@ void Connection::watch_descriptors() {
   if (backend != backend_watcher_.descriptor()) backend_watcher_.attach(backend);
 }
 
+// A relay closes by itself when both directions have ended, and has told its peers then.
+void Connection::close_for(CloseReason reason) {
+  if (std::holds_alternative<Relay>(phase_)) return finish(reason);
+  begin_end(reason, cause_of(reason, info_.failure));
+}
+
+// The handshake is counted by the phase that ended.
+void Connection::begin_end(CloseReason reason, EndCause cause) {
+  Context context{*this, sides_, info_, services_, *snapshot_, listener_, {}};
+  auto ending = end_for(cause, reason, phase_, context);
+  if (!ending) return finish(reason);
+  count_handshake(reason);
+  enter(*std::move(ending));
+  drive();
+}
+
 void Connection::finish(CloseReason reason) {
   buried_ = true;
   close_reason_ = reason;
   timer_.stop();
   client_watcher_.attach(-1);
   backend_watcher_.attach(-1);
+  if (ended_phase(phase_).empty()) count_handshake(reason);
   count_end(reason);
   log_end(reason);
-  // Whatever went wrong with the backend, the client must not take it for the backend's own end.
-  if (row(reason).side == Side::kBackend && sides_.client) sides_.client->reset_on_close();
   phase_.emplace<Shutdown>(Shutdown{reason});  // frees what the phase held: its place in a queue, its server
   services_.host.bury(*this);
 }
@@ -209,6 +246,10 @@ void Connection::count_end(CloseReason reason) {
   ListenerMetrics& metrics = *listener_.metrics;
   metrics.closed[static_cast<std::size_t>(reason)].add();
   metrics.connection_duration.observe(services_.host.now() - info_.accepted);
+}
+
+void Connection::count_handshake(CloseReason reason) {
+  ListenerMetrics& metrics = *listener_.metrics;
   // The client's handshake was counted before, when it had ended well.
   const bool counted = std::holds_alternative<Connect>(phase_) || std::holds_alternative<Relay>(phase_);
   if (const auto* handshake = std::get_if<Handshake>(&phase_)) count_for_canary(*handshake->task, reason);
@@ -220,7 +261,9 @@ void Connection::count_end(CloseReason reason) {
 }
 
 void Connection::log_end(CloseReason reason) {
-  write_access_line(services_, listener_, info_, name(phase_), reason, services_.host.now());
+  const std::string_view ended = ended_phase(phase_);
+  write_access_line(services_, listener_, info_, ended.empty() ? name(phase_) : ended, reason,
+                    services_.host.now());
 }
 
 }  // namespace headgate

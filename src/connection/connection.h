@@ -49,7 +49,13 @@ class Connection final : public Pooled<Connection> {
   void flush_held_back();
   /// Ends it now, whatever it is doing: for a drain, at the end of the process, or for a peer that may no
   /// longer be there. `detail`, where it is not empty, is the sentence for the operator.
+  /// The peers are told of it as the table of ends says (ends.h), which may take until timeouts.shutdown; an
+  /// end that is under way already goes on, and takes no longer than that.
   void end(CloseReason reason, std::string_view detail = {});
+  /// Ends it in order, for a drain that found it at rest. In relay only.
+  void end_at_rest(CloseReason reason);
+  /// Whether its peers have got everything that was written to them. In relay only.
+  [[nodiscard]] bool is_delivered() const;
 
   [[nodiscard]] const ConnectionInfo& info() const { return info_; }
   [[nodiscard]] const Phase& phase() const { return phase_; }
@@ -59,7 +65,7 @@ class Connection final : public Pooled<Connection> {
   [[nodiscard]] CloseReason close_reason() const { return close_reason_; }
   /// The phase in which it waits.
   [[nodiscard]] Wait waiting() const { return waiting_; }
-  /// The two streams, for handing a connection in relay over to another process.
+  /// The two streams, where they are still there, for handing a connection in relay over to another process.
   [[nodiscard]] Sides& sides() { return sides_; }
   /// Makes it quiescent: no cause reads, writes or ends it until wake() or release(). In relay only: the
   /// caller may look at its streams meanwhile, and they go on in another process if this one releases them.
@@ -97,7 +103,10 @@ class Connection final : public Pooled<Connection> {
   void enter(Phase next);
   void arm(const Wait& wait);
   void watch_descriptors();
+  void close_for(CloseReason reason);
+  void begin_end(CloseReason reason, EndCause cause);
   void finish(CloseReason reason);
+  void count_handshake(CloseReason reason);
   void count_end(CloseReason reason);
   void log_end(CloseReason reason);
 
@@ -115,7 +124,6 @@ class Connection final : public Pooled<Connection> {
   Phase phase_;
   IoWatcher client_watcher_, backend_watcher_;
   Timer timer_;
-  TimePoint entered_;
 };
 
 }  // namespace headgate

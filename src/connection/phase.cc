@@ -53,7 +53,7 @@ Step await_more(const std::vector<std::byte>& received, HeldInput& held, Context
   return Close{CloseReason::kHandshakeShed};
 }
 
-TimePoint deadline(const Phase& phase, const Context& context, TimePoint entered) {
+TimePoint deadline(const Phase& phase, const Context& context) {
   const config::Timeouts& timeouts = context.listener.policy->config.timeouts;
   const TimePoint handshake = context.info.accepted + timeouts.handshake;
   return std::visit(Cases{[&](const Connect& connect) {
@@ -63,7 +63,9 @@ TimePoint deadline(const Phase& phase, const Context& context, TimePoint entered
                                    connect.dial->backend->picker->group().config.connect_timeout;
                           },
                           [&](const Relay& relay) { return relay_deadline(relay, context.info, timeouts); },
-                          [&](const Shutdown&) { return entered + timeouts.shutdown; },
+                          [&](const Shutdown& shutdown) {
+                            return std::min(shutdown.ending->limit, shutdown.ending->next_look);
+                          },
                           [&](const auto&) { return handshake; }},
                     phase);
 }
@@ -77,7 +79,7 @@ std::optional<CloseReason> timed_out(Phase& phase, const Context& context, TimeP
               return std::nullopt;
             },
             [&](const Relay& relay) -> Answer { return relay_timed_out(relay, context.info, timeouts, now); },
-            [&](const Shutdown& shutdown) -> Answer { return shutdown.reason; },
+            [&](const Shutdown&) -> Answer { return std::nullopt; },
             [&](const auto&) -> Answer { return CloseReason::kHandshakeTimeout; }},
       phase);
 }

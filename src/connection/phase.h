@@ -9,6 +9,7 @@
 
 #include "base/close_reason.h"
 #include "connection/connection_info.h"
+#include "connection/ends.h"
 #include "connection/server_use.h"
 #include "connection/services.h"
 #include "event/loop.h"
@@ -154,10 +155,39 @@ struct Relay {
   TimePoint half_closed{};  ///< When the first direction ended; zero: neither has.
 };
 
-/// Lets the client read our last bytes (an alert, a 400) before the descriptor closes: it sends a FIN, then
-/// reads and drops the client's bytes, for at most timeouts.shutdown.
+/// One side of a connection that ends, until its descriptor is closed.
+struct SideEnd {
+  /// How long the descriptor stays open: until the farewell is with the kernel, until the peer's kernel has
+  /// acknowledged everything, or until a peer that still writes has ended its own direction, too.
+  enum class Open : std::uint8_t { kUntilSaid, kUntilDelivered, kUntilPeerEnds };
+  Farewell farewell = Farewell::kNothing;
+  Alert alert = Alert::kCloseNotify;
+  Open open = Open::kUntilSaid;
+  bool said = false;         ///< The farewell is with the kernel; before a reset: all bytes are.
+  bool peer_writes = false;  ///< Bytes have come since the end began.
+  bool peer_ended = false;   ///< The peer has ended its direction.
+};
+
+/// The state of an end of which the peers are told.
+struct Ending {
+  std::string_view began_in;  ///< The phase that ended; empty: shutdown itself.
+  ServerUse server;
+  SideEnd client, backend;
+  Side rest = Side::kNone;  ///< The side that broke, while the bytes that it sent before are not delivered.
+  bool hastened = false;    ///< It may not take longer because bytes still move.
+  bool resets_set = false;  ///< The sockets that are to be reset know it.
+  std::size_t left_bytes = 0;  ///< What the peers had not got at the last look.
+  Duration pause{};            ///< Between the last two looks.
+  TimePoint next_look = TimePoint::max();
+  TimePoint limit{};
+};
+
+/// Tells the peers of the end, and lets them read what was sent to them before their descriptors close: see
+/// ends.h for what each is told. What the peers send meanwhile is dropped. It takes until no peer has got a
+/// byte for timeouts.shutdown at most.
 struct Shutdown {
   CloseReason reason;
+  std::unique_ptr<Ending> ending{};  ///< Null: a client that is refused, and that has been told why.
 };
 
 using Phase = std::variant<Accept, ProxyIn, StarttlsIn, Hello, Handshake, Authorize, FindRoute, Connect,
@@ -212,9 +242,9 @@ struct PhaseDescriptors {
 [[nodiscard]] std::string_view name(const Phase& phase);
 
 /// Returns when the phase times out, if nothing happens until then. TimePoint::max(): never.
-[[nodiscard]] TimePoint deadline(const Phase& phase, const Context& context, TimePoint entered);
-/// Returns the end for a phase whose deadline has passed. Nothing: only one attempt of the phase is over, and
-/// its step goes on.
+[[nodiscard]] TimePoint deadline(const Phase& phase, const Context& context);
+/// Returns the end for a phase whose deadline has passed. Nothing: the step of the phase goes on, and acts on
+/// it.
 [[nodiscard]] std::optional<CloseReason> timed_out(Phase& phase, const Context& context, TimePoint now);
 
 }  // namespace headgate

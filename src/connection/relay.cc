@@ -1,79 +1,10 @@
-#include <algorithm>
-
 #include "connection/connection.h"
+#include "connection/ending.h"
 #include "connection/phase.h"
+#include "connection/pump.h"
 
 namespace headgate {
 namespace {
-
-// One bulk flow may move this much in a turn before the worker serves its other connections: it takes some
-// 100 us of AES-GCM and copying.
-constexpr std::size_t kTurnBytes = 256 * 1024;
-
-/// Why a pump stopped.
-enum class Pumped : std::uint8_t {
-  kDrained,     ///< The source has nothing more for now.
-  kFull,        ///< The destination has not taken everything: wait until it is writable.
-  kTurnIsOver,  ///< The source may have more: go on in the next turn.
-  kEnded,       ///< The source ended.
-  kSourceFailed,
-  kDestinationFailed,
-};
-
-/// What a pump took from its source.
-struct Taken {
-  std::uint64_t bytes = 0;
-  std::uint64_t key_updates = 0;
-};
-
-/// Moves the bytes at hand from `from` to `to`, at most kTurnBytes; `taken` says how many.
-Pumped pump(Stream& from, Stream& to, std::span<std::byte> room, Taken& taken) {
-  std::size_t left = kTurnBytes;
-  while (left > 0) {
-    const ReadResult got = from.read(room);
-    taken.key_updates += got.key_updates;
-    if (got.status == IoStatus::kWantRead) return Pumped::kDrained;
-    if (got.status == IoStatus::kEnded) return Pumped::kEnded;
-    if (got.status != IoStatus::kDone) return Pumped::kSourceFailed;
-    taken.bytes += got.size_bytes;
-    left -= std::min(left, got.size_bytes);
-    const IoStatus sent = to.write(room.first(got.size_bytes));
-    if (sent == IoStatus::kFailed) return Pumped::kDestinationFailed;
-    if (sent == IoStatus::kWantWrite) return Pumped::kFull;
-    if (got.drained) return Pumped::kDrained;
-  }
-  return Pumped::kTurnIsOver;
-}
-
-CloseReason reason_of(const Stream& stream, Side side) {
-  const bool client = side == Side::kClient;
-  switch (stream.failure().kind) {
-    case FailureKind::kReset:
-    case FailureKind::kTimedOut:
-      return client ? CloseReason::kClientReset : CloseReason::kBackendReset;
-    case FailureKind::kTruncated:
-      return client ? CloseReason::kClientTruncated : CloseReason::kBackendTruncated;
-    case FailureKind::kPeerAlert:
-    case FailureKind::kProtocol:
-      return client ? CloseReason::kClientProtocolError : CloseReason::kBackendProtocolError;
-    case FailureKind::kFlood:
-      return client ? CloseReason::kClientFlood : CloseReason::kBackendFlood;
-    case FailureKind::kNone:
-    case FailureKind::kSystem:
-      return CloseReason::kInternal;
-  }
-  return CloseReason::kInternal;
-}
-
-/// Resets the other side of a side that broke, so that its peer cannot take this for an end in order.
-Close broken(Context& context, Side side) {
-  const bool client = side == Side::kClient;
-  const Stream& stream = client ? *context.sides.client : *context.sides.backend;
-  (client ? context.sides.backend : context.sides.client)->reset_on_close();
-  context.info.detail = stream.failure().what;
-  context.info.alert = static_cast<std::int16_t>(stream.failure().alert);
-  return Close{reason_of(stream, side)};
-}
 
 /// One direction, as a step of the relay sees it.
 struct Way {
@@ -86,11 +17,11 @@ struct Way {
 };
 
 /// Carries one direction as far as it goes. Nothing: it waits.
-std::optional<Close> carry(const Way& way, bool readable, bool writable, Relay& relay, Context& context) {
+std::optional<Phase> carry(const Way& way, bool readable, bool writable, Relay& relay, Context& context) {
   if (way.to.unsent_bytes() > 0) {
     if (!writable) return std::nullopt;
     const IoStatus flushed = way.to.flush();
-    if (flushed == IoStatus::kFailed) return broken(context, way.destination);
+    if (flushed == IoStatus::kFailed) return end_broken(relay, context, way.destination);
     if (flushed == IoStatus::kWantWrite) return std::nullopt;
     readable = true;
   }
@@ -106,8 +37,8 @@ std::optional<Close> carry(const Way& way, bool readable, bool writable, Relay& 
       metrics.bytes[static_cast<std::size_t>(way.direction)].add(taken.bytes);
       relay.last_byte = context.services.host.now();
     }
-    if (pumped == Pumped::kSourceFailed) return broken(context, way.source);
-    if (pumped == Pumped::kDestinationFailed) return broken(context, way.destination);
+    if (pumped == Pumped::kSourceFailed) return end_broken(relay, context, way.source);
+    if (pumped == Pumped::kDestinationFailed) return end_broken(relay, context, way.destination);
     if (pumped == Pumped::kTurnIsOver && way.from.has_buffered()) {
       context.services.host.call_again(context.connection);
     }
@@ -115,14 +46,12 @@ std::optional<Close> carry(const Way& way, bool readable, bool writable, Relay& 
   }
   if (way.flow.ended && !way.flow.finished) {
     if (way.from.ended_without_notice() && way.source == Side::kBackend) {
-      // A response of the backend that may lack its end must not look whole to the client.
-      context.sides.client->reset_on_close();
-      return Close{CloseReason::kBackendTruncated};
+      return end_cut_short(relay, context);
     }
     relay.cut_short = relay.cut_short || way.from.ended_without_notice();
     const bool last = relay.to_backend.ended && relay.to_client.ended;
     const IoStatus ended = last ? way.to.end_before_close() : way.to.end_writing();
-    if (ended == IoStatus::kFailed) return broken(context, way.destination);
+    if (ended == IoStatus::kFailed) return end_broken(relay, context, way.destination);
     way.flow.finished = ended == IoStatus::kDone;
     if (relay.half_closed == TimePoint{}) relay.half_closed = context.services.host.now();
   }
@@ -154,8 +83,8 @@ Step step(Relay& relay, Context& context) {
   const bool client_writable = includes(ready.client, Interest::kWrite);
   const bool backend_readable = includes(ready.backend, Interest::kRead);
   const bool backend_writable = includes(ready.backend, Interest::kWrite);
-  if (const auto close = carry(ways[0], client_readable, backend_writable, relay, context)) return *close;
-  if (const auto close = carry(ways[1], backend_readable, client_writable, relay, context)) return *close;
+  if (auto end = carry(ways[0], client_readable, backend_writable, relay, context)) return *std::move(end);
+  if (auto end = carry(ways[1], backend_readable, client_writable, relay, context)) return *std::move(end);
   if (relay.to_backend.finished && relay.to_client.finished) {
     return Close{relay.cut_short ? CloseReason::kClientTruncated : CloseReason::kFinished};
   }

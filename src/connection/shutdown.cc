@@ -1,26 +1,175 @@
+#include <algorithm>
+#include <utility>
+
+#include "connection/connection.h"
 #include "connection/phase.h"
+#include "connection/pump.h"
+#include "net/socket.h"
 
 namespace headgate {
 namespace {
 
-// The bytes that a client may still send while it reads our last bytes; after them it is cut off.
+// Of what a peer still sends, this many reads are dropped in one turn.
 constexpr int kMaxReads = 16;
+
+// The kernel announces no acknowledgement, so a timer looks for it: soon at first, since most peers need one
+// round trip, and then ever more seldom.
+constexpr Duration kFirstLook = std::chrono::milliseconds(5);
+constexpr Duration kLongestPause = std::chrono::milliseconds(250);
+
+/// Writes the farewell behind everything else. A reset is said when nothing is left to be sent.
+IoStatus say(const SideEnd& end, Stream& stream) {
+  switch (end.farewell) {
+    case Farewell::kNothing:
+      return IoStatus::kDone;
+    case Farewell::kInOrder:
+      return stream.end_writing();
+    case Farewell::kCutShort:
+      return stream.end_cut_short();
+    case Farewell::kAlert:
+      return stream.end_with_alert(static_cast<std::uint8_t>(end.alert));
+    case Farewell::kReset:
+      return stream.flush();
+  }
+  return IoStatus::kFailed;
+}
+
+/// Reads and drops what the peer still sends: a peer that writes before it reads must not wait for us. False:
+/// the connection is gone.
+bool hear_out(SideEnd& end, Stream& stream, Context& context) {
+  for (int i = 0; i < kMaxReads && !end.peer_ended; ++i) {
+    const IoStatus got = context.services.transport.discard(stream, context.services.buffers.plaintext);
+    if (got == IoStatus::kWantRead) break;
+    if (got == IoStatus::kFailed) return false;
+    end.peer_ended = got == IoStatus::kEnded;
+    end.peer_writes = end.peer_writes || got == IoStatus::kDone;
+  }
+  return true;
+}
+
+bool may_close(const SideEnd& end, const Stream& stream) {
+  switch (end.open) {
+    case SideEnd::Open::kUntilSaid:
+      return true;
+    case SideEnd::Open::kUntilDelivered:
+      return undelivered_bytes(stream.descriptor()) == 0;
+    case SideEnd::Open::kUntilPeerEnds:
+      return (end.peer_ended || !end.peer_writes) && undelivered_bytes(stream.descriptor()) == 0;
+  }
+  return true;
+}
+
+/// Goes on with one side. Nothing: its descriptor can be closed.
+std::optional<Interest> go_on(SideEnd& end, Stream& stream, Context& context) {
+  IoStatus status = IoStatus::kDone;
+  if (!end.said) status = say(end, stream);
+  if (status == IoStatus::kFailed || !hear_out(end, stream, context)) return std::nullopt;
+  end.said = status == IoStatus::kDone;
+  if (end.said && may_close(end, stream)) return std::nullopt;
+  return (end.peer_ended ? Interest::kNone : Interest::kRead) |
+         (end.said ? Interest::kNone : Interest::kWrite);
+}
+
+/// Delivers what a side had sent before it broke, and its end where it had ended in order by then. False:
+/// there may be more, once the other side has taken what it got.
+bool deliver_rest(Ending& ending, Context& context) {
+  const bool client = ending.rest == Side::kClient;
+  Stream& from = client ? *context.sides.client : *context.sides.backend;
+  Stream& to = client ? *context.sides.backend : *context.sides.client;
+  if (to.unsent_bytes() > 0) {
+    const IoStatus flushed = to.flush();
+    if (flushed != IoStatus::kDone) return flushed == IoStatus::kFailed;
+  }
+  Taken taken;
+  const Pumped pumped = pump(from, to, context.services.buffers.plaintext, taken);
+  (client ? context.info.bytes_from_client : context.info.bytes_to_client) += taken.bytes;
+  const Direction direction = client ? Direction::kFromClient : Direction::kToClient;
+  context.listener.metrics->bytes[static_cast<std::size_t>(direction)].add(taken.bytes);
+  const bool ended_in_order = pumped == Pumped::kEnded && (client || !from.ended_without_notice());
+  if (ended_in_order) (client ? ending.backend : ending.client).farewell = Farewell::kInOrder;
+  if (pumped == Pumped::kTurnIsOver) context.services.host.call_again(context.connection);
+  return pumped != Pumped::kTurnIsOver && pumped != Pumped::kFull;
+}
+
+/// The bytes that the peers have not got yet.
+std::size_t bytes_left(const Sides& sides) {
+  std::size_t left = 0;
+  for (const Stream* side : {sides.client.get(), sides.backend.get()}) {
+    if (side != nullptr) left += side->unsent_bytes() + undelivered_bytes(side->descriptor());
+  }
+  return left;
+}
+
+/// Whether the end has taken too long: no peer has got a byte for timeouts.shutdown.
+bool is_too_late(Ending& ending, const Context& context) {
+  const TimePoint now = context.services.host.now();
+  const std::size_t left = bytes_left(context.sides);
+  const bool moves = left < std::exchange(ending.left_bytes, left);
+  if (moves && !ending.hastened) ending.limit = now + context.listener.policy->config.timeouts.shutdown;
+  if (left == 0) {
+    ending.next_look = TimePoint::max();
+  } else if (now >= ending.next_look || ending.next_look == TimePoint::max()) {
+    ending.pause = std::clamp(2 * ending.pause, kFirstLook, kLongestPause);
+    ending.next_look = now + ending.pause;
+  }
+  return now >= ending.limit;
+}
+
+/// Closes a side whose peer does not take its last bytes. A peer that cannot see by TLS that they are missing
+/// gets a reset.
+void give_up(const SideEnd& end, std::unique_ptr<Stream>& stream, Side side) {
+  if (!stream) return;
+  if (!end.said && (side == Side::kBackend || !stream->is_tls())) stream->reset_on_close();
+  stream.reset();
+}
+
+/// From now on no close of a socket that is to be reset can pass for an end in order.
+void reset_at_any_close(Ending& ending, const Sides& sides) {
+  if (std::exchange(ending.resets_set, true)) return;
+  if (ending.client.farewell == Farewell::kReset && sides.client) sides.client->reset_on_close();
+  if (ending.backend.farewell == Farewell::kReset && sides.backend) sides.backend->reset_on_close();
+}
+
+/// The end of a client that was refused before the relay: it gets time to read the reason, and is taken to be
+/// writing its handshake.
+std::unique_ptr<Ending> refusal(const Context& context) {
+  auto ending = std::make_unique<Ending>();
+  ending->client = {
+      .farewell = Farewell::kCutShort, .open = SideEnd::Open::kUntilPeerEnds, .peer_writes = true};
+  ending->limit = context.services.host.now() + context.listener.policy->config.timeouts.shutdown;
+  return ending;
+}
 
 }  // namespace
 
-// Closing a descriptor with unread bytes in it resets the connection, and the reset destroys the bytes that
-// we have sent last. So we end our direction, and read until the client has ended its own.
 Step step(Shutdown& phase, Context& context) {
-  Stream& client = *context.sides.client;
-  const IoStatus ended = client.end_writing();
-  if (ended == IoStatus::kWantWrite) return Wait{.client = Interest::kWrite};
-  if (ended == IoStatus::kFailed) return Close{phase.reason};
-  for (int i = 0; i < kMaxReads; ++i) {
-    const IoStatus got = context.services.transport.discard(client, context.services.buffers.plaintext);
-    if (got == IoStatus::kWantRead) return Wait{.client = Interest::kRead};
-    if (got != IoStatus::kDone) break;
+  if (!phase.ending) phase.ending = refusal(context);
+  Ending& ending = *phase.ending;
+  Sides& sides = context.sides;
+  if (is_too_late(ending, context)) {
+    give_up(ending.client, sides.client, Side::kClient);
+    give_up(ending.backend, sides.backend, Side::kBackend);
+    return Close{phase.reason};
   }
-  return Close{phase.reason};
+  if (ending.rest != Side::kNone) {
+    if (!deliver_rest(ending, context)) {
+      return ending.rest == Side::kClient ? Wait{.backend = Interest::kWrite}
+                                          : Wait{.client = Interest::kWrite};
+    }
+    ending.rest = Side::kNone;
+  }
+  reset_at_any_close(ending, sides);
+  Wait wait;
+  const auto go_on_with = [&](SideEnd& end, std::unique_ptr<Stream>& stream, Interest& interest) {
+    if (!stream) return;
+    const auto wanted = go_on(end, *stream, context);
+    if (!wanted) return stream.reset();
+    interest = *wanted;
+  };
+  go_on_with(ending.client, sides.client, wait.client);
+  go_on_with(ending.backend, sides.backend, wait.backend);
+  if (!sides.client && !sides.backend) return Close{phase.reason};
+  return wait;
 }
 
 }  // namespace headgate

@@ -35,6 +35,11 @@ enum class Then : std::uint8_t { kMore, kEnd };
 /// Whether the peer has ended or reset the connection and no byte of it is left to be read. Takes nothing.
 [[nodiscard]] bool has_left(int fd);
 
+/// Returns how many bytes that the socket took have not been acknowledged by the peer's kernel, the FIN
+/// included. 0 also where no byte can arrive any more, because the connection is gone, and for a unix socket:
+/// its bytes are with the peer at once, and closing it does not take them away.
+[[nodiscard]] std::size_t undelivered_bytes(int fd);
+
 /// Ends our direction with FIN. Harmless when the peer is gone.
 void send_end(int fd);
 /// Makes close() send RST.

@@ -72,6 +72,8 @@ class Stream {
   Stream& operator=(const Stream&) = delete;
 
   [[nodiscard]] virtual int descriptor() const = 0;
+  /// Whether TLS protects the bytes, so that the peer can be told of an end by close_notify or an alert.
+  [[nodiscard]] virtual bool is_tls() const { return false; }
 
   /// Gives the descriptor to a stream that goes on with it. This stream is dead then.
   [[nodiscard]] virtual Fd release_descriptor() { return Fd(); }
@@ -107,6 +109,13 @@ class Stream {
   virtual IoStatus end_writing() = 0;
   /// The same when the descriptor is closed right after: close() sends the FIN.
   virtual IoStatus end_before_close() { return end_writing(); }
+
+  /// Ends our direction after what was written with FIN alone: a peer that speaks TLS sees that bytes may be
+  /// missing. Works for a stream whose reading has failed, too. Answers as end_writing().
+  virtual IoStatus end_cut_short() { return end_writing(); }
+  /// Ends our direction after what was written with the fatal alert of that number, then FIN: RFC 8446,
+  /// section 6.2. FIN alone where there is no TLS. Nothing may be read after it. Answers as end_writing().
+  virtual IoStatus end_with_alert(std::uint8_t) { return end_writing(); }
 
   /// Makes closing the descriptor send a reset (RST) instead of an end, so that the peer does not take it for
   /// an orderly end.

@@ -248,11 +248,11 @@ void Supervisor::on_signal_term() {
 
 void Supervisor::cut() {
   if (!is_serving()) return loop_.stop();
-  const auto end_all = [](Worker& worker) {
+  const Workers::LongWork cut_all = [](Worker& worker, std::function<void()> done) {
     worker.stop_accepting("");
-    worker.end_all(CloseReason::kCut);
+    worker.cut_all(std::move(done));
   };
-  workers_.ask(end_all, [this](Workers::Heard) { loop_.stop(); });
+  workers_.ask(cut_all, [this](Workers::Heard) { loop_.stop(); });
 }
 
 void Supervisor::tick() {

@@ -10,7 +10,8 @@
 namespace headgate {
 namespace {
 
-// A connection that has moved nothing for this long is between two requests.
+// A connection that has moved nothing for this long, and has nothing left to deliver, is between two
+// requests.
 constexpr Duration kQuiet = std::chrono::milliseconds(250);
 
 bool matches(const Connection& connection, const DrainScope& scope) {
@@ -20,9 +21,9 @@ bool matches(const Connection& connection, const DrainScope& scope) {
   return scope.peer.empty() || (info.peer && info.peer->short_name() == scope.peer);
 }
 
-bool is_quiet(const Connection& connection, TimePoint now) {
+bool is_at_rest(const Connection& connection, TimePoint now) {
   const auto* relay = std::get_if<Relay>(&connection.phase());
-  return relay != nullptr && relay->last_byte <= now - kQuiet;
+  return relay != nullptr && relay->last_byte <= now - kQuiet && connection.is_delivered();
 }
 
 std::uint64_t bytes_of(const Connection& connection) {
@@ -109,7 +110,7 @@ void Draining::counted(const std::shared_ptr<Step>& step) {
     const std::uint64_t before = drain == drains_.end() ? 0 : drain->second.remaining;
     part.found.remaining = std::min(part.found.remaining, before);
   }
-  const auto end = [step](Connection& connection) { return end_if_quiet(*step, connection); };
+  const auto end = [step](Connection& connection) { return end_if_at_rest(*step, connection); };
   const auto over = [this, step] {
     --walks_;
     tell(*step);
@@ -118,10 +119,10 @@ void Draining::counted(const std::shared_ptr<Step>& step) {
   ConnectionWalk::begin(worker_, end, over);
 }
 
-std::size_t Draining::end_if_quiet(Step& step, Connection& connection) {
+std::size_t Draining::end_if_at_rest(Step& step, Connection& connection) {
   Step::Part* part = step.find(connection.drain_number);
-  if (part == nullptr || !part->has_too_many() || !is_quiet(connection, step.now)) return 0;
-  connection.end(CloseReason::kDrained);
+  if (part == nullptr || !part->has_too_many() || !is_at_rest(connection, step.now)) return 0;
+  connection.end_at_rest(CloseReason::kDrained);
   if (connection.is_buried()) --part->found.remaining;
   return step.has_too_many() ? ConnectionWalk::kEndCost : ConnectionWalk::kEnough;
 }

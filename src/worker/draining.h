@@ -51,9 +51,9 @@ class Draining {
   /// Marks the connections of `scope` as draining by `drain`, a number that no other drain has. `done` gets
   /// how many. A connection that is accepted meanwhile is not marked.
   void begin(std::uint32_t drain, DrainScope scope, std::function<void(std::uint64_t)> done);
-  /// Ends connections of each drain that carry nothing at the moment until its share is left, and at its
-  /// deadline all of them. `done` gets what is left of each. Where the work of an earlier call is still under
-  /// way nothing is done, and `done` is never called.
+  /// Ends connections of each drain that are at rest in order until its share is left, and cuts all of them
+  /// at its deadline. `done` gets what is left of each: a connection is left until its peers have been told.
+  /// Where the work of an earlier call is still under way nothing is done, and `done` is never called.
   void go_on(const std::vector<DrainTarget>& targets, std::function<void(const Progress&)> done);
 
  private:
@@ -64,7 +64,7 @@ class Draining {
   struct Step;
 
   [[nodiscard]] static std::size_t count(Step& step, Connection& connection);
-  [[nodiscard]] static std::size_t end_if_quiet(Step& step, Connection& connection);
+  [[nodiscard]] static std::size_t end_if_at_rest(Step& step, Connection& connection);
   void counted(const std::shared_ptr<Step>& step);
   void tell(const Step& step);
 

@@ -67,6 +67,7 @@ Worker::Worker(const Options& options, std::unique_ptr<LibraryContext> library, 
       turn_(loop_, this, &Worker::before_wait, &Worker::after_wait),
       flush_timer_(loop_, this, Timer::Calls<&Worker::flush_due>()),
       second_timer_(loop_, this, Timer::Calls<&Worker::second_over>()),
+      last_words_timer_(loop_, this, Timer::Calls<&Worker::last_words_over>()),
       crypto_offload_(std::make_unique<CryptoOffload>(
           inbox_, [this](const CryptoOffload::Task& task) { operation_finished(task); })),
       next_id_((static_cast<std::uint64_t>(options.index) << kIndexShift) + 1) {}
@@ -156,6 +157,22 @@ void Worker::ping() {
 
 void Worker::end_all(CloseReason reason) {
   for (std::size_t i = connections_.size(); i-- > 0;) connections_[i]->end(reason);
+}
+
+void Worker::cut_all(std::function<void()> done) {
+  cut_done_ = std::move(done);
+  last_words_timer_.set(Clock::now() + kLastWords);
+  end_all(CloseReason::kCut);
+}
+
+void Worker::last_words_over(void* self) {
+  static_cast<Worker*>(self)->tell_when_cut(true);
+}
+
+void Worker::tell_when_cut(bool is_late) {
+  if (!cut_done_ || (!is_late && !connections_.empty())) return;
+  last_words_timer_.stop();
+  std::exchange(cut_done_, nullptr)();
 }
 
 void Worker::add(std::unique_ptr<Connection> connection) {
@@ -288,6 +305,7 @@ void Worker::before_wait(void* self) {
   worker->turn_.stay_awake(peers_left || worker->newcomers_.has_queued() || worker->admission_.has_work() ||
                            !worker->to_call_.empty());
   worker->empty_morgue();
+  worker->tell_when_cut(false);
   worker->account_for_turn(Clock::now());
 }
 

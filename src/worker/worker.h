@@ -89,6 +89,10 @@ class Worker final : public Host, private OffloadRoom {
   /// Ends every connection with `reason`, all in one turn of the loop. So it is for the end of the process
   /// alone: nobody is left to wait for the loop but those that are ended.
   void end_all(CloseReason reason);
+  /// The same for the cut that ends the process. `done` is called when the peers have been told, kLastWords
+  /// later at most.
+  static constexpr Duration kLastWords = std::chrono::seconds(1);
+  void cut_all(std::function<void()> done);
   [[nodiscard]] const std::vector<std::unique_ptr<Connection>>& connections() const { return connections_; }
   [[nodiscard]] Draining& draining() { return draining_; }
   [[nodiscard]] FlightRecorder& recorder() { return recorder_; }
@@ -120,6 +124,7 @@ class Worker final : public Host, private OffloadRoom {
   static void after_wait(void* self);
   static void flush_due(void* self);
   static void second_over(void* self);
+  static void last_words_over(void* self);
   [[nodiscard]] bool has_room() const override;
 
   void run();
@@ -131,6 +136,7 @@ class Worker final : public Host, private OffloadRoom {
   void log_summaries();
   void log_left_out(TimePoint until);
   void empty_morgue();
+  void tell_when_cut(bool is_late);
   void call_those_with_work();
   template <class Predicate>
   void remove_acceptors(Predicate predicate);
@@ -155,7 +161,8 @@ class Worker final : public Host, private OffloadRoom {
   Admission admission_;
   Services services_;
   TurnWatcher turn_;
-  Timer flush_timer_, second_timer_;
+  Timer flush_timer_, second_timer_, last_words_timer_;
+  std::function<void()> cut_done_;  // null: no cut is under way
   TimePoint second_due_{};
   std::unique_ptr<CryptoOffload> crypto_offload_;
   std::shared_ptr<WorkerSnapshot> snapshot_;

@@ -39,6 +39,7 @@ struct Script {
   bool without_notice = false;
   bool buffered = false;  ///< has_buffered(), while bytes are left to read.
   bool holds_back = false;
+  bool tls = false;
 
   std::string written;  ///< The bytes that have left, without those that are still kept.
   std::string kept;
@@ -46,7 +47,8 @@ struct Script {
   std::size_t bytes_read = 0;
   int handshake_steps = 0;
   std::function<void()> on_handshake = [] {};  ///< Called in each step.
-  bool ended = false, reset = false, closed = false;
+  bool ended = false, cut_short = false, reset = false, closed = false;
+  int alert = -1;  ///< The one that it got at the end.
 
   Script() : event(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
 
@@ -71,6 +73,8 @@ class FakeStream final : public Stream {
   ~FakeStream() override { script_->closed = true; }
 
   [[nodiscard]] int descriptor() const override { return script_->event.number(); }
+
+  [[nodiscard]] bool is_tls() const override { return script_->tls; }
 
   IoStatus handshake() override {
     ++script_->handshake_steps;
@@ -122,6 +126,14 @@ class FakeStream final : public Stream {
     const IoStatus status = next(script_->ends);
     script_->ended = script_->ended || status == IoStatus::kDone;
     return status;
+  }
+  IoStatus end_cut_short() override {
+    script_->cut_short = true;
+    return IoStatus::kDone;
+  }
+  IoStatus end_with_alert(std::uint8_t alert) override {
+    script_->alert = alert;
+    return IoStatus::kDone;
   }
   void reset_on_close() override { script_->reset = true; }
   [[nodiscard]] const StreamFailure& failure() const override { return script_->failure; }

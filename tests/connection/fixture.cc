@@ -38,7 +38,7 @@ ConnectionTest::~ConnectionTest() {
   connection.reset();
 }
 
-void ConnectionTest::start() {
+void ConnectionTest::prepare() {
   Diagnostics faults;
   auto shared =
       Snapshot::build(config, nullptr, nullptr, directory_, std::chrono::system_clock::now(), faults);
@@ -59,7 +59,27 @@ void ConnectionTest::start() {
                                                   *unfinished,
                                                   config::AccessLog::kAll,
                                                   {}});
+}
+
+void ConnectionTest::start() {
+  prepare();
   connection = accept(client, 1);
+}
+
+void ConnectionTest::start_relay_over(std::unique_ptr<Stream> client_side,
+                                      std::unique_ptr<Stream> backend_side) {
+  if (!services_) prepare();
+  ConnectionInfo info;
+  info.id = 1;
+  info.client = SourceAddress(*Address::parse(source));
+  info.accepted = host.now();
+  Relay relay;
+  relay.last_byte = host.now();
+  connection = std::make_unique<Connection>(
+      *services_, snapshot_, *snapshot_->listeners.front(),
+      Sides{.client = std::move(client_side), .backend = std::move(backend_side)}, std::move(info),
+      std::move(relay));
+  connection->resume();
 }
 
 std::unique_ptr<Connection> ConnectionTest::accept(std::shared_ptr<Script> other, std::uint64_t id) {

@@ -36,6 +36,7 @@ class FakeTransport final : public Transport {
     return std::make_unique<FakeStream>(std::move(script));
   }
   [[nodiscard]] IoStatus discard(Stream& client, std::span<std::byte> room) override {
+    if (dynamic_cast<FakeStream*>(&client) == nullptr) return sockets_.discard(client, room);
     return client.read(room).status;
   }
   [[nodiscard]] tl::expected<std::unique_ptr<Stream>, int> dial(const Address& address) override {
@@ -53,6 +54,9 @@ class FakeTransport final : public Transport {
   static std::string text_of(const std::vector<std::byte>& bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   }
+
+ private:
+  SocketTransport sockets_;
 };
 
 /// The operation that a scripted handshake offloads: it computes nothing.
@@ -87,6 +91,7 @@ class FakeServerHandshake final : public ServerHandshake {
     }
     switch (stream_->handshake()) {
       case IoStatus::kDone:
+        client_.tls = true;
         return Accepted{.stream = std::move(stream_),
                         .negotiated = {.version = "TLSv1.3", .group = {}, .cipher = {}, .alpn = {}},
                         .key_type = {},
@@ -240,6 +245,9 @@ class ConnectionTest : public testing::Test {
   [[nodiscard]] std::unique_ptr<Connection> accept(std::shared_ptr<Script> other, std::uint64_t id);
   /// start(), and every step from there to the relay: hello, handshake and connect succeed.
   void start_relay();
+  /// In place of start(): a connection of the listener in relay between these two; any number one after the
+  /// other.
+  void start_relay_over(std::unique_ptr<Stream> client_side, std::unique_ptr<Stream> backend_side);
   /// Runs one turn of the loop, which delivers the events of the descriptors.
   void wake() { loop.run_once(); }
   /// Moves the clock, and makes the connection look at its deadline.
@@ -269,6 +277,8 @@ class ConnectionTest : public testing::Test {
   std::unique_ptr<Connection> connection;
 
  private:
+  void prepare();
+
   SelfSigned certificate_;
   Fd nowhere_;
   std::unique_ptr<Log> log_;

@@ -188,7 +188,7 @@ TEST_F(HandshakeTest, LetsTheClientReadTheAlertBeforeTheConnectionCloses) {
   start();
   permits.grant();
   EXPECT_EQ(phase(), "shutdown");
-  EXPECT_TRUE(client->ended);
+  EXPECT_TRUE(client->cut_short);
   EXPECT_FALSE(client->reset);
   client->leaves();
   wake();
@@ -449,14 +449,17 @@ TEST_F(HandshakeTest, APassthroughRouteGetsTheHelloUnread) {
   EXPECT_TRUE(handshakes.script.received.empty());
 }
 
-TEST_F(HandshakeTest, AnIdentityThatMayNotPassIsReset) {
+TEST_F(HandshakeTest, AnIdentityThatMayNotPassIsToldSoByAnAlert) {
   listener().tls->client_auth.mode = config::ClientAuthMode::kRequired;
   listener().tls->client_auth.ca = listener().tls->certificates.front().certificate;
   client->sends(client_hello());
   start();
   permits.grant();
-  EXPECT_TRUE(client->reset);
+  EXPECT_EQ(client->alert, static_cast<int>(Alert::kAccessDenied));
+  EXPECT_FALSE(client->reset);
   EXPECT_TRUE(transport.dialled.empty());
+  client->leaves();
+  wake();
   EXPECT_END("client_not_allowed");
 }
 

@@ -38,17 +38,17 @@ def test_the_next_server_is_tried_when_one_refuses(start, backend, certificate, 
     assert headgate.metric("headgate_backend_connect_failures_total", backend="app", server=refusing) > 0
 
 
-def test_a_backend_that_is_down_resets_the_client_and_is_counted(start, certificate, refusing):
+def test_a_backend_that_is_down_ends_the_client_and_is_counted(start, certificate, refusing):
     headgate = start(proxy(refusing, certificate))
     with connect(headgate.port()) as client:
-        assert client.wait_transport_end() == "reset"
+        assert client.wait_transport_end() == "end"
     headgate.wait_metric("headgate_connections_closed_total", reason="backend_connect_failed", side="backend")
 
 
 def test_a_server_that_does_not_answer_costs_the_connect_timeout(start, certificate, deaf):
     headgate = start(proxy(deaf, certificate, app={"connect_timeout": "300ms", "connect_attempts": 1}))
     with connect(headgate.port()) as client:
-        assert client.wait_transport_end() == "reset"
+        assert client.wait_transport_end() == "end"
     headgate.wait_metric("headgate_connections_closed_total", reason="backend_connect_timeout")
 
 
@@ -74,7 +74,7 @@ def test_a_host_name_is_resolved(start, backend, certificate):
 def test_a_host_name_without_an_address_is_no_crash_and_no_hang(start, certificate):
     headgate = start(proxy("nowhere.invalid:80", certificate))
     with connect(headgate.port()) as client:
-        assert client.wait_transport_end() == "reset"
+        assert client.wait_transport_end() == "end"
     assert headgate.get("/healthz")[0] == 200
 
 

@@ -87,7 +87,7 @@ def test_a_backends_end_reaches_the_client_as_close_notify_and_fin(relay, versio
 
 
 @VERSIONS
-def test_a_backends_reset_reaches_the_client_as_a_reset(relay, version):
+def test_a_backends_reset_reaches_the_client_without_a_close_notify(relay, version):
     headgate = relay(reset)
     with connect(headgate.port(), version=version) as client:
         client.send(b"x")
@@ -97,11 +97,11 @@ def test_a_backends_reset_reaches_the_client_as_a_reset(relay, version):
     headgate.wait_metric("headgate_connections_closed_total", reason="backend_reset", side="backend")
 
 
-def test_a_backends_reset_is_a_reset_on_the_clients_socket(relay):
+def test_a_backends_reset_is_a_fin_on_the_socket_of_a_tls_client(relay):
     headgate = relay(reset)
     with connect(headgate.port()) as client:
         client.send(b"x")
-        assert client.wait_transport_end() == "reset"
+        assert client.wait_transport_end() == "end"
 
 
 @VERSIONS

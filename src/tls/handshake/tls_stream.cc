@@ -1,5 +1,6 @@
 #include "tls/handshake/tls_stream.h"
 
+#include <array>
 #include <utility>
 
 #include <openssl/err.h>
@@ -76,6 +77,8 @@ ReadResult TlsStream::read(std::span<std::byte> into) {
 }
 
 ReadResult TlsStream::read_records(std::span<std::byte> into) {
+  end_untold_ = false;
+  if (read_failed_) return {IoStatus::kFailed};
   forget_earlier_errors();
   bio_.open();
   std::size_t total = 0;
@@ -89,16 +92,16 @@ ReadResult TlsStream::read_records(std::span<std::byte> into) {
   // Only a read that asks for more bytes waits for the socket; an end that came with the bytes can be read
   // now.
   const bool drained = status == IoStatus::kWantRead && bio_.drained() && !bio_.has_kept();
-  // Bytes go first: the next call reports again how the stream ended or broke.
-  if (total > 0) {
-    const bool broken = settled(IoStatus::kDone) == IoStatus::kFailed;
-    return {broken ? IoStatus::kFailed : IoStatus::kDone, broken ? 0 : total, drained};
-  }
-  return {settled(status), 0, drained};
+  read_failed_ = status == IoStatus::kFailed;  // OpenSSL tells a failure once
+  if (total == 0) return {settled(status), 0, drained};
+  // Bytes go first: the next call tells how the stream ended or broke, by reading or by what it had to send.
+  const bool broken = settled(IoStatus::kDone) == IoStatus::kFailed;
+  end_untold_ = read_failed_ || broken || status == IoStatus::kEnded;
+  return {IoStatus::kDone, total, drained && !broken};
 }
 
 bool TlsStream::has_buffered() const {
-  return bio_.has_kept() || SSL_has_pending(ssl_.get()) == 1;
+  return end_untold_ || bio_.has_kept() || SSL_has_pending(ssl_.get()) == 1;
 }
 
 IoStatus TlsStream::write(std::span<const std::byte> bytes) {
@@ -128,6 +131,35 @@ IoStatus TlsStream::send_close_notify() {
     forget_earlier_errors();
   }
   return settled(IoStatus::kDone, Then::kEnd);
+}
+
+IoStatus TlsStream::end_cut_short() {
+  ended_writing_ = true;
+  bio_.open();
+  if (settled(IoStatus::kDone, Then::kEnd) == IoStatus::kWantWrite) return IoStatus::kWantWrite;
+  send_end(bio_.descriptor());
+  return IoStatus::kDone;
+}
+
+IoStatus TlsStream::end_with_alert(std::uint8_t) {
+  bio_.open();
+  if (!std::exchange(ended_writing_, true) && handshake_done_) provoke_internal_error();
+  const IoStatus status = settled(IoStatus::kDone, Then::kEnd);
+  if (status == IoStatus::kDone) send_end(bio_.descriptor());
+  return status;
+}
+
+// OpenSSL sends internal_error when it needs bytes and has no BIO to read them from. The records that it has
+// read already come first, and it reads nothing behind a close_notify.
+void TlsStream::provoke_internal_error() {
+  forget_earlier_errors();
+  SSL_set_shutdown(ssl_.get(), SSL_get_shutdown(ssl_.get()) & ~SSL_RECEIVED_SHUTDOWN);
+  SSL_set0_rbio(ssl_.get(), nullptr);
+  std::array<std::byte, 1024> dropped;
+  std::size_t size = 0;
+  while (SSL_read_ex(ssl_.get(), dropped.data(), dropped.size(), &size) == 1) {
+  }
+  forget_earlier_errors();
 }
 
 void TlsStream::reset_on_close() {

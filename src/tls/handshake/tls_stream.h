@@ -38,6 +38,7 @@ class TlsStream final : public Stream {
   ~TlsStream() override;
 
   [[nodiscard]] int descriptor() const override { return bio_.descriptor(); }
+  [[nodiscard]] bool is_tls() const override { return true; }
   IoStatus handshake() override;
   ReadResult read(std::span<std::byte> into) override;
   [[nodiscard]] bool has_buffered() const override;
@@ -47,6 +48,10 @@ class TlsStream final : public Stream {
   [[nodiscard]] bool holds_back() const override { return holds_back_; }
   IoStatus end_writing() override;
   IoStatus end_before_close() override { return send_close_notify(); }
+  IoStatus end_cut_short() override;
+  /// OpenSSL has no call for an alert of the caller's choice. So the peer gets internal_error, whatever
+  /// `alert` is, or FIN alone if OpenSSL does not send that.
+  IoStatus end_with_alert(std::uint8_t alert) override;
   void reset_on_close() override;
   [[nodiscard]] const StreamFailure& failure() const override { return failure_; }
   [[nodiscard]] bool ended_without_notice() const override { return truncated_; }
@@ -83,6 +88,7 @@ class TlsStream final : public Stream {
   IoStatus answer(int returned);
   IoStatus settled(IoStatus status, Then then = Then::kMore);
   IoStatus send_close_notify();
+  void provoke_internal_error();
 
   std::shared_ptr<const void> context_;  // first: OpenSSL calls back into it while the SSL lives
   SocketBio bio_;                        // before ssl_: the SSL uses both while it lives
@@ -96,6 +102,8 @@ class TlsStream final : public Stream {
   bool handshake_done_ = false;
   bool truncated_ = false;
   bool ended_writing_ = false;
+  bool read_failed_ = false;  // how, failure_ says
+  bool end_untold_ = false;   // the end or the failure that came behind the bytes of the last read()
 };
 
 }  // namespace headgate

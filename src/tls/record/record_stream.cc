@@ -104,22 +104,42 @@ void RecordStream::hold_back(std::span<const std::byte> messages) {
 }
 
 IoStatus RecordStream::end_writing() {
+  return send_last_and_end(Alert::kCloseNotify);
+}
+
+IoStatus RecordStream::end_with_alert(std::uint8_t alert) {
+  return send_last_and_end(static_cast<Alert>(alert));
+}
+
+IoStatus RecordStream::end_before_close() {
+  return outgoing_ == Outgoing::kEnded ? IoStatus::kDone : send_last(Alert::kCloseNotify);
+}
+
+// What is unsent may be the alert about the failure for which the stream ends.
+IoStatus RecordStream::end_cut_short() {
   if (outgoing_ == Outgoing::kEnded) return IoStatus::kDone;
-  const IoStatus status = send_close_notify();
+  holds_back_ = false;
+  if (unsent_.send(fd_.number(), Then::kEnd).status == IoStatus::kWantWrite) return IoStatus::kWantWrite;
+  outgoing_ = Outgoing::kEnded;
+  protector_.retire();
+  send_end(fd_.number());
+  return IoStatus::kDone;
+}
+
+IoStatus RecordStream::send_last_and_end(Alert alert) {
+  if (outgoing_ == Outgoing::kEnded) return IoStatus::kDone;
+  const IoStatus status = send_last(alert);
   if (status == IoStatus::kDone) send_end(fd_.number());
   return status;
 }
 
-IoStatus RecordStream::end_before_close() {
-  return outgoing_ == Outgoing::kEnded ? IoStatus::kDone : send_close_notify();
-}
-
-IoStatus RecordStream::send_close_notify() {
+/// Sends the alert behind which we send nothing more: once, and flushes from then on.
+IoStatus RecordStream::send_last(Alert alert) {
   IoStatus status = IoStatus::kFailed;
   if (outgoing_ == Outgoing::kOpen) {
     outgoing_ = Outgoing::kClosing;
     owes_key_update_ = false;  // due only before more data, and none follows
-    status = send_sealed(protector_.seal_alert(Alert::kCloseNotify, buffers_.sending), Then::kEnd);
+    status = send_sealed(protector_.seal_alert(alert, buffers_.sending), Then::kEnd);
   } else {
     status = flush();
   }

@@ -55,6 +55,7 @@ class RecordStream final : public Stream, public Pooled<RecordStream> {
   RecordStream(RecordStreamState state, Buffers& buffers, AeadContexts& contexts);
 
   [[nodiscard]] int descriptor() const override { return fd_.number(); }
+  [[nodiscard]] bool is_tls() const override { return true; }
   IoStatus handshake() override { return IoStatus::kDone; }
   ReadResult read(std::span<std::byte> into) override;
   [[nodiscard]] bool has_buffered() const override;
@@ -67,6 +68,8 @@ class RecordStream final : public Stream, public Pooled<RecordStream> {
   void hold_back(std::span<const std::byte> messages);
   IoStatus end_writing() override;
   IoStatus end_before_close() override;
+  IoStatus end_cut_short() override;
+  IoStatus end_with_alert(std::uint8_t alert) override;
   void reset_on_close() override;
   [[nodiscard]] const StreamFailure& failure() const override;
   [[nodiscard]] bool ended_without_notice() const override { return incoming_ == Incoming::kCutShort; }
@@ -96,7 +99,8 @@ class RecordStream final : public Stream, public Pooled<RecordStream> {
   IoStatus answer_key_update();
   void send_fatal_alert(Alert alert);
   IoStatus send_sealed(std::size_t size_bytes, Then then = Then::kMore);
-  IoStatus send_close_notify();
+  IoStatus send_last(Alert alert);
+  IoStatus send_last_and_end(Alert alert);
   IoStatus outcome(const SocketIo& io);
   void fail(StreamFailure failure);
 

@@ -1,0 +1,371 @@
+#include "connection/ends.h"
+
+#include <poll.h>
+
+#include <fstream>
+#include <functional>
+#include <sstream>
+
+#include "connection/far_peer.h"
+#include "connection/fixture.h"
+
+namespace headgate::test {
+namespace {
+
+constexpr auto kPatience = 30s;
+
+/// Whether the peer reads at once, or little by little, and not before the other one has ended.
+enum class Reader : std::uint8_t { kFast, kSlow };
+
+/// A connection in relay over two real TCP connections.
+class EndsTest : public RelayTest {
+ protected:
+  // The streams use the members of this class.
+  ~EndsTest() override { connection.reset(); }
+
+  /// Connects both sides; the buffers towards `slow` are small.
+  void connect(Layer client_layer, Layer backend_layer, Side slow = Side::kNone) {
+    const StreamWorker worker{.buffers = buffers, .contexts = contexts};
+    host.time = Clock::now() + ahead;
+    Pair one = make_pair(client_layer, Side::kClient, slow == Side::kClient, worker);
+    Pair other = make_pair(backend_layer, Side::kBackend, slow == Side::kBackend, worker);
+    far_client = std::move(one.peer);
+    far_backend = std::move(other.peer);
+    start_relay_over(std::move(one.stream), std::move(other.stream));
+  }
+
+  [[nodiscard]] FarPeer& peer(Side side) { return side == Side::kClient ? *far_client : *far_backend; }
+
+  /// One turn of the loop at the present time.
+  void turn() {
+    far_client->turn();
+    far_backend->turn();
+    host.time = Clock::now() + ahead;
+    const int called_before = host.called_again;
+    loop.run_once();
+    if (connection->is_buried()) return;
+    connection->deadline_passed();
+    if (host.called_again > called_before) connection->resume();
+  }
+  void turns(int count) {
+    for (int i = 0; i < count; ++i) turn();
+  }
+  /// Turns until `is_so`, while the peers read as their readers do.
+  void turn_until(const std::function<bool()>& is_so, std::size_t client_bytes, std::size_t backend_bytes) {
+    for (const TimePoint until = Clock::now() + kPatience; !is_so();) {
+      ASSERT_LT(Clock::now(), until) << "in phase " << phase();
+      turn();
+      far_client->hear(client_bytes);
+      far_backend->hear(backend_bytes);
+      ::poll(nullptr, 0, 1);
+    }
+  }
+  void turn_until_over(Side side, Reader reader) {
+    const std::size_t step = reader == Reader::kFast ? 1 << 16 : 2000;
+    turn_until([&] { return peer(side).is_over(); }, side == Side::kClient ? step : 1 << 16,
+               side == Side::kBackend ? step : 1 << 16);
+  }
+  /// Turns until the connection is gone. The peers leave when they see an end.
+  void turn_until_buried() {
+    turn_until(
+        [&] {
+          for (const Side side : {Side::kClient, Side::kBackend}) {
+            if (peer(side).is_over()) peer(side).leave();
+          }
+          return connection->is_buried();
+        },
+        1 << 16, 1 << 16);
+  }
+
+  /// Expects that the peer of `side` got exactly `bytes` and the end that the table says for `cause`.
+  void expect_end(Side side, EndCause cause, Layer layer, const std::string& bytes) {
+    const bool tls = layer != Layer::kPlain;
+    const PeerKind kind = side == Side::kClient ? (tls ? PeerKind::kTlsClient : PeerKind::kPlainClient)
+                                                : (tls ? PeerKind::kTlsBackend : PeerKind::kPlainBackend);
+    const Farewell wanted = row(cause).farewell(kind);
+    const FarPeer& one = peer(side);
+    EXPECT_EQ(one.received.size(), bytes.size());
+    EXPECT_TRUE(one.received == bytes);
+    EXPECT_EQ(one.seen(), wanted);
+    if (wanted != Farewell::kAlert) return;
+    const bool only_internal = layer == Layer::kOpenssl13 || layer == Layer::kOpenssl12;
+    EXPECT_EQ(one.alert, static_cast<int>(only_internal ? Alert::kInternalError : row(cause).alert));
+  }
+
+  LibCtxPtr library_context{OSSL_LIB_CTX_new()};
+  AeadContexts contexts{library_context.get()};
+  std::unique_ptr<FarPeer> far_client, far_backend;
+  Duration ahead{};  ///< How far a test has moved the clock.
+};
+
+/// The ways in which a peer breaks off after it has sent something.
+struct Break {
+  const char* name;
+  void (FarPeer::*end)();
+  EndCause cause;
+  bool needs_tls;
+};
+constexpr Break kBreaks[] = {
+    {"a reset", &FarPeer::reset, EndCause::kOtherBrokeOff, false},
+    {"a FIN in a record", &FarPeer::end_in_a_record, EndCause::kOtherBrokeOff, true},
+    {"a fatal alert", &FarPeer::end_with_alert, EndCause::kOtherBrokeOff, true},
+    {"a bad record", &FarPeer::end_with_a_bad_record, EndCause::kOtherBrokeOff, true},
+};
+
+Side other(Side side) {
+  return side == Side::kClient ? Side::kBackend : Side::kClient;
+}
+
+/// Something that does not fit into the small buffers, and into one record.
+std::string many_bytes(std::size_t size = 60'000) {
+  std::string bytes(size, '\0');
+  for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>(i * 2654435761U >> 13U);
+  return bytes;
+}
+
+/// Calls `check` with pairs of layers, for a slow reader on `side` and a fast one: each layer meets itself
+/// and plaintext.
+void for_all_layers(Side side, const std::function<void(Layer at_client, Layer at_backend, Reader)>& check) {
+  for (const Layer at_client : kLayers) {
+    for (const Layer at_backend : kLayers) {
+      const bool any_is_plain = at_client == Layer::kPlain || at_backend == Layer::kPlain;
+      if (at_client != at_backend && !any_is_plain) continue;
+      for (const Reader reader : {Reader::kFast, Reader::kSlow}) {
+        std::ostringstream trace;
+        trace << "client: " << at_client << ", backend: " << at_backend << ", "
+              << (side == Side::kClient ? "client " : "backend ")
+              << (reader == Reader::kFast ? "fast" : "slow");
+        SCOPED_TRACE(trace.str());
+        check(at_client, at_backend, reader);
+        if (testing::Test::HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+Layer layer_of(Side side, Layer at_client, Layer at_backend) {
+  return side == Side::kClient ? at_client : at_backend;
+}
+
+class EndsOfBothSidesTest : public EndsTest, public testing::WithParamInterface<Side> {};
+
+// The heart of it: the bytes and the break are with our kernel before the relay sees any of them, and the
+// other side is slow.
+TEST_P(EndsOfBothSidesTest, EveryByteBeforeABreakIsDelivered) {
+  const Side to = GetParam(), from = other(to);
+  const std::string bytes = many_bytes();
+  for (const Break& how : kBreaks) {
+    SCOPED_TRACE(how.name);
+    for_all_layers(to, [&](Layer at_client, Layer at_backend, Reader reader) {
+      const Layer broken = layer_of(from, at_client, at_backend);
+      if (how.needs_tls && broken == Layer::kPlain) return;
+      connect(at_client, at_backend, reader == Reader::kSlow ? to : Side::kNone);
+      peer(from).send(bytes);
+      (peer(from).*how.end)();
+      if (reader == Reader::kSlow) turns(20);
+      turn_until_over(to, reader);
+      expect_end(to, how.cause, layer_of(to, at_client, at_backend), bytes);
+      turn_until_buried();
+    });
+  }
+}
+
+// A write to the side that has reset finds the reset first, while the bytes are still unread.
+TEST_P(EndsOfBothSidesTest, EveryByteBeforeAResetThatAWriteFindsIsDelivered) {
+  const Side to = GetParam(), from = other(to);
+  const std::string bytes = many_bytes();
+  for_all_layers(to, [&](Layer at_client, Layer at_backend, Reader reader) {
+    connect(at_client, at_backend, reader == Reader::kSlow ? to : Side::kNone);
+    turns(2);
+    peer(from).send(bytes);
+    peer(to).send("more of the question");
+    peer(from).reset();
+    if (reader == Reader::kSlow) turns(20);
+    turn_until_over(to, reader);
+    expect_end(to, EndCause::kOtherBrokeOff, layer_of(to, at_client, at_backend), bytes);
+    turn_until_buried();
+  });
+}
+
+TEST_P(EndsOfBothSidesTest, AnEndInOrderIsOneForTheOtherSide) {
+  const Side to = GetParam(), from = other(to);
+  const std::string bytes = many_bytes();
+  for_all_layers(to, [&](Layer at_client, Layer at_backend, Reader reader) {
+    connect(at_client, at_backend, reader == Reader::kSlow ? to : Side::kNone);
+    peer(from).send(bytes);
+    peer(from).end_in_order();
+    if (reader == Reader::kSlow) turns(20);
+    turn_until_over(to, reader);
+    expect_end(to, EndCause::kOtherEnded, layer_of(to, at_client, at_backend), bytes);
+    peer(to).end_in_order();
+    turn_until([&] { return connection->is_buried(); }, 1 << 16, 1 << 16);
+    EXPECT_EQ(connection->close_reason(), CloseReason::kFinished);
+  });
+}
+
+// What one side was told stays true, whatever happens to the other direction later.
+TEST_P(EndsOfBothSidesTest, ADirectionThatHasEndedInOrderStaysSoWhenItsSourceResetsLater) {
+  const Side to = GetParam(), from = other(to);
+  const std::string bytes = many_bytes(100'000);
+  for_all_layers(to, [&](Layer at_client, Layer at_backend, Reader reader) {
+    connect(at_client, at_backend, reader == Reader::kSlow ? to : Side::kNone);
+    peer(from).send(bytes);
+    turn_until([&] { return !peer(from).has_to_send(); }, reader == Reader::kFast ? 1 << 16 : 0, 1 << 16);
+    peer(from).end_in_order();
+    if (reader == Reader::kFast) turns(20);
+    peer(to).send("the other direction goes on");
+    turns(20);
+    peer(from).reset();
+    peer(to).send("and on");
+    turns(20);
+    turn_until_over(to, reader);
+    expect_end(to, EndCause::kOtherEnded, layer_of(to, at_client, at_backend), bytes);
+    turn_until_buried();
+  });
+}
+
+TEST_P(EndsOfBothSidesTest, AFinWithoutCloseNotifyBetweenTwoRecords) {
+  const Side to = GetParam(), from = other(to);
+  const EndCause cause = from == Side::kClient ? EndCause::kClientCutShort : EndCause::kBackendCutShort;
+  const std::string bytes = many_bytes();
+  for_all_layers(to, [&](Layer at_client, Layer at_backend, Reader reader) {
+    if (layer_of(from, at_client, at_backend) == Layer::kPlain) return;
+    connect(at_client, at_backend, reader == Reader::kSlow ? to : Side::kNone);
+    peer(from).send(bytes);
+    peer(from).end_cut_short();
+    if (reader == Reader::kSlow) turns(20);
+    turn_until_over(to, reader);
+    expect_end(to, cause, layer_of(to, at_client, at_backend), bytes);
+    peer(to).end_in_order();
+    turn_until([&] { return connection->is_buried(); }, 1 << 16, 1 << 16);
+    EXPECT_EQ(connection->close_reason(),
+              from == Side::kClient ? CloseReason::kClientTruncated : CloseReason::kBackendTruncated);
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(To, EndsOfBothSidesTest, testing::Values(Side::kClient, Side::kBackend),
+                         [](const auto& one) { return one.param == Side::kClient ? "Client" : "Backend"; });
+
+/// Ends of our own.
+struct OwnEnd {
+  CloseReason reason;
+  EndCause cause;
+};
+constexpr OwnEnd kOwnEnds[] = {
+    {CloseReason::kLifetime, EndCause::kCut},
+    {CloseReason::kClientRevoked, EndCause::kRevoked},
+    {CloseReason::kClientExpired, EndCause::kExpired},
+    {CloseReason::kClientUntrusted, EndCause::kNotAllowed},
+};
+
+TEST_P(EndsOfBothSidesTest, ACutComesBehindEveryByteThatWasReceived) {
+  const Side to = GetParam(), from = other(to);
+  const std::string bytes = many_bytes();
+  for (const OwnEnd& how : kOwnEnds) {
+    SCOPED_TRACE(name(how.reason));
+    for_all_layers(to, [&](Layer at_client, Layer at_backend, Reader reader) {
+      connect(at_client, at_backend, reader == Reader::kSlow ? to : Side::kNone);
+      peer(from).send(bytes);
+      const auto all_are_in = [&] {
+        const ConnectionInfo& info = connection->info();
+        return (from == Side::kClient ? info.bytes_from_client : info.bytes_to_client) == bytes.size();
+      };
+      turn_until(all_are_in, to == Side::kClient ? 2000 : 0, to == Side::kBackend ? 2000 : 0);
+      connection->end(how.reason);
+      turn_until_over(to, reader);
+      expect_end(to, how.cause, layer_of(to, at_client, at_backend), bytes);
+      turn_until([&] { return peer(from).is_over(); }, 1 << 16, 1 << 16);
+      expect_end(from, how.cause, layer_of(from, at_client, at_backend), "");
+      turn_until_buried();
+      EXPECT_EQ(connection->close_reason(), how.reason);
+    });
+  }
+}
+
+TEST_F(EndsTest, AConnectionAtRestIsEndedInOrderOnBothSides) {
+  for (const CloseReason reason : {CloseReason::kIdleTimeout, CloseReason::kDrained}) {
+    for_all_layers(Side::kClient, [&](Layer at_client, Layer at_backend, Reader) {
+      listener().timeouts.idle = 1h;
+      connect(at_client, at_backend);
+      peer(Side::kClient).send("question");
+      peer(Side::kBackend).send("answer");
+      turn_until([&] { return far_client->received == "answer" && far_backend->received == "question"; },
+                 1 << 16, 1 << 16);
+      turn_until([&] { return connection->is_delivered(); }, 0, 0);
+      if (reason == CloseReason::kDrained) connection->end_at_rest(reason);
+      if (reason == CloseReason::kIdleTimeout) ahead += 2h;
+      turn_until([&] { return far_client->is_over() && far_backend->is_over(); }, 1 << 16, 1 << 16);
+      expect_end(Side::kClient, EndCause::kAtRest, at_client, "answer");
+      expect_end(Side::kBackend, EndCause::kAtRest, at_backend, "question");
+      EXPECT_TRUE(connection->is_buried());
+    });
+  }
+}
+
+// The idle time is over although bytes are under way: their reader has not taken them.
+TEST_F(EndsTest, IdleWithBytesThatThePeerDoesNotTakeIsACut) {
+  listener().timeouts.idle = 1h;
+  listener().timeouts.shutdown = 1min;
+  for_all_layers(Side::kClient, [&](Layer at_client, Layer at_backend, Reader) {
+    connect(at_client, at_backend, Side::kClient);
+    far_backend->send(many_bytes());
+    turn_until([&] { return !connection->is_delivered(); }, 0, 0);
+    turns(50);
+    ahead += 2h;
+    turn_until([&] { return far_backend->is_over(); }, 0, 1 << 16);
+    expect_end(Side::kBackend, EndCause::kCut, at_backend, "");
+    turns(50);
+    EXPECT_FALSE(connection->is_buried()) << "the client may still take its bytes";
+    ahead += 2min;
+    turn_until([&] { return connection->is_buried(); }, 0, 0);
+    EXPECT_EQ(connection->close_reason(), CloseReason::kIdleTimeout);
+    turn_until([&] { return far_client->is_over(); }, 1 << 16, 0);
+    EXPECT_NE(far_client->seen(), Farewell::kInOrder) << "a peer that reads late must see the cut";
+  });
+}
+
+// A reader that goes on taking bytes gets all of them, however long it takes; one that stops is given up.
+TEST_F(EndsTest, ThePatienceStartsAgainWithEveryByteThatIsTaken) {
+  listener().timeouts.shutdown = 1s;
+  connect(Layer::kPlain, Layer::kPlain, Side::kClient);
+  const std::string bytes = many_bytes();
+  far_backend->send(bytes);
+  far_backend->reset();
+  turns(5);
+  for (const TimePoint until = Clock::now() + kPatience; !far_client->is_over() && Clock::now() < until;) {
+    const std::size_t before = far_client->received.size();
+    far_client->hear(1000);
+    if (far_client->received.size() > before) ahead += 50ms;
+    turn();
+    ::poll(nullptr, 0, 1);
+  }
+  EXPECT_GT(ahead, 2 * listener().timeouts.shutdown);
+  expect_end(Side::kClient, EndCause::kOtherBrokeOff, Layer::kPlain, bytes);
+}
+
+// Data and the alert behind it came in one segment. The alert was forgotten, because the data went first.
+TEST_F(EndsTest, AnAlertBehindDataInOneSegmentIsNotTakenForAnEnd) {
+  for (const Layer at_client : {Layer::kRecords, Layer::kOpenssl13, Layer::kOpenssl12}) {
+    SCOPED_TRACE(testing::PrintToString(at_client));
+    connect(at_client, Layer::kPlain);
+    far_client->send("half a question");
+    far_client->end_with_alert();
+    turn_until_over(Side::kBackend, Reader::kFast);
+    expect_end(Side::kBackend, EndCause::kOtherBrokeOff, Layer::kPlain, "half a question");
+    turn_until_buried();
+    EXPECT_EQ(connection->close_reason(), CloseReason::kClientProtocolError);
+    EXPECT_EQ(connection->info().alert, static_cast<int>(Alert::kInternalError));
+  }
+}
+
+TEST_F(EndsTest, ThePageShowsTheTableThatTheCodeFollows) {
+  std::ifstream file(HEADGATE_SOURCE_DIR "/docs/ends.md");
+  std::stringstream page;
+  page << file.rdbuf();
+  EXPECT_NE(page.str().find("\n" + table_of_ends() + "\n"), std::string::npos)
+      << "docs/ends.md should contain:\n"
+      << table_of_ends();
+}
+
+}  // namespace
+}  // namespace headgate::test
