@@ -242,6 +242,10 @@ void World::Life::act_of_peer(Peer& peer, const Deed& deed) {
       return peer.alerts(static_cast<std::uint8_t>(deed.amount));
     case Act::kGarble:
       return peer.garbles();
+    case Act::kJunk:
+      return peer.sends_junk(deed.amount, sizes_);
+    case Act::kOdd:
+      return peer.sends_odd(static_cast<std::uint8_t>(deed.amount), sizes_);
     case Act::kReset:
       return peer.resets();
     case Act::kClose:

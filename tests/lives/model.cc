@@ -50,7 +50,8 @@ Promise promise(const Facts& facts) {
 
 /// An end in order says that all bytes have come: it may never be a lie.
 bool may_be_in_order(const Facts& facts, std::uint64_t received) {
-  if (ended_in_order(facts) && received == facts.other_sent) return true;
+  const bool may_have_ended = ended_in_order(facts) || facts.other == Told::kSomething;
+  if (may_have_ended && received == facts.other_sent) return true;
   return facts.cause == Cause::kAtRest && received == facts.taken;
 }
 
@@ -62,7 +63,7 @@ std::string difference(const Facts& facts, const Sight& sight) {
   if (sight.seen == Seen::kInOrder && !may_be_in_order(facts, sight.received)) {
     return "an end in order after " + bytes(sight.received) + " of " + bytes(facts.other_sent);
   }
-  if (facts.gone || !facts.in_time) return "";
+  if (facts.gone || !facts.in_time || facts.other == Told::kSomething) return "";
   const Promise promised = promise(facts);
   if (sight.received < promised.least) {
     return bytes(sight.received) + " of the " + bytes(promised.least) + " that arrived for it";

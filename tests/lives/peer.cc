@@ -21,7 +21,7 @@ std::string make_pattern(std::uint64_t seed) {
 }  // namespace
 
 std::string_view name(Told told) {
-  static constexpr std::array<std::string_view, 4> kNames{"open", "in order", "without notice", "broken"};
+  static constexpr std::array<std::string_view, 5> kNames{"open", "in order", "without notice", "broken", "something"};
   return kNames[static_cast<std::size_t>(told)];
 }
 
@@ -64,12 +64,13 @@ void Peer::notifies() {
   if (records_ == nullptr) return ends();
   told_ = Told::kInOrder;
   send_record(ContentType::kAlert, {"\1\0", 2});
+  notice_at_ = raw_sent_bytes_;
 }
 
 void Peer::ends() {
   if (!can_send()) return;
+  if (records_ != nullptr) notifies();
   told_ = Told::kInOrder;
-  if (records_ != nullptr) send_record(ContentType::kAlert, {"\1\0", 2});
   tcp_.peer_ends();
 }
 
@@ -102,6 +103,26 @@ void Peer::garbles() {
   tcp_.peer_sends(record);
 }
 
+void Peer::sends_junk(std::uint32_t bytes, Chance& content) {
+  if (!can_send() || records_ == nullptr) return;
+  told_ = Told::kBroken;
+  std::string junk(bytes, '\0');
+  for (char& byte : junk) byte = static_cast<char>(content.below(256));
+  tcp_.peer_sends(junk);
+  if (content.below(2) == 0) tcp_.peer_ends();
+}
+
+// Of application data only an empty record: the other peer knows which bytes it expects.
+void Peer::sends_odd(std::uint8_t type, Chance& content) {
+  if (!can_send() || records_ == nullptr) return;
+  told_ = Told::kSomething;
+  const bool data = type == static_cast<std::uint8_t>(ContentType::kApplicationData);
+  std::string inside(data ? 0 : content.below(8), '\0');
+  for (char& byte : inside) byte = static_cast<char>(content.below(content.below(2) == 0 ? 256 : 3));
+  send_record(static_cast<ContentType>(type), inside);
+  if (content.below(2) == 0) tcp_.peer_ends();
+}
+
 void Peer::resets() {
   if (can_send()) told_ = Told::kBroken;
   gone_ = true;
@@ -119,6 +140,15 @@ void Peer::updates_keys(KeyUpdateRequest request) {
   const std::string record = records_->seal_key_update(request);
   raw_sent_bytes_ += record.size();
   tcp_.peer_sends(record);
+}
+
+// A reset may have overtaken the end.
+Told Peer::told() const {
+  if (told_ == Told::kNothing || told_ >= Told::kBroken) return told_;
+  const bool by_record = told_ == Told::kInOrder && records_ != nullptr;
+  const bool arrived = by_record ? tcp_.arrived_bytes() - raw_before_ >= notice_at_ : tcp_.end_arrived();
+  if (arrived) return told_;
+  return gone_ ? Told::kBroken : Told::kNothing;
 }
 
 std::uint64_t Peer::arrived_bytes() const {

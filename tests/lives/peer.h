@@ -21,6 +21,7 @@ enum class Told : std::uint8_t {
   kInOrder,        ///< FIN, behind close_notify where there is TLS.
   kWithoutNotice,  ///< TLS: FIN between two records.
   kBroken,         ///< Reset, FIN inside a record, a fatal alert, a bad record.
+  kSomething,      ///< It sent records of which the model does not know whether they end anything.
 };
 
 /// How a peer was ended, as it sees it.
@@ -46,6 +47,8 @@ class Peer {
   void tears();     ///< FIN in the middle of a record.
   void alerts(std::uint8_t alert);
   void garbles();  ///< A record whose protection does not hold.
+  void sends_junk(std::uint32_t bytes, Chance& content);
+  void sends_odd(std::uint8_t type, Chance& content);
   void resets();
   void closes();  ///< As a program that does not wait for what still comes.
   void updates_keys(KeyUpdateRequest request);
@@ -59,8 +62,9 @@ class Peer {
   [[nodiscard]] bool is_reading() const { return reading_; }
   [[nodiscard]] bool can_send() const { return told_ == Told::kNothing && !gone_; }
   /// It has broken off, or its descriptor is closed: nobody promises it anything.
-  [[nodiscard]] bool is_gone() const { return gone_ || told_ == Told::kBroken; }
-  [[nodiscard]] Told told() const { return told_; }
+  [[nodiscard]] bool is_gone() const { return gone_ || told_ >= Told::kBroken; }
+  /// How it has ended, as far as our kernel knows.
+  [[nodiscard]] Told told() const;
   [[nodiscard]] std::uint64_t sent_bytes() const { return sent_bytes_; }
   /// Of the bytes sent, those in records that our kernel has received whole.
   [[nodiscard]] std::uint64_t arrived_bytes() const;
@@ -83,7 +87,7 @@ class Peer {
   std::uint64_t raw_before_;  // of the handshake
   bool reading_ = true, gone_ = false;
   Told told_ = Told::kNothing;
-  std::uint64_t sent_bytes_ = 0, raw_sent_bytes_ = 0;
+  std::uint64_t sent_bytes_ = 0, raw_sent_bytes_ = 0, notice_at_ = 0;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> records_sent_;  // where each ends: on the wire, in the data
   std::uint64_t received_bytes_ = 0;
   std::string raw_;  // received, not opened

@@ -22,7 +22,9 @@ constexpr std::array kPlainActs{Weight{Act::kSend, 24}, Weight{Act::kEnd, 6}, We
 constexpr std::array kTlsActs{Weight{Act::kSend, 24},  Weight{Act::kEnd, 5},   Weight{Act::kReset, 3},
                               Weight{Act::kClose, 2},  Weight{Act::kNotify, 2}, Weight{Act::kLeave, 3},
                               Weight{Act::kTear, 2},   Weight{Act::kAlert, 2}, Weight{Act::kGarble, 2},
-                              Weight{Act::kUpdateKeys, 3}};
+                              Weight{Act::kUpdateKeys, 3}, Weight{Act::kJunk, 1}, Weight{Act::kOdd, 1}};
+constexpr std::array kLateActs{Weight{Act::kPause, 6}, Weight{Act::kReset, 2}, Weight{Act::kClose, 2},
+                               Weight{Act::kStopReading, 3}, Weight{Act::kGoOnReading, 3}};
 constexpr std::array kWorldActs{Weight{Act::kPause, 16}, Weight{Act::kStopReading, 6},
                                 Weight{Act::kGoOnReading, 7}, Weight{Act::kMove, 3},
                                 Weight{Act::kDrain, 1}, Weight{Act::kCut, 1}, Weight{Act::kRevoke, 1}};
@@ -69,6 +71,10 @@ std::uint32_t draw_amount(Act act, const Script& script, Chance& chance) {
       return chance.one_of<std::uint32_t>({1, 40, 200, 300, 700, 1500, 2500, 5000});
     case Act::kUpdateKeys:
       return 1 + chance.below(3);
+    case Act::kJunk:
+      return chance.size(200);
+    case Act::kOdd:
+      return chance.one_of<std::uint32_t>({0, 20, 21, 22, 22, 23, 24, 255});
     case Act::kAlert:
       return chance.one_of<std::uint32_t>({10, 20, 42, 80});
     case Act::kRevoke:
@@ -78,14 +84,25 @@ std::uint32_t draw_amount(Act act, const Script& script, Chance& chance) {
   }
 }
 
+/// After these a peer sends nothing more, but it may still break off.
+bool ends_sending(Act act) {
+  return act >= Act::kEnd && act <= Act::kClose;
+}
+
+Act draw_act(const Character& one, bool has_ended, Chance& chance) {
+  if (chance.below(3) == 0) return draw(kWorldActs, chance);
+  if (has_ended) return draw(kLateActs, chance);
+  return is_tls(one.kind) ? draw(kTlsActs, chance) : draw(kPlainActs, chance);
+}
+
 bool is_of_world(Act act) {
   return act == Act::kPause || act >= Act::kDrain;
 }
 
 std::string_view name(Act act) {
-  static constexpr std::array<std::string_view, 17> kNames{
+  static constexpr std::array<std::string_view, 19> kNames{
       "sends",      "ends",         "sends close_notify", "sends FIN without close_notify", "tears a record",
-      "sends alert", "sends a bad record", "resets", "closes", "updates keys", "stops reading", "goes on reading",
+      "sends alert", "sends a bad record", "sends junk", "sends a record of type", "resets", "closes", "updates keys", "stops reading", "goes on reading",
       "pause, ms",  "drain", "cut", "revoke", "move"};
   return kNames[static_cast<std::size_t>(act)];
 }
@@ -105,14 +122,14 @@ Script make_up(Chance& chance) {
   script.backend = draw_character(chance);
   script.has_lifetime = chance.once_in(16);
   const std::uint32_t deeds = 1 + chance.below(kMaxDeeds);
+  bool has_ended[2] = {false, false};
   for (std::uint32_t i = 0; i < deeds && !chance.is_used_up(); ++i) {
     const bool client = chance.below(2) == 0;
-    const bool tls = is_tls(client ? script.client.kind : script.backend.kind);
+    bool& side_has_ended = has_ended[client ? 0 : 1];
     Deed deed;
     deed.side = client ? Side::kClient : Side::kBackend;
-    deed.act = chance.below(3) == 0 ? draw(kWorldActs, chance)
-               : tls                ? draw(kTlsActs, chance)
-                                    : draw(kPlainActs, chance);
+    deed.act = draw_act(client ? script.client : script.backend, side_has_ended, chance);
+    side_has_ended = side_has_ended || ends_sending(deed.act);
     if (deed.act == Act::kRevoke && !is_tls(script.client.kind)) deed.act = Act::kPause;
     if (is_of_world(deed.act)) deed.side = Side::kNone;
     deed.amount = draw_amount(deed.act, script, chance);

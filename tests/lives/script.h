@@ -22,6 +22,8 @@ enum class Act : std::uint8_t {
   kTear,
   kAlert,
   kGarble,
+  kJunk,  ///< Bytes that are no records.
+  kOdd,   ///< A record of any type and content, well protected.
   kReset,
   kClose,
   kUpdateKeys,
