@@ -8,7 +8,8 @@
 
 namespace headgate::lives {
 
-/// The source of every choice in a life: a seed, or the bytes of a fuzzer. The same source makes the same life.
+/// The source of every choice in a life: a seed, or the bytes of a fuzzer. The same source makes the same
+/// life.
 class Chance {
  public:
   explicit Chance(std::uint64_t seed) : state_(seed) {}

@@ -19,10 +19,10 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kIdle = 4s, kHalfClose = 2s, kShutdown = 1s, kLifetime = 3s;
-constexpr Duration kRest = 250ms;       // so long nothing came: the connection is at rest
-constexpr Duration kStep = 200ms;       // of the clock
-constexpr Duration kLongest = 20s;      // a life is over by then
-constexpr int kMaxTurns = 400'000;      // of the loop, without a step of the clock
+constexpr Duration kRest = 250ms;   // so long nothing came: the connection is at rest
+constexpr Duration kStep = 200ms;   // of the clock
+constexpr Duration kLongest = 20s;  // a life is over by then
+constexpr int kMaxTurns = 400'000;  // of the loop, without a step of the clock
 
 /// A worker without handshakes, whose clock the lives move.
 class LifeHost final : public Host {
@@ -92,7 +92,8 @@ ConnectionInfo info_of(TimePoint accepted) {
 /// In the order in which they must live.
 struct World::Parts {
   Parts();
-  std::unique_ptr<Connection> connect(const Script& script, Sides sides, ConnectionInfo info, TimePoint last_byte);
+  std::unique_ptr<Connection> connect(const Script& script, Sides sides, ConnectionInfo info,
+                                      TimePoint last_byte);
 
   Streams streams;
   Loop loop;
@@ -102,7 +103,8 @@ struct World::Parts {
   NoPermits permits;
   LifeHost host;
   Fd nowhere{::open("/dev/null", O_WRONLY | O_CLOEXEC)};
-  std::unique_ptr<Log> log{*Log::open({.level = LogLevel::kError, .format = LogFormat::kText, .fd = nowhere.number()})};
+  std::unique_ptr<Log> log{
+      *Log::open({.level = LogLevel::kError, .format = LogFormat::kText, .fd = nowhere.number()})};
   FailureLimiter limiter;
   FlightRecorder recorder;
   KnownTlsInfo known_tls;
@@ -112,20 +114,33 @@ struct World::Parts {
   ServerDirectory directory;
   std::shared_ptr<WorkerSnapshot> snapshot;
   std::optional<Services> services;
+  std::map<std::string, std::uint64_t> rows;
 };
 
 World::Parts::Parts() {
   Diagnostics faults;
-  auto shared = Snapshot::build(make_config(), nullptr, nullptr, directory, std::chrono::system_clock::now(), faults);
+  auto shared =
+      Snapshot::build(make_config(), nullptr, nullptr, directory, std::chrono::system_clock::now(), faults);
   HG_CHECK(shared != nullptr);
   snapshot = *WorkerSnapshot::prepare(std::move(shared), 0, *library, nullptr, metrics);
   snapshot->adopt(nullptr, 1);
-  services.emplace(Services{loop, buffers, transport, handshakes, permits, host, *log, limiter, recorder, known_tls,
-                            unfinished, config::AccessLog::kOff, {}});
+  services.emplace(Services{loop,
+                            buffers,
+                            transport,
+                            handshakes,
+                            permits,
+                            host,
+                            *log,
+                            limiter,
+                            recorder,
+                            known_tls,
+                            unfinished,
+                            config::AccessLog::kOff,
+                            {}});
 }
 
 std::unique_ptr<Connection> World::Parts::connect(const Script& script, Sides sides, ConnectionInfo info,
-                                                   TimePoint last_byte) {
+                                                  TimePoint last_byte) {
   Relay relay;
   relay.last_byte = last_byte;
   ListenerState& listener = *snapshot->listeners[script.has_lifetime ? 1 : 0];
@@ -187,15 +202,17 @@ class World::Life {
 World::Life::Life(Parts& world, const Script& script, Chance& sizes)
     : world_(world), script_(script), sizes_(sizes) {
   auto client = world.streams.make(script.client.kind, TlsRole::kServer, client_tcp_, world.buffers, sizes);
-  auto backend = world.streams.make(script.backend.kind, TlsRole::kClient, backend_tcp_, world.buffers, sizes);
+  auto backend =
+      world.streams.make(script.backend.kind, TlsRole::kClient, backend_tcp_, world.buffers, sizes);
   client_.emplace(Side::kClient, script.client.kind, client_tcp_, std::move(client.records));
   backend_.emplace(Side::kBackend, script.backend.kind, backend_tcp_, std::move(backend.records));
   client_tcp_.set(script.client.network);
   backend_tcp_.set(script.backend.network);
   world.host.is_called_again = false;
   world.host.is_flush_due = client.stream->holds_back();
-  connection_ = world.connect(script, {.client = std::move(client.stream), .backend = std::move(backend.stream)},
-                              info_of(world.host.time), world.host.time);
+  connection_ =
+      world.connect(script, {.client = std::move(client.stream), .backend = std::move(backend.stream)},
+                    info_of(world.host.time), world.host.time);
   connection_->resume();
 }
 
@@ -252,7 +269,8 @@ void World::Life::act_of_peer(Peer& peer, const Deed& deed) {
       return peer.closes();
     case Act::kUpdateKeys:
       for (std::uint32_t i = 0; i < deed.amount; ++i) {
-        peer.updates_keys(sizes_.below(2) == 0 ? KeyUpdateRequest::kRequested : KeyUpdateRequest::kNotRequested);
+        peer.updates_keys(sizes_.below(2) == 0 ? KeyUpdateRequest::kRequested
+                                               : KeyUpdateRequest::kNotRequested);
       }
       return;
     case Act::kStopReading:
@@ -476,11 +494,16 @@ void World::Life::compare(const Peer& peer, const Peer& other, bool in_time) {
   const Sight sight{.received = peer.received_bytes(), .seen = peer.seen(), .alert = peer.alert()};
   if (!peer.complaint().empty()) differ(subject, peer.complaint());
   if (const std::string how = difference(facts, sight); !how.empty()) differ(subject, how);
-  if (!facts.gone && facts.in_time && peer.has_torn_record()) differ(subject, "its last record is torn");
+  if (is_held(facts)) ++world_.rows[row_of(facts)];
+  if (is_held(facts) && peer.has_torn_record()) differ(subject, "its last record is torn");
 }
 
 void World::Life::differ(std::string_view subject, const std::string& how) {
   differences_ += "  " + std::string(subject) + ": " + how + "\n";
+}
+
+const std::map<std::string, std::uint64_t>& World::rows() const {
+  return parts_->rows;
 }
 
 World::World() : parts_(std::make_unique<Parts>()) {}

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -16,9 +17,14 @@ class World {
   World(const World&) = delete;
   World& operator=(const World&) = delete;
 
-  /// Lives one life: a connection in its relay phase between two peers who do what the script says. Returns what went
-  /// otherwise than the model says, in lines; empty: nothing did. Aborts where a descriptor is left open.
+  /// Lives one life: a connection in its relay phase between two peers who do what the script says. Returns
+  /// what went otherwise than the model says, in lines; empty: nothing did. Aborts where a descriptor is left
+  /// open.
   [[nodiscard]] std::string live(const Script& script, Chance& sizes);
+
+  /// How often each row of the table was held against what a peer saw, peers to which it promises nothing
+  /// aside.
+  [[nodiscard]] const std::map<std::string, std::uint64_t>& rows() const;
 
  private:
   struct Parts;

@@ -11,17 +11,18 @@
 
 // Lives many random lives of connections, and compares each with the model.
 //
-//   connection_lives [--lives N] [--seed S] [--keep-going]
+//   connection_lives [--lives N] [--seed S] [--keep-going] [--rows]
 //
-// S is the seed of the first life (1), and N the number of lives (1 with --seed, else 20,000). A life that differs is
-// printed with its seed, and ends the program with 1. With --keep-going the program counts the differences, and prints
-// the first life of each kind. HEADGATE_LIVES and HEADGATE_LIFE_SEED are the same as the two options, for ctest.
+// S is the seed of the first life (1), and N the number of lives (1 with --seed, else 20,000). A life that
+// differs is printed with its seed, and ends the program with 1. With --keep-going the program counts the
+// differences, and prints the first life of each kind. With --rows it says how often each row of the table
+// was tested. HEADGATE_LIVES and HEADGATE_LIFE_SEED are the same as the two options, for ctest.
 namespace headgate::lives {
 namespace {
 
 struct Options {
   std::uint64_t first = 1, count = 20'000;
-  bool keep_going = false;
+  bool keep_going = false, rows = false;
 };
 
 std::uint64_t number(std::string_view text) {
@@ -47,13 +48,15 @@ Options parse(int count, char** words) {
     const std::string_view word = words[i];
     if (word == "--keep-going") {
       options.keep_going = true;
+    } else if (word == "--rows") {
+      options.rows = true;
     } else if (word == "--lives" && i + 1 < count) {
       options.count = number(words[++i]);
       counted = true;
     } else if (word == "--seed" && i + 1 < count) {
       begin_at(words[++i]);
     } else {
-      std::fprintf(stderr, "usage: %s [--lives N] [--seed S] [--keep-going]\n", words[0]);
+      std::fprintf(stderr, "usage: %s [--lives N] [--seed S] [--keep-going] [--rows]\n", words[0]);
       std::exit(2);
     }
   }
@@ -87,9 +90,14 @@ int live(const Options& options) {
     if (!options.keep_going) break;
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-  for (const auto& [kind, count] : kinds) std::printf("%8llu %s\n", static_cast<unsigned long long>(count), kind.c_str());
-  std::printf("%llu lives in %.1f s, %llu with a difference\n", static_cast<unsigned long long>(options.count),
-              took.count(), static_cast<unsigned long long>(differing));
+  for (const auto& [kind, count] : kinds)
+    std::printf("%8llu %s\n", static_cast<unsigned long long>(count), kind.c_str());
+  for (const auto& [row, count] : options.rows ? world.rows() : std::map<std::string, std::uint64_t>()) {
+    std::printf("%8llu %s\n", static_cast<unsigned long long>(count), row.c_str());
+  }
+  std::printf("%llu lives in %.1f s, %llu with a difference\n",
+              static_cast<unsigned long long>(options.count), took.count(),
+              static_cast<unsigned long long>(differing));
   return differing > 0 ? 1 : 0;
 }
 

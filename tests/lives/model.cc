@@ -1,5 +1,6 @@
 #include "lives/model.h"
 
+#include <array>
 #include <initializer_list>
 #include <string_view>
 
@@ -27,11 +28,12 @@ unsigned cut(const Facts& facts) {
 
 /// Whether the other peer has ended so that this one is told of an end in order.
 bool ended_in_order(const Facts& facts) {
-  return facts.other == Told::kInOrder || (facts.other == Told::kWithoutNotice && facts.side == Side::kBackend);
+  return facts.other == Told::kInOrder ||
+         (facts.other == Told::kWithoutNotice && facts.side == Side::kBackend);
 }
 
-/// The table. A direction that has ended in order stays so, whatever else happens; and what a peer did may have come
-/// before the end that Headgate decides on, or just behind it.
+/// The table. A direction that has ended in order stays so, whatever else happens; and what a peer did may
+/// have come before the end that Headgate decides on, or just behind it.
 Promise promise(const Facts& facts) {
   const unsigned by_other = ended_in_order(facts) ? bit(Seen::kInOrder) : rough(facts);
   const unsigned before = facts.other == Told::kNothing ? 0 : by_other;
@@ -57,13 +59,25 @@ bool may_be_in_order(const Facts& facts, std::uint64_t received) {
 
 }  // namespace
 
+bool is_held(const Facts& facts) {
+  return !facts.gone && facts.in_time && facts.other != Told::kSomething;
+}
+
+std::string row_of(const Facts& facts) {
+  static constexpr std::array<std::string_view, 4> kCauses{"the other ended: ", "at rest, the other ",
+                                                           "cut, the other ", "shut out, the other "};
+  return std::string(facts.tls ? "TLS " : "plain ") + std::string(headgate::name(facts.side)) + ", " +
+         std::string(kCauses[static_cast<std::size_t>(facts.cause)]) + std::string(name(facts.other));
+}
+
 std::string difference(const Facts& facts, const Sight& sight) {
   const auto bytes = [](std::uint64_t count) { return std::to_string(count) + " bytes"; };
-  if (sight.received > facts.other_sent) return "it got " + bytes(sight.received - facts.other_sent) + " too many";
+  if (sight.received > facts.other_sent)
+    return "it got " + bytes(sight.received - facts.other_sent) + " too many";
   if (sight.seen == Seen::kInOrder && !may_be_in_order(facts, sight.received)) {
     return "an end in order after " + bytes(sight.received) + " of " + bytes(facts.other_sent);
   }
-  if (facts.gone || !facts.in_time || facts.other == Told::kSomething) return "";
+  if (!is_held(facts)) return "";
   const Promise promised = promise(facts);
   if (sight.received < promised.least) {
     return bytes(sight.received) + " of the " + bytes(promised.least) + " that arrived for it";
@@ -71,7 +85,8 @@ std::string difference(const Facts& facts, const Sight& sight) {
   if ((promised.ends & bit(sight.seen)) == 0) {
     std::string expected;
     for (const Seen one : {Seen::kInOrder, Seen::kWithoutNotice, Seen::kAlert, Seen::kReset}) {
-      if ((promised.ends & bit(one)) != 0) expected += (expected.empty() ? "" : " or ") + std::string(name(one));
+      if ((promised.ends & bit(one)) != 0)
+        expected += (expected.empty() ? "" : " or ") + std::string(name(one));
     }
     return "its end: " + std::string(name(sight.seen)) + ", expected " + expected;
   }

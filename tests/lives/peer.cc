@@ -21,7 +21,8 @@ std::string make_pattern(std::uint64_t seed) {
 }  // namespace
 
 std::string_view name(Told told) {
-  static constexpr std::array<std::string_view, 5> kNames{"open", "in order", "without notice", "broken", "something"};
+  static constexpr std::array<std::string_view, 5> kNames{"open", "in order", "without notice", "broken",
+                                                          "something"};
   return kNames[static_cast<std::size_t>(told)];
 }
 
@@ -154,7 +155,8 @@ Told Peer::told() const {
 std::uint64_t Peer::arrived_bytes() const {
   const std::uint64_t raw = tcp_.arrived_bytes() - raw_before_;
   if (records_ == nullptr) return std::min(raw, sent_bytes_);
-  const auto behind = std::ranges::upper_bound(records_sent_, raw, {}, [](const auto& record) { return record.first; });
+  const auto behind =
+      std::ranges::upper_bound(records_sent_, raw, {}, [](const auto& record) { return record.first; });
   return behind == records_sent_.begin() ? 0 : std::prev(behind)->second;
 }
 

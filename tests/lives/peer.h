@@ -33,11 +33,7 @@ enum class Seen : std::uint8_t { kNothing, kInOrder, kWithoutNotice, kAlert, kRe
 class Peer {
  public:
   Peer(Side side, Kind kind, Tcp& tcp, std::unique_ptr<Records> records)
-      : side_(side),
-        kind_(kind),
-        tcp_(tcp),
-        records_(std::move(records)),
-        raw_before_(tcp.arrived_bytes()) {}
+      : side_(side), kind_(kind), tcp_(tcp), records_(std::move(records)), raw_before_(tcp.arrived_bytes()) {}
 
   // What the script says. A peer that has ended its direction sends no more.
   void sends(std::uint32_t bytes, Chance& sizes);
@@ -72,7 +68,8 @@ class Peer {
   [[nodiscard]] std::uint64_t received_bytes() const { return received_bytes_; }
   [[nodiscard]] Seen seen() const;
   [[nodiscard]] int alert() const { return alert_; }
-  /// A byte that was not sent, a record that is none, or an end in the middle of a record; empty: none of these.
+  /// A byte that was not sent, a record that is none, or an end in the middle of a record; empty: none of
+  /// these.
   [[nodiscard]] const std::string& complaint() const { return complaint_; }
   [[nodiscard]] bool has_torn_record() const { return !raw_.empty() && kind_ != Kind::kPlain; }
 
@@ -88,7 +85,8 @@ class Peer {
   bool reading_ = true, gone_ = false;
   Told told_ = Told::kNothing;
   std::uint64_t sent_bytes_ = 0, raw_sent_bytes_ = 0, notice_at_ = 0;
-  std::vector<std::pair<std::uint64_t, std::uint64_t>> records_sent_;  // where each ends: on the wire, in the data
+  std::vector<std::pair<std::uint64_t, std::uint64_t>>
+      records_sent_;  // where each ends: on the wire, in the data
   std::uint64_t received_bytes_ = 0;
   std::string raw_;  // received, not opened
   bool notified_ = false;

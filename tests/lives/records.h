@@ -10,15 +10,16 @@
 
 namespace headgate::lives {
 
-/// The records of the script's end of a TLS connection: so the script says what each of them is, legal or not.
+/// The records of the script's end of a TLS connection: so the script says what each of them is, legal or
+/// not.
 class Records {
  public:
   /// What the peer has read out of the records at hand.
   struct Opened {
     std::string data;
     bool close_notify = false;
-    int alert = -1;         ///< The fatal alert.
-    bool is_legal = true;   ///< False: a record that no peer would accept.
+    int alert = -1;        ///< The fatal alert.
+    bool is_legal = true;  ///< False: a record that no peer would accept.
   };
 
   virtual ~Records() = default;

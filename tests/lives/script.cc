@@ -19,15 +19,16 @@ struct Weight {
 };
 constexpr std::array kPlainActs{Weight{Act::kSend, 24}, Weight{Act::kEnd, 6}, Weight{Act::kReset, 4},
                                 Weight{Act::kClose, 3}};
-constexpr std::array kTlsActs{Weight{Act::kSend, 24},  Weight{Act::kEnd, 5},   Weight{Act::kReset, 3},
-                              Weight{Act::kClose, 2},  Weight{Act::kNotify, 2}, Weight{Act::kLeave, 3},
-                              Weight{Act::kTear, 2},   Weight{Act::kAlert, 2}, Weight{Act::kGarble, 2},
-                              Weight{Act::kUpdateKeys, 3}, Weight{Act::kJunk, 1}, Weight{Act::kOdd, 1}};
+constexpr std::array kTlsActs{Weight{Act::kSend, 24},      Weight{Act::kEnd, 5},    Weight{Act::kReset, 3},
+                              Weight{Act::kClose, 2},      Weight{Act::kNotify, 2}, Weight{Act::kLeave, 3},
+                              Weight{Act::kTear, 2},       Weight{Act::kAlert, 2},  Weight{Act::kGarble, 2},
+                              Weight{Act::kUpdateKeys, 3}, Weight{Act::kJunk, 1},   Weight{Act::kOdd, 1}};
 constexpr std::array kLateActs{Weight{Act::kPause, 6}, Weight{Act::kReset, 2}, Weight{Act::kClose, 2},
                                Weight{Act::kStopReading, 3}, Weight{Act::kGoOnReading, 3}};
-constexpr std::array kWorldActs{Weight{Act::kPause, 16}, Weight{Act::kStopReading, 6},
+constexpr std::array kWorldActs{Weight{Act::kPause, 16},      Weight{Act::kStopReading, 6},
                                 Weight{Act::kGoOnReading, 7}, Weight{Act::kMove, 3},
-                                Weight{Act::kDrain, 1}, Weight{Act::kCut, 1}, Weight{Act::kRevoke, 1}};
+                                Weight{Act::kDrain, 1},       Weight{Act::kCut, 1},
+                                Weight{Act::kRevoke, 1}};
 
 template <std::size_t N>
 Act draw(const std::array<Weight, N>& weights, Chance& chance) {
@@ -42,16 +43,18 @@ Act draw(const std::array<Weight, N>& weights, Chance& chance) {
 }
 
 std::size_t draw_size(Chance& chance) {
-  return chance.one_of<std::size_t>({1U << 20U, 1U << 20U, chance.size(20), chance.size(5'000), chance.size(200'000)});
+  return chance.one_of<std::size_t>(
+      {1U << 20U, 1U << 20U, chance.size(20), chance.size(5'000), chance.size(200'000)});
 }
 
 Character draw_character(Chance& chance) {
-  return {.kind = static_cast<Kind>(chance.below(kKindCount + 4) % kKindCount % (chance.below(2) == 0 ? 2 : 4)),
-          .network = {.peer_window = draw_size(chance),
-                      .our_window = draw_size(chance),
-                      .segment = draw_size(chance),
-                      .send_buffer = draw_size(chance)},
-          .never_returns = chance.once_in(4)};
+  return {
+      .kind = static_cast<Kind>(chance.below(kKindCount + 4) % kKindCount % (chance.below(2) == 0 ? 2 : 4)),
+      .network = {.peer_window = draw_size(chance),
+                  .our_window = draw_size(chance),
+                  .segment = draw_size(chance),
+                  .send_buffer = draw_size(chance)},
+      .never_returns = chance.once_in(4)};
 }
 
 std::size_t narrowest(const Script& script) {
@@ -65,8 +68,8 @@ std::size_t narrowest(const Script& script) {
 std::uint32_t draw_amount(Act act, const Script& script, Chance& chance) {
   switch (act) {
     case Act::kSend:
-      return chance.size(static_cast<std::uint32_t>(
-          std::min<std::size_t>(kMaxSendBytes, kMaxTurns * narrowest(script))));
+      return chance.size(
+          static_cast<std::uint32_t>(std::min<std::size_t>(kMaxSendBytes, kMaxTurns * narrowest(script))));
     case Act::kPause:
       return chance.one_of<std::uint32_t>({1, 40, 200, 300, 700, 1500, 2500, 5000});
     case Act::kUpdateKeys:
@@ -100,10 +103,25 @@ bool is_of_world(Act act) {
 }
 
 std::string_view name(Act act) {
-  static constexpr std::array<std::string_view, 19> kNames{
-      "sends",      "ends",         "sends close_notify", "sends FIN without close_notify", "tears a record",
-      "sends alert", "sends a bad record", "sends junk", "sends a record of type", "resets", "closes", "updates keys", "stops reading", "goes on reading",
-      "pause, ms",  "drain", "cut", "revoke", "move"};
+  static constexpr std::array<std::string_view, 19> kNames{"sends",
+                                                           "ends",
+                                                           "sends close_notify",
+                                                           "sends FIN without close_notify",
+                                                           "tears a record",
+                                                           "sends alert",
+                                                           "sends a bad record",
+                                                           "sends junk",
+                                                           "sends a record of type",
+                                                           "resets",
+                                                           "closes",
+                                                           "updates keys",
+                                                           "stops reading",
+                                                           "goes on reading",
+                                                           "pause, ms",
+                                                           "drain",
+                                                           "cut",
+                                                           "revoke",
+                                                           "move"};
   return kNames[static_cast<std::size_t>(act)];
 }
 
@@ -140,7 +158,8 @@ Script make_up(Chance& chance) {
 }
 
 std::string text_of(const Script& script) {
-  std::string text = "  client:  " + text_of(script.client) + "\n  backend: " + text_of(script.backend) + "\n";
+  std::string text =
+      "  client:  " + text_of(script.client) + "\n  backend: " + text_of(script.backend) + "\n";
   if (script.has_lifetime) text += "  lifetime 3 s\n";
   for (const Deed& deed : script.deeds) {
     text += "    ";

@@ -81,8 +81,8 @@ std::string_view name(Kind kind) {
   return kNames[static_cast<std::size_t>(kind)];
 }
 
-/// One version with Headgate in one role. Its contexts have the options of the program's own that matter after a
-/// handshake.
+/// One version with Headgate in one role. Its contexts have the options of the program's own that matter
+/// after a handshake.
 struct Streams::OpensslPair {
   OpensslPair(TlsRole our_role, int protocol, const SelfSigned& certificate)
       : role(our_role),
@@ -164,7 +164,8 @@ StreamAndPeer Streams::with_openssl(OpensslPair& pair, Tcp& tcp, Buffers& buffer
   auto extra = std::make_unique<SslExtraData>();
   attach_extra_data(ours.get(), extra.get());
   auto stream = std::make_unique<TlsStream>(
-      TlsStream::Parts{.ssl = std::move(ours), .extra = std::move(extra), .context = nullptr, .secrets = nullptr},
+      TlsStream::Parts{
+          .ssl = std::move(ours), .extra = std::move(extra), .context = nullptr, .secrets = nullptr},
       tcp.descriptor(), buffers);
   bool we_are_done = false, they_are_done = false;
   for (int round = 0; round < 8 && !(we_are_done && they_are_done); ++round) {
@@ -183,11 +184,13 @@ StreamAndPeer Streams::with_openssl(OpensslPair& pair, Tcp& tcp, Buffers& buffer
     pair.session.reset(SSL_SESSION_dup(SSL_get0_session(server ? theirs.get() : stream->ssl())));
     HG_CHECK(SSL_SESSION_is_resumable(pair.session.get()) == 1);
   }
-  if (pair.version == TLS1_2_VERSION) return {std::move(stream), std::make_unique<Tls12Records>(theirs.get())};
+  if (pair.version == TLS1_2_VERSION)
+    return {std::move(stream), std::make_unique<Tls12Records>(theirs.get())};
   DirectionState client = direction(secrets.client), other = direction(secrets.server);
-  return {std::move(stream),
-          server ? std::make_unique<Tls13Records>(contexts_, TlsRole::kClient, std::move(client), std::move(other))
-                 : std::make_unique<Tls13Records>(contexts_, TlsRole::kServer, std::move(other), std::move(client))};
+  return {std::move(stream), server ? std::make_unique<Tls13Records>(contexts_, TlsRole::kClient,
+                                                                     std::move(client), std::move(other))
+                                    : std::make_unique<Tls13Records>(contexts_, TlsRole::kServer,
+                                                                     std::move(other), std::move(client))};
 }
 
 }  // namespace headgate::lives

@@ -16,7 +16,9 @@ namespace headgate::lives {
 enum class Kind : std::uint8_t { kPlain, kRecords, kTls13, kTls12 };
 inline constexpr std::uint32_t kKindCount = 4;
 [[nodiscard]] std::string_view name(Kind kind);
-[[nodiscard]] inline bool is_tls(Kind kind) { return kind != Kind::kPlain; }
+[[nodiscard]] inline bool is_tls(Kind kind) {
+  return kind != Kind::kPlain;
+}
 
 /// Both ends of one side of a connection, the handshake done.
 struct StreamAndPeer {

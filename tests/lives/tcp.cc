@@ -22,7 +22,6 @@
 #include "base/check.h"
 
 extern "C" {
-// NOLINTBEGIN(bugprone-reserved-identifier): the linker's names for what it wraps.
 ssize_t __real_send(int fd, const void* bytes, size_t size, int flags);
 ssize_t __real_recv(int fd, void* into, size_t size, int flags);
 ssize_t __real_recvmsg(int fd, msghdr* message, int flags);
@@ -32,7 +31,6 @@ int __real_getsockopt(int fd, int level, int name, void* value, socklen_t* size)
 int __real_close(int fd);
 int __real_ioctl(int fd, unsigned long request, void* argument);
 int __real_clock_gettime(clockid_t clock, timespec* now);
-// NOLINTEND(bugprone-reserved-identifier)
 }
 
 namespace headgate::lives {
@@ -282,7 +280,6 @@ void Tcp::close() {
 
 using headgate::lives::Tcp;
 
-// NOLINTBEGIN(bugprone-reserved-identifier): the linker's names.
 extern "C" {
 
 ssize_t __wrap_send(int fd, const void* bytes, size_t size, int flags) {
@@ -369,4 +366,3 @@ int __wrap_clock_gettime(clockid_t clock, timespec* now) {
 }
 
 }  // extern "C"
-// NOLINTEND(bugprone-reserved-identifier)

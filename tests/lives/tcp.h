@@ -32,20 +32,25 @@ class ByteQueue {
 
 /// A TCP connection in memory: one end is a descriptor of Headgate's, the other one is the test's script.
 ///
-/// The program's own send(), recv(), close() and so on come here for such a descriptor (the linker wraps them), and
-/// go to the kernel for every other one. It does what Linux does, without the kernel's clock: the same script gives
-/// the same life, windows may be one byte, and a life takes no time. What it takes from Linux:
-///  - bytes that were sent leave the send queue with the next tick(), as far as the peer's window goes, and are
+/// The program's own send(), recv(), close() and so on come here for such a descriptor (the linker wraps
+/// them), and go to the kernel for every other one. It does what Linux does, without the kernel's clock: the
+/// same script gives the same life, windows may be one byte, and a life takes no time. What it takes from
+/// Linux:
+///  - bytes that were sent leave the send queue with the next tick(), as far as the peer's window goes, and
+///  are
 ///    acknowledged with the tick after that; SIOCOUTQ counts them until then, and the FIN too;
-///  - a reset from our side (linger 0, or a close with unread bytes, or bytes that come after the close) destroys
+///  - a reset from our side (linger 0, or a close with unread bytes, or bytes that come after the close)
+///  destroys
 ///    what is in our send queue; the bytes that are in the peer's receive queue stay readable there;
-///  - a reset from the peer leaves our receive queue readable; the error is told once, by the first call that finds
+///  - a reset from the peer leaves our receive queue readable; the error is told once, by the first call that
+///  finds
 ///    it; after that a send gets EPIPE, and a receive the end of the stream, as if it had ended in order.
 /// What it leaves out: segments, loss, MSG_MORE's delay, urgent data.
 class Tcp {
  public:
   struct Options {
-    std::size_t peer_window = 1 << 20;  ///< Bytes that the peer's kernel holds for a script that does not read.
+    std::size_t peer_window =
+        1 << 20;  ///< Bytes that the peer's kernel holds for a script that does not read.
     std::size_t our_window = 1 << 20;   ///< The same on our side.
     std::size_t segment = 1 << 20;      ///< Bytes of the peer that arrive with one tick().
     std::size_t send_buffer = 1 << 20;  ///< Bytes that our kernel takes and that are not acknowledged yet.
