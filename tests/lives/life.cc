@@ -167,10 +167,10 @@ class World::Life {
   void collect();
   void end(Cause cause, CloseReason reason, std::uint8_t alert = 0);
   void revoke(std::uint32_t choice);
+  void drain();
   void move();
   [[nodiscard]] bool can_move() const;
   [[nodiscard]] std::unique_ptr<Stream> moved(Stream& stream);
-  [[nodiscard]] bool has_unsent() const;
   void decide(Cause cause, std::uint8_t alert = 0);
   void note_timeout(const Relay& before, TimePoint accepted);
   [[nodiscard]] const Relay* relay() const {
@@ -194,6 +194,7 @@ class World::Life {
   Cause cause_ = Cause::kPeers;
   bool was_stuck_ = false;  // when the cause arose, a peer did not read
   std::uint8_t alert_ = 0;
+  std::uint64_t client_said_ = 0, backend_said_ = 0;  // when the cause arose, on the wire
   std::uint64_t from_client_ = 0, to_client_ = 0;
   bool client_in_time_ = true, backend_in_time_ = true;
   std::string differences_;
@@ -287,7 +288,7 @@ void World::Life::act_of_world(const Deed& deed) {
     case Act::kPause:
       return pass(std::chrono::milliseconds(deed.amount));
     case Act::kDrain:
-      return end(is_at_rest() ? Cause::kAtRest : Cause::kCut, CloseReason::kDrained);
+      return drain();
     case Act::kCut:
       return end(Cause::kCut, CloseReason::kCut);
     case Act::kRevoke:
@@ -297,6 +298,15 @@ void World::Life::act_of_world(const Deed& deed) {
     default:
       return;
   }
+}
+
+// As worker/draining.cc: in order while it is at rest, else as at the drain's deadline.
+void World::Life::drain() {
+  settle();
+  if (!is_at_rest()) return end(Cause::kCut, CloseReason::kDrained);
+  decide(Cause::kAtRest);
+  connection_->end_at_rest(CloseReason::kDrained);
+  collect();
 }
 
 void World::Life::end(Cause cause, CloseReason reason, std::uint8_t alert) {
@@ -424,13 +434,7 @@ void World::Life::collect() {
 
 bool World::Life::is_at_rest() const {
   const Relay* now = relay();
-  return now != nullptr && world_.host.time - now->last_byte >= kRest &&
-         client_tcp_.unacknowledged() + backend_tcp_.unacknowledged() == 0 && !has_unsent();
-}
-
-bool World::Life::has_unsent() const {
-  Sides& sides = connection_->sides();
-  return sides.client->unsent_bytes() + sides.backend->unsent_bytes() > 0;
+  return now != nullptr && world_.host.time - now->last_byte >= kRest && connection_->is_delivered();
 }
 
 bool World::Life::waits_for_what_is_there() const {
@@ -447,6 +451,8 @@ void World::Life::decide(Cause cause, std::uint8_t alert) {
   cause_ = cause;
   alert_ = alert;
   was_stuck_ = !client_->is_reading() || !backend_->is_reading();
+  client_said_ = client_->raw_sent_bytes();
+  backend_said_ = backend_->raw_sent_bytes();
 }
 
 // The connection has left its relay when a deadline had passed.
@@ -478,12 +484,14 @@ Facts World::Life::facts_of(const Peer& peer, const Peer& other, bool in_time) c
   const bool client = peer.side() == Side::kClient;
   return {.side = peer.side(),
           .tls = is_tls(peer.kind()),
+          .openssl = peer.kind() == Kind::kTls12 || peer.kind() == Kind::kTls13,
           .gone = peer.is_gone() || (!client && peer.told() == Told::kWithoutNotice),
           .in_time = in_time && peer.is_reading(),
           .other = other.told(),
           .other_sent = other.arrived_bytes(),
           .taken = client ? to_client_ : from_client_,
           .was_stuck = was_stuck_,
+          .spoke_late = cause_ != Cause::kPeers && peer.raw_sent_bytes() > (client ? client_said_ : backend_said_),
           .cause = cause_,
           .alert = alert_};
 }
@@ -495,7 +503,7 @@ void World::Life::compare(const Peer& peer, const Peer& other, bool in_time) {
   if (!peer.complaint().empty()) differ(subject, peer.complaint());
   if (const std::string how = difference(facts, sight); !how.empty()) differ(subject, how);
   if (is_held(facts)) ++world_.rows[row_of(facts)];
-  if (is_held(facts) && peer.has_torn_record()) differ(subject, "its last record is torn");
+  if (is_held(facts) && !facts.spoke_late && peer.has_torn_record()) differ(subject, "its last record is torn");
 }
 
 void World::Life::differ(std::string_view subject, const std::string& how) {

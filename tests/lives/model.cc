@@ -43,9 +43,10 @@ Promise promise(const Facts& facts) {
     case Cause::kCut:
       return {facts.taken, cut(facts) | before};
     case Cause::kShutOut:
-      return {facts.taken, cut(facts) | before, facts.alert};
-    case Cause::kAtRest:
-      return {facts.taken, bit(Seen::kInOrder) | (facts.was_stuck ? cut(facts) : 0)};
+      return {facts.taken, cut(facts) | before, facts.openssl ? kInternalError : facts.alert};
+    case Cause::kAtRest:  // the descriptor is closed at once: who sends after that gets a reset
+      return {facts.taken, bit(Seen::kInOrder) | (facts.was_stuck ? cut(facts) : 0) |
+                               (facts.spoke_late ? bit(Seen::kReset) : 0)};
   }
   return {};
 }

@@ -27,6 +27,7 @@ struct Facts {
   std::uint64_t other_sent = 0;  ///< Bytes of the other peer that have arrived at Headgate's kernel.
   std::uint64_t taken = 0;       ///< Those of them that Headgate has read.
   bool was_stuck = false;  ///< A peer did not read when the cause arose: the connection was not at rest.
+  bool spoke_late = false;  ///< It sent something after that.
   Cause cause = Cause::kPeers;
   std::uint8_t alert = 0;  ///< With kShutOut.
 };

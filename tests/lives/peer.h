@@ -62,6 +62,8 @@ class Peer {
   /// How it has ended, as far as our kernel knows.
   [[nodiscard]] Told told() const;
   [[nodiscard]] std::uint64_t sent_bytes() const { return sent_bytes_; }
+  /// On the wire, records and all.
+  [[nodiscard]] std::uint64_t raw_sent_bytes() const { return raw_sent_bytes_; }
   /// Of the bytes sent, those in records that our kernel has received whole.
   [[nodiscard]] std::uint64_t arrived_bytes() const;
 
@@ -71,7 +73,10 @@ class Peer {
   /// A byte that was not sent, a record that is none, or an end in the middle of a record; empty: none of
   /// these.
   [[nodiscard]] const std::string& complaint() const { return complaint_; }
-  [[nodiscard]] bool has_torn_record() const { return !raw_.empty() && kind_ != Kind::kPlain; }
+  /// What comes behind close_notify is ignored: RFC 8446, section 6.1.
+  [[nodiscard]] bool has_torn_record() const {
+    return !raw_.empty() && kind_ != Kind::kPlain && !notified_;
+  }
 
  private:
   void send_record(ContentType type, std::string_view content);

@@ -11,7 +11,7 @@ namespace {
 constexpr std::uint32_t kMaxDeeds = 14;
 constexpr std::uint32_t kMaxSendBytes = 60'000;
 // A byte at a time through a window of one byte: so many turns of the loop at most for one deed.
-constexpr std::size_t kMaxTurns = 150;
+constexpr std::size_t kMaxTicks = 150;
 
 struct Weight {
   Act act;
@@ -69,7 +69,7 @@ std::uint32_t draw_amount(Act act, const Script& script, Chance& chance) {
   switch (act) {
     case Act::kSend:
       return chance.size(
-          static_cast<std::uint32_t>(std::min<std::size_t>(kMaxSendBytes, kMaxTurns * narrowest(script))));
+          static_cast<std::uint32_t>(std::min<std::size_t>(kMaxSendBytes, kMaxTicks * narrowest(script))));
     case Act::kPause:
       return chance.one_of<std::uint32_t>({1, 40, 200, 300, 700, 1500, 2500, 5000});
     case Act::kUpdateKeys:
