@@ -21,6 +21,7 @@ enum class Cause : std::uint8_t {
 struct Facts {
   Side side = Side::kNone;  ///< Of this peer.
   bool tls = false;
+  bool openssl = false;  ///< OpenSSL protects its records, and sends no alert of our choice but internal_error.
   bool gone = false;    ///< It has broken off itself: nothing is promised to it.
   bool in_time = true;  ///< It has read all that came, within timeouts.shutdown of the connection's end.
   Told other = Told::kNothing;   ///< How the other peer has ended.
