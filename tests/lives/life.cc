@@ -491,7 +491,8 @@ Facts World::Life::facts_of(const Peer& peer, const Peer& other, bool in_time) c
           .other_sent = other.arrived_bytes(),
           .taken = client ? to_client_ : from_client_,
           .was_stuck = was_stuck_,
-          .spoke_late = cause_ != Cause::kPeers && peer.raw_sent_bytes() > (client ? client_said_ : backend_said_),
+          .spoke_late =
+              cause_ != Cause::kPeers && peer.raw_sent_bytes() > (client ? client_said_ : backend_said_),
           .cause = cause_,
           .alert = alert_};
 }
@@ -503,7 +504,8 @@ void World::Life::compare(const Peer& peer, const Peer& other, bool in_time) {
   if (!peer.complaint().empty()) differ(subject, peer.complaint());
   if (const std::string how = difference(facts, sight); !how.empty()) differ(subject, how);
   if (is_held(facts)) ++world_.rows[row_of(facts)];
-  if (is_held(facts) && !facts.spoke_late && peer.has_torn_record()) differ(subject, "its last record is torn");
+  if (is_held(facts) && !facts.spoke_late && peer.has_torn_record())
+    differ(subject, "its last record is torn");
 }
 
 void World::Life::differ(std::string_view subject, const std::string& how) {

@@ -74,9 +74,7 @@ class Peer {
   /// these.
   [[nodiscard]] const std::string& complaint() const { return complaint_; }
   /// What comes behind close_notify is ignored: RFC 8446, section 6.1.
-  [[nodiscard]] bool has_torn_record() const {
-    return !raw_.empty() && kind_ != Kind::kPlain && !notified_;
-  }
+  [[nodiscard]] bool has_torn_record() const { return !raw_.empty() && kind_ != Kind::kPlain && !notified_; }
 
  private:
   void send_record(ContentType type, std::string_view content);

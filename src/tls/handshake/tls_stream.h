@@ -85,6 +85,7 @@ class TlsStream final : public Stream {
   int do_handshake();
   void abandon_operation();
   IoStatus answer(int returned);
+  [[nodiscard]] bool is_inside_record() const;
   IoStatus settled(IoStatus status, Then then = Then::kMore);
   IoStatus send_close_notify();
   void provoke_internal_error();
