@@ -28,11 +28,12 @@ constexpr int kMaxTurns = 400'000;  // of the loop, without a step of the clock
 class LifeHost final : public Host {
  public:
   TimePoint time = Clock::now() + 24h;  ///< So far ahead that no real timer fires.
-  bool is_called_again = false, is_flush_due = false;
+  bool is_called_again = false, is_flush_due = false, has_turn = false;
 
   [[nodiscard]] TimePoint now() const override { return time; }
   void bury(Connection&) override {}
   void call_again(Connection&) override { is_called_again = true; }
+  void call_in_turn(Connection&) override { has_turn = true; }
   void flush_soon(Connection&) override { is_flush_due = true; }
   void offload(Connection&, std::shared_ptr<PrivateKeyOperation>) override { HG_CHECK(false); }
   void peer_let_in(Connection&) override {}
@@ -209,7 +210,7 @@ World::Life::Life(Parts& world, const Script& script, Chance& sizes)
   backend_.emplace(Side::kBackend, script.backend.kind, backend_tcp_, std::move(backend.records));
   client_tcp_.set(script.client.network);
   backend_tcp_.set(script.backend.network);
-  world.host.is_called_again = false;
+  world.host.is_called_again = world.host.has_turn = false;
   world.host.is_flush_due = client.stream->holds_back();
   connection_ =
       world.connect(script, {.client = std::move(client.stream), .backend = std::move(backend.stream)},
@@ -419,6 +420,7 @@ bool World::Life::turn() {
   const bool again = std::exchange(world_.host.is_called_again, false);
   if (again && connection_ != nullptr) connection_->resume();
   world_.loop.run_once();
+  if (std::exchange(world_.host.has_turn, false) && connection_ != nullptr) connection_->take_turn();
   collect();
   return again || client_tcp_.moves() + backend_tcp_.moves() != before;
 }
