@@ -13,7 +13,7 @@
 //
 //   connection_lives [--lives N] [--seed S] [--keep-going] [--rows]
 //
-// S is the seed of the first life (1), and N the number of lives (1 with --seed, else 20,000). A life that
+// S is the seed of the first life (1), and N the number of lives (1 with --seed, else 5,000). A life that
 // differs is printed with its seed, and ends the program with 1. With --keep-going the program counts the
 // differences, and prints the first life of each kind. With --rows it says how often each row of the table
 // was tested. HEADGATE_LIVES and HEADGATE_LIFE_SEED are the same as the two options, for ctest.
@@ -21,7 +21,7 @@ namespace headgate::lives {
 namespace {
 
 struct Options {
-  std::uint64_t first = 1, count = 20'000;
+  std::uint64_t first = 1, count = 5'000;
   bool keep_going = false, rows = false;
 };
 
