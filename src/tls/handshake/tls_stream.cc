@@ -1,6 +1,7 @@
 #include "tls/handshake/tls_stream.h"
 
 #include <array>
+#include <string_view>
 #include <utility>
 
 #include <openssl/err.h>
@@ -13,6 +14,11 @@ namespace {
 bool wants_short_records(const SSL* ssl) {
   const unsigned length = SSL_SESSION_get_max_fragment_length(SSL_get0_session(ssl));
   return length >= TLSEXT_max_fragment_length_512 && length <= TLSEXT_max_fragment_length_4096;
+}
+
+TlsAnswer cut_in_a_record() {
+  return {.status = IoStatus::kFailed,
+          .failure = {FailureKind::kTruncated, -1, "the connection ended in the middle of a TLS record"}};
 }
 
 }  // namespace
@@ -166,9 +172,17 @@ void TlsStream::reset_on_close() {
   set_reset_on_close(bio_.descriptor());
 }
 
+// Of a record that has arrived in part OpenSSL holds some bytes, or it has read the header: "RB", read body.
+bool TlsStream::is_inside_record() const {
+  return SSL_has_pending(ssl_.get()) == 1 || std::string_view(SSL_rstate_string(ssl_.get())) == "RB";
+}
+
 IoStatus TlsStream::answer(int returned) {
   TlsAnswer answer = tls_answer(ssl_.get(), returned, bio_.io_error());
-  if (answer.status == IoStatus::kEnded) truncated_ = extra_->alert_received != SSL_AD_CLOSE_NOTIFY;
+  if (answer.status == IoStatus::kEnded) {
+    truncated_ = extra_->alert_received != SSL_AD_CLOSE_NOTIFY;
+    if (truncated_ && handshake_done_ && is_inside_record()) answer = cut_in_a_record();
+  }
   if (answer.status != IoStatus::kFailed) return answer.status;
   failure_ = std::move(answer.failure);
   error_code_ = answer.error_code;

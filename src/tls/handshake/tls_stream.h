@@ -86,6 +86,7 @@ class TlsStream final : public Stream {
   void abandon_operation();
   ReadResult read_records(std::span<std::byte> into);
   IoStatus answer(int returned);
+  [[nodiscard]] bool is_inside_record() const;
   IoStatus settled(IoStatus status, Then then = Then::kMore);
   IoStatus send_close_notify();
   void provoke_internal_error();
