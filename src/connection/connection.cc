@@ -209,10 +209,10 @@ void Connection::count_end(CloseReason reason) {
   ListenerMetrics& metrics = *listener_.metrics;
   metrics.closed[static_cast<std::size_t>(reason)].add();
   metrics.connection_duration.observe(services_.host.now() - info_.accepted);
-  // The client's handshake was counted before, when it had ended well.
-  const bool counted = std::holds_alternative<Connect>(phase_) || std::holds_alternative<Relay>(phase_);
+  // The handshake of a peer that is cut in relay was counted before.
+  const bool relayed = std::holds_alternative<Relay>(phase_);
   if (const auto* handshake = std::get_if<Handshake>(&phase_)) count_for_canary(*handshake->task, reason);
-  if (!listener_.tls || counted) return;
+  if (!listener_.tls || relayed) return;
   if (const auto result = count_handshake_end(metrics, info_, reason)) {
     record_handshake_end(services_.recorder, listener_.policy->config.name, info_, *result, phase_,
                          services_.host.now());
