@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/out_of_memory.h"
 #include "connection/access_log.h"
 #include "connection/handshake_result.h"
 
@@ -82,14 +83,16 @@ void Connection::flush_held_back() {
   // A quiescent connection hands over the bytes that it holds back: sent here too, they would arrive twice.
   if (quiescent_ || !sides_.client || !sides_.client->holds_back()) return;
   const CrashTag tag = crash_tag();
-  if (sides_.client->flush() == IoStatus::kWantWrite) resume();
+  const bool had_memory = done_unless_out_of_memory([this] {
+    if (sides_.client->flush() == IoStatus::kWantWrite) resume();
+  });
+  if (!had_memory) end_for_lack_of_memory();
 }
 
 void Connection::end(CloseReason reason, std::string_view detail) {
   if (buried_ || quiescent_) return;
   const CrashTag tag = crash_tag();
-  if (!detail.empty()) info_.detail = detail;
-  finish(reason);
+  finish(reason, detail);
 }
 
 void Connection::quiesce() {
@@ -101,7 +104,10 @@ void Connection::quiesce() {
 
 void Connection::wake() {
   quiescent_ = false;
-  if (sides_.client->holds_back()) services_.host.flush_soon(*this);
+  const bool holds_back = sides_.client->holds_back();
+  const bool had_memory =
+      !holds_back || done_unless_out_of_memory([this] { services_.host.flush_soon(*this); });
+  if (!had_memory) return end_for_lack_of_memory();
   resume();
 }
 
@@ -118,8 +124,11 @@ void Connection::release() {
 void Connection::client_ready(void* self, Interest ready) {
   auto* connection = static_cast<Connection*>(self);
   connection->ready_.client = connection->ready_.client | ready;
-  if (connection->is_newcomer()) return connection->services_.host.call_in_turn(*connection);
-  connection->drive();
+  if (!connection->is_newcomer()) return connection->drive();
+  // Without memory for the queue it takes its turn at once.
+  const bool queued =
+      done_unless_out_of_memory([&] { connection->services_.host.call_in_turn(*connection); });
+  if (!queued) connection->drive();
 }
 
 // Any address can open thousands of connections and make them all ready at once, as long as they need not be
@@ -155,6 +164,15 @@ void Connection::deadline_passed() {
 void Connection::drive() {
   if (buried_ || quiescent_) return;
   const CrashTag tag = crash_tag();
+  if (!done_unless_out_of_memory([this] { take_steps(); })) end_for_lack_of_memory();
+}
+
+// Whatever step memory is missing for, the phase still owns all that it had, and is destroyed with it.
+void Connection::end_for_lack_of_memory() {
+  finish(CloseReason::kInternal, "out of memory");
+}
+
+void Connection::take_steps() {
   for (;;) {
     Context context{*this, sides_, info_, services_, *snapshot_, listener_, std::exchange(ready_, {})};
     Step next = std::visit([&context](auto& phase) { return step(phase, context); }, phase_);
@@ -191,14 +209,18 @@ void Connection::watch_descriptors() {
   if (backend != backend_watcher_.descriptor()) backend_watcher_.attach(backend);
 }
 
-void Connection::finish(CloseReason reason) {
+void Connection::finish(CloseReason reason, std::string_view detail) {
   buried_ = true;
   close_reason_ = reason;
   timer_.stop();
   client_watcher_.attach(-1);
   backend_watcher_.attach(-1);
-  count_end(reason);
-  log_end(reason);
+  // The count of the end needs no memory. Without memory the end is not recorded, or not logged.
+  static_cast<void>(done_unless_out_of_memory([&] {
+    if (!detail.empty()) info_.detail = detail;
+  }));
+  static_cast<void>(done_unless_out_of_memory([&] { count_end(reason); }));
+  static_cast<void>(done_unless_out_of_memory([&] { log_end(reason); }));
   // Whatever went wrong with the backend, the client must not take it for the backend's own end.
   if (row(reason).side == Side::kBackend && sides_.client) sides_.client->reset_on_close();
   phase_.emplace<Shutdown>(Shutdown{reason});  // frees what the phase held: its place in a queue, its server

@@ -94,10 +94,12 @@ class Connection final : public Pooled<Connection> {
   [[nodiscard]] CrashTag crash_tag() const;
   [[nodiscard]] bool is_newcomer() const;
   void drive();
+  void take_steps();
+  void end_for_lack_of_memory();
   void enter(Phase next);
   void arm(const Wait& wait);
   void watch_descriptors();
-  void finish(CloseReason reason);
+  void finish(CloseReason reason, std::string_view detail = {});
   void count_end(CloseReason reason);
   void log_end(CloseReason reason);
 

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/out_of_memory.h"
+
 namespace headgate {
 namespace {
 
@@ -55,7 +57,8 @@ Acceptor::Acceptor(Loop& loop, Fd socket, Waiting waiting, Accepted accepted,
 
 void Acceptor::ready(void* self, Interest) {
   auto* acceptor = static_cast<Acceptor*>(self);
-  acceptor->waiting_(*acceptor);
+  // Without memory for the queue the loop finds the socket ready again.
+  static_cast<void>(done_unless_out_of_memory([acceptor] { acceptor->waiting_(*acceptor); }));
 }
 
 void Acceptor::pause_over(void* self) {
