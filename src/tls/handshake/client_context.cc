@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "base/out_of_memory.h"
 #include "tls/certificate/certificate_material.h"
 #include "tls/handshake/listener_tls.h"
 #include "tls/handshake/secret_file.h"
@@ -149,7 +150,7 @@ Result<void> ClientContext::configure() {
   SSL_CTX_set_app_data(context, this);
   SSL_CTX_set_info_callback(context, ClientCallbacks::event);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-  SSL_CTX_sess_set_new_cb(context, ClientCallbacks::new_session);
+  SSL_CTX_sess_set_new_cb(context, callable_from_c<ClientCallbacks::new_session, 0>);
   if (auto set = set_trust(); !set) return set;
   return shared_->certificate == nullptr ? Result<void>() : set_certificate();
 }
@@ -217,7 +218,8 @@ Result<SslPtr> ClientContext::new_ssl(const ServerRequest& request, SslExtraData
   if (auto set = set_name(ssl, request.server_name); !set) return tl::unexpected(set.error());
   if (auto set = set_alpn(ssl, request.alpn); !set) return tl::unexpected(set.error());
   extra.session_key = session_key_of(request);
-  attach_extra_data(ssl, &extra);
+  if (auto attached = attach_extra_data(ssl, &extra); !attached)
+    return tl::unexpected(std::move(attached.error()));
   if (const SessionPtr session = take_session(extra.session_key)) SSL_set_session(ssl, session.get());
   if (offloads()) SSL_set_mode(ssl, SSL_MODE_ASYNC);
   SSL_set_connect_state(ssl);

@@ -174,7 +174,8 @@ Result<SslPtr> ServerContext::new_ssl(const StoredCertificate& certificate, SslE
   }
   if (offloads(certificate)) SSL_set_mode(ssl, SSL_MODE_ASYNC);
   extra.certificate = &certificate;
-  attach_extra_data(ssl, &extra);
+  if (auto attached = attach_extra_data(ssl, &extra); !attached)
+    return tl::unexpected(std::move(attached.error()));
   SSL_set_accept_state(ssl);
   return made;
 }

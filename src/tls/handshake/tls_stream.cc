@@ -23,10 +23,10 @@ TlsStream::TlsStream(Parts parts, Fd fd, Buffers& buffers, std::vector<std::byte
       ssl_(std::move(parts.ssl)),
       secrets_(std::move(parts.secrets)) {
   extra_->bio = &bio_;
-  BioPtr bio = bio_.make_bio();
-  BIO_up_ref(bio.get());
-  SSL_set0_wbio(ssl_.get(), bio.get());
-  SSL_set0_rbio(ssl_.get(), bio.release());
+  bio_.attach(parts.bio.get());
+  BIO_up_ref(parts.bio.get());
+  SSL_set0_wbio(ssl_.get(), parts.bio.get());
+  SSL_set0_rbio(ssl_.get(), parts.bio.release());
 }
 
 TlsStream::~TlsStream() {
