@@ -124,8 +124,8 @@ IoStatus TlsStream::send_close_notify() {
   bio_.open();
   if (!std::exchange(ended_writing_, true) && handshake_done_) {
     forget_earlier_errors();
-    SSL_shutdown(ssl_.get());
-    forget_earlier_errors();
+    // A FIN without the close_notify would look as if bytes were missing.
+    if (const int sent = SSL_shutdown(ssl_.get()); sent < 0) return settled(answer(sent));
   }
   return settled(IoStatus::kDone, Then::kEnd);
 }
