@@ -124,6 +124,7 @@ void Connection::release() {
 void Connection::client_ready(void* self, Interest ready) {
   auto* connection = static_cast<Connection*>(self);
   connection->ready_.client = connection->ready_.client | ready;
+  if (ready == Interest::kNone) return connection->end_unwatched();
   if (!connection->is_newcomer()) return connection->drive();
   // Without memory for the queue it takes its turn at once.
   const bool queued =
@@ -140,7 +141,12 @@ bool Connection::is_newcomer() const {
 void Connection::backend_ready(void* self, Interest ready) {
   auto* connection = static_cast<Connection*>(self);
   connection->ready_.backend = connection->ready_.backend | ready;
+  if (ready == Interest::kNone) return connection->end_unwatched();
   connection->drive();
+}
+
+void Connection::end_unwatched() {
+  end(CloseReason::kInternal, "the kernel cannot watch another socket");
 }
 
 void Connection::timer_fired(void* self) {

@@ -94,6 +94,7 @@ class Connection final : public Pooled<Connection> {
   [[nodiscard]] CrashTag crash_tag() const;
   [[nodiscard]] bool is_newcomer() const;
   void drive();
+  void end_unwatched();
   void take_steps();
   void end_for_lack_of_memory();
   void enter(Phase next);

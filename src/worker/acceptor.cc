@@ -55,8 +55,10 @@ Acceptor::Acceptor(Loop& loop, Fd socket, Waiting waiting, Accepted accepted,
   watcher_.watch(Interest::kRead);
 }
 
-void Acceptor::ready(void* self, Interest) {
+void Acceptor::ready(void* self, Interest ready) {
   auto* acceptor = static_cast<Acceptor*>(self);
+  if (ready == Interest::kNone)
+    return acceptor->pause_.set(Clock::now() + kPause);  // not watched: watch anew
   // Without memory for the queue the loop finds the socket ready again.
   static_cast<void>(done_unless_out_of_memory([acceptor] { acceptor->waiting_(*acceptor); }));
 }
