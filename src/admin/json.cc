@@ -271,8 +271,6 @@ std::string_view name(Outcome::Verdict verdict) {
       return "not_found";
     case Outcome::Verdict::kRefused:
       return "refused";
-    case Outcome::Verdict::kUnderWay:
-      return "under_way";
     case Outcome::Verdict::kFailed:
       return "failed";
   }

@@ -18,9 +18,9 @@ Step admit(std::vector<std::byte> received, Context& context) {
   if (policy.access.evaluate(source) != Access::kAllowed) return Close{CloseReason::kSourceDenied};
   const config::Limits& limits = policy.config.limits;
   if (limits.max_connections > 0 || limits.max_connections_per_source > 0) {
-    const SourceNetwork network = context.info.client.network();
-    if (const auto refused = policy.counters->enter(limits, network)) return Close{*refused};
-    context.connection.take_place(std::make_unique<ListenerPlace>(policy.counters, network));
+    auto place = std::make_unique<ListenerPlace>(policy.counters, context.info.client.network());
+    if (const auto refused = place->enter(limits)) return Close{*refused};
+    context.connection.take_place(std::move(place));
   }
   if (policy.config.starttls) return Phase(StarttlsIn{.dialogue = nullptr, .received = std::move(received)});
   if (context.listener.tls) return Phase(Hello{.received = std::move(received)});

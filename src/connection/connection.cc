@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/out_of_memory.h"
 #include "connection/access_log.h"
 #include "connection/ending.h"
 #include "connection/handshake_result.h"
@@ -88,7 +89,10 @@ void Connection::flush_held_back() {
   // A quiescent connection hands over the bytes that it holds back: sent here too, they would arrive twice.
   if (quiescent_ || !sides_.client || !sides_.client->holds_back()) return;
   const CrashTag tag = crash_tag();
-  if (sides_.client->flush() == IoStatus::kWantWrite) resume();
+  const bool had_memory = done_unless_out_of_memory([this] {
+    if (sides_.client->flush() == IoStatus::kWantWrite) resume();
+  });
+  if (!had_memory) end_for_lack_of_memory();
 }
 
 void Connection::end(CloseReason reason, std::string_view detail) {
@@ -98,7 +102,9 @@ void Connection::end(CloseReason reason, std::string_view detail) {
     hasten(*shutdown, {*this, sides_, info_, services_, *snapshot_, listener_, ready_});
     return drive();
   }
-  if (!detail.empty()) info_.detail = detail;
+  static_cast<void>(done_unless_out_of_memory([&] {
+    if (!detail.empty()) info_.detail = detail;
+  }));
   begin_end(reason, cause_of(reason, info_.failure));
 }
 
@@ -121,7 +127,10 @@ void Connection::quiesce() {
 
 void Connection::wake() {
   quiescent_ = false;
-  if (sides_.client->holds_back()) services_.host.flush_soon(*this);
+  const bool holds_back = sides_.client->holds_back();
+  const bool had_memory =
+      !holds_back || done_unless_out_of_memory([this] { services_.host.flush_soon(*this); });
+  if (!had_memory) return end_for_lack_of_memory();
   resume();
 }
 
@@ -138,8 +147,12 @@ void Connection::release() {
 void Connection::client_ready(void* self, Interest ready) {
   auto* connection = static_cast<Connection*>(self);
   connection->ready_.client = connection->ready_.client | ready;
-  if (connection->is_newcomer()) return connection->services_.host.call_in_turn(*connection);
-  connection->drive();
+  if (ready == Interest::kNone) return connection->end_unwatched();
+  if (!connection->is_newcomer()) return connection->drive();
+  // Without memory for the queue it takes its turn at once.
+  const bool queued =
+      done_unless_out_of_memory([&] { connection->services_.host.call_in_turn(*connection); });
+  if (!queued) connection->drive();
 }
 
 // Any address can open thousands of connections and make them all ready at once, as long as they need not be
@@ -152,7 +165,14 @@ bool Connection::is_newcomer() const {
 void Connection::backend_ready(void* self, Interest ready) {
   auto* connection = static_cast<Connection*>(self);
   connection->ready_.backend = connection->ready_.backend | ready;
+  if (ready == Interest::kNone) return connection->end_unwatched();
   connection->drive();
+}
+
+void Connection::end_unwatched() {
+  if (buried_ || quiescent_) return;
+  const CrashTag tag = crash_tag();
+  break_off(CloseReason::kInternal, "the kernel cannot watch another socket");
 }
 
 void Connection::timer_fired(void* self) {
@@ -178,6 +198,15 @@ void Connection::deadline_passed() {
 void Connection::drive() {
   if (buried_ || quiescent_) return;
   const CrashTag tag = crash_tag();
+  if (!done_unless_out_of_memory([this] { take_steps(); })) end_for_lack_of_memory();
+}
+
+// Whatever step memory is missing for, the phase still owns all that it had, and is destroyed with it.
+void Connection::end_for_lack_of_memory() {
+  break_off(CloseReason::kInternal, "out of memory");
+}
+
+void Connection::take_steps() {
   for (;;) {
     Context context{*this, sides_, info_, services_, *snapshot_, listener_, std::exchange(ready_, {})};
     Step next = std::visit([&context](auto& phase) { return step(phase, context); }, phase_);
@@ -221,23 +250,42 @@ void Connection::close_for(CloseReason reason) {
 
 // The handshake is counted by the phase that ended.
 void Connection::begin_end(CloseReason reason, EndCause cause) {
-  Context context{*this, sides_, info_, services_, *snapshot_, listener_, {}};
-  auto ending = end_for(cause, reason, phase_, context);
-  if (!ending) return finish(reason);
-  count_handshake(reason);
-  enter(*std::move(ending));
+  bool has_begun = false;
+  const bool had_memory = done_unless_out_of_memory([&] {
+    Context context{*this, sides_, info_, services_, *snapshot_, listener_, {}};
+    auto ending = end_for(cause, reason, phase_, context);
+    if (!ending) return;
+    static_cast<void>(done_unless_out_of_memory([&] { count_handshake(reason); }));
+    enter(*std::move(ending));
+    has_begun = true;
+  });
+  if (!had_memory) return break_off(reason, {});
+  if (!has_begun) return finish(reason);
   drive();
 }
 
-void Connection::finish(CloseReason reason) {
+// The peers cannot be told why, but neither may take this for the end of the other.
+void Connection::break_off(CloseReason reason, std::string_view detail) {
+  if (sides_.client && !sides_.client->is_tls()) sides_.client->reset_on_close();
+  if (sides_.backend) sides_.backend->reset_on_close();
+  finish(reason, detail);
+}
+
+void Connection::finish(CloseReason reason, std::string_view detail) {
   buried_ = true;
   close_reason_ = reason;
   timer_.stop();
   client_watcher_.attach(-1);
   backend_watcher_.attach(-1);
-  if (ended_phase(phase_).empty()) count_handshake(reason);
+  // The count of the end needs no memory. Without memory the end is not recorded, or not logged.
+  static_cast<void>(done_unless_out_of_memory([&] {
+    if (!detail.empty()) info_.detail = detail;
+  }));
+  static_cast<void>(done_unless_out_of_memory([&] {
+    if (ended_phase(phase_).empty()) count_handshake(reason);
+  }));
   count_end(reason);
-  log_end(reason);
+  static_cast<void>(done_unless_out_of_memory([&] { log_end(reason); }));
   phase_.emplace<Shutdown>(Shutdown{reason});  // frees what the phase held: its place in a queue, its server
   services_.host.bury(*this);
 }
@@ -253,7 +301,7 @@ void Connection::count_handshake(CloseReason reason) {
   // The client's handshake was counted before, when it had ended well.
   const bool counted = std::holds_alternative<Connect>(phase_) || std::holds_alternative<Relay>(phase_);
   if (const auto* handshake = std::get_if<Handshake>(&phase_)) count_for_canary(*handshake->task, reason);
-  if (!listener_.tls || counted) return;
+  if (!listener_.tls || relayed) return;
   if (const auto result = count_handshake_end(metrics, info_, reason)) {
     record_handshake_end(services_.recorder, listener_.policy->config.name, info_, *result, phase_,
                          services_.host.now());

@@ -100,12 +100,16 @@ class Connection final : public Pooled<Connection> {
   [[nodiscard]] CrashTag crash_tag() const;
   [[nodiscard]] bool is_newcomer() const;
   void drive();
+  void end_unwatched();
+  void take_steps();
+  void end_for_lack_of_memory();
   void enter(Phase next);
   void arm(const Wait& wait);
   void watch_descriptors();
   void close_for(CloseReason reason);
   void begin_end(CloseReason reason, EndCause cause);
-  void finish(CloseReason reason);
+  void break_off(CloseReason reason, std::string_view detail);
+  void finish(CloseReason reason, std::string_view detail = {});
   void count_handshake(CloseReason reason);
   void count_end(CloseReason reason);
   void log_end(CloseReason reason);

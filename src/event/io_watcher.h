@@ -15,7 +15,9 @@ namespace headgate {
 /// order, and watching ends before the descriptor is closed. Loop thread only.
 class IoWatcher {
  public:
-  /// The function to call, given as a type so that the watcher does not have to store it.
+  /// The function to call, given as a type so that the watcher does not have to store it. It gets the things
+  /// that the descriptor is ready for; kNone says that the kernel does not watch the descriptor (ENOMEM,
+  /// ENOSPC), and that nothing more comes until the next watch().
   template <auto kCallback>
     requires std::invocable<decltype(kCallback), void*, Interest>
   struct Calls {};
@@ -39,8 +41,9 @@ class IoWatcher {
   IoWatcher(Loop& loop, void* owner, Dispatch called);
   template <auto kCallback>
   static void dispatch(struct ev_loop*, ev_io* io, int events) {
-    kCallback(io->data, static_cast<Interest>(events & (EV_READ | EV_WRITE)));
+    kCallback(io->data, ready_for(io, events));
   }
+  static Interest ready_for(ev_io* io, int events);
   [[nodiscard]] Interest wanted() const;
 
   struct ev_loop* loop_;

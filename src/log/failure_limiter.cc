@@ -50,8 +50,7 @@ void FailureLimiter::open_window(std::string_view listener, std::string_view rea
 
 std::string FailureLimiter::Summary::text() const {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(interval).count();
-  return std::to_string(left_out) + " more connections ended like this in " + std::to_string(seconds) +
-         " s; their lines were left out";
+  return "and " + std::to_string(left_out) + " more like this in " + std::to_string(seconds) + " s";
 }
 
 }  // namespace headgate

@@ -18,7 +18,8 @@ PlainStream::PlainStream(Connecting connecting)
 IoStatus PlainStream::handshake() {
   if (!connecting_) return IoStatus::kDone;
   pollfd writable{.fd = fd_.number(), .events = POLLOUT, .revents = 0};
-  if (::poll(&writable, 1, 0) == 0) return IoStatus::kWantWrite;
+  // Also a poll() that failed has said nothing about the connect: the loop wakes us at once if it is over.
+  if (::poll(&writable, 1, 0) <= 0) return IoStatus::kWantWrite;
   connecting_ = false;
   const bool failed = (writable.revents & (POLLERR | POLLHUP)) != 0;
   const int error = failed ? connect_outcome(fd_.number()) : 0;

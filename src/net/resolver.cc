@@ -93,7 +93,7 @@ class Resolver::Lookups {
   Lookups(Options options, Deliver deliver) : options_(std::move(options)), deliver_(std::move(deliver)) {}
 
   Result<void> follow(std::vector<std::string> hosts);
-  [[nodiscard]] std::vector<std::string> unanswered();
+  [[nodiscard]] bool has_first_answers();
 
  private:
   struct Name {
@@ -161,9 +161,9 @@ Result<void> Resolver::Lookups::follow(std::vector<std::string> hosts) {
   return {};
 }
 
-std::vector<std::string> Resolver::Lookups::unanswered() {
+bool Resolver::Lookups::has_first_answers() {
   const std::lock_guard lock(mutex_);
-  return {unanswered_.begin(), unanswered_.end()};
+  return unanswered_.empty();
 }
 
 void Resolver::Lookups::run(ServiceThread& self) {
@@ -332,8 +332,8 @@ Result<void> Resolver::follow(std::vector<std::string> hosts) {
   return lookups_->follow(std::move(hosts));
 }
 
-std::vector<std::string> Resolver::unanswered() const {
-  return lookups_->unanswered();
+bool Resolver::has_first_answers() const {
+  return lookups_->has_first_answers();
 }
 
 }  // namespace headgate

@@ -31,19 +31,28 @@ class SharedCounters {
   TimePoint next_handshake_{};  // when the next one would be due if they came evenly
 };
 
-/// A connection's place among those that count. It is given back when the connection ends. Neither copied nor
-/// moved.
+/// A connection's place among those that count, once it has entered. It is given back when the connection
+/// ends. Neither copied nor moved.
 class ListenerPlace {
  public:
   ListenerPlace(std::shared_ptr<SharedCounters> counters, SourceNetwork source)
       : counters_(std::move(counters)), source_(source) {}
-  ~ListenerPlace() { counters_->leave(source_); }
+  ~ListenerPlace() {
+    if (entered_) counters_->leave(source_);
+  }
+  /// Takes the place, or says which limit forbids it.
+  [[nodiscard]] std::optional<CloseReason> enter(const config::Limits& limits) {
+    const auto refused = counters_->enter(limits, source_);
+    entered_ = !refused;
+    return refused;
+  }
   ListenerPlace(const ListenerPlace&) = delete;
   ListenerPlace& operator=(const ListenerPlace&) = delete;
 
  private:
   std::shared_ptr<SharedCounters> counters_;
   SourceNetwork source_;
+  bool entered_ = false;
 };
 
 }  // namespace headgate

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/out_of_memory.h"
+
 namespace headgate {
 namespace {
 
@@ -53,9 +55,12 @@ Acceptor::Acceptor(Loop& loop, Fd socket, Waiting waiting, Accepted accepted,
   watcher_.watch(Interest::kRead);
 }
 
-void Acceptor::ready(void* self, Interest) {
+void Acceptor::ready(void* self, Interest ready) {
   auto* acceptor = static_cast<Acceptor*>(self);
-  acceptor->waiting_(*acceptor);
+  if (ready == Interest::kNone)
+    return acceptor->pause_.set(Clock::now() + kPause);  // not watched: watch anew
+  // Without memory for the queue the loop finds the socket ready again.
+  static_cast<void>(done_unless_out_of_memory([acceptor] { acceptor->waiting_(*acceptor); }));
 }
 
 void Acceptor::pause_over(void* self) {

@@ -31,6 +31,8 @@ struct Admission::InProgress {
 
   void add(HandshakePlace& place) {
     Source& source = by_source[place.source];
+    // All memory comes first: a place is in every list or in none.
+    by_size.resize(std::max(by_size.size(), source.places.size() + 1));
     leave_size(source);
     all.push_back(place);
     source.places.push_back(place);
@@ -56,7 +58,6 @@ struct Admission::InProgress {
  private:
   void enter_size(Source& source) {
     const std::size_t size = source.places.size();
-    if (by_size.size() < size) by_size.resize(size);
     by_size[size - 1].push_back(source);
     largest = std::max(largest, size);
   }
@@ -91,9 +92,9 @@ Admission::~Admission() = default;
 
 void Admission::request(PermitRequest& request) {
   request.asked = Clock::now();
-  request.queued = true;
   request.granted = false;
   queue_of(request).push(request, prices_.of(request.cost));
+  request.queued = true;  // there was memory for it
   metrics_.handshakes_queued.add();
 }
 
@@ -104,12 +105,18 @@ void Admission::withdraw(PermitRequest& request) {
 }
 
 void Admission::begin(HandshakePlace& place, std::uint32_t most) {
-  auto& of_listener = in_progress_[place.listener];
-  if (!of_listener) of_listener = std::make_unique<InProgress>();
-  InProgress& progress = *of_listener;
-  if (progress.all.size() >= most) to_end(progress, place.listener).shed();
-  progress.add(place);
+  const auto found = in_progress_.find(place.listener);
+  if (found != in_progress_.end() && found->second->all.size() >= most)
+    to_end(*found->second, place.listener).shed();
+  in_progress_of(place.listener)
+      .add(place);  // the end of the other handshake may have removed the listener's
   metrics_.handshakes_in_progress.add();
+}
+
+Admission::InProgress& Admission::in_progress_of(const SharedCounters* listener) {
+  const auto found = in_progress_.find(listener);
+  if (found != in_progress_.end()) return *found->second;
+  return *in_progress_.emplace(listener, std::make_unique<InProgress>()).first->second;
 }
 
 // A source that has more places than any other gives one up, so no source can take the places of others.

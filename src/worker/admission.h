@@ -66,6 +66,7 @@ class Admission final : public Permits {
 
  private:
   struct InProgress;
+  InProgress& in_progress_of(const SharedCounters* listener);
 
   /// The requests for one thread, by the kind of their work.
   struct Lane {

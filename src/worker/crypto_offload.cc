@@ -2,17 +2,21 @@
 
 #include <pthread.h>
 
+#include <cstring>
 #include <ctime>
-#include <string>
 #include <system_error>
 #include <utility>
 
 #include "base/crash_stack.h"
 #include "base/crash_tag.h"
+#include "base/out_of_memory.h"
 #include "base/time_slice.h"
 
 namespace headgate {
 namespace {
+
+// How long the thread waits for memory in which to say that an operation is finished.
+constexpr Duration kMemoryPause = std::chrono::milliseconds(1);
 
 Duration thread_cpu_time() {
   timespec time{};
@@ -24,7 +28,8 @@ Duration thread_cpu_time() {
 void append_to_thread_name(const char* suffix) {
   char name[16] = {};  // Linux allows no longer name
   pthread_getname_np(pthread_self(), name, sizeof name);
-  pthread_setname_np(pthread_self(), (std::string(name) + suffix).c_str());
+  std::strncat(name, suffix, sizeof name - std::strlen(name) - 1);
+  pthread_setname_np(pthread_self(), name);
 }
 
 }  // namespace
@@ -39,18 +44,23 @@ CryptoOffload::~CryptoOffload() {
 }
 
 void CryptoOffload::run(Task task) {
-  ++pending_;
-  if (!has_thread()) return perform(std::move(task));
+  if (!has_thread()) {
+    ++pending_;
+    return perform(std::move(task));
+  }
   {
     const std::lock_guard lock(mutex_);
     tasks_.push_back(std::move(task));
   }
+  ++pending_;
   wake_.notify_one();
 }
 
+// The next operation tries again.
 bool CryptoOffload::has_thread() {
+  if (thread_.joinable()) return true;
   try {
-    if (!thread_.joinable()) thread_ = std::thread([this] { work(); });
+    thread_ = std::thread([this] { work(); });
     return true;
   } catch (const std::system_error&) {
     return false;
@@ -72,16 +82,20 @@ void CryptoOffload::work() {
   }
 }
 
+// Without memory for the message the thread tries again: the connection waits, and the queue counts the task.
 void CryptoOffload::perform(Task task) {
   const CrashTag tag(task.listener.c_str(), task.connection);
   const Duration begin = thread_cpu_time();
   // Held by nobody else: the connection has ended meanwhile.
   if (task.operation.use_count() > 1) task.operation->perform();
   task.cpu = thread_cpu_time() - begin;
-  inbox_.post([this, done = std::move(task)] {
-    --pending_;
-    finished_(done);
-  });
+  const auto post = [&] {
+    inbox_.post([this, done = task] {
+      --pending_;
+      finished_(done);
+    });
+  };
+  while (!done_unless_out_of_memory(post)) std::this_thread::sleep_for(kMemoryPause);
 }
 
 }  // namespace headgate

@@ -18,9 +18,9 @@ namespace headgate {
 /// The other thread of a worker: it performs the private-key operations that would hold the loop too long
 /// (RSA), at a lower priority, so that established connections do not feel them.
 ///
-/// The thread starts with the first operation; where it cannot start, the loop's thread performs them. It
-/// touches nothing of the worker but the inbox; each operation
-/// owns the objects that it uses. The loop's thread makes and uses this object.
+/// The thread starts with the first operation; where the system refuses the thread, the loop performs the
+/// operation. It touches nothing of the worker but the inbox; each operation owns the objects that it uses.
+/// The loop's thread makes and uses this object.
 class CryptoOffload {
  public:
   struct Task {
@@ -38,6 +38,7 @@ class CryptoOffload {
   CryptoOffload(const CryptoOffload&) = delete;
   CryptoOffload& operator=(const CryptoOffload&) = delete;
 
+  /// Hands the task over. `finished` gets it in a later turn of the loop.
   void run(Task task);
   /// Tasks that were handed over and have not come back yet.
   [[nodiscard]] std::size_t pending() const { return pending_; }

@@ -146,12 +146,11 @@ FairQueue::FairQueue(std::uint64_t secret) : secret_(secret), round_(std::make_u
 FairQueue::~FairQueue() = default;
 
 FairQueue::Listener& FairQueue::listener_of(const PermitRequest& request) {
-  auto& listener = listeners_[request.listener];
-  if (!listener) {
-    listener = std::make_unique<Listener>();
-    listener->key = request.listener;
-  }
-  return *listener;
+  const auto found = listeners_.find(request.listener);
+  if (found != listeners_.end()) return *found->second;
+  auto listener = std::make_unique<Listener>();
+  listener->key = request.listener;
+  return *listeners_.emplace(request.listener, std::move(listener)).first->second;
 }
 
 std::uint8_t FairQueue::lot_of(const PermitRequest& request) const {

@@ -201,14 +201,12 @@ void take_in(Worker& worker, HandoverConnection connection, Fd client, Fd backen
   Sides sides{
       .client = stream_of(std::move(connection.client_side), TlsRole::kServer, std::move(client), worker),
       .backend = stream_of(std::move(connection.backend_side), TlsRole::kClient, std::move(backend), worker)};
-  const SourceNetwork source = info.client.network();
+  auto counted = std::make_unique<ListenerPlace>(listener.policy->counters, info.client.network());
   const config::Limits& limits = listener.policy->config.limits;
   const bool limited = limits.max_connections > 0 || limits.max_connections_per_source > 0;
   auto taken = std::make_unique<Connection>(worker.services(), snapshot, listener, std::move(sides),
                                             std::move(info), std::move(relay));
-  if (limited && !listener.policy->counters->enter(limits, source)) {
-    taken->take_place(std::make_unique<ListenerPlace>(listener.policy->counters, source));
-  }
+  if (limited && !counted->enter(limits)) taken->take_place(std::move(counted));
   worker.evaluate_soon(*taken);  // the rules here may be newer than the rules that let its peer in
   taken->quiesce();
   worker.add(std::move(taken));

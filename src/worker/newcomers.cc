@@ -8,8 +8,8 @@ namespace headgate {
 
 void Newcomers::push(Connection& connection) {
   if (connection.turn_due) return;
-  connection.turn_due = true;
   ready_.push_back(&connection);
+  connection.turn_due = true;  // there was memory for it
 }
 
 void Newcomers::remove(Connection& connection) {

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/crash_stack.h"
+#include "base/out_of_memory.h"
 #include "base/thread_signals.h"
 #include "base/time_slice.h"
 #include "net/plain_stream.h"
@@ -184,12 +185,15 @@ void Worker::accepted(const std::string& listener_name, Fd client, const Address
   ListenerState* listener = snapshot_->find_listener(listener_name);
   if (listener == nullptr) return;
   listener->metrics->accepted.add();
-  ConnectionInfo info;
-  info.id = next_id_++;
-  info.client = SourceAddress(source);
-  info.accepted = Clock::now();
-  add(std::make_unique<Connection>(services_, snapshot_, *listener,
-                                   std::make_unique<PlainStream>(std::move(client)), std::move(info)));
+  const bool had_memory = done_unless_out_of_memory([&] {
+    ConnectionInfo info;
+    info.id = next_id_++;
+    info.client = SourceAddress(source);
+    info.accepted = Clock::now();
+    add(std::make_unique<Connection>(services_, snapshot_, *listener,
+                                     std::make_unique<PlainStream>(std::move(client)), std::move(info)));
+  });
+  if (!had_memory) return listener->metrics->closed[static_cast<std::size_t>(CloseReason::kInternal)].add();
   connections_.back()->resume();
 }
 
@@ -202,14 +206,18 @@ void Worker::out_of_descriptors(const std::string& listener_name, bool refused) 
   }
   if (Clock::now() - last_descriptor_warning_ < kDescriptorWarningInterval) return;
   last_descriptor_warning_ = Clock::now();
-  log_.error("out of file descriptors: accepting pauses; raise LimitNOFILE or lower limits.max_connections",
-             {{"listener", listener_name}, {"connections", static_cast<std::int64_t>(connections_.size())}});
+  static_cast<void>(done_unless_out_of_memory([&] {
+    log_.error(
+        "out of file descriptors: accepting pauses; raise LimitNOFILE or lower limits.max_connections",
+        {{"listener", listener_name}, {"connections", static_cast<std::int64_t>(connections_.size())}});
+  }));
 }
 
 void Worker::bury(Connection& connection) {
   offloading_.erase(connection.info().id);
   peers_.remove(connection);
-  morgue_.push_back(&connection);
+  some_not_in_morgue_ =
+      !done_unless_out_of_memory([&] { morgue_.push_back(&connection); }) || some_not_in_morgue_;
 }
 
 void Worker::call_again(Connection& connection) {
@@ -277,7 +285,7 @@ void Worker::second_over(void* self) {
 }
 
 void Worker::each_second() {
-  log_summaries();
+  static_cast<void>(done_unless_out_of_memory([this] { log_summaries(); }));
   peers_.look_for_expired();
   second_due_ = Clock::now() + kSecond;
   second_timer_.set(second_due_);
@@ -300,7 +308,7 @@ void Worker::log_left_out(TimePoint until) {
 void Worker::before_wait(void* self) {
   auto* worker = static_cast<Worker*>(self);
   worker->call_those_with_work();
-  const bool peers_left = worker->peers_.work();
+  const bool peers_left = unless_out_of_memory(true, [worker] { return worker->peers_.work(); });
   worker->serve_handshakes();
   worker->turn_.stay_awake(peers_left || worker->newcomers_.has_queued() || worker->admission_.has_work() ||
                            !worker->to_call_.empty());
@@ -345,17 +353,25 @@ void Worker::account_for_turn(TimePoint now) {
 }
 
 void Worker::empty_morgue() {
-  for (Connection* dead : std::exchange(morgue_, {})) {
-    if (dead->flush_due) std::erase(to_flush_, dead);
-    newcomers_.remove(*dead);
-    std::erase(to_call_, dead);
-    const std::uint32_t slot = dead->slot;
-    std::swap(connections_[slot], connections_.back());
-    connections_[slot]->slot = slot;
-    connections_.pop_back();
+  for (Connection* dead : std::exchange(morgue_, {})) destroy(*dead);
+  // Those for which the morgue had no memory.
+  if (std::exchange(some_not_in_morgue_, false)) {
+    for (std::size_t i = connections_.size(); i-- > 0;) {
+      if (connections_[i]->is_buried()) destroy(*connections_[i]);
+    }
   }
   empty_.store(connections_.empty() && acceptors_.empty(), std::memory_order_relaxed);
   if (connections_.empty() && connections_.capacity() > 4096) connections_.shrink_to_fit();
+}
+
+void Worker::destroy(Connection& dead) {
+  if (dead.flush_due) std::erase(to_flush_, &dead);
+  newcomers_.remove(dead);
+  std::erase(to_call_, &dead);
+  const std::uint32_t slot = dead.slot;
+  std::swap(connections_[slot], connections_.back());
+  connections_[slot]->slot = slot;
+  connections_.pop_back();
 }
 
 }  // namespace headgate

@@ -137,6 +137,7 @@ class Worker final : public Host, private OffloadRoom {
   void log_left_out(TimePoint until);
   void empty_morgue();
   void tell_when_cut(bool is_late);
+  void destroy(Connection& dead);
   void call_those_with_work();
   template <class Predicate>
   void remove_acceptors(Predicate predicate);
@@ -176,7 +177,8 @@ class Worker final : public Host, private OffloadRoom {
   PeerWatch peers_;
   Draining draining_{*this};
   std::vector<std::unique_ptr<Connection>> connections_;
-  std::vector<Connection*> morgue_;    // buried in this turn
+  std::vector<Connection*> morgue_;  // buried in this turn
+  bool some_not_in_morgue_ = false;
   std::vector<Connection*> to_call_;   // with work that no descriptor announces
   std::vector<Connection*> to_flush_;  // holding session tickets back
   struct Offloading {

@@ -12,8 +12,13 @@ Result<std::unique_ptr<TlsStream>> open_stream(std::shared_ptr<ClientContext> co
   auto extra = std::make_unique<SslExtraData>();
   auto ssl = context->new_ssl(request, *extra);
   if (!ssl) return tl::unexpected(std::move(ssl.error()));
-  TlsStream::Parts parts{
-      .ssl = *std::move(ssl), .extra = std::move(extra), .context = std::move(context), .secrets = nullptr};
+  auto bio = SocketBio::make_bio();
+  if (!bio) return tl::unexpected(std::move(bio.error()));
+  TlsStream::Parts parts{.ssl = *std::move(ssl),
+                         .bio = *std::move(bio),
+                         .extra = std::move(extra),
+                         .context = std::move(context),
+                         .secrets = nullptr};
   return std::make_unique<TlsStream>(std::move(parts), std::move(socket), buffers);
 }
 

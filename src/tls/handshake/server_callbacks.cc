@@ -12,6 +12,7 @@
 #include <openssl/rand.h>
 
 #include "base/check.h"
+#include "base/out_of_memory.h"
 #include "tls/certificate/certificate_compression.h"
 #include "tls/certificate/shown_certificate.h"
 #include "tls/handshake/handshake_failure.h"
@@ -276,11 +277,12 @@ void ServerCallbacks::install(ServerContext& context) {
   SSL_CTX_set_tlsext_status_arg(ctx, &context);
   if (!settings.alpn.empty()) SSL_CTX_set_alpn_select_cb(ctx, alpn_select, &context);
   if (settings.client_auth.mode != config::ClientAuthMode::kNone) {
-    SSL_CTX_set_cert_verify_callback(ctx, cert_verify, &context);
+    SSL_CTX_set_cert_verify_callback(ctx, callable_from_c<cert_verify, 0>, &context);
   }
   if (settings.resumption.tickets) {
-    SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, ticket_key);
-    SSL_CTX_set_session_ticket_cb(ctx, generate_ticket, decrypt_ticket, &context);
+    SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, callable_from_c<ticket_key, -1>);
+    SSL_CTX_set_session_ticket_cb(ctx, callable_from_c<generate_ticket, 0>,
+                                  callable_from_c<decrypt_ticket, SSL_TICKET_RETURN_IGNORE_RENEW>, &context);
   }
   if (context.shared_->keylog != nullptr) SSL_CTX_set_keylog_callback(ctx, keylog);
 }

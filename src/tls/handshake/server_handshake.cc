@@ -109,8 +109,13 @@ Result<void> OpensslHandshake::begin() {
   if (!ssl) return tl::unexpected(std::move(ssl.error()));
   // RFC 8446, section 4.2.9. The number is one of TLS 1.3 alone, and cannot fail to be zero.
   if (!takes_tickets_) SSL_set_num_tickets(ssl->get(), 0);
-  TlsStream::Parts parts{
-      .ssl = *std::move(ssl), .extra = std::move(extra), .context = context_, .secrets = nullptr};
+  auto bio = SocketBio::make_bio();
+  if (!bio) return tl::unexpected(std::move(bio.error()));
+  TlsStream::Parts parts{.ssl = *std::move(ssl),
+                         .bio = *std::move(bio),
+                         .extra = std::move(extra),
+                         .context = context_,
+                         .secrets = nullptr};
   if (context_->takes_records_over()) parts.secrets = std::make_unique<SecretCapture>();
   stream_ = std::make_unique<TlsStream>(std::move(parts), std::move(socket_), buffers_, std::move(received_));
   if (sends_early_data_) skip_early_data_after_retry(stream_->ssl());

@@ -137,7 +137,7 @@ Result<std::vector<TicketSecret>> parse_ticket_secrets(std::string_view text) {
     if (!secret) {
       return fail(ErrorKind::kMalformed,
                   "line " + std::to_string(number) +
-                      " is not a ticket secret: make a file with `headgate ticket-key new`");
+                      " is no ticket secret: make a file with `headgate ticket-key new`");
     }
     if (secrets.size() == kMaxSecrets) {
       return fail(ErrorKind::kMalformed,
@@ -210,19 +210,25 @@ void TicketKeys::refresh(WallTime now) {
   if (now >= good_from_ && now < good_until_) return;
   wipe();
   const std::int64_t current = slot_at(now, secrets_->rotate_every);
-  good_from_ = WallTime(secrets_->rotate_every * current);
-  good_until_ = good_from_ + secrets_->rotate_every;
   // A ticket made at the end of a slot lives on through as many slots as its lifetime touches.
   const auto past =
       (secrets_->lifetime + secrets_->rotate_every - std::chrono::seconds(1)) / secrets_->rotate_every;
   const std::int64_t back = std::clamp<std::int64_t>(past, 1, config::kMaxPastTicketKeys);
+  keys_.reserve(secrets_->secrets.size() * static_cast<std::size_t>(back + 2));
+  good_from_ = WallTime(secrets_->rotate_every * current);
+  good_until_ = good_from_ + secrets_->rotate_every;
+  bool all_derived = true;
   for (const TicketSecrets::Accepted& accepted : secrets_->secrets) {
     if (accepted.accepted_until <= now) continue;
     good_until_ = std::min(good_until_, accepted.accepted_until);
-    static_cast<void>(derive(accepted.secret, current));
-    static_cast<void>(derive(accepted.secret, current + 1));
-    for (std::int64_t i = 1; i <= back; ++i) static_cast<void>(derive(accepted.secret, current - i));
+    all_derived = all_derived && derive(accepted.secret, current) && derive(accepted.secret, current + 1);
+    for (std::int64_t i = 1; i <= back; ++i)
+      all_derived = all_derived && derive(accepted.secret, current - i);
   }
+  if (all_derived) return;
+  // OpenSSL lacks memory: a slot begins with all of its keys or with none, and the next caller tries again.
+  wipe();
+  good_until_ = WallTime::min();
 }
 
 const TicketKey* TicketKeys::issuing(WallTime now) {
@@ -235,6 +241,11 @@ const TicketKey* TicketKeys::find(std::span<const unsigned char, 16> name, WallT
   const auto found =
       std::ranges::find_if(keys_, [&](const TicketKey& key) { return std::ranges::equal(key.name, name); });
   return found == keys_.end() ? nullptr : &*found;
+}
+
+std::chrono::seconds TicketKeys::age(WallTime now) const {
+  const auto slot_start = WallTime(secrets_->rotate_every * slot_at(now, secrets_->rotate_every));
+  return std::chrono::floor<std::chrono::seconds>(now - slot_start);
 }
 
 }  // namespace headgate

@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/out_of_memory.h"
+#include "tls/openssl/openssl_call.h"
 #include "tls/record/record_layer.h"
 
 namespace headgate {
@@ -20,8 +22,11 @@ struct SocketBioMethod {
   }
   static int write(BIO* bio, const char* from, int size) {
     BIO_clear_retry_flags(bio);
-    return static_cast<SocketBio*>(BIO_get_data(bio))
-        ->write(std::as_bytes(std::span(from, static_cast<std::size_t>(size))));
+    auto* self = static_cast<SocketBio*>(BIO_get_data(bio));
+    const auto bytes = std::as_bytes(std::span(from, static_cast<std::size_t>(size)));
+    const int n = unless_out_of_memory(-1, [&] { return self->write(bytes); });
+    if (n < 0) self->io_error_ = ENOMEM;
+    return n;
   }
   static long control(BIO* bio, int command, long, void*) {
     switch (command) {
@@ -40,6 +45,7 @@ struct SocketBioMethod {
   static const BIO_METHOD* method() {
     static const BioMethodPtr made = [] {
       BioMethodPtr m(BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "headgate socket"));
+      if (m == nullptr) throw std::bad_alloc();  // and the next call tries again
       BIO_meth_set_read(m.get(), &SocketBioMethod::read);
       BIO_meth_set_write(m.get(), &SocketBioMethod::write);
       BIO_meth_set_ctrl(m.get(), &SocketBioMethod::control);
@@ -53,10 +59,13 @@ struct SocketBioMethod {
 SocketBio::SocketBio(Fd fd, Buffers& buffers, std::vector<std::byte> received)
     : fd_(std::move(fd)), buffers_(buffers), kept_(std::move(received)), just_received_(!kept_.empty()) {}
 
-BioPtr SocketBio::make_bio() {
-  BioPtr bio(BIO_new(SocketBioMethod::method()));
-  BIO_set_data(bio.get(), this);
-  return bio;
+Result<BioPtr> SocketBio::make_bio() {
+  return call_openssl(ErrorKind::kSystem, "making a BIO",
+                      [] { return BioPtr(BIO_new(SocketBioMethod::method())); });
+}
+
+void SocketBio::attach(BIO* bio) {
+  BIO_set_data(bio, this);
 }
 
 void SocketBio::open() {

@@ -7,6 +7,7 @@
 
 #include <openssl/bio.h>
 
+#include "base/result.h"
 #include "net/buffers.h"
 #include "net/fd.h"
 #include "net/unsent.h"
@@ -29,9 +30,11 @@ class SocketBio {
   SocketBio(const SocketBio&) = delete;
   SocketBio& operator=(const SocketBio&) = delete;
 
-  /// Returns a BIO for SSL_set0_rbio() and SSL_set0_wbio(), one reference each; this object must outlive the
-  /// SSL.
-  [[nodiscard]] BioPtr make_bio();
+  /// Returns a BIO without a socket. Errors: kSystem, for a lack of memory.
+  [[nodiscard]] static Result<BioPtr> make_bio();
+  /// Makes `bio` the one of this socket: for SSL_set0_rbio() and SSL_set0_wbio(), one reference each. This
+  /// object must outlive the SSL.
+  void attach(BIO* bio);
 
   void open();
   /// Keeps the bytes that the SSL left unread, and sends those that it wrote. Returns kDone, kWantWrite (it

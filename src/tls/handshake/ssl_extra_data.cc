@@ -1,9 +1,9 @@
 #include "tls/handshake/ssl_extra_data.h"
 
-#include "base/check.h"
 #include "net/stream.h"
 #include "tls/coarse_time.h"
 #include "tls/handshake/socket_bio.h"
+#include "tls/openssl/openssl_call.h"
 
 namespace headgate {
 namespace {
@@ -39,8 +39,9 @@ void charge_for_message(OSSL_HANDSHAKE_STATE state, SslExtraData& extra) {
 
 }  // namespace
 
-void attach_extra_data(SSL* ssl, SslExtraData* extra) {
-  HG_CHECK(SSL_set_ex_data(ssl, extra_data_index(), extra) == 1);
+Result<void> attach_extra_data(SSL* ssl, SslExtraData* extra) {
+  return call_openssl(ErrorKind::kSystem, "making a TLS connection",
+                      [&] { return SSL_set_ex_data(ssl, extra_data_index(), extra); });
 }
 
 SslExtraData* extra_data_of(const SSL* ssl) {

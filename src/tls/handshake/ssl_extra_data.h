@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/close_reason.h"
+#include "base/result.h"
 #include "tls/message_budget.h"
 #include "tls/openssl/openssl_types.h"
 #include "tls/peer/peer_identity.h"
@@ -37,8 +38,8 @@ struct SslExtraData {
   const char* flood = nullptr;    ///< Once the budget is used up: the sentence for the operator.
 };
 
-/// Ties extra data to an SSL, which remembers the address.
-void attach_extra_data(SSL* ssl, SslExtraData* extra);
+/// Ties extra data to an SSL, which remembers the address. Errors: kSystem, for a lack of memory.
+[[nodiscard]] Result<void> attach_extra_data(SSL* ssl, SslExtraData* extra);
 /// Returns the extra data of `ssl`, nullptr for one without.
 [[nodiscard]] SslExtraData* extra_data_of(const SSL* ssl);
 /// Every context, server or client, registers this with SSL_CTX_set_info_callback: it writes alerts and

@@ -30,10 +30,10 @@ TlsStream::TlsStream(Parts parts, Fd fd, Buffers& buffers, std::vector<std::byte
       ssl_(std::move(parts.ssl)),
       secrets_(std::move(parts.secrets)) {
   extra_->bio = &bio_;
-  BioPtr bio = bio_.make_bio();
-  BIO_up_ref(bio.get());
-  SSL_set0_wbio(ssl_.get(), bio.get());
-  SSL_set0_rbio(ssl_.get(), bio.release());
+  bio_.attach(parts.bio.get());
+  BIO_up_ref(parts.bio.get());
+  SSL_set0_wbio(ssl_.get(), parts.bio.get());
+  SSL_set0_rbio(ssl_.get(), parts.bio.release());
 }
 
 TlsStream::~TlsStream() {
@@ -133,8 +133,8 @@ IoStatus TlsStream::send_close_notify() {
   bio_.open();
   if (!std::exchange(ended_writing_, true) && handshake_done_) {
     forget_earlier_errors();
-    SSL_shutdown(ssl_.get());
-    forget_earlier_errors();
+    // A FIN without the close_notify would look as if bytes were missing.
+    if (const int sent = SSL_shutdown(ssl_.get()); sent < 0) return settled(answer(sent));
   }
   return settled(IoStatus::kDone, Then::kEnd);
 }

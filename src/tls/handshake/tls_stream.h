@@ -29,6 +29,7 @@ class TlsStream final : public Stream {
   /// The parts from which a stream is made. `ssl` is fresh and has its role set (accept or connect state).
   struct Parts {
     SslPtr ssl;
+    BioPtr bio;  ///< Of SocketBio::make_bio().
     std::unique_ptr<SslExtraData> extra;
     std::shared_ptr<const void> context;     ///< The ServerContext or ClientContext that made `ssl`.
     std::unique_ptr<SecretCapture> secrets;  ///< nullptr: the records stay with OpenSSL.

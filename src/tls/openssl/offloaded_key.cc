@@ -14,6 +14,7 @@
 #include <openssl/params.h>
 
 #include "base/check.h"
+#include "base/out_of_memory.h"
 #include "tls/openssl/builtin_provider.h"
 #include "tls/openssl/library_context.h"
 #include "tls/openssl/openssl_call.h"
@@ -299,11 +300,11 @@ int decrypt(void* data, unsigned char* out, std::size_t* out_size, std::size_t r
 }
 
 const std::array<OSSL_DISPATCH, 10> kKeyManagement{{
-    provider_entry(OSSL_FUNC_KEYMGMT_NEW, new_key),
+    provider_entry(OSSL_FUNC_KEYMGMT_NEW, callable_from_c<new_key, nullptr>),
     provider_entry(OSSL_FUNC_KEYMGMT_FREE, free_key),
     provider_entry(OSSL_FUNC_KEYMGMT_HAS, has),
     provider_entry(OSSL_FUNC_KEYMGMT_MATCH, match),
-    provider_entry(OSSL_FUNC_KEYMGMT_IMPORT, import_key),
+    provider_entry(OSSL_FUNC_KEYMGMT_IMPORT, callable_from_c<import_key, 0>),
     provider_entry(OSSL_FUNC_KEYMGMT_IMPORT_TYPES, import_types),
     provider_entry(OSSL_FUNC_KEYMGMT_GET_PARAMS, get_key_params),
     provider_entry(OSSL_FUNC_KEYMGMT_GETTABLE_PARAMS, gettable_key_params),
@@ -311,21 +312,21 @@ const std::array<OSSL_DISPATCH, 10> kKeyManagement{{
     {0, nullptr},
 }};
 const std::array<OSSL_DISPATCH, 9> kSignature{{
-    provider_entry(OSSL_FUNC_SIGNATURE_NEWCTX, new_signature),
+    provider_entry(OSSL_FUNC_SIGNATURE_NEWCTX, callable_from_c<new_signature, nullptr>),
     provider_entry(OSSL_FUNC_SIGNATURE_FREECTX, free_signature),
-    provider_entry(OSSL_FUNC_SIGNATURE_DIGEST_SIGN_INIT, digest_sign_init),
-    provider_entry(OSSL_FUNC_SIGNATURE_DIGEST_SIGN_UPDATE, digest_sign_update),
-    provider_entry(OSSL_FUNC_SIGNATURE_DIGEST_SIGN_FINAL, digest_sign_final),
-    provider_entry(OSSL_FUNC_SIGNATURE_DIGEST_SIGN, digest_sign),
+    provider_entry(OSSL_FUNC_SIGNATURE_DIGEST_SIGN_INIT, callable_from_c<digest_sign_init, 0>),
+    provider_entry(OSSL_FUNC_SIGNATURE_DIGEST_SIGN_UPDATE, callable_from_c<digest_sign_update, 0>),
+    provider_entry(OSSL_FUNC_SIGNATURE_DIGEST_SIGN_FINAL, callable_from_c<digest_sign_final, 0>),
+    provider_entry(OSSL_FUNC_SIGNATURE_DIGEST_SIGN, callable_from_c<digest_sign, 0>),
     provider_entry(OSSL_FUNC_SIGNATURE_SET_CTX_PARAMS, set_signature_params),
     provider_entry(OSSL_FUNC_SIGNATURE_SETTABLE_CTX_PARAMS, settable_signature_params),
     {0, nullptr},
 }};
 const std::array<OSSL_DISPATCH, 7> kDecryption{{
-    provider_entry(OSSL_FUNC_ASYM_CIPHER_NEWCTX, new_decryption),
+    provider_entry(OSSL_FUNC_ASYM_CIPHER_NEWCTX, callable_from_c<new_decryption, nullptr>),
     provider_entry(OSSL_FUNC_ASYM_CIPHER_FREECTX, free_decryption),
-    provider_entry(OSSL_FUNC_ASYM_CIPHER_DECRYPT_INIT, decrypt_init),
-    provider_entry(OSSL_FUNC_ASYM_CIPHER_DECRYPT, decrypt),
+    provider_entry(OSSL_FUNC_ASYM_CIPHER_DECRYPT_INIT, callable_from_c<decrypt_init, 0>),
+    provider_entry(OSSL_FUNC_ASYM_CIPHER_DECRYPT, callable_from_c<decrypt, 0>),
     provider_entry(OSSL_FUNC_ASYM_CIPHER_SET_CTX_PARAMS, set_decryption_params),
     provider_entry(OSSL_FUNC_ASYM_CIPHER_SETTABLE_CTX_PARAMS, settable_decryption_params),
     {0, nullptr},
@@ -387,7 +388,7 @@ Result<PkeyPtr> offload_key(PkeyPtr key, std::shared_ptr<const LibraryContext> h
   std::array<OSSL_PARAM, 2> parameters{
       OSSL_PARAM_construct_octet_string(kHomeKeyParameter, &home_key, sizeof home_key),
       OSSL_PARAM_construct_end()};
-  return call_openssl(ErrorKind::kInvalid, "OpenSSL could not offload a private key", [&] {
+  return call_openssl(ErrorKind::kInvalid, "offloading a private key", [&] {
     const PkeyCtxPtr context(EVP_PKEY_CTX_new_from_name(library.get(), type, kOffloadDefinition));
     EVP_PKEY* made = nullptr;
     if (context != nullptr && EVP_PKEY_fromdata_init(context.get()) == 1)

@@ -3,6 +3,8 @@
 #include <atomic>
 #include <memory>
 
+#include "base/out_of_memory.h"
+
 namespace headgate {
 
 /// One operation with a private key that takes longer than a loop can spare: a signature, or the decryption
@@ -18,9 +20,9 @@ class PrivateKeyOperation {
   PrivateKeyOperation(const PrivateKeyOperation&) = delete;
   PrivateKeyOperation& operator=(const PrivateKeyOperation&) = delete;
 
-  /// Performs it. Once, on any thread.
+  /// Performs it. Once, on any thread. Without memory for it there is no result.
   void perform() {
-    compute();
+    static_cast<void>(done_unless_out_of_memory([this] { compute(); }));
     finished_.store(true, std::memory_order_release);
   }
   /// Whether it has been performed, well or not; the result may be read from then on. Any thread.

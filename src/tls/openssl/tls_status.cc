@@ -32,7 +32,9 @@ TlsAnswer library_failure(int transport_error) {
       reason < SSL_AD_REASON_OFFSET + 256) {
     return failed(FailureKind::kPeerAlert, reason - SSL_AD_REASON_OFFSET, words_of(code), code);
   }
-  return failed(FailureKind::kProtocol, -1, words_of(code), code);
+  // Out of memory, or a fault within OpenSSL: the peer is not to blame.
+  const FailureKind kind = ERR_FATAL_ERROR(code) ? FailureKind::kSystem : FailureKind::kProtocol;
+  return failed(kind, -1, words_of(code), code);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "tls/record/aead_contexts.h"
 
 #include <algorithm>
+#include <new>
 
 #include "base/check.h"
 #include "tls/openssl/openssl_call.h"
@@ -55,12 +56,16 @@ void AeadContexts::add_contexts(Suite& suite, AeadUse use) {
     const auto without =
         std::ranges::find_if(set, [](const Entry& entry) { return entry.context == nullptr; });
     if (without == set.end()) continue;
-    without->context.reset(EVP_CIPHER_CTX_new());
-    HG_CHECK(without->context != nullptr);
+    CipherCtxPtr context(EVP_CIPHER_CTX_new());
     // The context knows its cipher from now on. Naming the cipher again would make OpenSSL build the context
-    // anew.
-    HG_CHECK(EVP_CipherInit_ex(without->context.get(), suite.cipher.get(), nullptr, nullptr, nullptr,
-                               static_cast<int>(use)) == 1);
+    // anew. Without a key this fails for nothing but a lack of memory.
+    const bool made =
+        context != nullptr && ask_openssl([&] {
+                                return EVP_CipherInit_ex(context.get(), suite.cipher.get(), nullptr, nullptr,
+                                                         nullptr, static_cast<int>(use));
+                              }) == 1;
+    if (!made) throw std::bad_alloc();
+    without->context = std::move(context);
     std::rotate(without, without + 1, set.end());  // the first to be used
   }
 }

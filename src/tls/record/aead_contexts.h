@@ -42,7 +42,7 @@ class AeadContexts {
   [[nodiscard]] KeyId new_key_id() { return ++last_key_id_; }
 
   /// The context keyed with `key` for `use`. Valid until the next call of any function here. Keys a context
-  /// if `id` has none.
+  /// if `id` has none. Throws std::bad_alloc where OpenSSL has no memory for a context.
   [[nodiscard]] EVP_CIPHER_CTX* context(RecordSuite suite, KeyId id, AeadUse use, const TrafficKeys& keys);
 
   /// Wipes the context of keys that are no longer used, if they have one.
