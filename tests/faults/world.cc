@@ -201,7 +201,7 @@ void World::serve() {
     *address = local_address(socket->number());
     worker_->post([this, name, socket] { worker_->listen({name, "127.0.0.1:0", std::move(*socket)}); });
   }
-  worker_->start();
+  HG_CHECK(worker_->start());
 }
 
 SslPtr World::client_ssl() {
