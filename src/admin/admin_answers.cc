@@ -69,8 +69,9 @@ RecordedHandshakes AdminAnswers::handshakes() {
 Outcome AdminAnswers::reload() {
   const auto outcome = supervisor_.request_reload();
   if (outcome.wait_for(kReloadPatience) != std::future_status::ready) {
-    return {
-        Outcome::Verdict::kFailed, "the reload has not ended within 60 s; the log will say how it does", {}};
+    return {Outcome::Verdict::kUnderWay,
+            "the reload has not ended within 60 s and goes on; the log will have its outcome",
+            {}};
   }
   return outcome.get();
 }

@@ -50,6 +50,9 @@ HttpResponse outcome(const Outcome& outcome) {
     case Outcome::Verdict::kRefused:
       response.status = 409;
       break;
+    case Outcome::Verdict::kUnderWay:
+      response.status = 202;
+      break;
     case Outcome::Verdict::kFailed:
       response.status = 422;
       break;

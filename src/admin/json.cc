@@ -271,6 +271,8 @@ std::string_view name(Outcome::Verdict verdict) {
       return "not_found";
     case Outcome::Verdict::kRefused:
       return "refused";
+    case Outcome::Verdict::kUnderWay:
+      return "under_way";
     case Outcome::Verdict::kFailed:
       return "failed";
   }

@@ -17,7 +17,7 @@ enum class CloseReason : std::uint8_t {
   kClientLeftInHandshake,   ///< The client went away after it had begun.
   kHandshakeFailed,         ///< The TLS handshake could not succeed; HandshakeFailure has the detail.
   kHandshakeTimeout,        ///< PROXY header, STARTTLS and TLS handshake took longer than timeouts.handshake.
-  kHandshakeShed,           ///< Dropped by the admission queue before any cryptography was paid.
+  kHandshakeShed,           ///< Headgate had no CPU time for a handshake, or no place for it.
   kPlaintextHttp,           ///< Plain HTTP on a TLS port; answered with a 400.
   kNotTls,                  ///< The first bytes are not TLS.
   kSourceDenied,            ///< `allow` or `deny` of the listener.

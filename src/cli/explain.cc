@@ -232,7 +232,7 @@ std::shared_ptr<const Snapshot> load_snapshot(const std::string& file) {
   Diagnostics diagnostics;
   ServerDirectory directory;
   auto snapshot = Snapshot::build(loaded.config, nullptr, nullptr, directory,
-                                  std::chrono::system_clock::now(), diagnostics);
+                                  std::chrono::system_clock::now(), diagnostics, KeyLogs::kLookAt);
   for (const auto& diagnostic : diagnostics) std::cerr << fault_of(diagnostic, loaded.places).text() << '\n';
   return snapshot;
 }

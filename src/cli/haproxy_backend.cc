@@ -53,7 +53,7 @@ class HaproxyBackend {
     } else if (word.starts_with("random")) {
       backend.balance = config::Balance::kRandomTwo;
     } else if (word != "roundrobin" && word != "static-rr") {
-      into_.note(line, "balance " + word + ": no equal; round_robin is used");
+      into_.note(line, "balance " + word + ": no equivalent in Headgate; round_robin is used");
     }
   }
 
@@ -77,7 +77,7 @@ class HaproxyBackend {
           set_proxy(backend, word) || set_server_tls(backend, word, options, tls)) {
         continue;
       }
-      into_.note(line.number, "server " + line.words[1] + ": no equal for " + word);
+      into_.note(line.number, "server " + line.words[1] + ": no equivalent in Headgate for " + word);
     }
     backend.servers.push_back(std::move(server));
   }

@@ -40,7 +40,7 @@ class HaproxyImport {
       if (section.kind == HaproxySectionKind::kDefaults) defaults = section.lines;
       if (section.kind == HaproxySectionKind::kGlobal) read_global(section);
       if (section.kind == HaproxySectionKind::kOther)
-        into_.note(section.line, "the section " + section.name + " has no equal");
+        into_.note(section.line, "the section " + section.name + " has no equivalent in Headgate");
       if (section.kind == HaproxySectionKind::kDefaults || section.kind == HaproxySectionKind::kGlobal)
         continue;
       if (section.kind == HaproxySectionKind::kBackend || section.kind == HaproxySectionKind::kListen)
@@ -61,7 +61,9 @@ class HaproxyImport {
       if (words[0] == "nbthread")
         into_.config.workers = static_cast<int>(std::min(number_of(value).value_or(0), 1024U));
       if (words[0] == "maxconn")
-        into_.note(number, "maxconn: no equal for the process; use limits.max_connections of each listener");
+        into_.note(number,
+                   "maxconn: no equivalent in Headgate for the process; use limits.max_connections of each "
+                   "listener");
     }
   }
 
@@ -72,12 +74,11 @@ class HaproxyImport {
       if (words[0] == "mode" && value != "tcp") {
         into_.note(number, "mode " + value + ": Headgate relays the bytes and does not read HTTP");
       } else if (words[0] == "option" && (value == "forwardfor" || value == "httpchk")) {
-        into_.note(
-            number,
-            "option " + value +
-                ": no equal, Headgate does not read HTTP; use send_proxy and a tls or tcp health check");
+        into_.note(number, "option " + value +
+                               ": no equivalent in Headgate, which does not read HTTP; use send_proxy and a "
+                               "tls or tcp health check");
       } else if (!kNeedlessWords.contains(words[0])) {
-        into_.note(number, words[0] + ": has no equal");
+        into_.note(number, words[0] + ": has no equivalent in Headgate");
       }
     }
   }
@@ -134,7 +135,7 @@ class HaproxyImport {
       } else if (word == "maxconn") {
         listener.limits.max_connections = number_of(options.value()).value_or(0);
       } else if (!set_bind_tls(listener.tls ? *listener.tls : unused, word, options, line.number)) {
-        into_.note(line.number, "bind: no equal for " + word);
+        into_.note(line.number, "bind: no equivalent in Headgate for " + word);
       }
     }
   }

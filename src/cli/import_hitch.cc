@@ -131,17 +131,19 @@ const std::set<std::string_view> kNeedlessKeys = {"daemon",
                                                   "proxy-tlv"};
 
 const std::map<std::string_view, std::string_view> kWithoutEqual = {
-    {"chroot", "no equal: the sandbox (Landlock, seccomp) takes its place"},
-    {"ocsp-dir", "no equal: give each certificate its ocsp_staple"},
+    {"chroot", "no equivalent in Headgate: the sandbox (Landlock, seccomp) takes its place"},
+    {"ocsp-dir", "no equivalent in Headgate: give each certificate its ocsp_staple"},
     {"ocsp-connect-tmo",
-     "no equal: Headgate fetches no OCSP responses; give each certificate its ocsp_staple"},
-    {"ocsp-resp-tmo", "no equal: Headgate fetches no OCSP responses; give each certificate its ocsp_staple"},
+     "no equivalent in Headgate, which fetches no OCSP responses: give each certificate its ocsp_staple"},
+    {"ocsp-resp-tmo",
+     "no equivalent in Headgate, which fetches no OCSP responses: give each certificate its ocsp_staple"},
     {"ocsp-refresh-interval",
-     "no equal: Headgate fetches no OCSP responses; give each certificate its ocsp_staple"},
-    {"write-ip", "no equal: use send_proxy: v2 and have the backend read it"},
+     "no equivalent in Headgate, which fetches no OCSP responses: give each certificate its ocsp_staple"},
+    {"write-ip", "no equivalent in Headgate: use send_proxy: v2 and have the backend read it"},
     {"proxy-proxy", "set proxy_protocol.from to the networks of your balancers, and send_proxy"},
     {"match-global-certs", "listeners have their own certificates; all global ones are in each"},
-    {"shared-cache", "no equal: use resumption.secret_file to share sessions among instances"},
+    {"shared-cache",
+     "no equivalent in Headgate: use resumption.secret_file to share sessions among instances"},
 };
 
 /// Makes one Config of the entries. Entries outside frontends apply to all listeners.
@@ -190,8 +192,9 @@ class HitchImport {
       return;
     }
     const auto known = kWithoutEqual.find(entry.key);
-    into_.note(entry.line,
-               entry.key + ": " + std::string(known == kWithoutEqual.end() ? "has no equal" : known->second));
+    into_.note(entry.line, entry.key + ": " +
+                               std::string(known == kWithoutEqual.end() ? "has no equivalent in Headgate"
+                                                                        : known->second));
   }
 
   bool set_process(const HitchEntry& entry) {

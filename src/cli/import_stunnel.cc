@@ -59,19 +59,20 @@ const std::set<std::string_view> kKnown = {
     "rndoverwrite",   "egd",          "fips"};
 
 const std::map<std::string_view, std::string_view> kOptionsWithoutEqual = {
-    {"capath", "no equal: put the CAs in one file"},
-    {"chroot", "no equal: the sandbox (Landlock, seccomp) takes its place"},
-    {"exec", "no equal: run the program as a service of its own and name its address"},
+    {"capath", "no equivalent in Headgate: put the CAs in one file"},
+    {"chroot", "no equivalent in Headgate: the sandbox (Landlock, seccomp) takes its place"},
+    {"exec", "no equivalent in Headgate: run the program as a service of its own and name its address"},
     {"verifypeer",
-     "no equal for pinning by CAfile: pin with client_auth.allow.fingerprint, or a CA of their own"},
-    {"ticketkeysecret", "no equal: use resumption.secret_file (headgate ticket-key new)"},
-    {"ticketmacsecret", "no equal: use resumption.secret_file (headgate ticket-key new)"},
-    {"sessioncachetimeout", "no equal: sessions live in tickets; see resumption.lifetime"},
-    {"sessioncachesize", "no equal: sessions live in tickets"},
-    {"ocsp", "no equal: Headgate asks no OCSP responder; give client_auth.crl"},
+     "no equivalent in Headgate to pinning by CAfile: pin with client_auth.allow.fingerprint, or a CA of "
+     "their own"},
+    {"ticketkeysecret", "no equivalent in Headgate: use resumption.secret_file (headgate ticket-key new)"},
+    {"ticketmacsecret", "no equivalent in Headgate: use resumption.secret_file (headgate ticket-key new)"},
+    {"sessioncachetimeout", "no equivalent in Headgate: sessions live in tickets; see resumption.lifetime"},
+    {"sessioncachesize", "no equivalent in Headgate: sessions live in tickets"},
+    {"ocsp", "no equivalent in Headgate, which asks no OCSP responder: give client_auth.crl"},
     {"include", "the files of that directory are not read: import them one by one"},
-    {"psksecrets", "no equal: Headgate has no pre-shared keys"},
-    {"transparent", "no equal: tell the backend the source with send_proxy"},
+    {"psksecrets", "no equivalent in Headgate, which has no pre-shared keys"},
+    {"transparent", "no equivalent in Headgate: tell the backend the source with send_proxy"},
 };
 
 std::optional<StarttlsProtocol> starttls_of(const std::string& protocol) {
@@ -133,9 +134,10 @@ class StunnelImport {
     for (const auto& [key, option] : service.options) {
       if (kKnown.contains(key)) continue;
       const auto known = kOptionsWithoutEqual.find(key);
-      into_.note(
-          option.line,
-          key + ": " + std::string(known == kOptionsWithoutEqual.end() ? "has no equal" : known->second));
+      into_.note(option.line,
+                 key + ": " +
+                     std::string(known == kOptionsWithoutEqual.end() ? "has no equivalent in Headgate"
+                                                                     : known->second));
     }
   }
 
@@ -152,7 +154,8 @@ class StunnelImport {
       add_bind(into_, listener, accept->value, accept->line);
     } else {
       into_.note(service.line,
-                 "[" + service.name + "]: no equal for a service without \"accept\", which inetd starts");
+                 "[" + service.name +
+                     "]: no equivalent in Headgate for a service without \"accept\", which inetd starts");
       return;
     }
     set_servers(service, backend);
@@ -189,7 +192,8 @@ class StunnelImport {
     add_certificate(service, *listener->tls);
     if (service.asks_for_certificate())
       into_.note(sni->line,
-                 "sni: no equal for a client certificate of one name alone; the listener sets whether "
+                 "sni: no equivalent in Headgate for a client certificate of one name alone; the listener "
+                 "sets whether "
                  "clients need one");
     into_.config.backends.emplace(backend.name, std::move(backend));
   }
@@ -202,7 +206,8 @@ class StunnelImport {
         backend.servers.push_back({.address = address});
     }
     if (backend.servers.size() > 1 && service.value("failover") == "prio") {
-      into_.note(service.find("failover")->line, "failover: no equal for prio; the servers take turns");
+      into_.note(service.find("failover")->line,
+                 "failover: no equivalent in Headgate for prio; the servers take turns");
     }
   }
 
@@ -247,7 +252,7 @@ class StunnelImport {
     } else if (const auto starttls = starttls_of(protocol->value)) {
       listener.starttls = starttls;
     } else {
-      into_.note(protocol->line, "protocol: no equal for " + protocol->value);
+      into_.note(protocol->line, "protocol: no equivalent in Headgate for " + protocol->value);
     }
   }
 
@@ -282,7 +287,7 @@ class StunnelImport {
       tls.resumption.tickets = false;
     } else if (!option.value.starts_with("NO_SSL") && !option.value.starts_with("NO_TLSv1") &&
                option.value != "CIPHER_SERVER_PREFERENCE" && option.value != "NO_RENEGOTIATION") {
-      into_.note(option.line, "options: no equal for " + option.value);
+      into_.note(option.line, "options: no equivalent in Headgate for " + option.value);
     }
   }
 
@@ -307,7 +312,7 @@ class StunnelImport {
     for (const char* key :
          {"ciphers", "ciphersuites", "curves", "sslversion", "sslversionmin", "sslversionmax", "crlfile"}) {
       if (const auto* option = service.find(key))
-        into_.note(option->line, std::string(key) + ": has no equal towards backends");
+        into_.note(option->line, std::string(key) + ": has no equivalent in Headgate towards backends");
     }
   }
 
@@ -317,7 +322,7 @@ class StunnelImport {
     if (const auto starttls = starttls_of(protocol->value)) {
       tls.starttls = starttls;
     } else {
-      into_.note(protocol->line, "protocol: no equal for " + protocol->value);
+      into_.note(protocol->line, "protocol: no equivalent in Headgate for " + protocol->value);
     }
   }
 

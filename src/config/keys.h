@@ -190,7 +190,7 @@ void visit_keys(Visitor& visitor, HealthCheck& health_check) {
 
 template <class Visitor>
 void visit_keys(Visitor& visitor, Ejection& ejection) {
-  visitor.value("failures", ejection.failures, Number<int>{1, 1'000'000});
+  visitor.value("failures", ejection.failures, Number<int>{0, 1'000'000});
   visitor.value("for", ejection.for_time, kTimeout);
 }
 

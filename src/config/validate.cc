@@ -53,7 +53,8 @@ void warn_of_unused_backends(const Config& config, Faults& faults) {
     for (const Route& route : listener.routes) used.insert(route.backend);
   }
   for (const auto& [name, backend] : config.backends) {
-    if (!used.contains(name)) faults.warn("backends." + name, "no listener and no route leads here");
+    if (!used.contains(name))
+      faults.warn("backends." + name, "this backend is not used: no listener and no route names it");
   }
 }
 

@@ -96,7 +96,7 @@ void write_phase_line(Services& services, const ListenerState& listener, const C
   fields.text("backend", info.backend.view());
   fields.text("server", info.server.view());
   fields.number("after_ms", static_cast<std::int64_t>(milliseconds(now - info.accepted)));
-  services.log.write_always(LogLevel::kDebug, "connection goes on", fields.all());
+  services.log.write_always(LogLevel::kDebug, "connection entered a phase", fields.all());
 }
 
 }  // namespace headgate

@@ -96,7 +96,7 @@ void ask_for_permit(Dial& dial, Context& context, HandshakeCost cost) {
   cost.work = context.listener.tls != nullptr ? HandshakeWork::kFinish : HandshakeWork::kFull;
   dial.request = std::make_unique<HeldRequest>(
       context.services.permits, context.connection, *context.listener.policy->counters,
-      context.info.client.network(), CloseReason::kBackendConnectTimeout);
+      context.info.client.network(), "Headgate had no CPU time for TLS to the backend within 1.5 s");
   dial.asked = context.services.host.now();
   dial.request->ask(cost);
 }

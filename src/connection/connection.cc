@@ -301,7 +301,7 @@ void Connection::count_handshake(CloseReason reason) {
   // The client's handshake was counted before, when it had ended well.
   const bool counted = std::holds_alternative<Connect>(phase_) || std::holds_alternative<Relay>(phase_);
   if (const auto* handshake = std::get_if<Handshake>(&phase_)) count_for_canary(*handshake->task, reason);
-  if (!listener_.tls || relayed) return;
+  if (!listener_.tls || counted) return;
   if (const auto result = count_handshake_end(metrics, info_, reason)) {
     record_handshake_end(services_.recorder, listener_.policy->config.name, info_, *result, phase_,
                          services_.host.now());

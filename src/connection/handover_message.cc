@@ -36,7 +36,7 @@ static void list_fields(FieldReader& codec, DirectionState& direction) {
   const auto suite = find_record_suite(number);
   if (!suite) return codec.refuse(1, "names a cipher suite unknown to this version");
   if (secret.size() != size_bytes(row(*suite).hash))
-    return codec.refuse(2, "is no secret of its cipher suite");
+    return codec.refuse(2, "is not a secret of its cipher suite");
   direction.suite = *suite;
   direction.secret = TrafficSecret(secret);
 }

@@ -78,7 +78,7 @@ std::optional<Step> refuse_other_protocols(FirstBytes kind, Context& context) {
                                Alert::kProtocolVersion, "a ClientHello of SSL 2.0");
     case FirstBytes::kOther:
       return refuse_with_alert(context, CloseReason::kNotTls, HandshakeFailure::kNotTls,
-                               Alert::kUnexpectedMessage, "the first bytes are no TLS");
+                               Alert::kUnexpectedMessage, "the first bytes are not TLS");
   }
   return std::nullopt;
 }

@@ -9,11 +9,11 @@ void HeldRequest::permit_granted() {
 }
 
 void HeldRequest::permit_refused() {
-  connection_.end(when_refused_, "the admission queue was too long");
+  connection_.end(CloseReason::kHandshakeShed, detail_when_refused_);
 }
 
 void HeldRequest::shed() {
-  connection_.end(CloseReason::kHandshakeShed);
+  connection_.end(CloseReason::kHandshakeShed, "limits.max_handshakes");
 }
 
 }  // namespace headgate

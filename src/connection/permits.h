@@ -2,7 +2,6 @@
 
 #include <cstdint>
 
-#include "base/close_reason.h"
 #include "base/intrusive_list.h"
 #include "base/units.h"
 #include "net/source_address.h"
@@ -73,10 +72,10 @@ class Permits {
 /// A connection's request, which leaves the queue when destroyed. Neither copied nor moved.
 class HeldRequest final : public PermitRequest, private PermitOwner {
  public:
-  /// `when_refused` is how the connection ends if the permit is refused.
+  /// `detail_when_refused` is what the log says if the permit is refused: a literal.
   HeldRequest(Permits& permits, Connection& connection, const SharedCounters& of_listener,
-              SourceNetwork of_network, CloseReason when_refused)
-      : permits_(permits), connection_(connection), when_refused_(when_refused) {
+              SourceNetwork of_network, const char* detail_when_refused)
+      : permits_(permits), connection_(connection), detail_when_refused_(detail_when_refused) {
     owner = this;
     listener = &of_listener;
     source = of_network;
@@ -98,7 +97,7 @@ class HeldRequest final : public PermitRequest, private PermitOwner {
 
   Permits& permits_;
   Connection& connection_;
-  CloseReason when_refused_;
+  const char* detail_when_refused_;
 };
 
 /// A connection's place among the handshakes in progress, which it leaves when destroyed. Neither copied nor

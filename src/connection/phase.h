@@ -80,7 +80,7 @@ struct Hello {
 /// The data that lives as long as the handshake: its place in the admission queue, and the parts of its time.
 struct HandshakeTask {
   HandshakeTask(Permits& permits, Connection& connection, const ListenerPolicy& policy, SourceNetwork source)
-      : request(permits, connection, *policy.counters, source, CloseReason::kHandshakeShed),
+      : request(permits, connection, *policy.counters, source, "waited 1.5 s for CPU time"),
         place(permits, request, policy.config.limits.max_handshakes) {}
   HeldRequest request;
   HeldPlace place;

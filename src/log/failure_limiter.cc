@@ -50,7 +50,8 @@ void FailureLimiter::open_window(std::string_view listener, std::string_view rea
 
 std::string FailureLimiter::Summary::text() const {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(interval).count();
-  return "and " + std::to_string(left_out) + " more like this in " + std::to_string(seconds) + " s";
+  return std::to_string(left_out) + " more connections ended like this in " + std::to_string(seconds) +
+         " s; their lines were left out";
 }
 
 }  // namespace headgate

@@ -28,7 +28,7 @@ class FailureLimiter {
     std::string listener, reason;
     std::uint64_t left_out = 0;
     Duration interval{};
-    /// "and 812 more like this in 10 s".
+    /// "812 more connections ended like this in 10 s; their lines were left out".
     [[nodiscard]] std::string text() const;
   };
 

@@ -19,9 +19,6 @@ constexpr std::array<std::string_view, 2> kYesNo{"no", "yes"};
 double unix_seconds(WallTime time) {
   return std::chrono::duration<double>(time.time_since_epoch()).count();
 }
-double seconds_since(WallTime time) {
-  return std::chrono::duration<double>(std::chrono::system_clock::now() - time).count();
-}
 
 // What follows up to the table collects the samples of one metric.
 
@@ -137,8 +134,11 @@ void worker_busy_ratio(Scrape& from, Series& out) {
 }
 
 void ticket_key_age(Scrape& from, Series& out) {
+  const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
   for (const ListenerReport& listener : from.state.listeners) {
-    if (listener.ticket_key_since) out.add({listener.name}, seconds_since(*listener.ticket_key_since));
+    if (!listener.ticket_keys_for) continue;
+    const std::chrono::duration<double> age = since_epoch % *listener.ticket_keys_for;
+    out.add({listener.name}, age.count());
   }
 }
 
@@ -348,7 +348,7 @@ constexpr auto kRows = std::to_array<MetricRow>({
      of<&ServerMetrics::connect_failures, ConnectFailure>},
     {"headgate_backend_up",
      kGauge,
-     "1 while a server is given connections.",
+     "1 while the health check has a server up.",
      {"backend", "server"},
      backend_up},
     {"headgate_certificates",
@@ -434,7 +434,7 @@ constexpr auto kRows = std::to_array<MetricRow>({
      of<&LoopMetrics::loop_lag>},
     {"headgate_worker_busy_ratio",
      kGauge,
-     "Share of the last second in which a worker worked.",
+     "Share of the last 0.5 s (0.05 s in a drain) in which a worker worked.",
      {"worker"},
      worker_busy_ratio},
     {"headgate_worker_busy_seconds_total",

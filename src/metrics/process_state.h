@@ -72,14 +72,15 @@ struct ListenerReport {
   std::string backend{};            ///< The default backend; empty: none.
   bool draining = false;            ///< It accepts no more, until the next reload.
   bool keylog = false;
-  std::optional<WallTime>
-      ticket_key_since{};  ///< The time when today's ticket key came into use; nothing: tickets are off.
+  /// The time after which another ticket key comes into use, counted from the start of the epoch. Nothing:
+  /// tickets are off.
+  std::optional<std::chrono::seconds> ticket_keys_for{};
 };
 
 struct ServerReport {
   std::string address{};  ///< The `server` label.
   bool up = true;
-  std::string reason{};  ///< Why it is down: "connection refused", "ejected for 10 s".
+  std::string reason{};  ///< Why it is down: "connection refused". Ejection is a worker's own and not shown.
   WallTime since{};      ///< Of `up`.
   std::uint32_t weight = 1;
 };
@@ -92,7 +93,7 @@ struct BackendReport {
 
 struct WorkerReport {
   int worker = 0;
-  double busy_ratio = 0;  ///< Of the last second, 0 to 1.
+  double busy_ratio = 0;  ///< Of the time since the supervisor looked last, 0 to 1.
 };
 
 struct ReloadReport {

@@ -70,7 +70,7 @@ Result<std::size_t> receive_first(int socket, Preamble& preamble, std::vector<Fd
   take_descriptors(message, descriptors);
   if (got == 0) return fail(ErrorKind::kNotFound, "the other process closed the socket");
   if ((message.msg_flags & MSG_CTRUNC) != 0) {
-    return fail(ErrorKind::kSystem, "descriptors were lost on the way: is the limit of open files reached?");
+    return fail(ErrorKind::kSystem, "could not receive descriptors: is LimitNOFILE (ulimit -n) too low?");
   }
   return static_cast<std::size_t>(got);
 }

@@ -93,7 +93,7 @@ class Resolver::Lookups {
   Lookups(Options options, Deliver deliver) : options_(std::move(options)), deliver_(std::move(deliver)) {}
 
   Result<void> follow(std::vector<std::string> hosts);
-  [[nodiscard]] bool has_first_answers();
+  [[nodiscard]] std::vector<std::string> unanswered();
 
  private:
   struct Name {
@@ -161,9 +161,9 @@ Result<void> Resolver::Lookups::follow(std::vector<std::string> hosts) {
   return {};
 }
 
-bool Resolver::Lookups::has_first_answers() {
+std::vector<std::string> Resolver::Lookups::unanswered() {
   const std::lock_guard lock(mutex_);
-  return unanswered_.empty();
+  return {unanswered_.begin(), unanswered_.end()};
 }
 
 void Resolver::Lookups::run(ServiceThread& self) {
@@ -332,8 +332,8 @@ Result<void> Resolver::follow(std::vector<std::string> hosts) {
   return lookups_->follow(std::move(hosts));
 }
 
-bool Resolver::has_first_answers() const {
-  return lookups_->has_first_answers();
+std::vector<std::string> Resolver::unanswered() const {
+  return lookups_->unanswered();
 }
 
 }  // namespace headgate

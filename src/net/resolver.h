@@ -40,7 +40,7 @@ class Resolver {
     std::chrono::milliseconds query_timeout{2000};
     int tries = 3;
     /// Called on the resolver's thread when the last followed name has been looked up for the first time,
-    /// well or badly: has_first_answers() is true from then on, until other names are followed. Must not call
+    /// well or badly: unanswered() is empty from then on, until other names are followed. Must not call
     /// back into the resolver.
     std::function<void()> on_first_answers = [] {};
   };
@@ -60,8 +60,8 @@ class Resolver {
   /// One caller at a time. Errors: kSystem when the thread cannot be started.
   Result<void> follow(std::vector<std::string> hosts);
 
-  /// Whether every followed name has been looked up once, well or badly. Any thread; never waits.
-  [[nodiscard]] bool has_first_answers() const;
+  /// The followed names that have not been looked up once yet, well or badly. Any thread; never waits.
+  [[nodiscard]] std::vector<std::string> unanswered() const;
 
  private:
   class Lookups;

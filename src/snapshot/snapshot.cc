@@ -6,10 +6,11 @@ namespace {
 std::shared_ptr<const ListenerPolicy> build_listener(const config::Listener& config,
                                                      const ListenerPolicy* before,
                                                      const ChangedFiles* changed, WallTime now,
-                                                     Diagnostics& faults) {
+                                                     KeyLogs keylogs, Diagnostics& faults) {
   std::shared_ptr<const ListenerTls> tls;
   if (config.tls) {
-    tls = ListenerTls::load(config, before != nullptr ? before->tls.get() : nullptr, changed, now, faults);
+    tls = ListenerTls::load(config, before != nullptr ? before->tls.get() : nullptr, changed, now, faults,
+                            keylogs);
     if (!tls) return nullptr;
   }
   return std::make_shared<const ListenerPolicy>(ListenerPolicy{
@@ -41,7 +42,7 @@ std::optional<BackendPolicy> build_backend(const config::Backend& config, Server
 
 std::shared_ptr<const Snapshot> Snapshot::build(const config::Config& config, const Snapshot* previous,
                                                 const ChangedFiles* changed, ServerDirectory& directory,
-                                                WallTime now, Diagnostics& faults) {
+                                                WallTime now, Diagnostics& faults, KeyLogs keylogs) {
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->generation = previous != nullptr ? previous->generation + 1 : 1;
   snapshot->config = config;
@@ -50,7 +51,7 @@ std::shared_ptr<const Snapshot> Snapshot::build(const config::Config& config, co
     const config::Listener& listener = config.listeners[i];
     const ListenerPolicy* before = previous != nullptr ? previous->find_listener(listener.name) : nullptr;
     Diagnostics found;
-    auto policy = build_listener(listener, before, changed, now, found);
+    auto policy = build_listener(listener, before, changed, now, keylogs, found);
     add_below(faults, std::move(found), "listeners[" + std::to_string(i) + "]");
     whole = whole && policy != nullptr;
     snapshot->listeners.push_back(std::move(policy));

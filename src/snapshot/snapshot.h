@@ -45,13 +45,11 @@ struct Snapshot {
 
   /// Loads everything that `config` names. Unchanged parts are taken from `previous` (nullptr: none);
   /// `changed`, where it is known, are all files that may differ from what `previous` was made of. Every
-  /// fault goes to `faults`, with the whole key; nullptr when one of them is an error. Reads files;
-  /// supervisor only.
-  [[nodiscard]] static std::shared_ptr<const Snapshot> build(const config::Config& config,
-                                                             const Snapshot* previous,
-                                                             const ChangedFiles* changed,
-                                                             ServerDirectory& directory, WallTime now,
-                                                             Diagnostics& faults);
+  /// fault goes to `faults`, with the whole key; nullptr when one of them is an error. Reads files, and opens
+  /// key logs as `keylogs` says; supervisor only.
+  [[nodiscard]] static std::shared_ptr<const Snapshot> build(
+      const config::Config& config, const Snapshot* previous, const ChangedFiles* changed,
+      ServerDirectory& directory, WallTime now, Diagnostics& faults, KeyLogs keylogs = KeyLogs::kOpen);
 
   /// nullptr when there is none of that name.
   [[nodiscard]] const ListenerPolicy* find_listener(std::string_view name) const;

@@ -56,16 +56,20 @@ void BackendWatch::follow(const std::shared_ptr<const Snapshot>& snapshot, std::
 
 // The callers that are told may follow other backends at once.
 void BackendWatch::look() {
-  const bool all = resolver_.has_first_answers();
+  const std::vector<std::string> unanswered = resolver_.unanswered();
   const TimePoint now = Clock::now();
   std::vector<Waiting> told;
-  while (!waiting_.empty() && (all || waiting_.front().until <= now)) {
+  while (!waiting_.empty() && (unanswered.empty() || waiting_.front().until <= now)) {
     told.push_back(std::move(waiting_.front()));
     waiting_.erase(waiting_.begin());
   }
   patience_timer_.set(waiting_.empty() ? TimePoint::max() : waiting_.front().until);
-  if (!all && !told.empty())
-    log_.warn("some backends' names are not resolved yet: their connections are refused until they are");
+  if (!unanswered.empty() && !told.empty()) {
+    std::string hosts;
+    for (const std::string& host : unanswered) hosts += (hosts.empty() ? "" : ", ") + host;
+    log_.warn("some backends' names are not resolved yet: their connections are refused until they are",
+              {{"hosts", std::string_view(hosts)}});
+  }
   for (const Waiting& one : told) one.known();
 }
 

@@ -27,10 +27,8 @@ ListenerReport report_of(const ListenerPolicy& policy, const ListeningSockets& s
   report.tls = versions_of(policy.config);
   report.backend = policy.config.backend;
   report.keylog = policy.config.tls && !policy.config.tls->keylog_file.empty();
-  if (policy.config.tls && policy.config.tls->resumption.tickets) {
-    const auto now = std::chrono::system_clock::now();
-    const auto slot = policy.config.tls->resumption.rotate_every;
-    report.ticket_key_since = now - now.time_since_epoch() % slot;
+  if (policy.tls && policy.config.tls->resumption.tickets) {
+    report.ticket_keys_for = policy.tls->ticket_secrets->rotate_every;
   }
   return report;
 }

@@ -7,10 +7,7 @@ namespace headgate {
 std::vector<std::string> log_diagnostics(const Diagnostics& diagnostics, const config::Places& places,
                                          Log& log) {
   std::vector<config::Fault> faults;
-  for (const auto& diagnostic : diagnostics) {
-    faults.push_back(fault_of(diagnostic, places));
-    faults.back().warning = diagnostic.severity != Severity::kError;
-  }
+  for (const auto& diagnostic : diagnostics) faults.push_back(fault_of(diagnostic, places));
   return log_faults(faults, log);
 }
 

@@ -14,7 +14,8 @@ namespace {
 constexpr timeval kAnswerPatience{.tv_sec = 60, .tv_usec = 0};
 
 tl::unexpected<Error> unexpected_message() {
-  return fail(ErrorKind::kMalformed, "the process before sent a message that does not belong here");
+  return fail(ErrorKind::kMalformed,
+              "unexpected hand-over message from the old process: are the versions compatible?");
 }
 
 }  // namespace

@@ -11,6 +11,20 @@
 namespace headgate {
 namespace {
 
+/// Names the groups that no client can get, although the configuration lists them.
+void log_missing_groups(const Snapshot& snapshot, Log& log) {
+  std::set<std::string> missing;
+  for (const auto& listener : snapshot.listeners) {
+    if (listener->tls)
+      missing.insert(listener->tls->missing_groups.begin(), listener->tls->missing_groups.end());
+  }
+  if (missing.empty()) return;
+  std::string groups;
+  for (const std::string& group : missing) groups += (groups.empty() ? "" : ", ") + group;
+  log.info("this OpenSSL lacks key exchange groups of the configuration; they are left out",
+           {{"groups", std::string_view(groups)}});
+}
+
 std::size_t worker_count(const config::Config& config) {
   return static_cast<std::size_t>(config.workers > 0 ? config.workers : usable_cpus());
 }
@@ -28,6 +42,7 @@ tl::expected<void, Reloader::StartFault> Reloader::begin() {
   if (!loading.snapshot) return tl::unexpected(StartFault{true, std::move(errors)});
   if (auto adopted = adopt(loading.snapshot); !adopted)
     return tl::unexpected(StartFault{false, {adopted.error().what}});
+  log_missing_groups(*in_force_, parts_.log);
   return {};
 }
 
@@ -69,8 +84,8 @@ void Reloader::next() {
   tell();  // some names may still be unknown: the next reload matters more
   telling_ = std::move(wanted);
   ++attempt_;
-  systemd::notify_reloading();
   if (auto why = site_.refusal(); !why.empty()) return finish(ReloadOutcome::refused(std::move(why)));
+  systemd::notify_reloading();
   load();
 }
 
@@ -200,19 +215,22 @@ void Reloader::publish(const ReloadOutcome& outcome) {
     parts_.log.info("reloaded", {{"generation", static_cast<std::int64_t>(outcome.change->generation)},
                                  {"change", std::string_view(change)}});
   }
-  for (const auto& fault : outcome.outcome.faults) parts_.log.error("reload refused", {{"fault", fault}});
+  std::vector<std::string> faults = outcome.outcome.faults;
+  if (outcome.outcome.verdict == Outcome::Verdict::kRefused) faults.push_back(outcome.outcome.message);
+  for (const auto& fault : faults) parts_.log.error("reload refused", {{"fault", fault}});
   parts_.board.update([&](ProcessState& state) {
     const WallTime now = std::chrono::system_clock::now();
     (ok ? state.reload.ok : state.reload.failed) += 1;
     state.reload.last_attempt = now;
     if (ok) state.reload.last_success = now;
-    state.reload.faults = outcome.outcome.faults;
+    state.reload.faults = std::move(faults);
   });
 }
 
+// systemd has heard of a drain that it stops: after that it may not hear that the process is ready.
 void Reloader::tell() {
   if (!telling_) return;
-  if (parts_.workers.are_started())
+  if (parts_.workers.are_started() && site_.refusal().empty())
     systemd::notify_ready(last_.is_done() ? "serving" : "serving; the last reload failed");
   std::exchange(telling_, nullptr)->set_value(last_.outcome);
 }

@@ -22,6 +22,7 @@ struct Outcome {
     kDone,
     kNotFound,  ///< The named object does not exist.
     kRefused,   ///< Not possible now: `message` says why.
+    kUnderWay,  ///< Begun or accepted; `message` says what comes next. The outcome is not known yet.
     kFailed,    ///< The attempt failed and changed nothing: `faults` says why.
   };
   Verdict verdict = Verdict::kDone;

@@ -18,8 +18,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool take_note(const Result<void>& outcome, SandboxReport& report) {
-  if (!outcome) report.failures.push_back(outcome.error().what);
+/// Tells the operator what failed, and the consequence.
+bool take_note(const Result<void>& outcome, const char* consequence, SandboxReport& report) {
+  if (!outcome) report.failures.push_back(outcome.error().what + ": Headgate runs without " + consequence);
   return outcome.has_value();
 }
 
@@ -53,11 +54,11 @@ std::vector<std::string> own_program_directories() {
 SandboxReport enter_sandbox(std::vector<std::string> writable) {
   writable.emplace_back("/dev/null");
   SandboxReport report;
-  report.no_new_privileges = take_note(give_up_new_privileges(), report);
+  report.no_new_privileges = take_note(give_up_new_privileges(), "its sandbox", report);
   if (!report.no_new_privileges) return report;  // the other means need it
-  report.file_system =
-      take_note(restrict_file_system({std::move(writable), own_program_directories()}), report);
-  report.system_calls = take_note(filter_system_calls(), report);
+  report.file_system = take_note(restrict_file_system({std::move(writable), own_program_directories()}),
+                                 "limits on the files that it may write", report);
+  report.system_calls = take_note(filter_system_calls(), "limits on system calls", report);
   return report;
 }
 

@@ -92,7 +92,9 @@ class SpawnPlan {
 Result<void> evaluate(const HandoverNotice& notice, HandoverWord expected) {
   if (notice.word == expected) return {};
   if (notice.word == HandoverWord::kFailed) return fail(ErrorKind::kInvalid, notice.detail);
-  return fail(ErrorKind::kMalformed, "the new process sent another answer: " + notice.detail);
+  return fail(
+      ErrorKind::kMalformed,
+      "unexpected hand-over message from the new process (are the versions compatible?): " + notice.detail);
 }
 
 void set_patience(const Fd& socket, const timeval& time) {
@@ -209,7 +211,7 @@ Result<Successor::Quiesced> Successor::quiesce_connections() {
     for (const auto& [reason, count] : quiescent.left) gathered->left[reason] += count;
   });
   const std::lock_guard lock(gathered->mutex);
-  if (gathered->answers < workers) return fail(ErrorKind::kSystem, "a worker does not answer");
+  if (gathered->answers < workers) return fail(ErrorKind::kSystem, "a worker did not answer within 2 s");
   outcome_.left = gathered->left;
   return std::move(gathered->quiesced);
 }
@@ -239,7 +241,9 @@ Result<void> Successor::settle_one(std::size_t& next_answer, const Quiesced& qui
     ++outcome_.left["refused"];
     refused_[worker].insert(connection.id);
   } else {
-    return fail(ErrorKind::kMalformed, "the new process sent another answer: " + answer->detail);
+    return fail(ErrorKind::kMalformed,
+                "unexpected hand-over message from the new process (are the versions compatible?): " +
+                    answer->detail);
   }
   return {};
 }

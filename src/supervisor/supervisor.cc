@@ -69,7 +69,9 @@ Upgrade::Site Supervisor::site_of_upgrade() {
             const std::string file = canaries_.unsettled();
             if (file.empty()) return std::nullopt;
             return Upgrade::Refusal{
-                "the new process would give the file's certificate to all, and it is not settled", file};
+                "the new process would give all clients the certificate that some do not get; wait until its "
+                "canary ends well, or remove `canary` and reload",
+                file};
           },
           .still_wanted = [this] { return !is_draining(); },
           .handed_over = [this] { drain_all(config().drain_deadline); }};
@@ -189,7 +191,7 @@ int Supervisor::run() {
   block_process_signals();  // the requests of signals are under way now
   reloader_.end();
   upgrade_.cancel();
-  log_.info("ended");
+  log_.info("process ended");
   return exit_code_;
 }
 
@@ -217,7 +219,7 @@ Outcome Supervisor::on_main_thread(std::function<void(Tell)> act) {
     act([outcome](Outcome known) { outcome->set_value(std::move(known)); });
   });
   if (told.wait_for(kMainPatience) == std::future_status::ready) return told.get();
-  return {Outcome::Verdict::kDone, "it will be done when the reload at hand is over", {}};
+  return {Outcome::Verdict::kUnderWay, "it will be done when the main thread has time for it", {}};
 }
 
 Outcome Supervisor::request_log_level(const LogLevelRequest& request) {
@@ -255,7 +257,7 @@ void Supervisor::cut() {
 
 void Supervisor::tick() {
   const TimePoint now = Clock::now();
-  workers_.tick();
+  workers_.tick(now);
   report_busy_ratios(registry_, busy_before_us_, now - std::exchange(ticked_, now), board_);
   log_control_.step(now);
   memory_of_connections_.step(connections());

@@ -86,8 +86,8 @@ class Supervisor {
   [[nodiscard]] const StateBoard& board() const { return board_; }
   [[nodiscard]] const MetricsRegistry& registry() const { return registry_; }
   [[nodiscard]] Log& log() { return log_; }
-  /// Whether every loop has answered lately; if not, the reason names one that has not.
-  [[nodiscard]] Health loops_turn() const { return workers_.loops_turn(); }
+  /// Whether every loop has turned lately; if not, the reason names one that has not.
+  [[nodiscard]] Health loops_turn() const { return workers_.loops_turn(Clock::now()); }
   [[nodiscard]] bool is_draining() const { return draining_.load(std::memory_order_relaxed); }
   /// Whether the workers have been started: before that, clients wait in the kernel.
   [[nodiscard]] bool is_serving() const { return serving_.load(std::memory_order_relaxed); }

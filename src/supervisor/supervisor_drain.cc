@@ -47,7 +47,8 @@ void Supervisor::begin_drain(Duration time) {
   const auto accept_for = config().drain_accept_for;
   if (accept_for.count() == 0) return drain_all(time);
   still_accepting_ = StillAccepting{.until = Clock::now() + accept_for, .then_drain_for = time};
-  log_.info("not ready any more, and draining soon: still accepting", {{"for_ms", accept_for.count()}});
+  log_.info("drain requested: /readyz is 503; new connections are still accepted",
+            {{"for_ms", accept_for.count()}});
   board_.update(
       [&](ProcessState& state) { state.accepting_until = std::chrono::system_clock::now() + accept_for; });
   publish_drains();

@@ -38,7 +38,7 @@ Result<ActivatedSocket> adopt(int number, std::string name) {
   if (sd_is_socket(number, AF_UNSPEC, SOCK_STREAM, /*listening=*/1) <= 0) {
     return fail(ErrorKind::kInvalid,
                 "descriptor " + std::to_string(number) + " (\"" + socket.name +
-                    "\") passed by systemd is no listening stream socket; use ListenStream= "
+                    "\") passed by systemd is not a listening stream socket; use ListenStream= "
                     "with Accept=no in the socket unit");
   }
   sockaddr_storage storage{};

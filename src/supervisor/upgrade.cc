@@ -31,7 +31,7 @@ std::vector<std::string> counters_at_upgrade(const MetricsRegistry& registry, co
 }
 
 void log_refusal(const Upgrade::Refusal& refusal, Log& log) {
-  const std::string message = "no upgrade: " + refusal.why;
+  const std::string message = "upgrade refused: " + refusal.why;
   if (refusal.certificate.empty()) return log.warn(message);
   log.warn(message, {{"certificate", std::string_view(refusal.certificate)}});
 }
@@ -61,8 +61,9 @@ Result<void> Upgrade::inherit(const Snapshot& snapshot) {
   };
   auto received = predecessor_->receive_connections(take, count);
   if (received)
-    parts_.log.info("took over", {{"connections", static_cast<std::int64_t>(taken)},
-                                  {"pid", static_cast<std::int64_t>(::getpid())}});
+    parts_.log.info(
+        "took over connections from the old process",
+        {{"connections", static_cast<std::int64_t>(taken)}, {"pid", static_cast<std::int64_t>(::getpid())}});
   return received;
 }
 
@@ -80,7 +81,7 @@ Result<void> Upgrade::take_over() {
   }
   Result<void> serving = parts_.workers.start();
   if (serving && !barrier->wait_for_workers(count, Clock::now() + kStartPatience)) {
-    serving = fail(ErrorKind::kSystem, "a worker does not get ready to serve");
+    serving = fail(ErrorKind::kSystem, "not all workers started within 8 s");
   }
   if (serving) serving = predecessor_->say_serving();
   if (serving) parts_.sockets.apply_options();  // until then the process before may carry on with them
@@ -95,7 +96,7 @@ void Upgrade::refuse(const std::string& why) {
 
 void Upgrade::begin() {
   auto refusal = site_.refusal();
-  if (successor_) refusal = {"one is under way"};
+  if (successor_) refusal = {"another upgrade is running"};
   if (refusal) return log_refusal(*refusal, parts_.log);
   parts_.log.info("upgrading", {{"program", std::string_view(site_.program)}});
   const auto told =

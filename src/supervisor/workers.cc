@@ -9,7 +9,7 @@
 namespace headgate {
 namespace {
 
-/// A loop that has not answered for this long hangs.
+/// A loop that has not turned for this long hangs.
 constexpr Duration kLoopPatience = std::chrono::seconds(10);
 
 }  // namespace
@@ -38,6 +38,8 @@ Workers::Workers(Loop& loop, Inbox& inbox, Log& log, MetricsRegistry& registry)
     : inbox_(inbox),
       log_(log),
       registry_(registry),
+      ticked_(Clock::now()),
+      regularly_since_(ticked_.load()),
       patience_(loop, this, Timer::Calls<[](void* self) { static_cast<Workers*>(self)->settle(); }>()) {}
 
 Workers::~Workers() {
@@ -84,7 +86,11 @@ Result<void> Workers::start() {
   return {};
 }
 
-void Workers::tick() {
+void Workers::tick(TimePoint now) {
+  if (now - ticked_.load() > kLoopPatience) {
+    regularly_since_.store(now);
+  }
+  ticked_.store(now);
   for (const auto& worker : serving_) worker->ping();
   std::erase_if(endings_, [](const Ending& ending) { return !ending.errand->is_under_way(); });
   std::vector<std::shared_ptr<Worker>> ended;
@@ -167,10 +173,14 @@ std::size_t Workers::ask_and_wait(const Work& work) {
   return answers.size();
 }
 
-Health Workers::loops_turn() const {
+Health Workers::loops_turn(TimePoint now) const {
+  if (now - ticked_.load() > kLoopPatience) {
+    return {false, "the main thread has not turned for 10 s"};
+  }
+  const TimePoint asked_since = regularly_since_.load();
   const std::lock_guard lock(mutex_);
   for (const auto& worker : serving_) {
-    if (Clock::now() - worker->last_answer() > kLoopPatience) {
+    if (now - std::max(worker->last_answer(), asked_since) > kLoopPatience) {
       return {false, "worker " + std::to_string(worker->index()) + " has not answered for 10 s"};
     }
   }

@@ -56,9 +56,9 @@ class Workers {
   /// Worker::start(); the process must end then.
   [[nodiscard]] Result<void> start();
   [[nodiscard]] bool are_started() const { return started_; }
-  /// Looks for signs of life, and ends the retired workers that have no connection left. About twice a
-  /// second.
-  void tick();
+  /// Looks for signs of life, and ends the retired workers that have no connection left. The main thread's
+  /// loop calls it about twice a second; `now` shows that this loop turns.
+  void tick(TimePoint now);
 
   [[nodiscard]] std::size_t size() const { return serving_.size(); }
   /// A worker that serves.
@@ -70,8 +70,10 @@ class Workers {
   void ask(const LongWork& work, std::function<void(Heard heard)> then);
   /// The same for another thread, which waits. Returns how many there are. Any thread but the main one.
   std::size_t ask_and_wait(const Work& work);
-  /// Whether every loop has answered lately; if not, the reason names one that has not. Any thread.
-  [[nodiscard]] Health loops_turn() const;
+  /// Whether every loop has turned lately, the main thread's too; if not, the reason names one that has not.
+  /// While the main thread's loop does not turn, it asks no worker for a sign of life: then that loop is the
+  /// one named. Any thread.
+  [[nodiscard]] Health loops_turn(TimePoint now) const;
 
  private:
   /// The answers to one question, counted on the workers' threads.
@@ -99,6 +101,8 @@ class Workers {
   Log& log_;
   MetricsRegistry& registry_;
   bool started_ = false;
+  std::atomic<TimePoint> ticked_;           // the time of the last tick()
+  std::atomic<TimePoint> regularly_since_;  // since when no two ticks were as far apart as a loop that hangs
   std::vector<LogOverride> log_levels_;
   std::list<Question> questions_;
   Timer patience_;

@@ -216,6 +216,15 @@ TEST_F(ConnectTest, TheTimeInTheQueueDoesNotCountAgainstTheServer) {
   EXPECT_EQ(transport.dialled.size(), 2U) << "now it is the server's time that is over";
 }
 
+TEST_F(ConnectTest, IsShedWhenThereIsNoCpuTimeForTheHandshakeWithTheServer) {
+  app().tls.emplace().verify = false;
+  start();
+  ASSERT_NE(permits.waiting, nullptr);
+  std::exchange(permits.waiting, nullptr)->owner->permit_refused();
+  EXPECT_EQ(connection->info().detail.view(), "Headgate had no CPU time for TLS to the backend within 1.5 s");
+  EXPECT_END("handshake_shed");
+}
+
 TEST_F(ConnectTest, LeavesTheQueueWhenTheConnectionEnds) {
   app().tls.emplace().verify = false;
   start();

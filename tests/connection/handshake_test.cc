@@ -71,6 +71,32 @@ TEST_F(HandshakeTest, IsShedWhenTheQueueRefusesIt) {
   start();
   std::exchange(permits.waiting, nullptr)->owner->permit_refused();
   EXPECT_EQ(client->handshake_steps, 0);
+  EXPECT_EQ(connection->info().detail.view(), "waited 1.5 s for CPU time");
+  EXPECT_END("handshake_shed");
+}
+
+TEST_F(HandshakeTest, IsCountedOnceWhenTheOneWithTheServerIsShed) {
+  app().tls.emplace().verify = false;
+  client->handshakes = {IoStatus::kDone};
+  client->sends(client_hello());
+  start();
+  permits.grant();
+  ASSERT_EQ(phase(), "connect");
+  ASSERT_NE(permits.waiting, nullptr);
+  std::exchange(permits.waiting, nullptr)->owner->permit_refused();
+  const auto counted = [&](HandshakeResult result) {
+    return connection->listener().metrics->handshakes[static_cast<std::size_t>(result)][0].value();
+  };
+  EXPECT_EQ(counted(HandshakeResult::kOk), 1U);
+  EXPECT_EQ(counted(HandshakeResult::kShed), 0U);
+  EXPECT_END("handshake_shed");
+}
+
+TEST_F(HandshakeTest, IsShedWhenAnotherOneTakesItsPlace) {
+  client->sends(client_hello());
+  start();
+  std::exchange(permits.waiting, nullptr)->owner->shed();
+  EXPECT_EQ(connection->info().detail.view(), "limits.max_handshakes");
   EXPECT_END("handshake_shed");
 }
 

@@ -101,7 +101,7 @@ def test_no_upgrade_gives_a_certificate_that_is_held_back_to_all(site):
     hold_back(site)
     site.headgate.signal(signal.SIGUSR2)
     site.headgate.wait_log(certificate=str(site.old.certificate), level="warn")
-    assert "no upgrade" in site.headgate.output
+    assert "upgrade refused" in site.headgate.output
     assert site.accepts()
 
 

@@ -1,12 +1,14 @@
 """SSLKEYLOGFILE of one listener, for debugging: it has the secrets, and the log warns that it is on."""
 
 import copy
+import json
 
 import pytest
 
 from harness.config import proxy
 from harness.headgate import Headgate
 from harness.tls_client import TLS12, TLS13, connect
+from harness.tools import headgate_binary, run
 
 
 @pytest.mark.parametrize("version, label", [(TLS12, "CLIENT_RANDOM "), (TLS13, "CLIENT_TRAFFIC_SECRET_0 ")])
@@ -31,6 +33,18 @@ def test_it_has_the_secrets_of_its_listener_and_is_warned_about(start, backend, 
     lines = file.read_text().splitlines()
     assert any(line.startswith(label + random) for line in lines), lines
     assert file.stat().st_mode & 0o077 == 0
+
+
+def test_a_command_that_only_looks_at_the_configuration_makes_no_file(certificate, tmp_path):
+    file, configuration = tmp_path / "web.log", tmp_path / "headgate.yaml"
+    configuration.write_text(json.dumps(proxy("127.0.0.1:9", certificate, tls={"keylog_file": str(file)})))
+    for command in (["check"], ["explain", "--listener", "web"]):
+        told = run(headgate_binary(), *command, "--config", configuration)
+        assert told.returncode == 0, told
+        assert not file.exists()
+    configuration.write_text(json.dumps(proxy("127.0.0.1:9", certificate, tls={"keylog_file": str(tmp_path / "no" / "f")})))
+    told = run(headgate_binary(), "check", "--config", configuration)
+    assert told.returncode == 1 and "No such file or directory" in told.stdout, told
 
 
 def test_a_file_that_cannot_be_written_is_a_fault(certificate, tmp_path):

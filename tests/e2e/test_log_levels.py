@@ -30,7 +30,7 @@ def test_debug_for_a_part_shows_each_phase_and_the_end(start, backend, certifica
     assert headgate.post(f"/log?level=debug&{part}")[0] == 200
     visit(headgate, "web")
     (end,) = headgate.wait_log(message="connection ended", reason="finished", listener="web")
-    steps = [line["phase"] for line in headgate.log_with(message="connection goes on", id=end["id"])]
+    steps = [line["phase"] for line in headgate.log_with(message="connection entered a phase", id=end["id"])]
     assert steps == ["hello", "handshake", "authorize", "route", "connect", "relay", "shutdown"][: len(steps)]
     assert "relay" in steps
 

@@ -122,5 +122,5 @@ def test_the_first_connections_wait_for_the_names_and_are_not_refused(start, bac
 
 def test_a_process_whose_names_are_never_resolved_serves_after_a_while(start, certificate, names):
     headgate = start(proxy("silent.test:80", certificate), wait=False)
-    headgate.wait_log(message=_GIVES_UP)
+    headgate.wait_log(message=_GIVES_UP, hosts="silent.test")
     headgate.wait_ready()

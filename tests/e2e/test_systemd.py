@@ -73,6 +73,24 @@ def test_a_reload_is_begun_and_ended_with_its_outcome(start, backend, certificat
     assert manager.wait("READY=1") == "READY=1\nSTATUS=serving; the last reload failed"
 
 
+def test_a_reload_while_the_process_drains_is_refused_aloud_and_nothing_is_ready_again(
+    start, backend, certificate, manager
+):
+    headgate = start({**proxy(backend().address, certificate), "drain": {"deadline": "1m"}})
+    manager.wait("READY=1")
+    with connect(headgate.port()) as client:
+        client.exchange(b"keeps the process")
+        headgate.signal(signal.SIGTERM)
+        manager.wait("STOPPING=1")
+        assert headgate.post("/reload")[0] == 409
+        headgate.wait_log(message="reload refused", fault="the process is draining")
+        told = headgate.status()["reload"]
+        assert told["last_result"] == "failed" and told["faults"] == ["the process is draining"]
+        headgate.signal(signal.SIGTERM)
+        assert headgate.wait_exit() == 0
+    assert not [message for message in manager.listen() if message.startswith(("READY=1", "RELOADING=1"))]
+
+
 def test_an_upgrade_tells_which_process_is_the_main_one(start, backend, certificate, manager):
     headgate = start({**proxy(backend().address, certificate), "sandbox": False})
     manager.wait("READY=1")

@@ -95,6 +95,14 @@ def test_no_common_group_is_refused_by_name(start, backend, certificate, version
     headgate.wait_metric("headgate_handshake_failures_total", reason="no_shared_group")
 
 
+def test_a_group_that_openssl_lacks_is_left_out_and_the_log_names_it_at_the_start(start, backend, certificate):
+    headgate = start(proxy(backend().address, certificate, tls={"groups": ["X25519", "no-such-group"]}))
+    lines = [line for line in headgate.output.splitlines() if "this OpenSSL lacks" in line]
+    assert len(lines) == 1 and "no-such-group" in lines[0] and "X25519" not in lines[0], headgate.output
+    with connect(headgate.port("web")) as client:
+        client.exchange(b"hello")
+
+
 def test_tls_compression_is_never_negotiated(echo_proxy):
     with python_tls(echo_proxy.port(), version=ssl.TLSVersion.TLSv1_2) as client:
         assert client.compression() is None

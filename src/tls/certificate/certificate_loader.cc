@@ -285,6 +285,8 @@ class CertificateStore::Loader {
     const auto certificate = read(source.certificate, "certificate", found);
     const auto key = one_file ? std::nullopt : read(source.key, "private_key", found);
     if (!certificate || (!one_file && !key)) return std::nullopt;
+    warn_of_open_key(one_file ? *certificate : *key, source.key, one_file ? "certificate" : "private_key",
+                     found);
     auto checked = check_certificate({.certificate_file = source.certificate,
                                       .key_file = source.key,
                                       .certificate_pem = certificate->text(),

@@ -44,7 +44,7 @@ Result<CertificateMaterial> with_key(const StoredCertificate& certificate, STACK
                                      OSSL_LIB_CTX* library, PkeyPtr key) {
   auto leaf = parse_certificate(certificate.leaf_der(), library);
   if (!leaf) return tl::unexpected(leaf.error());
-  auto shared = call_openssl(ErrorKind::kSystem, "keeping a certificate chain",
+  auto shared = call_openssl(ErrorKind::kSystem, "OpenSSL could not keep the certificate chain",
                              [&] { return CertificatesPtr(X509_chain_up_ref(chain)); });
   if (!shared) return tl::unexpected(std::move(shared.error()));
   return CertificateMaterial{std::move(*leaf), std::move(key), *std::move(shared)};
@@ -76,7 +76,7 @@ Result<CertificatesPtr> materialise(const CertificateChain& chain, OSSL_LIB_CTX*
   for (const auto& der : chain.der) {
     auto intermediate = parse_certificate(der, library);
     if (!intermediate) return tl::unexpected(intermediate.error());
-    const auto kept = call_openssl(ErrorKind::kSystem, "keeping a certificate chain",
+    const auto kept = call_openssl(ErrorKind::kSystem, "OpenSSL could not keep the certificate chain",
                                    [&] { return sk_X509_push(parsed.get(), intermediate->get()); });
     if (!kept) return tl::unexpected(kept.error());
     static_cast<void>(intermediate->release());  // the stack owns it now

@@ -49,7 +49,7 @@ bool write_pem(X509* certificate, EVP_PKEY* key, int fd) {
 Result<SelfSigned> SelfSigned::make(const std::string& name) {
   Fd memory(::memfd_create("self-signed", MFD_CLOEXEC));
   if (!memory) return fail_errno("memfd_create", errno);
-  const auto made = call_openssl(ErrorKind::kSystem, "making a self-signed certificate", [&] {
+  const auto made = call_openssl(ErrorKind::kSystem, "OpenSSL could not make a self-signed certificate", [&] {
     const PkeyPtr key(EVP_EC_gen("P-256"));
     const X509Ptr certificate(X509_new());
     return key != nullptr && certificate != nullptr && fill(certificate.get(), key.get(), name) &&

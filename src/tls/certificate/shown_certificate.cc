@@ -20,7 +20,7 @@ Result<CertificatesPtr> read_certificates(const std::string& file) {
   for (const auto& der : ders) {
     auto certificate = parse_certificate(der, nullptr);
     if (!certificate) return fail(ErrorKind::kInvalid, file + ": " + certificate.error().what);
-    const auto kept = call_openssl(ErrorKind::kSystem, "keeping a certificate",
+    const auto kept = call_openssl(ErrorKind::kSystem, "OpenSSL could not keep a certificate",
                                    [&] { return sk_X509_push(stack.get(), certificate->get()); });
     if (!kept) return tl::unexpected(kept.error());
     static_cast<void>(certificate->release());  // the stack's now
@@ -29,14 +29,14 @@ Result<CertificatesPtr> read_certificates(const std::string& file) {
 }
 
 Result<X509StorePtr> make_store(const std::vector<std::vector<std::byte>>& trusted) {
-  auto store = call_openssl(ErrorKind::kSystem, "making a certificate store",
+  auto store = call_openssl(ErrorKind::kSystem, "OpenSSL could not make a certificate store",
                             [] { return X509StorePtr(X509_STORE_new()); });
   if (!store) return store;
   X509_STORE_set_flags(store->get(), X509_V_FLAG_PARTIAL_CHAIN);  // as ServerContext has it
   for (const auto& der : trusted) {
     auto certificate = parse_certificate(der, nullptr);
     if (!certificate) return tl::unexpected(certificate.error());
-    const auto added = call_openssl(ErrorKind::kInvalid, "trusting a CA",
+    const auto added = call_openssl(ErrorKind::kInvalid, "OpenSSL refused to trust a CA",
                                     [&] { return X509_STORE_add_cert(store->get(), certificate->get()); });
     if (!added) return tl::unexpected(added.error());
   }
@@ -52,7 +52,7 @@ Result<EvaluatedPeer> evaluate_peer_file(const std::string& file, const Listener
   if (!store) return tl::unexpected(store.error());
   X509* leaf = sk_X509_value(shown->get(), 0);
   const StoreContextPtr context(X509_STORE_CTX_new());
-  const auto ready = call_openssl(ErrorKind::kSystem, "verifying a certificate", [&] {
+  const auto ready = call_openssl(ErrorKind::kSystem, "OpenSSL could not begin to verify a certificate", [&] {
     return context != nullptr && X509_STORE_CTX_init(context.get(), store->get(), leaf, shown->get()) == 1 &&
                    X509_STORE_CTX_set_default(context.get(), "ssl_client") == 1
                ? 1

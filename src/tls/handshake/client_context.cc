@@ -25,6 +25,7 @@ std::shared_ptr<const StoredCertificate> read_client_certificate(const config::B
   if (!key && key_path != settings.certificate)
     out.push_back({Severity::kError, key_path, key.error().what, "private_key"});
   if (!certificate || !key) return nullptr;
+  warn_of_open_key(*key, key_path, settings.private_key.empty() ? "certificate" : "private_key", out);
   ChainPool chains;
   auto checked = check_certificate({.certificate_file = settings.certificate,
                                     .key_file = key_path,
@@ -62,7 +63,7 @@ Result<void> set_alpn(SSL* ssl, const std::vector<std::string>& protocols) {
     wire += protocol;
   }
   const auto* bytes = reinterpret_cast<const unsigned char*>(wire.data());
-  return call_openssl(ErrorKind::kSystem, "setting the ALPN protocols", [&] {
+  return call_openssl(ErrorKind::kSystem, "OpenSSL refused to set the ALPN protocols", [&] {
     return SSL_set_alpn_protos(ssl, bytes, static_cast<unsigned>(wire.size())) == 0;  // zero is success here
   });
 }
@@ -135,7 +136,7 @@ Result<std::shared_ptr<ClientContext>> ClientContext::make(const LibraryContext&
 }
 
 Result<void> ClientContext::configure() {
-  auto made = call_openssl(ErrorKind::kSystem, "making a TLS context", [&] {
+  auto made = call_openssl(ErrorKind::kSystem, "OpenSSL could not make a TLS context", [&] {
     return SslCtxPtr(SSL_CTX_new_ex(library_.get(), library_.tls_properties(), TLS_client_method()));
   });
   if (!made) return tl::unexpected(std::move(made.error()));
@@ -178,7 +179,7 @@ Result<void> ClientContext::set_trust() {
   if (!settings.verify) return {};
   X509_STORE* trusted = SSL_CTX_get_cert_store(context);
   if (settings.ca == kSystemCas) {
-    return call_openssl(ErrorKind::kInvalid, "loading the system's CAs",
+    return call_openssl(ErrorKind::kInvalid, "OpenSSL could not load the system's CAs",
                         [&] { return SSL_CTX_set_default_verify_paths(context); });
   }
   // Each certificate of the file is trusted, be it a root or not.
@@ -211,7 +212,7 @@ Result<void> ClientContext::set_name(SSL* ssl, const std::string& server_name) c
 }
 
 Result<SslPtr> ClientContext::new_ssl(const ServerRequest& request, SslExtraData& extra) {
-  auto made = call_openssl(ErrorKind::kSystem, "making a TLS connection",
+  auto made = call_openssl(ErrorKind::kSystem, "OpenSSL could not make a TLS connection",
                            [&] { return SslPtr(SSL_new(context_.get())); });
   if (!made) return made;
   SSL* ssl = made->get();

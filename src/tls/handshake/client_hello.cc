@@ -406,7 +406,7 @@ ClientHelloReader::Taken ClientHelloReader::take(std::span<const std::byte> cont
   record_left_ -= size_bytes;
   message_bytes_ += size_bytes;
   if (message_bytes_ > 0 && octet_at(message_header_, 0) != kClientHelloMessage)
-    return malformed("the first message is no ClientHello", Alert::kUnexpectedMessage);
+    return malformed("the first message is not a ClientHello", Alert::kUnexpectedMessage);
   if (message_size_ == 0 && message_bytes_ >= kMessageHeaderBytes) {
     const std::uint32_t body = std::uint32_t{octet_at(message_header_, 1)} << 16 |
                                std::uint32_t{octet_at(message_header_, 2)} << 8 |

@@ -20,9 +20,8 @@ void add_below(Diagnostics& out, Diagnostics found, std::string_view key) {
 
 config::Fault fault_of(const Diagnostic& diagnostic, const config::Places& places) {
   if (places.file().empty()) {  // a configuration made of options has no keys to point to
-    return {.file = diagnostic.file,
-            .what = diagnostic.what,
-            .warning = diagnostic.severity == Severity::kWarning};
+    return {
+        .file = diagnostic.file, .what = diagnostic.what, .warning = diagnostic.severity != Severity::kError};
   }
   const config::Position position = places.position_of(diagnostic.key);
   return {.file = places.file(),
@@ -30,7 +29,7 @@ config::Fault fault_of(const Diagnostic& diagnostic, const config::Places& place
           .column = position.column,
           .key = diagnostic.key,
           .what = diagnostic.file + (diagnostic.file.empty() ? "" : ": ") + diagnostic.what,
-          .warning = diagnostic.severity == Severity::kWarning};
+          .warning = diagnostic.severity != Severity::kError};
 }
 
 }  // namespace headgate

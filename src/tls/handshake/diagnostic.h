@@ -10,8 +10,8 @@
 namespace headgate {
 
 /// kWarning: it works, but is dangerous. kLeftOut: a file of a directory cannot be used; the others can.
-/// kError: no part of it can be used, so the version loaded before stays in force. `headgate check` counts
-/// the last two as faults.
+/// kError: no part of it can be used, so the version loaded before stays in force. Only an error fails a
+/// start, a reload or `headgate check`; the other two are warnings for the operator.
 enum class Severity : std::uint8_t { kWarning, kLeftOut, kError };
 
 /// The fault of a file, for the metric; the sentence for the operator says more.

@@ -1,8 +1,10 @@
 #include "tls/handshake/listener_tls.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 
 #include <openssl/sha.h>
 
@@ -145,18 +147,31 @@ void load_tickets(const ListenerTls* previous, WallTime now, ListenerTls& into, 
   }
 }
 
-void open_keylog(const ListenerTls* previous, ListenerTls& into, Diagnostics& out) {
+/// Whether a process of this user could write the key log at `path`, or make it; errno says why not.
+bool could_open_keylog(const std::string& path) {
+  if (::access(path.c_str(), W_OK) == 0) return true;
+  if (errno != ENOENT) return false;
+  const std::string directory = std::filesystem::path(path).parent_path();
+  return ::access(directory.empty() ? "." : directory.c_str(), W_OK | X_OK) == 0;
+}
+
+void open_keylog(const ListenerTls* previous, KeyLogs keylogs, ListenerTls& into, Diagnostics& out) {
   const std::string& path = into.settings.keylog_file;
   if (path.empty()) return;
   if (previous != nullptr && previous->keylog != nullptr && previous->settings.keylog_file == path) {
     into.keylog = previous->keylog;
     return;
   }
-  Fd descriptor(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-  if (!descriptor) {
-    out.push_back({Severity::kError, path, fail_errno("opening it", errno).value().what, "keylog_file"});
+  const auto fault = [&] {
+    out.push_back(
+        {Severity::kError, path, fail_errno("cannot open the file", errno).value().what, "keylog_file"});
+  };
+  if (keylogs == KeyLogs::kLookAt) {
+    if (!could_open_keylog(path)) fault();
     return;
   }
+  Fd descriptor(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  if (!descriptor) return fault();
   into.keylog = std::make_shared<const Fd>(std::move(descriptor));
 }
 
@@ -182,7 +197,7 @@ std::vector<std::vector<std::byte>> read_trusted_certificates(const std::string&
 
 std::shared_ptr<const ListenerTls> ListenerTls::load(const config::Listener& listener,
                                                      const ListenerTls* previous, const ChangedFiles* changed,
-                                                     WallTime now, Diagnostics& out) {
+                                                     WallTime now, Diagnostics& out, KeyLogs keylogs) {
   Diagnostics found;
   auto tls = std::make_shared<ListenerTls>();
   tls->listener = listener.name;
@@ -193,10 +208,10 @@ std::shared_ptr<const ListenerTls> ListenerTls::load(const config::Listener& lis
   ClientAuthLoader(tls->settings.client_auth, previous, now, of_clients).load(*tls);
   add_below(found, std::move(of_clients), "client_auth");
   load_tickets(previous, now, *tls, found);
-  open_keylog(previous, *tls, found);
+  open_keylog(previous, keylogs, *tls, found);
   tls->policy = policy_of(*tls);
   tls->changes = changes_since(previous, *tls);
-  check_algorithms(tls->settings, found);
+  tls->missing_groups = check_algorithms(tls->settings, found);
   const bool failed = has_errors(found);
   add_below(out, std::move(found), "tls");
   return failed ? nullptr : tls;

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,6 +23,10 @@ struct PeerChanges {
   std::vector<IssuedKey> concerned{};  ///< PeerPolicy::stricter_since() the one before.
 };
 
+/// What becomes of the key logs that a configuration names: a process that serves opens them and makes those
+/// that are not there. A command that only looks at the configuration changes no file.
+enum class KeyLogs : std::uint8_t { kOpen, kLookAt };
+
 /// The parts of a listener's TLS that come from files, read and checked once and shared by all workers.
 /// Immutable; part of a snapshot. A worker makes its ServerContext from it.
 struct ListenerTls {
@@ -32,7 +37,9 @@ struct ListenerTls {
   std::shared_ptr<const PeerPolicy> peers;            ///< Never nullptr.
   PeerChanges changes;
   std::shared_ptr<const TicketSecrets> ticket_secrets;
-  std::shared_ptr<const Fd> keylog;  ///< Open for appending; nullptr without keylog_file.
+  std::vector<std::string> missing_groups;  ///< Those of the settings that this OpenSSL lacks.
+  /// Open for appending; nullptr without keylog_file, or where KeyLogs::kLookAt was asked for.
+  std::shared_ptr<const Fd> keylog;
   /// The key to which sessions belong: a digest of listener name, client authentication, CAs and allow list.
   std::array<std::byte, 32> policy{};
 
@@ -43,7 +50,8 @@ struct ListenerTls {
   [[nodiscard]] static std::shared_ptr<const ListenerTls> load(const config::Listener& listener,
                                                                const ListenerTls* previous,
                                                                const ChangedFiles* changed, WallTime now,
-                                                               Diagnostics& out);
+                                                               Diagnostics& out,
+                                                               KeyLogs keylogs = KeyLogs::kOpen);
 };
 
 /// Returns the DER of all certificates in a PEM file of CAs. Faults go to `out`. Supervisor only.

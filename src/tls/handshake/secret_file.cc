@@ -24,11 +24,12 @@ Result<void> read_all(int descriptor, SecretBytes& into) {
     if (filled == into.size()) into.resize(into.size() + 4096);
     const ssize_t count = ::read(descriptor, into.data() + filled, into.size() - filled);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail_errno("reading it", errno);
+    if (count < 0) return fail_errno("cannot read the file", errno);
     if (count == 0) break;
     filled += static_cast<std::size_t>(count);
     if (filled > kMaxSecretFileBytes)
-      return fail(ErrorKind::kInvalid, "it is too large to be what is expected here");
+      return fail(ErrorKind::kInvalid,
+                  "the file is larger than " + std::to_string(kMaxSecretFileBytes >> 20U) + " MiB");
   }
   into.resize(filled);
   return {};
@@ -45,10 +46,10 @@ Result<FileStamp> stamp_file(const std::string& path) {
 Result<SecretFile> read_secret_file(const std::string& path) {
   // A FIFO would block an open for reading; O_NONBLOCK means nothing to a regular file.
   const Fd descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!descriptor) return fail_errno("opening it", errno);
+  if (!descriptor) return fail_errno("cannot open the file", errno);
   struct stat status{};
-  if (::fstat(descriptor.number(), &status) != 0) return fail_errno("looking at it", errno);
-  if (!S_ISREG(status.st_mode)) return fail(ErrorKind::kInvalid, "it is not a file");
+  if (::fstat(descriptor.number(), &status) != 0) return fail_errno("cannot look at the file", errno);
+  if (!S_ISREG(status.st_mode)) return fail(ErrorKind::kInvalid, "it is not a regular file");
   SecretFile file;
   file.stamp = stamp_of(status);
   file.mode = status.st_mode & 07777;
@@ -56,6 +57,14 @@ Result<SecretFile> read_secret_file(const std::string& path) {
   file.bytes.resize(std::min<std::size_t>(static_cast<std::size_t>(status.st_size), kMaxSecretFileBytes) + 1);
   if (auto read = read_all(descriptor.number(), file.bytes); !read) return tl::unexpected(read.error());
   return file;
+}
+
+void warn_of_open_key(const SecretFile& file, const std::string& path, const char* config_key,
+                      Diagnostics& out) {
+  if ((file.mode & S_IROTH) == 0) return;
+  out.push_back({Severity::kWarning, path,
+                 "every user of the machine can read the private key: run `chmod o= " + path + "`",
+                 config_key});
 }
 
 }  // namespace headgate

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "base/secret_bytes.h"
+#include "tls/handshake/diagnostic.h"
 
 namespace headgate {
 
@@ -37,5 +38,10 @@ inline constexpr std::size_t kMaxSecretFileBytes = 256 * 1024 * 1024;
 /// Reads the whole file. Errors: kSystem, with the system's text ("Permission denied"), without the path;
 /// kInvalid: not a regular file, or too large.
 [[nodiscard]] Result<SecretFile> read_secret_file(const std::string& path);
+
+/// Adds a warning about the private key in `file`, if others than its owner and group can read that file.
+/// `path` is its path, `config_key` the key of the configuration that names it.
+void warn_of_open_key(const SecretFile& file, const std::string& path, const char* config_key,
+                      Diagnostics& out);
 
 }  // namespace headgate

@@ -74,13 +74,13 @@ Result<std::shared_ptr<ServerContext>> ServerContext::make(const LibraryContext&
 }
 
 Result<void> ServerContext::configure() {
-  auto context = call_openssl(ErrorKind::kSystem, "making a TLS context", [&] {
+  auto context = call_openssl(ErrorKind::kSystem, "OpenSSL could not make a TLS context", [&] {
     return SslCtxPtr(SSL_CTX_new_ex(library_.get(), library_.tls_properties(), TLS_server_method()));
   });
   if (!context) return tl::unexpected(std::move(context.error()));
   context_ = *std::move(context);
   if (auto set = set_versions_and_options(); !set) return set;
-  if (auto set = set_algorithms(context_.get(), shared_->settings, missing_groups_); !set) return set;
+  if (auto set = set_algorithms(context_.get(), shared_->settings); !set) return set;
   if (auto set = set_client_auth(); !set) return set;
   if (auto set = set_resumption(); !set) return set;
   set_server_callbacks(*this);
@@ -97,7 +97,7 @@ Result<void> ServerContext::set_versions_and_options() {
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
   SSL_CTX_set_read_ahead(context, 0);
   skip_early_data(context);
-  return call_openssl(ErrorKind::kInvalid, "setting the versions of TLS", [&] {
+  return call_openssl(ErrorKind::kInvalid, "OpenSSL refused to set the versions of TLS", [&] {
     return SSL_CTX_set_min_proto_version(context, version_number(settings.min_version)) == 1 &&
            SSL_CTX_set_max_proto_version(context, version_number(settings.max_version)) == 1;
   });
@@ -134,11 +134,12 @@ Result<void> ServerContext::set_resumption() {
   const auto* policy = reinterpret_cast<const unsigned char*>(shared_->policy.data());
   if (!resumption.tickets) SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
   const int count = resumption.tickets ? resumption.per_connection : 0;
-  return call_openssl(ErrorKind::kSystem, "setting the session id context and the number of tickets", [&] {
-    return SSL_CTX_set_session_id_context(context, policy, static_cast<unsigned>(shared_->policy.size())) ==
-               1 &&
-           SSL_CTX_set_num_tickets(context, static_cast<std::size_t>(count)) == 1;
-  });
+  return call_openssl(ErrorKind::kSystem,
+                      "OpenSSL refused to set the session id context or the number of tickets", [&] {
+                        return SSL_CTX_set_session_id_context(
+                                   context, policy, static_cast<unsigned>(shared_->policy.size())) == 1 &&
+                               SSL_CTX_set_num_tickets(context, static_cast<std::size_t>(count)) == 1;
+                      });
 }
 
 // RFC 5077, section 4: the MAC covers the key's name, the IV and the encrypted state.
@@ -161,7 +162,7 @@ Selection ServerContext::select(const ClientHello& hello) {
 }
 
 Result<SslPtr> ServerContext::new_ssl(const StoredCertificate& certificate, SslExtraData& extra) {
-  auto made = call_openssl(ErrorKind::kSystem, "making a TLS connection", [&] {
+  auto made = call_openssl(ErrorKind::kSystem, "OpenSSL could not make a TLS connection", [&] {
     SslPtr ssl(SSL_new(context_.get()));
     const bool set = ssl != nullptr && (!takes_records_over() || SSL_set_num_tickets(ssl.get(), 0) == 1);
     return set ? std::move(ssl) : nullptr;

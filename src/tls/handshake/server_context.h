@@ -26,7 +26,7 @@ namespace headgate {
 class ServerContext {
  public:
   /// `library` and `metrics` outlive the context. RSA keys are used on the thread to which `offload` belongs;
-  /// nullptr: on the loop. Groups that this OpenSSL lacks are left out: missing_groups(). Errors: kInvalid;
+  /// nullptr: on the loop. Groups that this OpenSSL lacks are left out. Errors: kInvalid;
   /// the text names the setting that OpenSSL does not take.
   [[nodiscard]] static Result<std::shared_ptr<ServerContext>> make(
       const LibraryContext& library, std::shared_ptr<const LibraryContext> offload,
@@ -62,8 +62,6 @@ class ServerContext {
   [[nodiscard]] bool offloads(const StoredCertificate& certificate) const {
     return certificates_.offloads(certificate);
   }
-  [[nodiscard]] const std::vector<std::string>& missing_groups() const { return missing_groups_; }
-  [[nodiscard]] std::chrono::seconds ticket_key_age(WallTime now) const { return ticket_keys_.age(now); }
   [[nodiscard]] SSL_CTX* get() const { return context_.get(); }
 
  private:
@@ -85,9 +83,8 @@ class ServerContext {
   const StoredCertificate* presented_by_default_ =
       nullptr;              // each SSL presents it unless another one is applied
   std::minstd_rand draws_;  // for canaries
-  std::vector<std::string> missing_groups_;
-  std::string alpn_wire_;  // the listener's protocols, each with its length before it
-  SslCtxPtr context_;      // last: its callbacks use the members above
+  std::string alpn_wire_;   // the listener's protocols, each with its length before it
+  SslCtxPtr context_;       // last: its callbacks use the members above
 };
 
 /// Returns the identity of the peer of `ssl` after its handshake: from the verification just done, or from

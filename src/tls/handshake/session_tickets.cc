@@ -137,7 +137,7 @@ Result<std::vector<TicketSecret>> parse_ticket_secrets(std::string_view text) {
     if (!secret) {
       return fail(ErrorKind::kMalformed,
                   "line " + std::to_string(number) +
-                      " is no ticket secret: make a file with `headgate ticket-key new`");
+                      " is not a ticket secret: make a file with `headgate ticket-key new`");
     }
     if (secrets.size() == kMaxSecrets) {
       return fail(ErrorKind::kMalformed,
@@ -241,11 +241,6 @@ const TicketKey* TicketKeys::find(std::span<const unsigned char, 16> name, WallT
   const auto found =
       std::ranges::find_if(keys_, [&](const TicketKey& key) { return std::ranges::equal(key.name, name); });
   return found == keys_.end() ? nullptr : &*found;
-}
-
-std::chrono::seconds TicketKeys::age(WallTime now) const {
-  const auto slot_start = WallTime(secrets_->rotate_every * slot_at(now, secrets_->rotate_every));
-  return std::chrono::floor<std::chrono::seconds>(now - slot_start);
 }
 
 }  // namespace headgate

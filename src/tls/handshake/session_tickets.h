@@ -86,8 +86,6 @@ class TicketKeys {
   [[nodiscard]] const TicketKey* issuing(WallTime now);
   /// Returns the key called `name`, or nullptr when no accepted key has that name. Valid until the next call.
   [[nodiscard]] const TicketKey* find(std::span<const unsigned char, 16> name, WallTime now);
-  /// Returns the time since the issuing key came into use.
-  [[nodiscard]] std::chrono::seconds age(WallTime now) const;
 
  private:
   void refresh(WallTime now);

@@ -46,8 +46,8 @@ Result<void> set_ciphers(SSL_CTX* context, const config::Tls& settings) {
 
 }  // namespace
 
-Result<void> set_algorithms(SSL_CTX* context, const config::Tls& settings,
-                            std::vector<std::string>& missing) {
+Result<void> set_algorithms(SSL_CTX* context, const config::Tls& settings) {
+  std::vector<std::string> missing;
   const auto named = [](const char* key, const Error& error) {
     return fail(error.kind, std::string(key) + ": " + error.what);
   };
@@ -57,7 +57,7 @@ Result<void> set_algorithms(SSL_CTX* context, const config::Tls& settings,
   return {};
 }
 
-void check_algorithms(const config::Tls& settings, Diagnostics& out) {
+std::vector<std::string> check_algorithms(const config::Tls& settings, Diagnostics& out) {
   const SslCtxPtr context(SSL_CTX_new(TLS_server_method()));
   const auto check = [&](const char* key, const Result<void>& set) {
     if (!set) out.push_back({Severity::kError, "", set.error().what, key});
@@ -66,6 +66,7 @@ void check_algorithms(const config::Tls& settings, Diagnostics& out) {
   check("groups", set_groups(context.get(), settings, missing));
   check("cipher_suites", set_cipher_suites(context.get(), settings));
   check("ciphers", set_ciphers(context.get(), settings));
+  return missing;
 }
 
 }  // namespace headgate

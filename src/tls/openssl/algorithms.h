@@ -10,12 +10,12 @@
 
 namespace headgate {
 
-/// Sets the groups, cipher suites and ciphers of `settings`. Groups that this OpenSSL lacks are left out and
-/// added to `missing`. Errors: kInvalid; the text names the key and the value that OpenSSL refuses.
-[[nodiscard]] Result<void> set_algorithms(SSL_CTX* context, const config::Tls& settings,
-                                          std::vector<std::string>& missing);
+/// Sets the groups, cipher suites and ciphers of `settings`. Groups that this OpenSSL lacks are left out.
+/// Errors: kInvalid; the text names the key and the value that OpenSSL refuses.
+[[nodiscard]] Result<void> set_algorithms(SSL_CTX* context, const config::Tls& settings);
 
-/// Asks OpenSSL about each setting. A value that it refuses becomes a fault of its key.
-void check_algorithms(const config::Tls& settings, Diagnostics& out);
+/// Asks OpenSSL about each setting. A value that it refuses becomes a fault of its key. Returns the groups of
+/// `settings` that this OpenSSL lacks.
+[[nodiscard]] std::vector<std::string> check_algorithms(const config::Tls& settings, Diagnostics& out);
 
 }  // namespace headgate

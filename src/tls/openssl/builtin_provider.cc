@@ -11,7 +11,7 @@ namespace headgate {
 Result<ProviderPtr> load_builtin_provider(OSSL_LIB_CTX* library, const char* name,
                                           OSSL_provider_init_fn* start) {
   constexpr int kKeepOthers = 1;
-  return call_openssl(ErrorKind::kSystem, std::string("loading the provider ") + name, [&] {
+  return call_openssl(ErrorKind::kSystem, std::string("OpenSSL could not load the provider ") + name, [&] {
     const bool known = OSSL_PROVIDER_add_builtin(library, name, start) == 1;
     return ProviderPtr(known ? OSSL_PROVIDER_try_load(library, name, kKeepOthers) : nullptr);
   });

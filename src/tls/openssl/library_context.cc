@@ -15,12 +15,12 @@ namespace {
 
 /// Lets openssl.cnf choose providers. A new library context does not read it by itself.
 Result<void> load_configuration(OSSL_LIB_CTX* context) {
-  const auto file = call_openssl(ErrorKind::kSystem, "finding OpenSSL's configuration file",
+  const auto file = call_openssl(ErrorKind::kSystem, "OpenSSL could not find its configuration file",
                                  [] { return TextPtr(CONF_get1_default_config_file()); });
   if (!file) return tl::unexpected(file.error());
   const char* path = file->get();
   if (access(path, R_OK) != 0) return {};
-  return call_openssl(ErrorKind::kInvalid, std::string("loading OpenSSL's configuration ") + path,
+  return call_openssl(ErrorKind::kInvalid, std::string("OpenSSL refused its configuration ") + path,
                       [&] { return OSSL_LIB_CTX_load_config(context, path); });
 }
 
@@ -28,7 +28,7 @@ Result<void> load_configuration(OSSL_LIB_CTX* context) {
 
 Result<std::unique_ptr<LibraryContext>> LibraryContext::make() {
   std::unique_ptr<LibraryContext> made(new LibraryContext());
-  auto context = call_openssl(ErrorKind::kSystem, "making an OpenSSL library context",
+  auto context = call_openssl(ErrorKind::kSystem, "OpenSSL could not make a library context",
                               [] { return LibCtxPtr(OSSL_LIB_CTX_new()); });
   if (!context) return tl::unexpected(std::move(context.error()));
   made->context_ = *std::move(context);

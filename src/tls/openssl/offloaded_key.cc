@@ -388,7 +388,7 @@ Result<PkeyPtr> offload_key(PkeyPtr key, std::shared_ptr<const LibraryContext> h
   std::array<OSSL_PARAM, 2> parameters{
       OSSL_PARAM_construct_octet_string(kHomeKeyParameter, &home_key, sizeof home_key),
       OSSL_PARAM_construct_end()};
-  return call_openssl(ErrorKind::kInvalid, "offloading a private key", [&] {
+  return call_openssl(ErrorKind::kInvalid, "OpenSSL could not offload a private key", [&] {
     const PkeyCtxPtr context(EVP_PKEY_CTX_new_from_name(library.get(), type, kOffloadDefinition));
     EVP_PKEY* made = nullptr;
     if (context != nullptr && EVP_PKEY_fromdata_init(context.get()) == 1)

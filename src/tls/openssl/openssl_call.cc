@@ -19,8 +19,8 @@ std::string take_reason() {
 
 }  // namespace
 
-tl::unexpected<Error> fail_openssl(ErrorKind kind, std::string_view doing) {
-  return fail(kind, std::string(doing) + ": " + take_reason());
+tl::unexpected<Error> fail_openssl(ErrorKind kind, std::string_view fault) {
+  return fail(kind, std::string(fault) + ": " + take_reason());
 }
 
 }  // namespace headgate

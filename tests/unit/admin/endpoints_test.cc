@@ -178,7 +178,11 @@ TEST_F(Endpoints, ReloadAndSayWhatBecameOfIt) {
   const HttpResponse failed = ask("POST", "/reload");
   EXPECT_EQ(failed.status, 422);
   EXPECT_EQ(Json::parse(failed.body)["faults"][0], "h.yaml:3:1: workers: ...");
-  EXPECT_EQ(source.reloads, 2);
+  source.outcome = {.verdict = Outcome::Verdict::kUnderWay, .message = "it goes on"};
+  const HttpResponse goes_on = ask("POST", "/reload");
+  EXPECT_EQ(goes_on.status, 202);
+  EXPECT_EQ(Json::parse(goes_on.body)["result"], "under_way");
+  EXPECT_EQ(source.reloads, 3);
 }
 
 TEST_F(Endpoints, DrainTheProcessOrOneThing) {

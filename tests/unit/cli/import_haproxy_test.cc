@@ -97,7 +97,8 @@ TEST(ImportHaproxy, NamesWhatHasNoEqualWithItsLine) {
   const std::string unequal = unequal_of(import_haproxy(kHaproxyFile));
   EXPECT_NE(unequal.find("4: ssl-default-bind-options"), std::string::npos) << unequal;
   EXPECT_NE(unequal.find("15: use_backend app"), std::string::npos) << unequal;
-  EXPECT_NE(unequal.find("20: server two: no equal for backup"), std::string::npos) << unequal;
+  EXPECT_NE(unequal.find("20: server two: no equivalent in Headgate for backup"), std::string::npos)
+      << unequal;
 }
 
 TEST(ImportHaproxy, SurvivesEveryPrefixAndEveryDamagedByte) {

@@ -203,6 +203,19 @@ backends:
       "\"[2001:db8::1]:8080\" or \"unix:/run/app.sock\"\n");
 }
 
+TEST(Load, TakesAnEjectionThatIsOff) {
+  const Loaded loaded = load(R"(listeners:
+  - bind: 127.0.0.1:1
+    backend: app
+backends:
+  app:
+    servers: 127.0.0.1:2
+    ejection: {failures: 0}
+)");
+  EXPECT_EQ(fault_lines(loaded), "");
+  EXPECT_EQ(loaded.config.backends.at("app").ejection.failures, 0);
+}
+
 TEST(Load, SaysThatAFileCannotBeOpened) {
   EXPECT_EQ(fault_lines(load_file("/nowhere/headgate.yaml")),
             "/nowhere/headgate.yaml: cannot be opened: No such file or directory\n");

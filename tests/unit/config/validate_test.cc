@@ -135,8 +135,9 @@ TEST(Validate, WarnsOfWhatWillHurt) {
             "t.yaml:1:15: admin.bind: warning: any client that reaches [::]:9464 can drain and reload; bind "
             "127.0.0.1 or a "
             "unix socket, or guard the port\n");
-  EXPECT_EQ(faults_of(small("", "  spare: {servers: 127.0.0.1:2}\n")),
-            "t.yaml:7:3: backends.spare: warning: no listener and no route leads here\n");
+  EXPECT_EQ(
+      faults_of(small("", "  spare: {servers: 127.0.0.1:2}\n")),
+      "t.yaml:7:3: backends.spare: warning: this backend is not used: no listener and no route names it\n");
 }
 
 TEST(Validate, WarnsOfALifetimeThatIsLongerThanTicketKeysAreKept) {

@@ -33,7 +33,7 @@ TEST(FailureLimiter, SaysHowManyWereLeftOutWhenTheIntervalEnds) {
   ASSERT_EQ(summaries.size(), 1U);
   EXPECT_EQ(summaries[0].listener, "web");
   EXPECT_EQ(summaries[0].reason, "not_tls");
-  EXPECT_EQ(summaries[0].text(), "and 812 more like this in 10 s");
+  EXPECT_EQ(summaries[0].text(), "812 more connections ended like this in 10 s; their lines were left out");
   EXPECT_TRUE(limiter.take_summaries(kStart + seconds(30)).empty());
 }
 

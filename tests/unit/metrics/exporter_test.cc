@@ -47,6 +47,20 @@ TEST_F(ExporterTest, LeavesOutWhatIsNotWanted) {
   EXPECT_EQ(exporter.text(MetricSet()), "");
 }
 
+/// The value of the only series of `metric` in `text`.
+double value_of(const std::string& text, const std::string& metric) {
+  const std::size_t at = text.find(metric + "{");
+  return at == std::string::npos ? -1 : std::stod(text.substr(text.find(' ', at)));
+}
+
+TEST_F(ExporterTest, AgesATicketKeyUntilTheNextOneIsDueWithoutAReload) {
+  board.update(
+      [](ProcessState& state) { state.listeners.push_back({.name = "web", .ticket_keys_for = seconds(1)}); });
+  const double age = value_of(exporter.text(), "headgate_ticket_key_age_seconds");
+  EXPECT_GE(age, 0);
+  EXPECT_LT(age, 1);
+}
+
 TEST_F(ExporterTest, ShowsHistogramsInSecondsWithCumulativeBuckets) {
   auto& histogram = registry.listener(0, "web").handshake_duration[0][1];
   histogram.observe(milliseconds(1));
@@ -128,10 +142,8 @@ TEST_F(ExporterTest, ShowsTheSupervisorsState) {
     state.drained_bytes = 1234;
     state.handover[{"left", "tls12"}] = 4;
     state.handovers_failed = 3;
-    state.listeners.push_back({.name = "web",
-                               .draining = false,
-                               .keylog = true,
-                               .ticket_key_since = std::chrono::system_clock::now()});
+    state.listeners.push_back(
+        {.name = "web", .draining = false, .keylog = true, .ticket_keys_for = std::chrono::hours(6)});
     state.backends.push_back({"app", "round_robin", {{.address = "127.0.0.1:1", .up = false}}});
     state.workers.push_back({.worker = 0, .busy_ratio = 0.25});
   });

@@ -174,6 +174,9 @@ TEST_F(ReloaderTest, IsRefusedWhereADrainBeginsWhileFilesAreRead) {
   gate->open();
   EXPECT_EQ(outcome_of(told).verdict, Verdict::kRefused);
   EXPECT_EQ(reloader_->in_force()->generation, 1U);
+  const ReloadReport report = parts_.board.copy().reload;
+  EXPECT_EQ(report.failed, 1U);
+  EXPECT_THAT(report.faults, ElementsAre("the process is draining"));
 }
 
 TEST_F(ReloaderTest, IsInForceAtOnceAndToldWhenNamesAreKnown) {
@@ -250,7 +253,7 @@ TEST_F(ReloaderTest, RetiresWorkersAndBringsThemBackWithConnectionsOpen) {
     next.workers = workers;
     parts_.set_configuration(next);
     EXPECT_EQ(outcome_of(reloader_->request()).verdict, Verdict::kDone);
-    parts_.workers.tick();
+    parts_.workers.tick(Clock::now());
     EXPECT_EQ(parts_.workers.size(), static_cast<std::size_t>(workers));
     client.say("still");
     EXPECT_EQ(server.hear(), "still");

@@ -80,12 +80,30 @@ TEST_F(WorkersTest, AreRetiredAndEndedWithoutWaitingForOneThatHangs) {
   turn_until(loop_, [&] { return heard.has_value(); });
   auto hang = std::make_optional<Hang>(workers_->at(1));  // after a turn without connections: it is empty
   workers_->shrink(1);
-  workers_->tick();  // returns at once: an errand waits for the end of the worker
+  workers_->tick(Clock::now());  // returns at once: an errand waits for the end of the worker
   EXPECT_EQ(workers_->size(), 1U);
   heard.reset();
   workers_->ask([](Worker&) {}, [&](Heard answer) { heard = answer; });
   turn_until(loop_, [&] { return heard.has_value(); });
   hang.reset();
+}
+
+TEST_F(WorkersTest, AreNotBlamedWhileTheMainThreadHangs) {
+  const TimePoint start_of_test = Clock::now();
+  const auto after = [&](int seconds) { return start_of_test + std::chrono::seconds(seconds); };
+  start(1);
+  workers_->tick(start_of_test);
+  const Health main_hangs = workers_->loops_turn(after(12));
+  EXPECT_FALSE(main_hangs.ok);
+  EXPECT_EQ(main_hangs.reason, "the main thread has not turned for 10 s");
+  const Hang hang(workers_->at(0));
+  workers_->tick(after(12));  // the main thread goes on: only from now on can a worker miss a question
+  EXPECT_TRUE(workers_->loops_turn(after(13)).ok);
+  workers_->tick(after(20));
+  workers_->tick(after(29));
+  const Health worker_hangs = workers_->loops_turn(after(30));
+  EXPECT_FALSE(worker_hangs.ok);
+  EXPECT_EQ(worker_hangs.reason, "worker 0 has not answered for 10 s");
 }
 
 TEST_F(WorkersTest, AskedWhileTheyEndTellNobodyAfterwards) {

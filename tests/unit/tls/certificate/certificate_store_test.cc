@@ -198,6 +198,19 @@ TEST_F(Loading, OfAnUnreadableFileFailsByItsName) {
   EXPECT_THAT(out_, finding(Severity::kError, "Permission denied"));
 }
 
+TEST_F(Loading, WarnsOfAKeyThatEveryUserCanRead) {
+  const Issued issued = issue({});
+  const std::string certificate = directory_.write("a.crt", issued.certificate_pem());
+  const std::string key = directory_.write("a.key", issued.key_pem());
+  std::filesystem::permissions(certificate, std::filesystem::perms(0644));
+  list(certificate, key);
+  ASSERT_NE(load(), nullptr);
+  EXPECT_THAT(out_, testing::Not(finding(Severity::kWarning, "the private key")));
+  std::filesystem::permissions(key, std::filesystem::perms(0644));
+  ASSERT_NE(load(), nullptr);
+  EXPECT_THAT(out_, finding(Severity::kWarning, "chmod o= " + key));
+}
+
 TEST_F(Loading, OfNothingAtAllFails) {
   EXPECT_EQ(load(), nullptr);
   EXPECT_THAT(out_, finding(Severity::kError, "no certificate can be used"));

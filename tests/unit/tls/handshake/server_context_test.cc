@@ -77,7 +77,7 @@ TEST(ServerContext, LeavesOutGroupsThatThisOpensslLacks) {
   ListenerFixture fixture = plain_listener();
   fixture.tls().groups = {"X25519", "no-such-group"};
   Server server = serve(fixture.build());
-  EXPECT_THAT(server.context->missing_groups(), testing::ElementsAre("no-such-group"));
+  EXPECT_THAT(server.context->shared().missing_groups, testing::ElementsAre("no-such-group"));
   EXPECT_TRUE(connect(*server.context, {}).ok);
 }
 

@@ -75,11 +75,6 @@ TEST(TicketKeys, OpenTicketsOfAnInstanceWhoseClockIsAhead) {
   EXPECT_EQ(behind.find(ahead.issuing(kTicketTime + hours(12))->name, kTicketTime), nullptr);
 }
 
-TEST(TicketKeys, TellHowOldTheIssuingOneIs) {
-  const TicketKeys keys(library(), secrets_of(new_secret_file()));
-  EXPECT_EQ(keys.age(kTicketTime), hours(3));
-}
-
 TEST(TicketSecretFile, IsReadBackAsItWasMade) {
   const auto one = parse_ticket_secrets(new_secret_file());
   ASSERT_TRUE(one) << one.error().what;
