@@ -103,16 +103,21 @@ std::size_t bytes_left(const Sides& sides) {
 /// Whether the end has taken too long: no peer has got a byte for timeouts.shutdown.
 bool is_too_late(Ending& ending, const Context& context) {
   const TimePoint now = context.services.host.now();
-  const std::size_t left = bytes_left(context.sides);
-  const bool moves = left < std::exchange(ending.left_bytes, left);
+  const bool moves = bytes_left(context.sides) < ending.left_bytes;
   if (moves && !ending.hastened) ending.limit = now + context.listener.policy->config.timeouts.shutdown;
-  if (left == 0) {
+  return now >= ending.limit;
+}
+
+/// Has the step taken again for what the peers have not got yet.
+void look_again(Ending& ending, const Context& context) {
+  const TimePoint now = context.services.host.now();
+  ending.left_bytes = bytes_left(context.sides);
+  if (ending.left_bytes == 0) {
     ending.next_look = TimePoint::max();
   } else if (now >= ending.next_look || ending.next_look == TimePoint::max()) {
     ending.pause = std::clamp(2 * ending.pause, kFirstLook, kLongestPause);
     ending.next_look = now + ending.pause;
   }
-  return now >= ending.limit;
 }
 
 /// Closes a side whose peer does not take its last bytes. A peer that cannot see by TLS that they are missing
@@ -153,6 +158,7 @@ Step step(Shutdown& phase, Context& context) {
   }
   if (ending.rest != Side::kNone) {
     if (!deliver_rest(ending, context)) {
+      look_again(ending, context);
       return ending.rest == Side::kClient ? Wait{.backend = Interest::kWrite}
                                           : Wait{.client = Interest::kWrite};
     }
@@ -169,6 +175,7 @@ Step step(Shutdown& phase, Context& context) {
   go_on_with(ending.client, sides.client, wait.client);
   go_on_with(ending.backend, sides.backend, wait.backend);
   if (!sides.client && !sides.backend) return Close{phase.reason};
+  look_again(ending, context);
   return wait;
 }
 
