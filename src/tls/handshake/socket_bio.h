@@ -43,6 +43,8 @@ class SocketBio {
   /// As settle(), but the bytes that the SSL wrote wait: they leave together with the next write, or with
   /// flush().
   void settle_holding_output();
+  /// Drops the bytes that the SSL has written since open(): our direction is over.
+  void drop_written() { gathered_bytes_ = 0; }
   IoStatus flush(Then then = Then::kMore);
   /// Drops the bytes that the SSL wrote and those that it left unread: the connection is over.
   void discard();

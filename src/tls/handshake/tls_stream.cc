@@ -95,6 +95,8 @@ ReadResult TlsStream::read_records(std::span<std::byte> into) {
     if (status != IoStatus::kDone) break;
     total += size;
   }
+  // OpenSSL answers a KeyUpdate even behind our close_notify, where the socket takes nothing any more.
+  if (ended_writing_) bio_.drop_written();
   // Only a read that asks for more bytes waits for the socket; an end that came with the bytes can be read
   // now.
   const bool drained = status == IoStatus::kWantRead && bio_.drained() && !bio_.has_kept();
