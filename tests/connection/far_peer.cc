@@ -167,12 +167,14 @@ Pair openssl_pair(int version, Side side, TcpPair sockets, Buffers& buffers) {
   we_serve ? SSL_set_accept_state(ours.get()) : SSL_set_connect_state(ours.get());
   we_serve ? SSL_set_connect_state(theirs.get()) : SSL_set_accept_state(theirs.get());
   auto extra = std::make_unique<SslExtraData>();
-  attach_extra_data(ours.get(), extra.get());
+  HG_CHECK(attach_extra_data(ours.get(), extra.get()));
   SSL_set_info_callback(ours.get(), record_ssl_event);
-  auto stream = std::make_unique<TlsStream>(
-      TlsStream::Parts{
-          .ssl = std::move(ours), .extra = std::move(extra), .context = nullptr, .secrets = nullptr},
-      std::move(sockets.ours), buffers);
+  auto stream = std::make_unique<TlsStream>(TlsStream::Parts{.ssl = std::move(ours),
+                                                             .bio = *SocketBio::make_bio(),
+                                                             .extra = std::move(extra),
+                                                             .context = nullptr,
+                                                             .secrets = nullptr},
+                                            std::move(sockets.ours), buffers);
   auto peer = std::make_unique<OpensslPeer>(std::move(sockets.theirs), std::move(theirs));
   for (bool done = false; !done || !peer->is_ready();) {
     peer->handshake();

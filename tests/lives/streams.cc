@@ -162,11 +162,13 @@ StreamAndPeer Streams::with_openssl(OpensslPair& pair, Tcp& tcp, Buffers& buffer
   server ? SSL_set_accept_state(ours.get()) : SSL_set_connect_state(ours.get());
   server ? SSL_set_connect_state(theirs.get()) : SSL_set_accept_state(theirs.get());
   auto extra = std::make_unique<SslExtraData>();
-  attach_extra_data(ours.get(), extra.get());
-  auto stream = std::make_unique<TlsStream>(
-      TlsStream::Parts{
-          .ssl = std::move(ours), .extra = std::move(extra), .context = nullptr, .secrets = nullptr},
-      tcp.descriptor(), buffers);
+  HG_CHECK(attach_extra_data(ours.get(), extra.get()));
+  auto stream = std::make_unique<TlsStream>(TlsStream::Parts{.ssl = std::move(ours),
+                                                             .bio = *SocketBio::make_bio(),
+                                                             .extra = std::move(extra),
+                                                             .context = nullptr,
+                                                             .secrets = nullptr},
+                                            tcp.descriptor(), buffers);
   bool we_are_done = false, they_are_done = false;
   for (int round = 0; round < 8 && !(we_are_done && they_are_done); ++round) {
     if (!they_are_done) they_are_done = step(theirs.get(), tcp);

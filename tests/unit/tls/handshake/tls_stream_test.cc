@@ -20,7 +20,7 @@ TEST(TlsStream, AStaleErrorOfAnotherConnectionDoesNotTurnNotYetIntoAFailure) {
   SSL_set_accept_state(ssl.get());
   Buffers buffers;
   TlsStream stream({.ssl = std::move(ssl),
-                    .bio = SocketBio::make_bio(),
+                    .bio = *SocketBio::make_bio(),
                     .extra = std::make_unique<SslExtraData>(),
                     .context = nullptr,
                     .secrets = nullptr},
