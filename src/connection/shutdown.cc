@@ -47,16 +47,17 @@ bool hear_out(SideEnd& end, Stream& stream, Context& context) {
   return true;
 }
 
+/// Whether nothing but the delivery of the last bytes is awaited of a side.
+bool awaits_delivery(const SideEnd& end) {
+  if (!end.said) return false;
+  const bool hears_out = end.peer_writes && !end.peer_ended;
+  return end.open == SideEnd::Open::kUntilDelivered ||
+         (end.open == SideEnd::Open::kUntilPeerEnds && !hears_out);
+}
+
 bool may_close(const SideEnd& end, const Stream& stream) {
-  switch (end.open) {
-    case SideEnd::Open::kUntilSaid:
-      return true;
-    case SideEnd::Open::kUntilDelivered:
-      return undelivered_bytes(stream.descriptor()) == 0;
-    case SideEnd::Open::kUntilPeerEnds:
-      return (end.peer_ended || !end.peer_writes) && undelivered_bytes(stream.descriptor()) == 0;
-  }
-  return true;
+  if (end.open == SideEnd::Open::kUntilSaid) return end.said;
+  return awaits_delivery(end) && undelivered_bytes(stream.descriptor()) == 0;
 }
 
 /// Goes on with one side. Nothing: its descriptor can be closed.
@@ -65,7 +66,7 @@ std::optional<Interest> go_on(SideEnd& end, Stream& stream, Context& context) {
   if (!end.said) status = say(end, stream);
   if (status == IoStatus::kFailed || !hear_out(end, stream, context)) return std::nullopt;
   end.said = status == IoStatus::kDone;
-  if (end.said && may_close(end, stream)) return std::nullopt;
+  if (may_close(end, stream)) return std::nullopt;
   return (end.peer_ended ? Interest::kNone : Interest::kRead) |
          (end.said ? Interest::kNone : Interest::kWrite);
 }
@@ -108,12 +109,16 @@ bool is_too_late(Ending& ending, const Context& context) {
   return now >= ending.limit;
 }
 
-/// Has the step taken again for what the peers have not got yet.
+/// Has the step taken again for what the peers have not got yet. What a side waited for when the step looked
+/// at it may have been delivered since.
 void look_again(Ending& ending, const Context& context) {
   const TimePoint now = context.services.host.now();
-  ending.left_bytes = bytes_left(context.sides);
+  const Sides& sides = context.sides;
+  const bool awaits =
+      (sides.client && awaits_delivery(ending.client)) || (sides.backend && awaits_delivery(ending.backend));
+  ending.left_bytes = bytes_left(sides);
   if (ending.left_bytes == 0) {
-    ending.next_look = TimePoint::max();
+    ending.next_look = awaits ? now : TimePoint::max();
   } else if (now >= ending.next_look || ending.next_look == TimePoint::max()) {
     ending.pause = std::clamp(2 * ending.pause, kFirstLook, kLongestPause);
     ending.next_look = now + ending.pause;

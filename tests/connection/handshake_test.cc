@@ -226,7 +226,7 @@ TEST_F(HandshakeTest, AnswersGarbageWithAnAlert) {
   client->leaves();
   start();
   EXPECT_EQ(client->written.substr(0, 1), "\x15");
-  EXPECT_TRUE(client->ended);
+  EXPECT_TRUE(client->cut_short);
   EXPECT_END("not_tls");
 }
 

@@ -316,7 +316,7 @@ def test_a_client_hears_by_an_alert_that_no_backend_can_be_reached(start, certif
 
 def test_a_plain_client_of_a_backend_that_cannot_be_reached_is_reset(start, refusing):
     headgate = start(plain_proxy(refusing))
-    with raw_socket(headgate.port()) as client, pytest.raises(ConnectionResetError):
+    with pytest.raises(ConnectionResetError), raw_socket(headgate.port()) as client:
         client.sendall(b"x")
         client.recv(1)
 

@@ -42,6 +42,7 @@ class Peer:
         self.told = self.seen = None
         self.sent, self.received = bytearray(), bytearray()
         self.reading = True
+        self._reset_by_write = False
         self._out, self._fin = bytearray(), False
         connection.setblocking(False)
 
@@ -96,7 +97,9 @@ class Peer:
                 self.connection.shutdown(socket.SHUT_WR)
         except BlockingIOError:
             pass
-        except OSError:  # reading tells how it ended
+        except OSError as error:  # the kernel tells of a reset once; of anything else reading tells
+            if isinstance(error, ConnectionResetError):
+                self._reset_by_write = True
             self._out.clear()
             self._fin = False
 
@@ -106,6 +109,9 @@ class Peer:
         except BlockingIOError:
             return
         except ConnectionResetError:
+            self.seen = "reset"
+            return
+        if not raw and self._reset_by_write:
             self.seen = "reset"
             return
         if not self.tls:

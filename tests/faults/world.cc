@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "net/socket.h"
+#include "net/starttls/unavailable.h"
 
 namespace headgate::test {
 namespace {
@@ -295,8 +296,11 @@ LifeEnd World::live(const FaultPlan& plan) {
       turn(client.peer.is_over() ? std::vector<int>() : std::vector<int>{client.peer.descriptor()});
     }
     end.whole = client.peer.received() == client.request && !client.peer.is_broken();
-    if (!client.request.starts_with(client.peer.received()))
-      end.fault = "the client got other bytes than it sent";
+    // Where no backend can be reached, a client hears its protocol's own error.
+    const bool echoed = client.request.starts_with(client.peer.received());
+    const bool refused =
+        kind_.starttls && client.peer.received() == starttls_unavailable(StarttlsProtocol::kPostgres);
+    if (!echoed && !refused) end.fault = "the client got other bytes than it sent";
     for (std::size_t i = 0; i < after.size(); ++i) {
       if (after[i] == before[i]) continue;
       if (end.why || after[i] != before[i] + 1)

@@ -206,7 +206,7 @@ TEST(HandoverMessage, ASecretOfTheWrongLengthIsRefused) {
   connection.client_side.sending.secret = TrafficSecret(some_bytes(32, 1));  // the suite's hash has 48
   const auto decoded = decode_handover(encode(std::move(connection)));
   ASSERT_FALSE(decoded);
-  EXPECT_THAT(decoded.error().what, HasSubstr("no secret of its cipher suite"));
+  EXPECT_THAT(decoded.error().what, HasSubstr("not a secret of its cipher suite"));
 }
 
 TEST(HandoverMessage, SharesOutAnyNumberOfCountersInOrder) {

@@ -54,7 +54,8 @@ TEST(BuiltinProvider, GivesItsOwnReasonWhenItCannotBeLoaded) {
   ERR_raise(ERR_LIB_SSL, SSL_R_BAD_DATA);
   const auto provider = load_builtin_provider(library.get(), "refused", refuse_to_start);
   ASSERT_FALSE(provider);
-  EXPECT_EQ(provider.error().what, "loading the provider refused: init fail (common libcrypto routines)");
+  EXPECT_EQ(provider.error().what,
+            "OpenSSL could not load the provider refused: init fail (common libcrypto routines)");
   EXPECT_EQ(ERR_peek_error(), 0UL);
 }
 
