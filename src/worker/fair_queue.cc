@@ -37,7 +37,6 @@ class FairQueue::Round {
     if (flow.hook.linked) return;
     flow.credit = turn_;
     flow.is_new = true;
-    flow.is_charged = false;
     new_.push_back(flow);
     enter_lot(flow);
   }
@@ -56,14 +55,10 @@ class FairQueue::Round {
   }
   /// `flow` has lost its last request. Returns whether it has left: then it has never been granted anything,
   /// and nothing need be remembered of it. Else it stays for one round, so that it cannot be new again at
-  /// once. Flows of clients that come once would pile up among the new ones otherwise.
+  /// once.
   [[nodiscard]] bool withdraw(T& flow) {
-    if (!flow.is_new) return false;
-    leave(flow);
-    if (!flow.is_charged) return true;
-    flow.is_new = false;
-    old_.push_back(flow);
-    return false;
+    if (flow.is_new) leave(flow);
+    return flow.is_new;
   }
 
   /// Returns the new flow with the worst lot; nullptr when there is none.
@@ -73,25 +68,29 @@ class FairQueue::Round {
   }
 
   /// Returns the flow that is served next. At least one flow must not be idle. Calls `idle(flow)` for those
-  /// that leave.
+  /// that leave. A flow is new for one grant: prices are guesses, and a flow whose price is guessed too low
+  /// would be granted many.
   template <class Idle>
   T& next(Order order, Idle idle) {
-    for (;;) {
-      const bool from_new = !new_.empty() && (old_.empty() || new_in_a_row_ < kNewFlowsInARow);
-      T& flow = from_new ? first_new(order) : *old_.front();
-      if (flow.credit > Duration::zero() && !flow.empty()) {
-        new_in_a_row_ = from_new ? new_in_a_row_ + 1 : 0;
-        return flow;
-      }
-      const bool over = flow.empty() && !from_new;
+    if (!new_.empty() && (old_.empty() || new_in_a_row_ < kNewFlowsInARow)) {
+      ++new_in_a_row_;
+      T& flow = first_new(order);
       leave(flow);
-      if (over) {
+      flow.is_new = false;
+      old_.push_back(flow);
+      return flow;
+    }
+    new_in_a_row_ = 0;
+    for (;;) {
+      if (old_.empty()) return next(order, idle);
+      T& flow = *old_.front();
+      if (flow.credit > Duration::zero() && !flow.empty()) return flow;
+      old_.remove(flow);
+      if (flow.empty()) {
         idle(flow);
-      } else {  // a flow that has just emptied stays for one round, so that it cannot be new again at once
+      } else {
         flow.credit = std::min(flow.credit + turn_, turn_);
-        flow.is_new = false;
         old_.push_back(flow);
-        new_in_a_row_ = from_new ? new_in_a_row_ : 0;
       }
     }
   }
@@ -124,7 +123,6 @@ struct FairQueue::Source {
   std::uint8_t lot = 0;
   Duration credit{};
   bool is_new = true;
-  bool is_charged = false;
   IntrusiveList<PermitRequest, &PermitRequest::of_source> requests;
   [[nodiscard]] bool empty() const { return requests.empty(); }
 };
@@ -135,7 +133,6 @@ struct FairQueue::Listener {
   std::uint8_t lot = 0;  // the same for all listeners
   Duration credit{};
   bool is_new = true;
-  bool is_charged = false;
   std::size_t waiting = 0;
   std::unordered_map<SourceNetwork, Source> sources;
   Round<Source> round;
@@ -179,6 +176,7 @@ void FairQueue::remove(PermitRequest& request) {
   Source& source = listener.sources.at(request.source);
   unlink(request, listener, source);
   if (source.empty() && listener.round.withdraw(source)) listener.sources.erase(request.source);
+  if (listener.empty() && round_->withdraw(listener)) listeners_.erase(request.listener);
 }
 
 void FairQueue::unlink(PermitRequest& request, Listener& listener, Source& source) {
@@ -207,9 +205,7 @@ PermitRequest& FairQueue::take(Order order) {
   PermitRequest& request = *(order == Order::kByLot ? source.requests.back() : source.requests.front());
   listener.credit -= request.price;
   source.credit -= request.price;
-  listener.is_charged = source.is_charged = true;
   unlink(request, listener, source);
-  static_cast<void>(source.empty() && listener.round.withdraw(source));  // it has been charged, so it stays
   return request;
 }
 

@@ -67,6 +67,27 @@ TEST_F(FairQueueTest, ASourceThatWasServedIsNotNewAgainAtOnce) {
   queue.take(FairQueue::Order::kOldestFirst);
 }
 
+// A HelloRetryRequest is cheap, and so is the next price that is expected of its kind.
+TEST_F(FairQueueTest, ASourceWhosePriceIsGuessedTooLowGetsOneGrantBeforeOthers) {
+  push(9, 4ms);
+  queue.take(FairQueue::Order::kOldestFirst);
+  for (int i = 0; i < 40; ++i) push(1, 100us);
+  PermitRequest& honest = push(2, 100us);
+  queue.take(FairQueue::Order::kOldestFirst);
+  EXPECT_EQ(&queue.take(FairQueue::Order::kOldestFirst), &honest);
+  while (!queue.empty()) queue.take(FairQueue::Order::kOldestFirst);
+}
+
+TEST_F(FairQueueTest, AListenerWhoseRequestsHaveAllLeftIsPassedOver) {
+  SharedCounters other;
+  PermitRequest& gone = requests.emplace_back();
+  gone.listener = &other;
+  queue.push(gone, 1ms);
+  PermitRequest& left = push(1);
+  queue.remove(gone);
+  EXPECT_EQ(&queue.take(FairQueue::Order::kOldestFirst), &left);
+}
+
 /// Clients of a queue that can serve a quarter of them, period by period of the lots.
 class OverloadTest : public testing::Test {
  protected:
