@@ -141,9 +141,9 @@ int received_alert_of(unsigned long openssl_error) {
 }
 
 std::array<std::byte, 7> fatal_alert_record(Alert alert) {
-  constexpr std::byte kAlertRecord{21};
+  constexpr std::byte kAlertType{21};
   constexpr std::byte kFatal{2};
-  return {kAlertRecord,
+  return {kAlertType,
           std::byte{3},
           std::byte{3},
           std::byte{0},
