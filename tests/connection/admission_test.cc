@@ -302,12 +302,12 @@ TEST_F(PlacesTest, AHandshakeThatHasNotBeenPaidForMakesRoomForOneThatHas) {
 
 // So those that are left are those that are granted first in an overload.
 TEST_F(PlacesTest, TheWorstLotMakesRoom) {
-  constexpr int kWaiting = 200;
-  for (int i = 0; i < kWaiting; ++i) {
-    begin(static_cast<SourceNetwork>(i), 0, kWaiting);
-    ask(kFull, static_cast<SourceNetwork>(i));
+  constexpr std::uint32_t kWaiting = 200;
+  for (std::uint32_t i = 0; i < kWaiting; ++i) {
+    begin(i, 0, kWaiting);
+    ask(kFull, i);
   }
-  for (int i = 0; i < kWaiting / 2; ++i) begin(static_cast<SourceNetwork>(1000 + i), 0, kWaiting + i);
+  for (std::uint32_t i = 0; i < kWaiting / 2; ++i) begin(1000 + i, 0, kWaiting + i);
   ASSERT_EQ(shed.size(), static_cast<std::size_t>(kWaiting / 2));
   std::uint8_t best_of_shed = 255, worst_of_kept = 0;
   for (const Asked& each : asked) {
