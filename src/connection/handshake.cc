@@ -134,8 +134,8 @@ Step act_on(HandshakeTask& task, ServerHandshake::Offload offload, Context&) {
   return Offload{.operation = std::move(offload.operation), .wait = until_client_writable(task)};
 }
 
-Step act_on(HandshakeTask&, ServerHandshake::Failed failed, Context& context) {
-  context.info.detail = std::move(failed.what);
+Step act_on(HandshakeTask&, const ServerHandshake::Failed& failed, Context& context) {
+  context.info.detail = failed.what;
   return Close{CloseReason::kInternal};
 }
 
@@ -144,7 +144,8 @@ Step flush_to_client(HandshakeTask& task, Context& context) {
   if (!task.handshake->has_unsent()) return Wait{};
   auto answer = task.handshake->flush();
   if (std::holds_alternative<ServerHandshake::Wait>(answer)) return until_client_writable(task);
-  return std::visit([&](auto&& one) { return act_on(task, std::move(one), context); }, std::move(answer));
+  return std::visit([&](auto&& one) { return act_on(task, std::forward<decltype(one)>(one), context); },
+                    std::move(answer));
 }
 
 /// Takes a step and adds up the CPU time of the step.
@@ -172,7 +173,8 @@ Step step(Handshake& phase, Context& context) {
   }
   auto answer = timed_step(task, context);
   if (!std::holds_alternative<ServerHandshake::Offload>(answer)) settle(task, context);
-  return std::visit([&](auto&& one) { return act_on(task, std::move(one), context); }, std::move(answer));
+  return std::visit([&](auto&& one) { return act_on(task, std::forward<decltype(one)>(one), context); },
+                    std::move(answer));
 }
 
 }  // namespace headgate
