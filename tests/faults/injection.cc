@@ -234,34 +234,35 @@ int pthread_setname_np(pthread_t thread, const char* name) noexcept {
 
 }  // extern "C"
 
-void* operator new(std::size_t size_bytes) {
+// Not inline: a compiler that sees free() behind `new` warns of a mismatch.
+[[gnu::noinline]] void* operator new(std::size_t size_bytes) {
   if (void* memory = headgate::test::take_memory(size_bytes)) return memory;
   throw std::bad_alloc();
 }
-void* operator new[](std::size_t size_bytes) {
+[[gnu::noinline]] void* operator new[](std::size_t size_bytes) {
   return ::operator new(size_bytes);
 }
-void* operator new(std::size_t size_bytes, const std::nothrow_t&) noexcept {
+[[gnu::noinline]] void* operator new(std::size_t size_bytes, const std::nothrow_t&) noexcept {
   return headgate::test::take_memory(size_bytes);
 }
-void* operator new[](std::size_t size_bytes, const std::nothrow_t&) noexcept {
+[[gnu::noinline]] void* operator new[](std::size_t size_bytes, const std::nothrow_t&) noexcept {
   return headgate::test::take_memory(size_bytes);
 }
-void operator delete(void* memory) noexcept {
+[[gnu::noinline]] void operator delete(void* memory) noexcept {
   std::free(memory);
 }
-void operator delete[](void* memory) noexcept {
+[[gnu::noinline]] void operator delete[](void* memory) noexcept {
   std::free(memory);
 }
-void operator delete(void* memory, std::size_t) noexcept {
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
   std::free(memory);
 }
-void operator delete[](void* memory, std::size_t) noexcept {
+[[gnu::noinline]] void operator delete[](void* memory, std::size_t) noexcept {
   std::free(memory);
 }
-void operator delete(void* memory, const std::nothrow_t&) noexcept {
+[[gnu::noinline]] void operator delete(void* memory, const std::nothrow_t&) noexcept {
   std::free(memory);
 }
-void operator delete[](void* memory, const std::nothrow_t&) noexcept {
+[[gnu::noinline]] void operator delete[](void* memory, const std::nothrow_t&) noexcept {
   std::free(memory);
 }

@@ -216,7 +216,7 @@ void World::turn(const std::vector<int>& also) {
   std::vector<int> all = backend_->descriptors();
   for (const int fd : neighbours_backend_->descriptors()) all.push_back(fd);
   all.push_back(neighbour_->descriptor());
-  all.insert(all.end(), also.begin(), also.end());
+  for (const int descriptor : also) all.push_back(descriptor);
   wait_for_any(all);
   backend_->step();
   neighbours_backend_->step();
