@@ -487,6 +487,7 @@ Facts World::Life::facts_of(const Peer& peer, const Peer& other, bool in_time) c
   return {.side = peer.side(),
           .tls = is_tls(peer.kind()),
           .openssl = peer.kind() == Kind::kTls12 || peer.kind() == Kind::kTls13,
+          .has_ended = peer.told() == Told::kInOrder,
           .gone = peer.is_gone() || (!client && peer.told() == Told::kWithoutNotice),
           .in_time = in_time && peer.is_reading(),
           .other = other.told(),

@@ -23,7 +23,8 @@ unsigned rough(const Facts& facts) {
   return bit(facts.tls && facts.side == Side::kClient ? Seen::kWithoutNotice : Seen::kReset);
 }
 unsigned cut(const Facts& facts) {
-  return bit(facts.tls && facts.side == Side::kClient ? Seen::kAlert : Seen::kReset);
+  if (!facts.tls || facts.side != Side::kClient) return bit(Seen::kReset);
+  return bit(Seen::kAlert) | (facts.openssl && facts.has_ended ? bit(Seen::kWithoutNotice) : 0);
 }
 
 /// Whether the other peer has ended so that this one is told of an end in order.

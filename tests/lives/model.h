@@ -22,9 +22,10 @@ struct Facts {
   Side side = Side::kNone;  ///< Of this peer.
   bool tls = false;
   bool openssl =
-      false;          ///< OpenSSL protects its records, and sends no alert of our choice but internal_error.
-  bool gone = false;  ///< It has broken off itself: nothing is promised to it.
-  bool in_time = true;  ///< It has read all that came, within timeouts.shutdown of the connection's end.
+      false;  ///< OpenSSL protects its records, and sends no alert of our choice but internal_error.
+  bool has_ended = false;  ///< It has sent close_notify itself: OpenSSL may send no alert any more.
+  bool gone = false;       ///< It has broken off itself: nothing is promised to it.
+  bool in_time = true;     ///< It has read all that came, within timeouts.shutdown of the connection's end.
   Told other = Told::kNothing;   ///< How the other peer has ended.
   std::uint64_t other_sent = 0;  ///< Bytes of the other peer that have arrived at Headgate's kernel.
   std::uint64_t taken = 0;       ///< Those of them that Headgate has read.
