@@ -289,7 +289,7 @@ def test_a_drain_ends_in_order_what_is_at_rest(start, backend, certificate):
 
 
 @pytest.mark.parametrize(
-    ("layer", "alert"), [("auto", "sslv3 alert certificate revoked"), ("openssl", "tlsv1 alert internal error")]
+    ("layer", "alert"), [("auto", "alert certificate revoked"), ("openssl", "alert internal error")]
 )
 def test_a_client_hears_that_its_certificate_was_revoked(start, backend, authority, certificate, layer, alert):
     peer, nobody = authority.issue(client=True), authority.issue(client=True)
@@ -303,7 +303,8 @@ def test_a_client_hears_that_its_certificate_was_revoked(start, backend, authori
         client.exchange(b"in")
         revoke(nobody, peer)
         assert headgate.post("/reload")[0] == 200
-        assert seen_by(client) == (b"", alert)
+        received, end = seen_by(client)
+        assert received == b"" and end.endswith(alert), end  # OpenSSL's words begin with the protocol, as it calls it
 
 
 @VERSIONS

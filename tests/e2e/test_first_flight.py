@@ -139,7 +139,7 @@ CASES = {
     "a session id of 33 bytes": (record(hello(session=sized(1, bytes(33)))), 50),
     "an odd list of ciphers": (record(hello(suites=b"\0\3\x13\1\x13")), 50),
     # A list that must not be empty: the syntax is wrong.
-    "no ciphers": (record(hello(suites=b"\0\0")), 50, 47),
+    "no ciphers": (record(hello(suites=b"\0\0")), 50, (47, 50)),  # OpenSSL 3.0 and 3.5
     "no compression methods": (record(hello(compression=b"\0")), 50),
     "two compression methods in TLS 1.3": (record(hello(compression=b"\2\1\0")), 47),
     "bytes behind the extensions": (record(hello(tail=b"x")), 50),
@@ -211,7 +211,9 @@ def answers(port):
 
 def test_openssl_answers_each_first_flight_so(openssl_port):
     """What the table says of OpenSSL is what it does: else the comparison below would be none."""
-    assert answers(openssl_port) == {case: expected[-1] for case, (_, *expected) in CASES.items()}
+    told = answers(openssl_port)
+    expected = {case: row[-1] if isinstance(row[-1], tuple) else (row[-1],) for case, row in CASES.items()}
+    assert not {case: alert for case, alert in told.items() if alert not in expected[case]}
 
 
 def test_each_first_flight_is_answered_as_openssl_does_or_as_the_rfcs_say(start, backend, rsa_certificate):

@@ -7,8 +7,10 @@ the proxy gets no CPU for more than a second, it refuses all that wait as stale;
 
 import contextlib
 import os
+import select
 import signal
 import socket
+import time
 
 import pytest
 from OpenSSL import SSL
@@ -50,8 +52,9 @@ class Attacker:
 
     def is_answered(self):
         """Whether the server's flight has come. There is a signature in it."""
+        self.socket.setblocking(False)
         try:
-            flight = self.socket.recv(65536, socket.MSG_DONTWAIT)
+            flight = self.socket.recv(65536)
         except (BlockingIOError, ConnectionResetError):
             return False
         return flight.removeprefix(CHANGE_CIPHER_SPEC)[:1] == bytes([HANDSHAKE_RECORD])
@@ -100,8 +103,21 @@ def is_served(client):
         return False
 
 
+def wait_for_answers(clients):
+    """Waits until each of the clients has an answer: a flight, or the end of its connection."""
+    poller = select.poll()
+    waiting = {client.socket.fileno() for client in clients}
+    for number in waiting:
+        poller.register(number, select.POLLIN)
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while waiting and time.monotonic() < deadline:
+        for number, _ in poller.poll(100):
+            poller.unregister(number)
+            waiting.discard(number)
+
+
 def served_and_answered(headgate, kind, addresses):
-    """How many of the honest clients were served, and how many of the attackers were answered until then."""
+    """How many of the honest clients were served, and how many attackers were answered before the last of them."""
     port = headgate.port()
     with contextlib.ExitStack() as open_sockets:
         attackers = [kind(port, f"127.0.1.{1 + i % addresses}") for i in range(ATTACKERS)]
@@ -117,8 +133,10 @@ def served_and_answered(headgate, kind, addresses):
             ]
             for client in honest:
                 client.socket.sendall(client.client_hello())
-        served = sum(is_served(client) for client in honest)
-        return served, sum(attacker.is_answered() for attacker in attackers)
+        wait_for_answers(honest)
+        with stopped(headgate):
+            answered = sum(attacker.is_answered() for attacker in attackers)
+        return sum(is_served(client) for client in honest), answered
 
 
 @pytest.mark.parametrize("addresses", [1, 10], ids=["one_address", "ten_addresses"])
