@@ -115,7 +115,7 @@ void Connection::end_at_rest(CloseReason reason) {
 }
 
 bool Connection::is_delivered() const {
-  return headgate::is_delivered(sides_);
+  return bytes_left(sides_) == 0;
 }
 
 void Connection::quiesce() {

@@ -128,11 +128,12 @@ std::optional<Phase> end_for(EndCause cause, CloseReason reason, Phase& phase, C
   return shutdown;
 }
 
-bool is_delivered(const Sides& sides) {
-  return std::ranges::all_of(std::initializer_list<const Stream*>{sides.client.get(), sides.backend.get()},
-                             [](const Stream* side) {
-                               return side->unsent_bytes() == 0 && undelivered_bytes(side->descriptor()) == 0;
-                             });
+std::size_t bytes_left(const Sides& sides) {
+  std::size_t left = 0;
+  for (const Stream* side : {sides.client.get(), sides.backend.get()}) {
+    if (side != nullptr) left += side->unsent_bytes() + undelivered_bytes(side->descriptor());
+  }
+  return left;
 }
 
 void hasten(Shutdown& phase, const Context& context) {

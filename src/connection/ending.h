@@ -17,8 +17,9 @@ namespace headgate {
 [[nodiscard]] std::optional<Phase> end_for(EndCause cause, CloseReason reason, Phase& phase,
                                            Context& context);
 
-/// Whether the peers have all that was written to them: nothing is unsent, nothing unacknowledged.
-[[nodiscard]] bool is_delivered(const Sides& sides);
+/// The bytes that the peers have not got yet: those that are unsent, and those that no kernel has
+/// acknowledged.
+[[nodiscard]] std::size_t bytes_left(const Sides& sides);
 
 /// Makes an end that is under way the last one of its process or its drain: it waits no longer than
 /// timeouts.shutdown from now on, and not for the peers' own ends.

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "connection/connection.h"
+#include "connection/ending.h"
 #include "connection/phase.h"
 #include "connection/pump.h"
 #include "net/socket.h"
@@ -67,8 +68,7 @@ std::optional<Interest> go_on(SideEnd& end, Stream& stream, Context& context) {
   if (status == IoStatus::kFailed || !hear_out(end, stream, context)) return std::nullopt;
   end.said = status == IoStatus::kDone;
   if (may_close(end, stream)) return std::nullopt;
-  return (end.peer_ended ? Interest::kNone : Interest::kRead) |
-         (end.said ? Interest::kNone : Interest::kWrite);
+  return interest_if(!end.peer_ended, Interest::kRead) | interest_if(!end.said, Interest::kWrite);
 }
 
 /// Delivers what a side had sent before it broke, and its end where it had ended in order by then. False:
@@ -90,15 +90,6 @@ bool deliver_rest(Ending& ending, Context& context) {
   if (ended_in_order) (client ? ending.backend : ending.client).farewell = Farewell::kInOrder;
   if (pumped == Pumped::kTurnIsOver) context.services.host.call_again(context.connection);
   return pumped != Pumped::kTurnIsOver && pumped != Pumped::kFull;
-}
-
-/// The bytes that the peers have not got yet.
-std::size_t bytes_left(const Sides& sides) {
-  std::size_t left = 0;
-  for (const Stream* side : {sides.client.get(), sides.backend.get()}) {
-    if (side != nullptr) left += side->unsent_bytes() + undelivered_bytes(side->descriptor());
-  }
-  return left;
 }
 
 /// Whether the end has taken too long: no peer has got a byte for timeouts.shutdown.
