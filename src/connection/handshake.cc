@@ -139,13 +139,17 @@ Step act_on(HandshakeTask&, const ServerHandshake::Failed& failed, Context& cont
   return Close{CloseReason::kInternal};
 }
 
+Step act_on_any(HandshakeTask& task, ServerHandshake::Answer answer, Context& context) {
+  return std::visit([&](auto&& one) { return act_on(task, std::forward<decltype(one)>(one), context); },
+                    std::move(answer));
+}
+
 /// Takes no step, because a permit or an operation is awaited, but sends the unsent bytes.
 Step flush_to_client(HandshakeTask& task, Context& context) {
   if (!task.handshake->has_unsent()) return Wait{};
   auto answer = task.handshake->flush();
   if (std::holds_alternative<ServerHandshake::Wait>(answer)) return until_client_writable(task);
-  return std::visit([&](auto&& one) { return act_on(task, std::forward<decltype(one)>(one), context); },
-                    std::move(answer));
+  return act_on_any(task, std::move(answer), context);
 }
 
 /// Takes a step and adds up the CPU time of the step.
@@ -173,8 +177,7 @@ Step step(Handshake& phase, Context& context) {
   }
   auto answer = timed_step(task, context);
   if (!std::holds_alternative<ServerHandshake::Offload>(answer)) settle(task, context);
-  return std::visit([&](auto&& one) { return act_on(task, std::forward<decltype(one)>(one), context); },
-                    std::move(answer));
+  return act_on_any(task, std::move(answer), context);
 }
 
 }  // namespace headgate
