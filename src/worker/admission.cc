@@ -108,8 +108,8 @@ void Admission::begin(HandshakePlace& place, std::uint32_t most) {
   const auto found = in_progress_.find(place.listener);
   if (found != in_progress_.end() && found->second->all.size() >= most)
     to_end(*found->second, place.listener).shed();
-  in_progress_of(place.listener)
-      .add(place);  // the end of the other handshake may have removed the listener's
+  // The end of the other handshake may have removed the listener's own list.
+  in_progress_of(place.listener).add(place);
   metrics_.handshakes_in_progress.add();
 }
 

@@ -27,9 +27,8 @@ class OffloadRoom {
 /// the loop, after the loop has served every established connection.
 ///
 ///  - There are two lanes, for the loop itself and for the worker's other thread, which take turns.
-///  - In each lane first come the steps that end handshakes which have been paid for; then those that resume
-///  by
-///    a ticket of ours; then full handshakes, which get a quarter of the time at least.
+///  - In each lane the steps that end handshakes which have been paid for come first; then those that resume
+///    by a ticket of ours; then full handshakes, which get a quarter of the time at least.
 ///  - Each of these kinds is fair by price between listeners and between sources: see FairQueue.
 ///  - The oldest request comes first while the queue is shorter than a client's patience. When the queue is
 ///    older, the lot decides between sources, and the newest request of a source comes first: the clients of
@@ -66,7 +65,6 @@ class Admission final : public Permits {
 
  private:
   struct InProgress;
-  InProgress& in_progress_of(const SharedCounters* listener);
 
   /// The requests for one thread, by the kind of their work.
   struct Lane {
@@ -81,6 +79,7 @@ class Admission final : public Permits {
   [[nodiscard]] FairQueue& queue_of(const PermitRequest& request);
   [[nodiscard]] bool can_offload() const;
   [[nodiscard]] FairQueue* next();
+  [[nodiscard]] InProgress& in_progress_of(const SharedCounters* listener);
   [[nodiscard]] PermitOwner& to_end(InProgress& progress, const SharedCounters* listener);
   void refuse_stale(FairQueue& queue, TimePoint now);
   void grant_next(FairQueue& queue, TimePoint now);
