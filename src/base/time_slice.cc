@@ -1,10 +1,12 @@
 #include "base/time_slice.h"
 
 #include <sched.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 
 namespace headgate {
@@ -24,6 +26,21 @@ struct SchedulingAttributes {
 
 // The shortest slice that the kernel grants.
 constexpr std::uint64_t kShortSliceNs = 100'000;
+
+// Longer than that, so that a waking loop interrupts this thread. A yield gives up the rest of a slice, on
+// Linux 6.18 even when nobody else wants it: so the slice is hardly longer than the time between two yields.
+constexpr std::uint64_t kBackgroundSliceNs = 500'000;
+
+constexpr long kYieldIntervalNs = 400'000;
+
+// By default this signal does nothing, and no other part of the process uses it.
+constexpr int kYieldSignal = SIGURG;
+
+void yield_processor(int) {
+  const int before = errno;
+  ::sched_yield();
+  errno = before;
+}
 
 // About a tenth of a loop's share when both are busy: enough that handshakes go on under bulk traffic, little
 // enough that a waking loop takes the processor at once.
@@ -54,8 +71,42 @@ void work_in_background() {
   SchedulingAttributes attributes = attributes_of_thread();
   if (!is_ordinary(attributes)) return;
   attributes.nice = std::max(attributes.nice, kBackgroundNice);
-  attributes.runtime_ns = 0;
+  attributes.runtime_ns = kBackgroundSliceNs;
   ::syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
+RegularYields::RegularYields() {
+  struct sigaction action = {};
+  action.sa_handler = yield_processor;
+  action.sa_flags = SA_RESTART;
+  ::sigaction(kYieldSignal, &action, nullptr);
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, kYieldSignal);
+  ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+  sigevent to_this_thread{};
+  to_this_thread.sigev_notify = SIGEV_THREAD_ID;
+  to_this_thread.sigev_signo = kYieldSignal;
+  to_this_thread._sigev_un._tid = ::gettid();  // the C library of Debian 12 has no other name for it
+  has_timer_ = ::timer_create(CLOCK_MONOTONIC, &to_this_thread, &timer_) == 0;
+}
+
+RegularYields::~RegularYields() {
+  if (has_timer_) ::timer_delete(timer_);
+}
+
+void RegularYields::begin() {
+  set(kYieldIntervalNs);
+}
+
+void RegularYields::end() {
+  set(0);
+}
+
+void RegularYields::set(long interval_ns) {
+  if (!has_timer_) return;
+  const itimerspec regularly{.it_interval = {0, interval_ns}, .it_value = {0, interval_ns}};
+  ::timer_settime(timer_, 0, &regularly, nullptr);
 }
 
 }  // namespace headgate

@@ -2,7 +2,6 @@
 
 #include <grp.h>
 #include <pwd.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -105,19 +104,6 @@ Result<void> drop_privileges(const std::string& user, const std::string& group) 
   }
   if (is_already(identity)) return {};
   return become(identity);
-}
-
-Result<std::uint64_t> raise_descriptor_limit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return fail_errno("cannot read the limit of open files", errno);
-  const rlim_t before = limit.rlim_cur;
-  limit.rlim_cur = limit.rlim_max;
-  if (before != limit.rlim_max && setrlimit(RLIMIT_NOFILE, &limit) != 0) {
-    return fail_errno("cannot raise the limit of open files from " + std::to_string(before) + " to " +
-                          std::to_string(limit.rlim_max),
-                      errno);
-  }
-  return limit.rlim_cur;
 }
 
 }  // namespace headgate

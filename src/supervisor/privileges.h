@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstdint>
 #include <string>
 
 #include "base/result.h"
@@ -17,9 +16,5 @@ namespace headgate {
 /// kSystem. The text says what to do. After an error the process must not go on: a part of the privileges may
 /// have been dropped already.
 [[nodiscard]] Result<void> drop_privileges(const std::string& user, const std::string& group);
-
-/// Raises the soft limit of open descriptors to the hard one, and returns the limit that holds now. Errors:
-/// kSystem.
-[[nodiscard]] Result<std::uint64_t> raise_descriptor_limit();
 
 }  // namespace headgate

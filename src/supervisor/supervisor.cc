@@ -7,6 +7,7 @@
 #include "base/exit_code.h"
 #include "base/thread_signals.h"
 #include "supervisor/board_report.h"
+#include "supervisor/descriptors.h"
 #include "supervisor/privileges.h"
 #include "supervisor/sandbox.h"
 #include "supervisor/state_dump.h"
@@ -83,6 +84,7 @@ std::optional<Supervisor::StartFailure> Supervisor::prepare() {
   if (!inherited) return cannot_start(inherited.error());
   sockets_ = ListeningSockets(*std::move(inherited));
   if (auto raised = raise_descriptor_limit(); !raised) log_.warn(raised.error().what);
+  descriptors_.make();
   auto backends = BackendWatch::make(loop_, inbox_, directory_, log_, {});
   if (!backends) return cannot_start(backends.error());
   backends_ = *std::move(backends);
@@ -269,6 +271,7 @@ void Supervisor::tick() {
     report_servers(*reloader_.in_force(), state);
   });
   if (canaries_.step(now, std::chrono::system_clock::now())) publish_snapshot();
+  descriptors_.grow_ahead();
   feed_watchdog();
   if (is_draining() || !drains_.empty()) drain_step();
   ticker_.set(now + (is_draining() || !drains_.empty() ? kTick / 10 : kTick));

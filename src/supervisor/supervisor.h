@@ -21,6 +21,7 @@
 #include "snapshot/snapshot.h"
 #include "supervisor/backend_watch.h"
 #include "supervisor/canaries.h"
+#include "supervisor/descriptors.h"
 #include "supervisor/drains.h"
 #include "supervisor/file_watch.h"
 #include "supervisor/listening_sockets.h"
@@ -148,6 +149,7 @@ class Supervisor {
   std::unique_ptr<BackendWatch> backends_;
   std::unique_ptr<FileWatch> files_;
   std::vector<std::unique_ptr<SignalWatcher>> signals_;
+  DescriptorTable descriptors_;
   Timer ticker_;
   int exit_code_ = 0;
   std::atomic<bool> serving_{false};

@@ -71,6 +71,7 @@ void CryptoOffload::work() {
   const CrashStack stack;
   append_to_thread_name("-rsa");
   work_in_background();
+  RegularYields yields;
   for (;;) {
     std::unique_lock lock(mutex_);
     wake_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
@@ -78,7 +79,9 @@ void CryptoOffload::work() {
     Task task = std::move(tasks_.front());
     tasks_.pop_front();
     lock.unlock();
+    yields.begin();
     perform(std::move(task));
+    yields.end();
   }
 }
 

@@ -259,7 +259,9 @@ void Worker::operation_finished(const CryptoOffload::Task& task) {
   if (found == offloading_.end() || found->second.operation != task.operation) return;
   Connection& connection = *found->second.connection;
   offloading_.erase(found);
+  const TimePoint began = Clock::now();
   connection.operation_finished(task.cpu);
+  shares_.operations_had(Clock::now() - began);
 }
 
 bool Worker::has_room() const {
@@ -317,21 +319,19 @@ void Worker::before_wait(void* self) {
   worker->account_for_turn(Clock::now());
 }
 
-// While newcomers wait for the next turn, they get as much time as the permits: clients in the kernel's queue
-// of a listening socket are served in order, so the honest ones among them are found only if Headgate takes
-// connections out of that queue as fast as they come.
 void Worker::serve_handshakes() {
-  bool newcomers_wait = false;
+  bool newcomers_are_left = false;
   if (!newcomers_.empty()) {
     const TimePoint began = Clock::now();
-    newcomers_wait = newcomers_.serve();
-    newcomers_had_ += Clock::now() - began;
+    newcomers_are_left = newcomers_.serve();
+    shares_.newcomers_had(Clock::now() - began);
   }
-  if (admission_.empty() || (newcomers_wait && newcomers_had_ < permits_had_)) return;
-  const TimePoint began = Clock::now();
-  admission_.serve();
-  permits_had_ = Clock::now() - began;
-  newcomers_had_ = {};
+  if (!admission_.empty() && shares_.permits_are_due(newcomers_are_left)) {
+    const TimePoint began = Clock::now();
+    admission_.serve();
+    shares_.permits_had(Clock::now() - began);
+  }
+  shares_.turn_over();
 }
 
 void Worker::after_wait(void* self) {

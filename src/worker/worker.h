@@ -23,6 +23,7 @@
 #include "worker/newcomers.h"
 #include "worker/openssl_handshakes.h"
 #include "worker/peer_watch.h"
+#include "worker/turn_shares.h"
 
 namespace headgate {
 
@@ -172,8 +173,7 @@ class Worker final : public Host, private OffloadRoom {
     std::unique_ptr<Acceptor> acceptor;
   };
   std::vector<Bound> acceptors_;
-  Duration newcomers_had_{};  // the time that they had since the last permits
-  Duration permits_had_{};    // the time that the last permits took
+  TurnShares shares_;
   PeerWatch peers_;
   Draining draining_{*this};
   std::vector<std::unique_ptr<Connection>> connections_;

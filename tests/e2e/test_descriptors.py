@@ -75,3 +75,10 @@ def test_no_descriptor_is_lost_by_a_thousand_connections(start, backend, certifi
         client.close()
     wait_until(lambda: headgate.metric("headgate_connections_active") == 0, "all have ended")
     wait_until(lambda: headgate.descriptors() <= before + 2, lambda: f"{before} became {headgate.descriptors()}")
+
+
+def test_the_kernels_table_of_descriptors_has_room_before_connections_come(start, backend, certificate):
+    """A table that grows under load keeps the loop waiting."""
+    headgate = start(proxy(backend().address, certificate, workers=1))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert headgate.room_for_descriptors() >= min(hard, 65536)

@@ -180,6 +180,11 @@ class Headgate:
     def descriptors(self):
         return len(list(Path(f"/proc/{self.child.pid}/fd").iterdir()))
 
+    def room_for_descriptors(self):
+        """How many fit into the kernel's table for this process."""
+        with open(f"/proc/{self.child.pid}/status", encoding="ascii") as status:
+            return int(re.search(r"^FDSize:\s*(\d+)", status.read(), re.MULTILINE).group(1))
+
     def signal(self, number):
         self.child.send_signal(number)
 

@@ -1,7 +1,6 @@
 #include "supervisor/privileges.h"
 
 #include <pwd.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -66,18 +65,6 @@ TEST(Privileges, SaysWhatToDoWhenItMayNotChange) {
     const auto again = drop_privileges("54321", "");
     return !again && again.error().kind == ErrorKind::kRefused &&
            again.error().what.find("start it as root") != std::string::npos;
-  }));
-}
-
-TEST(Privileges, TheDescriptorLimitIsRaisedToTheHardOne) {
-  EXPECT_TRUE(in_child([] {
-    rlimit limit{};
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = 64;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    const auto raised = raise_descriptor_limit();
-    getrlimit(RLIMIT_NOFILE, &limit);
-    return raised && *raised == limit.rlim_max && limit.rlim_cur == limit.rlim_max;
   }));
 }
 
