@@ -31,6 +31,10 @@ constexpr std::uint64_t kShortSliceNs = 100'000;
 // Linux 6.18 even when nobody else wants it: so the slice is hardly longer than the time between two yields.
 constexpr std::uint64_t kBackgroundSliceNs = 500'000;
 
+// About a tenth of a loop's share when both are busy: enough that handshakes go on under bulk traffic, little
+// enough that a waking loop takes the processor at once.
+constexpr std::int32_t kBackgroundNice = 10;
+
 constexpr long kYieldIntervalNs = 400'000;
 
 // By default this signal does nothing, and no other part of the process uses it.
@@ -41,10 +45,6 @@ void yield_processor(int) {
   ::sched_yield();
   errno = before;
 }
-
-// About a tenth of a loop's share when both are busy: enough that handshakes go on under bulk traffic, little
-// enough that a waking loop takes the processor at once.
-constexpr std::int32_t kBackgroundNice = 10;
 
 // A thread with a real-time policy keeps it: the kernel serves it before time slices matter.
 bool is_ordinary(const SchedulingAttributes& attributes) {

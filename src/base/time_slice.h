@@ -2,8 +2,9 @@
 
 #include <ctime>
 
-/// How the kernel's scheduler treats the calling thread. Each affects the caller alone and needs no
-/// privilege. On a kernel that does not know it, nothing changes but that latencies are longer.
+/// How the kernel's scheduler treats the calling thread. Each affects the caller alone, but for the handler
+/// of SIGURG, and needs no privilege. On a kernel that does not know it, nothing changes but that latencies
+/// are longer.
 namespace headgate {
 
 /// For a thread that others wait for and that seldom works long: asks for the shortest time slice (0.1 ms).
@@ -17,7 +18,7 @@ void take_short_time_slices();
 void work_in_background();
 
 /// Makes long computations give way. Between begin() and end() a timer interrupts the calling thread each
-/// 0.4 ms with SIGURG, and the handler yields the processor.
+/// 0.4 ms with SIGURG, and the handler yields the processor. The handler is the process'.
 ///
 /// Without it, a thread that waits for this one's processor can wait for 4 ms. The scheduler decides anew
 /// when a thread wakes or sleeps, and else only at its tick, 250 times a second on most systems; and a thread

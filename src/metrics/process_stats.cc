@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +11,8 @@
 #include <chrono>
 #include <ctime>
 #include <memory>
+
+#include "base/descriptor_limit.h"
 
 namespace headgate {
 namespace {
@@ -27,11 +28,6 @@ double boot_time() {
   ::clock_gettime(CLOCK_BOOTTIME, &since_boot);
   const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
   return now.count() - static_cast<double>(since_boot.tv_sec) - static_cast<double>(since_boot.tv_nsec) / 1e9;
-}
-
-std::uint64_t descriptor_limit() {
-  rlimit limit{};
-  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
 }
 
 struct DirCloser {

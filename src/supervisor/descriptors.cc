@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <string>
 
+#include "base/descriptor_limit.h"
 #include "net/fd.h"
 
 namespace headgate {
@@ -19,10 +20,9 @@ bool make_room_for(int number) {
   return any && Fd(::fcntl(any.number(), F_DUPFD_CLOEXEC, number));
 }
 
-int descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
-  return static_cast<int>(std::min<rlim_t>(limit.rlim_cur, 1 << 30));
+int at_most_the_limit(int descriptors) {
+  return static_cast<int>(
+      std::min<std::uint64_t>(static_cast<std::uint64_t>(descriptors), descriptor_limit()));
 }
 
 }  // namespace
@@ -42,14 +42,14 @@ Result<std::uint64_t> raise_descriptor_limit() {
 }
 
 void DescriptorTable::make(int size) {
-  size_ = std::min(size, descriptor_limit());
+  size_ = at_most_the_limit(size);
   make_room_for(size_ - 1);
 }
 
 // A new descriptor has the lowest free number, which tells how many are in use.
 void DescriptorTable::grow_ahead() {
   if (const Fd lowest(::eventfd(0, EFD_CLOEXEC)); lowest.number() < size_ / 2) return;
-  const int wanted = std::min(size_ * 2, descriptor_limit());
+  const int wanted = at_most_the_limit(size_ * 2);
   if (wanted > size_ && make_room_for(wanted - 1)) size_ = wanted;
 }
 

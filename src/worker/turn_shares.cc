@@ -1,7 +1,5 @@
 #include "worker/turn_shares.h"
 
-#include <utility>
-
 namespace headgate {
 
 void TurnShares::newcomers_had(Duration time) {

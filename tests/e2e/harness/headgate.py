@@ -172,9 +172,12 @@ class Headgate:
         Path(f"/proc/{self.child.pid}/clear_refs").write_text("5")
 
     def _status_bytes(self, name):
+        return self._status_number(name) * 1024
+
+    def _status_number(self, name):
         for line in Path(f"/proc/{self.child.pid}/status").read_text().splitlines():
             if line.startswith(name + ":"):
-                return int(line.split()[1]) * 1024
+                return int(line.split()[1])
         raise AssertionError(f"no {name} for the process")
 
     def descriptors(self):
@@ -182,8 +185,7 @@ class Headgate:
 
     def room_for_descriptors(self):
         """How many fit into the kernel's table for this process."""
-        with open(f"/proc/{self.child.pid}/status", encoding="ascii") as status:
-            return int(re.search(r"^FDSize:\s*(\d+)", status.read(), re.MULTILINE).group(1))
+        return self._status_number("FDSize")
 
     def signal(self, number):
         self.child.send_signal(number)

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -10,6 +9,8 @@
 #include <string>
 
 #include <gtest/gtest.h>
+
+#include "unit/supervisor/child_process.h"
 
 namespace headgate {
 namespace {
@@ -30,18 +31,17 @@ void limit_descriptors(rlim_t limit) {
 }
 
 // A table does not shrink, so each test has a process of its own. True when `body` ended without a failure.
-bool in_child(const std::function<void()>& body) {
+bool passes_in_child(const std::function<void()>& body) {
   const pid_t child = ::fork();
   if (child == 0) {
     body();
     ::_exit(testing::Test::HasFailure() ? 1 : 0);
   }
-  int status = 0;
-  return ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  return exit_code_of(child) == 0;
 }
 
 TEST(DescriptorLimitTest, IsRaisedToTheHardOne) {
-  EXPECT_TRUE(in_child([] {
+  EXPECT_TRUE(passes_in_child([] {
     rlimit limit{};
     ::getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = 64;
@@ -55,7 +55,7 @@ TEST(DescriptorLimitTest, IsRaisedToTheHardOne) {
 }
 
 TEST(DescriptorTableTest, HasTheRoomThatWasAskedFor) {
-  EXPECT_TRUE(in_child([] {
+  EXPECT_TRUE(passes_in_child([] {
     DescriptorTable table;
     table.make(1024);
     EXPECT_GE(descriptors_that_fit(), 1024);
@@ -64,7 +64,7 @@ TEST(DescriptorTableTest, HasTheRoomThatWasAskedFor) {
 }
 
 TEST(DescriptorTableTest, EndsAtTheLimitOfDescriptors) {
-  EXPECT_TRUE(in_child([] {
+  EXPECT_TRUE(passes_in_child([] {
     limit_descriptors(600);
     DescriptorTable table;
     table.make(65'536);
@@ -74,7 +74,7 @@ TEST(DescriptorTableTest, EndsAtTheLimitOfDescriptors) {
 }
 
 TEST(DescriptorTableTest, GrowsOnceHalfOfItIsInUse) {
-  EXPECT_TRUE(in_child([] {
+  EXPECT_TRUE(passes_in_child([] {
     DescriptorTable table;
     table.make(512);
     const int before = descriptors_that_fit();
@@ -87,7 +87,7 @@ TEST(DescriptorTableTest, GrowsOnceHalfOfItIsInUse) {
 }
 
 TEST(DescriptorTableTest, StaysAsItIsWhenNoDescriptorIsLeft) {
-  EXPECT_TRUE(in_child([] {
+  EXPECT_TRUE(passes_in_child([] {
     limit_descriptors(200);
     DescriptorTable table;
     table.make(64);

@@ -1,10 +1,11 @@
 #include "supervisor/privileges.h"
 
 #include <pwd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
+
+#include "unit/supervisor/child_process.h"
 
 namespace headgate {
 namespace {
@@ -14,9 +15,7 @@ template <class Body>
 bool in_child(Body body) {
   const pid_t child = fork();
   if (child == 0) _exit(body() ? 0 : 1);
-  int status = 0;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  return exit_code_of(child) == 0;
 }
 
 TEST(Privileges, NothingIsDroppedWhenNothingIsAsked) {

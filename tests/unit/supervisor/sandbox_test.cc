@@ -3,7 +3,6 @@
 #include <sched.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "supervisor/landlock.h"
+#include "unit/supervisor/child_process.h"
 #include "unit/supervisor/temporary_directory.h"
 
 namespace headgate {
@@ -27,9 +27,7 @@ bool in_sandbox(std::vector<std::string> writable, Body body) {
     const SandboxReport report = enter_sandbox(std::move(writable));
     _exit(report.failures.empty() && body() ? 0 : 1);
   }
-  int status = 0;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  return exit_code_of(child) == 0;
 }
 
 bool can_write(const std::string& file) {
@@ -42,9 +40,8 @@ bool can_run(const char* program) {
     execl(program, program, nullptr);
     _exit(99);
   }
-  int status = 0;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) && WEXITSTATUS(status) != 99;
+  const int code = exit_code_of(child);
+  return code >= 0 && code != 99;
 }
 
 class Sandbox : public testing::Test {
@@ -124,9 +121,7 @@ TEST_F(Sandbox, FiltersTheThreadsThatRunAlready) {
     waiting.join();
     _exit(entered ? failed : 1);
   }
-  int status = 0;
-  waitpid(child, &status, 0);
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  EXPECT_EQ(exit_code_of(child), 0);
 }
 
 TEST_F(Sandbox, CanBeEnteredAgainByTheProgramThatAnUpgradeStarts) {
