@@ -150,6 +150,12 @@ def ask(admin, path):
         return read_to_end(connection).decode().partition("\r\n\r\n")[2]
 
 
+def is_served(admin):
+    """The file of the socket is there before the socket takes connections."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        return connection.connect_ex(str(admin)) == 0
+
+
 def dropped(admin):
     text = ask(admin, "/metrics")
     return float(re.search(r"^headgate_log_lines_dropped_total (\S+)", text, re.MULTILINE)[1])
@@ -168,7 +174,7 @@ def test_lines_that_cannot_be_written_are_dropped_and_counted(backend, certifica
     reading, writing = os.pipe() if where == "full pipe" else (None, os.open("/dev/full", os.O_WRONLY))
     child = subprocess.Popen([headgate_binary(), "run", "--config", str(file)], stderr=writing)
     try:
-        wait_until((tmp_path / "admin").is_socket, "the admin endpoint is there")
+        wait_until(lambda: is_served(tmp_path / "admin"), "the admin endpoint is there")
         port = port_of(tmp_path / "admin")
 
         def counted():
@@ -197,7 +203,7 @@ def test_a_file_is_opened_again_on_sighup_after_it_was_rotated(backend, certific
     with log.open("ab") as stderr:
         child = subprocess.Popen([headgate_binary(), "run", "--config", str(file)], stderr=stderr)
     try:
-        wait_until((tmp_path / "admin").is_socket, "the admin endpoint is there")
+        wait_until(lambda: is_served(tmp_path / "admin"), "the admin endpoint is there")
         log.rename(rotated)
         child.send_signal(signal.SIGHUP)
         wait_until(lambda: log.exists() and "reloaded" in log.read_text(), "the new file is written to")
