@@ -29,6 +29,10 @@ struct Gathered {
 
 }  // namespace
 
+std::vector<std::string> AdminAnswers::names() {
+  return supervisor_.board().read([](const ProcessState& state) { return state.admin_names; });
+}
+
 std::string AdminAnswers::metrics_text(const MetricSet& wanted) {
   return supervisor_.metrics_text(wanted);
 }
@@ -40,6 +44,7 @@ Health AdminAnswers::healthz() {
 Health AdminAnswers::readyz() {
   if (supervisor_.is_draining()) return {false, "draining"};
   if (!supervisor_.is_serving()) return {false, "the names of backends are being looked up"};
+  if (auto every = supervisor_.serves_every_name(); !every.ok) return every;
   return supervisor_.loops_turn();
 }
 

@@ -11,6 +11,8 @@ class AdminAnswers final : public AdminSource {
   /// `supervisor` outlives it.
   explicit AdminAnswers(Supervisor& supervisor) : supervisor_(supervisor) {}
 
+  [[nodiscard]] std::vector<std::string> names() override;
+  [[nodiscard]] bool admits(std::string_view token) override { return supervisor_.admits(token); }
   [[nodiscard]] std::string metrics_text(const MetricSet& wanted) override;
   [[nodiscard]] Health healthz() override;
   [[nodiscard]] Health readyz() override;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "admin/connections_page.h"
@@ -24,6 +25,10 @@ struct RecordedHandshakes {
 class AdminSource {
  public:
   virtual ~AdminSource() = default;
+  /// The names of admin.names, as in force.
+  [[nodiscard]] virtual std::vector<std::string> names() = 0;
+  /// Whether `token` opens the endpoint: where the configuration has none, every one does, also "".
+  [[nodiscard]] virtual bool admits(std::string_view token) = 0;
   /// Prometheus text of the metrics `wanted`.
   [[nodiscard]] virtual std::string metrics_text(const MetricSet& wanted) = 0;
   /// Alive means that the loops of all workers turn.

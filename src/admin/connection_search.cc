@@ -36,6 +36,9 @@ ConnectionReport report_of(const Connection& connection, int worker, TimePoint n
   report.backend = info.backend.view();
   report.server = info.server.view();
   report.record_layer = name(info.protection);
+  const PhaseDescriptors sockets = connection.descriptors();
+  report.client_tcp = tcp_state(sockets.client);
+  report.backend_tcp = tcp_state(sockets.backend);
   report.resumed = info.tls->resumed;
   report.age = duration_cast<milliseconds>(now - info.accepted);
   const auto* relay = std::get_if<Relay>(&connection.phase());

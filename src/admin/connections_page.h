@@ -3,10 +3,12 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/units.h"
+#include "net/tcp_state.h"
 
 /// The question and the answer of /connections.json: plain values. No secrets.
 namespace headgate {
@@ -24,6 +26,7 @@ struct ConnectionReport {
   bool resumed = false;
   std::chrono::milliseconds age{0}, idle{0};
   std::uint64_t bytes_from_client = 0, bytes_to_client = 0;
+  std::optional<TcpState> client_tcp{}, backend_tcp{};  ///< nullopt: no TCP, or no socket yet.
 };
 
 /// Selects connections. An empty text selects all.

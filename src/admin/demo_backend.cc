@@ -1,55 +1,53 @@
 #include "admin/demo_backend.h"
 
 #include <csignal>
+#include <cstddef>
 #include <string>
 
-#include <civetweb.h>
+#include <microhttpd.h>
 
 #include "base/thread_signals.h"
 
 namespace headgate {
 namespace {
 
-int answer(mg_connection* connection, void*) {
-  const mg_request_info* request = mg_get_request_info(connection);
-  const std::string body = std::string("Hello from behind Headgate.\n\nYou asked for ") +
-                           request->request_method + " " + request->local_uri +
-                           ". TLS ended at the proxy; this backend heard plain HTTP.\n";
-  mg_printf(connection,
-            "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n\r\n%s",
-            body.size(), body.c_str());
-  return 200;
+constexpr unsigned kPatienceSeconds = 30;
+
+/// Called with the head, with each part of the body, which is dropped, and with the end of the request.
+// NOLINTNEXTLINE(readability-function-size): the library gives its callback eight parameters.
+MHD_Result greet(void*, MHD_Connection* connection, const char* path, const char* method, const char*,
+                 const char*, std::size_t* body_bytes, void** seen) {
+  const bool is_head = *seen == nullptr;
+  const bool has_body = *body_bytes > 0;
+  *seen = connection;
+  *body_bytes = 0;
+  if (is_head || has_body) return MHD_YES;
+  std::string body = std::string("Hello from behind Headgate.\n\nYou asked for ") + method + " " + path +
+                     ". TLS ended at the proxy; this backend heard plain HTTP.\n";
+  MHD_Response* response = MHD_create_response_from_buffer(body.size(), body.data(), MHD_RESPMEM_MUST_COPY);
+  MHD_add_response_header(response, "Content-Type", "text/plain; charset=utf-8");
+  const MHD_Result queued = MHD_queue_response(connection, MHD_HTTP_OK, response);
+  MHD_destroy_response(response);
+  return queued;
 }
 
 }  // namespace
 
 Result<std::unique_ptr<DemoBackend>> DemoBackend::open() {
-  const char* options[] = {"listening_ports",
-                           "127.0.0.1:0",
-                           "num_threads",
-                           "4",
-                           "enable_keep_alive",
-                           "yes",
-                           "keep_alive_timeout_ms",
-                           "5000",
-                           "request_timeout_ms",
-                           "30000",
-                           nullptr};
-  // civetweb's threads must not take the supervisor's signals.
+  const Address any_port = Address::loopback(0);
+  // The thread must not take the supervisor's signals.
   const sigset_t before = block_process_signals();
-  const mg_callbacks callbacks{};
-  mg_context* server = mg_start(&callbacks, nullptr, options);
+  MHD_Daemon* server = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, nullptr, nullptr, &greet, nullptr,
+                                        MHD_OPTION_SOCK_ADDR, any_port.data(), MHD_OPTION_CONNECTION_TIMEOUT,
+                                        kPatienceSeconds, MHD_OPTION_END);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (server == nullptr) return fail(ErrorKind::kSystem, "the demo's backend cannot listen on 127.0.0.1");
-  mg_server_port port{};
-  mg_get_server_ports(server, 1, &port);
-  mg_set_request_handler(server, "/", &answer, nullptr);
-  return std::unique_ptr<DemoBackend>(
-      new DemoBackend(server, Address::loopback(static_cast<std::uint16_t>(port.port))));
+  const auto port = MHD_get_daemon_info(server, MHD_DAEMON_INFO_BIND_PORT)->port;
+  return std::unique_ptr<DemoBackend>(new DemoBackend(server, Address::loopback(port)));
 }
 
 DemoBackend::~DemoBackend() {
-  mg_stop(server_);
+  MHD_stop_daemon(server_);
 }
 
 }  // namespace headgate

@@ -5,12 +5,12 @@
 #include "base/result.h"
 #include "net/address.h"
 
-struct mg_context;
+struct MHD_Daemon;
 
 namespace headgate {
 
-/// A small HTTP server for the demo: it answers every request with a page that says how the request came. Own
-/// threads.
+/// A small HTTP server for the demo: it answers every request with a page that says how the request came. It
+/// has one thread of its own.
 class DemoBackend {
  public:
   /// Makes one on a free port of 127.0.0.1. Errors: kSystem.
@@ -22,9 +22,9 @@ class DemoBackend {
   [[nodiscard]] const Address& address() const { return address_; }
 
  private:
-  DemoBackend(mg_context* server, Address address) : server_(server), address_(address) {}
+  DemoBackend(MHD_Daemon* server, Address address) : server_(server), address_(address) {}
 
-  mg_context* server_;
+  MHD_Daemon* server_;
   Address address_;
 };
 

@@ -8,7 +8,9 @@
 #include <ranges>
 
 #include "admin/json.h"
+#include "admin/own_host.h"
 #include "admin/query.h"
+#include "admin/request_target.h"
 #include "admin/status_page.h"
 #include "config/notation.h"
 #include "metrics/exporter.h"
@@ -20,6 +22,8 @@ namespace {
 
 constexpr std::chrono::hours kLongestDrain{24};
 constexpr std::chrono::hours kLongestLogLevel{24};
+
+constexpr std::size_t kShownHostBytes = 255;
 
 constexpr const char* kPlainText = "text/plain; charset=utf-8";
 
@@ -53,6 +57,7 @@ HttpResponse outcome(const Outcome& outcome) {
     case Outcome::Verdict::kUnderWay:
       response.status = 202;
       break;
+    case Outcome::Verdict::kPartly:
     case Outcome::Verdict::kFailed:
       response.status = 422;
       break;
@@ -213,21 +218,28 @@ struct Endpoint {
   std::string_view path;
   Method method;
   Parameters parameters;
+  AnswerKind kind;
+  AdminOffer least;  ///< kMetrics: every address has it.
   /// Takes the parameters that it knows out of `query`.
   HttpResponse (*answer)(Query& query, AdminSource& source);
 };
 
 constexpr std::array kEndpoints{
-    Endpoint{"/", Method::kGet, Parameters::kNone, get_status_page},
-    Endpoint{"/metrics", Method::kGet, Parameters::kSome, get_metrics},
-    Endpoint{"/healthz", Method::kGet, Parameters::kSome, get_health},
-    Endpoint{"/readyz", Method::kGet, Parameters::kSome, get_ready},
-    Endpoint{"/status.json", Method::kGet, Parameters::kSome, get_status},
-    Endpoint{"/connections.json", Method::kGet, Parameters::kSome, get_connections},
-    Endpoint{"/handshakes.json", Method::kGet, Parameters::kNone, get_handshakes},
-    Endpoint{"/drain", Method::kPost, Parameters::kSome, post_drain},
-    Endpoint{"/reload", Method::kPost, Parameters::kNone, post_reload},
-    Endpoint{"/log", Method::kPost, Parameters::kSome, post_log},
+    Endpoint{"/", Method::kGet, Parameters::kNone, AnswerKind::kQuestion, AdminOffer::kAll, get_status_page},
+    Endpoint{"/metrics", Method::kGet, Parameters::kSome, AnswerKind::kQuestion, AdminOffer::kMetrics,
+             get_metrics},
+    Endpoint{"/healthz", Method::kGet, Parameters::kSome, AnswerKind::kProbe, AdminOffer::kMetrics,
+             get_health},
+    Endpoint{"/readyz", Method::kGet, Parameters::kSome, AnswerKind::kProbe, AdminOffer::kMetrics, get_ready},
+    Endpoint{"/status.json", Method::kGet, Parameters::kSome, AnswerKind::kQuestion, AdminOffer::kAll,
+             get_status},
+    Endpoint{"/connections.json", Method::kGet, Parameters::kSome, AnswerKind::kQuestion, AdminOffer::kAll,
+             get_connections},
+    Endpoint{"/handshakes.json", Method::kGet, Parameters::kNone, AnswerKind::kQuestion, AdminOffer::kAll,
+             get_handshakes},
+    Endpoint{"/drain", Method::kPost, Parameters::kSome, AnswerKind::kChange, AdminOffer::kAll, post_drain},
+    Endpoint{"/reload", Method::kPost, Parameters::kNone, AnswerKind::kReload, AdminOffer::kAll, post_reload},
+    Endpoint{"/log", Method::kPost, Parameters::kSome, AnswerKind::kChange, AdminOffer::kAll, post_log},
 };
 
 bool method_fits(Method wanted, std::string_view method) {
@@ -244,33 +256,88 @@ HttpResponse wrong_method(const Endpoint& endpoint) {
 
 /// Whether a browser sends this for a page of another site. "null" is the origin of a page that hides its
 /// own.
-bool is_cross_site(const HttpRequest& request) {
+bool is_cross_site(const HttpRequest& request, std::string_view host) {
   const auto scheme_end = request.origin.find("://");
-  if (request.origin.empty()) return false;
-  return scheme_end == request.origin.npos || request.origin.substr(scheme_end + 3) != request.host;
+  if (!request.origin.empty()) {
+    return scheme_end == request.origin.npos || request.origin.substr(scheme_end + 3) != host;
+  }
+  return !request.fetch_site.empty() && request.fetch_site != "same-origin" && request.fetch_site != "none";
 }
 
-HttpResponse not_found(std::string_view path) {
+/// A page of another site may have a link to a page here, and no more.
+bool may_ask(const HttpRequest& request, std::string_view host, Method method) {
+  if (!is_cross_site(request, host)) return true;
+  return method == Method::kGet && request.origin.empty() && request.fetch_mode == "navigate";
+}
+
+std::string shown_host(std::string_view host) {
+  return "\"" + std::string(host.substr(0, kShownHostBytes)) + "\"";
+}
+
+HttpResponse not_own_host(std::string_view host) {
+  return fault(421, "this endpoint has no name " + shown_host(host) +
+                        "; ask for its address or for localhost, or add the name to admin.names");
+}
+
+bool has(AdminOffer offer, const Endpoint& endpoint) {
+  return offer == AdminOffer::kAll || endpoint.least == AdminOffer::kMetrics;
+}
+
+/// A request for health, as a probe makes it, needs no token, and neither does one to the address of metrics.
+bool may_enter(const HttpRequest& request, const Endpoint& endpoint, AdminOffer offer, AdminSource& source) {
+  return offer == AdminOffer::kMetrics || endpoint.kind == AnswerKind::kProbe || source.admits(request.token);
+}
+
+HttpResponse not_found(std::string_view path, AdminOffer offer) {
   std::string what = "there is no " + std::string(path) + " here; there are";
-  for (const Endpoint& endpoint : kEndpoints) what.append(" ").append(endpoint.path);
+  for (const Endpoint& endpoint : kEndpoints) {
+    if (has(offer, endpoint)) what.append(" ").append(endpoint.path);
+  }
   return fault(404, what);
 }
 
-}  // namespace
-
-HttpResponse answer(const HttpRequest& request, AdminSource& source) {
-  const auto endpoint = std::ranges::find(kEndpoints, request.path, &Endpoint::path);
-  if (endpoint == kEndpoints.end()) return not_found(request.path);
+HttpResponse answer_own(const HttpRequest& request, const RequestTarget& target, std::string_view host,
+                        AdminOffer offer, AdminSource& source) {
+  const auto endpoint = std::ranges::find(kEndpoints, target.path, &Endpoint::path);
+  if (endpoint == kEndpoints.end() || !has(offer, *endpoint)) return not_found(target.path, offer);
   if (!method_fits(endpoint->method, request.method)) return wrong_method(*endpoint);
-  if (endpoint->method == Method::kPost && is_cross_site(request)) {
+  if (!may_enter(request, *endpoint, offer, source))
+    return fault(401, "show the token of admin.token_file: Authorization: Bearer TOKEN, or as a password");
+  if (!may_ask(request, host, endpoint->method))
     return fault(403, "a page of another site may not ask for this");
-  }
-  auto query = parse_query(request.query);
+  auto query = parse_query(target.query);
   if (!query) return fault(400, query.error().what);
   if (endpoint->parameters == Parameters::kNone) {
     if (auto unknown = unknown_parameter(*query, "")) return *unknown;
   }
   return endpoint->answer(*query, source);
+}
+
+}  // namespace
+
+AnswerKind kind_of(std::string_view target) {
+  const auto endpoint = std::ranges::find(kEndpoints, parse_target(target).path, &Endpoint::path);
+  return endpoint == kEndpoints.end() ? AnswerKind::kQuestion : endpoint->kind;
+}
+
+HttpResponse answer(const HttpRequest& request, const AdminAddress& at, AdminSource& source) {
+  if (request.host_line == HttpRequest::HostLine::kFaulty) {
+    return fault(400, "HTTP/1.1 wants exactly one Host line");
+  }
+  const RequestTarget target = parse_target(request.target);
+  const bool named = !target.host.empty() || request.host_line == HttpRequest::HostLine::kOne;
+  const std::string_view host = target.host.empty() ? request.host : target.host;
+  if (named && !is_own_host(host, at.bound, source.names())) return not_own_host(host);
+  return answer_own(request, target, host, at.offer, source);
+}
+
+HttpResponse too_busy() {
+  return fault(503, "too many requests of this kind wait; ask again later");
+}
+
+HttpResponse body_too_large(std::size_t limit) {
+  return fault(413, "no request needs a body here, and one of more than " + std::to_string(limit) +
+                        " bytes is not read");
 }
 
 }  // namespace headgate

@@ -65,6 +65,7 @@ Json certificates_json(const StatusReport& report, WallTime now, std::size_t lim
                    {"not_before", rfc3339(one.not_before)},
                    {"not_after", rfc3339(one.not_after)},
                    {"days_left", std::floor(left_seconds / 86'400)},
+                   {"expires_soon", now >= one.expires_soon_from},
                    {"fault", one.fault}});
   }
   return all;
@@ -82,7 +83,9 @@ Json canaries_json(const ProcessState& process) {
                    {"percent", one.percent},
                    {"started", rfc3339(one.started)},
                    {"handshakes_with_new", group(one.with_new)},
-                   {"handshakes_with_old", group(one.with_old)}});
+                   {"handshakes_with_old", group(one.with_old)},
+                   {"sources_with_new", group(one.sources_with_new)},
+                   {"sources_with_old", group(one.sources_with_old)}});
   }
   return all;
 }
@@ -97,6 +100,7 @@ Json servers_json(const StatusReport& report, const BackendReport& backend) {
                    {"reason", server.reason},
                    {"since", rfc3339(server.since)},
                    {"weight", server.weight},
+                   {"share", server.share},
                    {"active", totals.active},
                    {"connect_failures", totals.connect_failures}});
   }
@@ -123,6 +127,7 @@ Json workers_json(const StatusReport& report) {
   Json all = Json::array();
   for (const WorkerTotals& worker : report.workers) {
     all.push_back({{"worker", worker.worker},
+                   {"cpu", worker.cpu_and_one > 0 ? Json(worker.cpu_and_one - 1) : Json()},
                    {"busy_ratio", busy_ratio(report.process, worker.worker)},
                    {"handshakes_in_progress", worker.handshakes_in_progress},
                    {"handshakes_queued", worker.handshakes_queued},
@@ -132,10 +137,14 @@ Json workers_json(const StatusReport& report) {
 }
 
 Json reload_json(const ReloadReport& reload) {
-  Json json{{"ok", reload.ok}, {"failed", reload.failed}, {"last_success", rfc3339(reload.last_success)}};
+  Json json{{"ok", reload.ok},
+            {"partly", reload.partly},
+            {"failed", reload.failed},
+            {"last_success", rfc3339(reload.last_success)}};
   json["last_attempt"] = reload.last_attempt ? Json(rfc3339(*reload.last_attempt)) : Json(nullptr);
-  json["last_result"] = reload.faults.empty() ? "ok" : "failed";
+  json["last_result"] = reload.last_result;
   json["faults"] = reload.faults;
+  json["for_restart"] = reload.for_restart;
   return json;
 }
 
@@ -173,26 +182,35 @@ Json process_drain_json(const ProcessState& process) {
   return json;
 }
 
+/// Adds what TCP knows; null where there is no TCP.
+void add_tcp(Json& json, const std::string& side, const std::optional<TcpState>& tcp) {
+  json[side + "_rtt_seconds"] = tcp ? Json(seconds(tcp->rtt)) : Json();
+  json[side + "_retransmits"] = tcp ? Json(tcp->retransmits) : Json();
+}
+
 Json connection_json(const ConnectionReport& one) {
-  return {{"id", one.id},
-          {"worker", one.worker},
-          {"listener", one.listener},
-          {"source", one.source},
-          {"phase", one.phase},
-          {"sni", one.sni},
-          {"alpn", one.alpn},
-          {"version", one.version},
-          {"group", one.group},
-          {"cipher", one.cipher},
-          {"resumed", one.resumed},
-          {"peer", one.peer},
-          {"backend", one.backend},
-          {"server", one.server},
-          {"record_layer", one.record_layer},
-          {"age_seconds", seconds(one.age)},
-          {"idle_seconds", seconds(one.idle)},
-          {"bytes_from_client", one.bytes_from_client},
-          {"bytes_to_client", one.bytes_to_client}};
+  Json json = {{"id", one.id},
+               {"worker", one.worker},
+               {"listener", one.listener},
+               {"source", one.source},
+               {"phase", one.phase},
+               {"sni", one.sni},
+               {"alpn", one.alpn},
+               {"version", one.version},
+               {"group", one.group},
+               {"cipher", one.cipher},
+               {"resumed", one.resumed},
+               {"peer", one.peer},
+               {"backend", one.backend},
+               {"server", one.server},
+               {"record_layer", one.record_layer},
+               {"age_seconds", seconds(one.age)},
+               {"idle_seconds", seconds(one.idle)},
+               {"bytes_from_client", one.bytes_from_client},
+               {"bytes_to_client", one.bytes_to_client}};
+  add_tcp(json, "client", one.client_tcp);
+  add_tcp(json, "backend", one.backend_tcp);
+  return json;
 }
 
 Json numbers_json(const Uint16List& list) {
@@ -273,6 +291,8 @@ std::string_view name(Outcome::Verdict verdict) {
       return "refused";
     case Outcome::Verdict::kUnderWay:
       return "under_way";
+    case Outcome::Verdict::kPartly:
+      return "partly";
     case Outcome::Verdict::kFailed:
       return "failed";
   }

@@ -4,13 +4,12 @@
 #include <charconv>
 
 namespace headgate {
-namespace {
 
-Result<std::string> decode(std::string_view text) {
+Result<std::string> percent_decoded(std::string_view text, Plus plus) {
   std::string decoded;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '%') {
-      decoded.push_back(text[i] == '+' ? ' ' : text[i]);
+      decoded.push_back(text[i] == '+' && plus == Plus::kSpace ? ' ' : text[i]);
       continue;
     }
     const std::string_view digits = text.substr(i + 1, 2);
@@ -25,8 +24,6 @@ Result<std::string> decode(std::string_view text) {
   return decoded;
 }
 
-}  // namespace
-
 Result<Query> parse_query(std::string_view text) {
   Query query;
   while (!text.empty()) {
@@ -37,8 +34,8 @@ Result<Query> parse_query(std::string_view text) {
     if (equals == pair.npos) {
       return fail(ErrorKind::kMalformed, "the query has a parameter without a value; write name=value");
     }
-    auto name = decode(pair.substr(0, equals));
-    auto value = decode(pair.substr(equals + 1));
+    auto name = percent_decoded(pair.substr(0, equals), Plus::kSpace);
+    auto value = percent_decoded(pair.substr(equals + 1), Plus::kSpace);
     if (!name || !value) return tl::unexpected(name ? value.error() : name.error());
     if (!query.emplace(*name, *value).second) {
       return fail(ErrorKind::kMalformed, "the query has the parameter \"" + *name + "\" twice");

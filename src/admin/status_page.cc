@@ -7,6 +7,7 @@
 
 #include "admin/status_page_html.h"
 #include "base/check.h"
+#include "base/hex.h"
 
 namespace headgate {
 namespace {
@@ -14,15 +15,9 @@ namespace {
 constexpr std::string_view kNoncePlace = "__NONCE__";
 
 std::string fresh_nonce() {
-  constexpr std::string_view kHex = "0123456789abcdef";
-  std::array<unsigned char, 16> random;
+  std::array<std::byte, 16> random;
   HG_CHECK(::getrandom(random.data(), random.size(), 0) == static_cast<ssize_t>(random.size()));
-  std::string nonce;
-  for (const unsigned char byte : random) {
-    nonce.push_back(kHex[byte >> 4]);
-    nonce.push_back(kHex[byte & 0xF]);
-  }
-  return nonce;
+  return hex_of(random);
 }
 
 }  // namespace

@@ -8,7 +8,9 @@
 #include <string>
 #include <utility>
 
+#include "backend/slow_start.h"
 #include "base/check.h"
+#include "base/mix.h"
 
 namespace headgate {
 namespace {
@@ -20,13 +22,6 @@ std::uint64_t hash_bytes(std::string_view bytes) {
   std::uint64_t hash = kFnvOffset;
   for (const char c : bytes) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x100000001B3U;
   return hash;
-}
-
-/// Spreads every input bit over every output bit (the finalizer of SplitMix64).
-std::uint64_t mix(std::uint64_t x) {
-  x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9U;
-  x = (x ^ x >> 27) * 0x94D049BB133111EBU;
-  return x ^ x >> 31;
 }
 
 /// The hash of the IP address without its port. An IPv4-mapped address counts as IPv4; all unix sockets count
@@ -55,7 +50,7 @@ bool was_tried(std::span<const Tried> tried, std::size_t index, const Address& a
 
 bool has_untried(std::span<const Tried> tried, std::size_t index, const ServerState::Addresses& addresses) {
   return std::any_of(addresses.begin(), addresses.end(),
-                     [&](const Address& address) { return !was_tried(tried, index, address); });
+                     [&](const ResolvedAddress& one) { return !was_tried(tried, index, one.address); });
 }
 
 bool is_avoided(const ServerCounters& counters, const Address& address, TimePoint now) {
@@ -71,9 +66,11 @@ Result<std::shared_ptr<const BackendGroup>> BackendGroup::build(const config::Ba
                                                                 ServerDirectory& directory) {
   auto group = std::make_shared<BackendGroup>();
   group->config = config;
+  if (const auto source = Address::from_ip(config.source, 0)) group->own_end.address = *source;
+  group->queue = directory.queue(config.name);
   for (const config::Server& server : config.servers) {
     auto state = directory.state(config.name, server.address);
-    if (!state) return fail(state.error().kind, "backend " + config.name + ": " + state.error().what);
+    if (!state) return fail_in("backend " + config.name, state.error());
     group->servers.push_back({server, *std::move(state)});
   }
   return group;
@@ -85,6 +82,7 @@ const ServerState::Addresses& ServerCounters::current_addresses() {
   if (version != addresses_version) {
     addresses = state->addresses();
     addresses_version = version;
+    address_credits.clear();
   }
   return *addresses;
 }
@@ -121,6 +119,7 @@ GroupPicker::GroupPicker(std::shared_ptr<const BackendGroup> group, const GroupP
     }
     counters_.push_back(counters ? std::move(counters) : std::make_shared<ServerCounters>(server.state));
     label_hashes_.push_back(hash_bytes(server.config.address));
+    weights_.push_back(server.config.weight * kWholeShare);
     turns += server.config.weight;
   }
   candidates_.reserve(counters_.size());
@@ -162,10 +161,21 @@ GroupPicker::Shortlist GroupPicker::shortlist(std::span<const Tried> tried, Time
       const int rank = (again ? 1 : 0) + (counters.ejected_until > now ? 2 : 0);
       if (rank < best.rank) candidates_.clear();
       best.rank = std::min(best.rank, rank);
-      if (rank == best.rank) candidates_.push_back(i);
+      if (rank != best.rank) continue;
+      candidates_.push_back(i);
+      weigh(i, now);
     }
   }
   return best;
+}
+
+/// The checks, which all workers see, and this worker's own failures may both have kept the server away.
+void GroupPicker::weigh(std::size_t index, TimePoint now) {
+  const Duration slow_start = group_->config.slow_start;
+  if (slow_start.count() == 0) return;
+  const ServerCounters& counters = *counters_[index];
+  const TimePoint back_since = std::max(counters.back_since, counters.state->back_since());
+  weights_[index] = group_->servers[index].config.weight * share_of_weight(back_since, now, slow_start);
 }
 
 tl::expected<Choice, NoServer> GroupPicker::pick(const Address& source, std::span<const Tried> tried,
@@ -270,40 +280,68 @@ std::size_t GroupPicker::choose_by_source(std::uint64_t source_hash) const {
   return best;
 }
 
-/// The server's addresses take turns; with `source_hash` each source keeps its address. An address that
-/// failed lately is chosen only when there is no other.
+/// Fills eligible_addresses_ with those of the best rank that this connection has not tried. An address that
+/// failed lately is eligible only when there is no other; then the lowest priority is the best.
+void GroupPicker::find_eligible_addresses(std::size_t index, std::span<const Tried> tried, TimePoint now) {
+  constexpr std::uint32_t kAvoided = 1U << 16;  // above every priority
+  const ServerCounters& counters = *counters_[index];
+  const ServerState::Addresses& addresses = *counters.addresses;
+  std::uint32_t best = 2 * kAvoided;
+  eligible_addresses_.clear();
+  for (std::size_t at = 0; at < addresses.size(); ++at) {
+    const ResolvedAddress& one = addresses[at];
+    if (was_tried(tried, index, one.address)) continue;
+    const std::uint32_t rank = one.priority + (is_avoided(counters, one.address, now) ? kAvoided : 0);
+    if (rank < best) eligible_addresses_.clear();
+    best = std::min(best, rank);
+    if (rank == best) eligible_addresses_.push_back(at);
+  }
+}
+
+/// The eligible addresses take turns by their weights, as servers do; with `source_hash` each source keeps
+/// its address.
 Address GroupPicker::choose_address(std::size_t index, const Address& source, std::span<const Tried> tried,
                                     TimePoint now) {
   ServerCounters& counters = *counters_[index];
   const ServerState::Addresses& addresses = *counters.addresses;
-  const bool by_source = group_->config.balance == config::Balance::kSourceHash;
-  const std::size_t start = by_source ? mix(hash_source(source)) : counters.next_address;
-  const Address* fallback = nullptr;
-  for (std::size_t n = 0; n < addresses.size(); ++n) {
-    const std::size_t at = (start + n) % addresses.size();
-    if (was_tried(tried, index, addresses[at])) continue;
-    if (is_avoided(counters, addresses[at], now)) {
-      if (fallback == nullptr) fallback = &addresses[at];
-      continue;
-    }
-    counters.next_address = at + 1;
-    return addresses[at];
-  }
+  if (addresses.size() == 1) return addresses.front().address;
+  find_eligible_addresses(index, tried, now);
   // The shortlist has only servers with an address that this connection has not tried.
-  HG_CHECK(fallback != nullptr);
-  return *fallback;
+  HG_CHECK(!eligible_addresses_.empty());
+  std::int64_t total = 0;
+  for (const std::size_t at : eligible_addresses_) total += addresses[at].weight;
+  if (group_->config.balance == config::Balance::kSourceHash) {
+    auto left = static_cast<std::int64_t>(mix(hash_source(source)) % static_cast<std::uint64_t>(total));
+    for (const std::size_t at : eligible_addresses_) {
+      left -= addresses[at].weight;
+      if (left < 0) return addresses[at].address;
+    }
+  }
+  std::vector<std::int64_t>& credits = counters.address_credits;
+  credits.resize(addresses.size());
+  std::size_t richest = eligible_addresses_.front();
+  for (const std::size_t at : eligible_addresses_) {
+    credits[at] += addresses[at].weight;
+    if (credits[at] > credits[richest]) richest = at;
+  }
+  credits[richest] -= total;
+  return addresses[richest].address;
 }
 
-void GroupPicker::on_connected(const ServerLease& lease, const Address& address) {
+void GroupPicker::on_connected(const ServerLease& lease, const Address& address, TimePoint now) {
   ServerCounters& counters = *lease.counters_;
   counters.failures_in_row = 0;
   counters.ejected_until = {};
+  counters.state->readmit();
+  counters.back_since = std::min(counters.back_since, now);
   std::erase_if(counters.avoided,
                 [&](const ServerCounters::Avoided& avoided) { return avoided.address == address; });
 }
 
 FailureOutcome GroupPicker::on_failed(const ServerLease& lease, const Address& address, TimePoint now) {
   ServerCounters& counters = *lease.counters_;
+  // One client's address says nothing about the next one's.
+  if (counters.state->endpoint().is_original()) return FailureOutcome::kCounted;
   const config::Ejection& ejection = group_->config.ejection;
   std::erase_if(counters.avoided, [&](const ServerCounters::Avoided& avoided) {
     return avoided.until <= now || avoided.address == address;
@@ -313,6 +351,8 @@ FailureOutcome GroupPicker::on_failed(const ServerLease& lease, const Address& a
     return FailureOutcome::kCounted;
   counters.failures_in_row = ejection.failures - 1;
   counters.ejected_until = now + ejection.for_time;
+  counters.state->eject(counters.ejected_until);
+  counters.back_since = counters.ejected_until;
   return FailureOutcome::kEjected;
 }
 

@@ -15,6 +15,7 @@
 #include "base/units.h"
 #include "config/config.h"
 #include "net/address.h"
+#include "net/socket.h"
 
 namespace headgate {
 
@@ -23,6 +24,9 @@ namespace headgate {
 struct BackendGroup {
   config::Backend config;
   std::vector<Server> servers;  ///< In the order of the configuration.
+  /// The end from which all connections of the backend are made, where it is the same for all.
+  OwnEnd own_end;
+  std::shared_ptr<PlaceQueue> queue;  ///< Of the connections that wait for a place at any server.
 
   /// Errors: kInvalid for an address that cannot be parsed.
   [[nodiscard]] static Result<std::shared_ptr<const BackendGroup>> build(const config::Backend& config,
@@ -50,9 +54,10 @@ struct ServerCounters {
   std::uint32_t active = 0;  ///< Leases of this worker.
   int failures_in_row = 0;
   TimePoint ejected_until{};
-  std::int64_t credit = 0;       ///< Smooth weighted round robin.
-  std::size_t next_address = 0;  ///< The address whose turn it is.
-  std::vector<Avoided> avoided;  ///< Used by servers with several addresses.
+  TimePoint back_since = TimePoint::min();    ///< The end of its last ejection, which may be to come.
+  std::int64_t credit = 0;                    ///< Smooth weighted round robin.
+  std::vector<std::int64_t> address_credits;  ///< As `credit`, for each of several addresses.
+  std::vector<Avoided> avoided;               ///< Used by servers with several addresses.
 };
 
 /// A connection's place at a server: counts as one of its connections until it is destroyed. Moved, not
@@ -123,14 +128,15 @@ enum class FailureOutcome : std::uint8_t { kCounted, kEjected };
 ///
 /// A server is usable when it is up, has an address and has a free place. An ejected server is chosen only
 /// when all usable servers are ejected. Servers that this connection has not tried come first, then other
-/// addresses of those that it has tried.
+/// addresses of those that it has tried. A server that was down or ejected gets a growing part of its weight
+/// while its slow start lasts (slow_start.h).
 ///
 ///   auto choice = picker.pick(source, tried, now);
 ///   if (!choice) return Close{kNoBackend};              // name(choice.error()) for the log
 ///   ... connect to choice->address ...
-///   picker.on_connected(choice->lease, choice->address);  // keep the lease while the connection lives
-///   picker.on_failed(choice->lease, choice->address, now);  // then drop the lease, add to `tried`, pick
-///   again
+///   picker.on_connected(choice->lease, choice->address, now);  // keep the lease while the connection lives
+///   picker.on_failed(choice->lease, choice->address, now);     // then drop the lease, add to `tried`, pick
+///                                                              // again
 class GroupPicker {
  public:
   /// `previous` is the picker of the same backend in the snapshot before, or null: its counters of servers
@@ -143,7 +149,7 @@ class GroupPicker {
                                                     TimePoint now);
 
   /// The connection is established, TLS to the server included: earlier failures no longer count.
-  void on_connected(const ServerLease& lease, const Address& address);
+  void on_connected(const ServerLease& lease, const Address& address, TimePoint now);
   /// The connection failed: it was refused, timed out, or TLS failed. Returns whether the server is ejected
   /// for it: after as many failures in a row as the configuration says, and then for every further failure
   /// until a connection succeeds.
@@ -152,6 +158,11 @@ class GroupPicker {
   /// A lease for a connection that exists already, taken over from the process before. An empty lease when
   /// the group has no server of that label.
   [[nodiscard]] ServerLease adopt(std::string_view label);
+
+  /// A lease of the server at `index` for a short request, which takes no place of max_connections.
+  [[nodiscard]] ServerLease lease_beside(std::size_t index) const {
+    return {counters_[index], ServerLease::Place::kNotCounted};
+  }
 
   [[nodiscard]] const BackendGroup& group() const { return *group_; }
   /// What this worker knows of the server at `index`, for status pages and tests.
@@ -171,12 +182,16 @@ class GroupPicker {
   [[nodiscard]] bool less_loaded(std::size_t a, std::size_t b) const;
   [[nodiscard]] Address choose_address(std::size_t index, const Address& source, std::span<const Tried> tried,
                                        TimePoint now);
-  [[nodiscard]] std::int64_t weight(std::size_t index) const { return group_->servers[index].config.weight; }
+  void find_eligible_addresses(std::size_t index, std::span<const Tried> tried, TimePoint now);
+  void weigh(std::size_t index, TimePoint now);
+  [[nodiscard]] std::int64_t weight(std::size_t index) const { return weights_[index]; }
 
   std::shared_ptr<const BackendGroup> group_;
   std::vector<std::shared_ptr<ServerCounters>> counters_;  // as group_->servers
   std::vector<std::uint64_t> label_hashes_;                // as group_->servers
+  std::vector<std::int64_t> weights_;                      // as group_->servers, in parts of kWholeShare
   std::vector<std::size_t> candidates_;                    // scratch of pick(), kept to save its allocation
+  std::vector<std::size_t> eligible_addresses_;            // of choose_address(), likewise
   std::minstd_rand random_;
 };
 

@@ -94,7 +94,7 @@ void Check::begin(TimePoint now, std::minstd_rand& random) {
 
 void Check::try_next_address(TimePoint now) {
   due_ = now + settings().timeout;
-  probe_ = std::make_unique<Probe>(*group_, server(), (*addresses_)[next_address_++], *open_tls_);
+  probe_ = std::make_unique<Probe>(*group_, server(), (*addresses_)[next_address_++].address, *open_tls_);
 }
 
 std::optional<HealthChange> Check::conclude(Health::Change change, std::string why) {
@@ -104,6 +104,7 @@ std::optional<HealthChange> Check::conclude(Health::Change change, std::string w
   server().state->set_condition({.up = health_.is_up(),
                                  .why = health_.is_up() ? std::string() : why,
                                  .since = std::chrono::system_clock::now()});
+  if (change == Health::Change::kCameUp) server().state->set_back_since(Clock::now());
   return HealthChange{server().state, health_.is_up(), std::move(why)};
 }
 

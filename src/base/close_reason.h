@@ -12,20 +12,25 @@ inline constexpr std::size_t kSideCount = 3;
 
 /// Every way a connection ends. The word of name() is in the log line, in the metric and in a test.
 enum class CloseReason : std::uint8_t {
-  kFinished,                ///< Both directions ended cleanly.
-  kProbe,                   ///< The client connected and left without sending a byte.
-  kClientLeftInHandshake,   ///< The client went away after it had begun.
-  kHandshakeFailed,         ///< The TLS handshake could not succeed; HandshakeFailure has the detail.
-  kHandshakeTimeout,        ///< PROXY header, STARTTLS and TLS handshake took longer than timeouts.handshake.
-  kHandshakeShed,           ///< Headgate had no CPU time for a handshake, or no place for it.
-  kPlaintextHttp,           ///< Plain HTTP on a TLS port; answered with a 400.
-  kNotTls,                  ///< The first bytes are not TLS.
-  kSourceDenied,            ///< `allow` or `deny` of the listener.
-  kConnectionLimit,         ///< limits.max_connections.
-  kSourceLimit,             ///< limits.max_connections_per_source.
-  kOutOfDescriptors,        ///< Accepted on the spare descriptor and refused.
-  kProxyHeaderMalformed,    ///< No valid PROXY header where one must be.
-  kStarttlsMalformed,       ///< The STARTTLS dialogue of the listener's protocol was not followed.
+  kFinished,               ///< Both directions ended cleanly.
+  kProbe,                  ///< The client connected and left without sending a byte.
+  kClientLeftInHandshake,  ///< The client went away after it had begun.
+  kHandshakeFailed,        ///< The TLS handshake could not succeed; HandshakeFailure has the detail.
+  kHandshakeTimeout,       ///< PROXY header, STARTTLS and TLS handshake took longer than timeouts.handshake.
+  kSlowHello,              ///< limits.hello_bytes_per_second.
+  kHandshakeShed,          ///< Headgate had no CPU time for a handshake, or no place for it.
+  kPlaintextHttp,          ///< Plain HTTP on a TLS port; answered with a 400.
+  kNotTls,                 ///< The first bytes are not TLS.
+  kSourceDenied,           ///< `allow` or `deny` of the listener.
+  kSourcePenalized,        ///< limits.penalty: the handshakes of the source keep failing.
+  kConnectionLimit,        ///< limits.max_connections or connection_rate.
+  kSourceLimit,            ///< The same for one source.
+  kMemoryLimit,            ///< limits.max_memory.
+  kOutOfDescriptors,       ///< Accepted on the spare descriptor and refused.
+  kProxyHeaderMalformed,   ///< No valid PROXY header where one must be.
+  kStarttlsMalformed,      ///< The STARTTLS dialogue of the listener's protocol was not followed.
+  kStarttlsEnded,  ///< The client ended the dialogue in order before TLS: QUIT, LOGOUT, a cancel request.
+  kStarttlsNotRequested,    ///< The client wants to go on without TLS, and was told that it cannot.
   kClientNotAllowed,        ///< The peer's identity is not allowed, or not any more.
   kClientRevoked,           ///< The peer's certificate was revoked while connected.
   kClientExpired,           ///< The peer's certificate expired while connected.
@@ -35,6 +40,8 @@ enum class CloseReason : std::uint8_t {
   kBackendConnectFailed,    ///< Every attempt to connect was refused or failed.
   kBackendConnectTimeout,   ///< Every attempt ran into connect_timeout.
   kBackendHandshakeFailed,  ///< TLS to the backend failed, verification included.
+  kBackendStarttlsFailed,   ///< The backend did not go on to TLS when it was asked to in its protocol.
+  kBackendPlaintext,        ///< Plaintext came with the backend's go-ahead for TLS.
   kClientReset,             ///< The client reset the connection.
   kBackendReset,            ///< The backend reset the connection.
   kClientTruncated,         ///< The client's TLS stream ended without close_notify.
@@ -43,6 +50,7 @@ enum class CloseReason : std::uint8_t {
   kBackendProtocolError,    ///< The backend broke TLS after the handshake, or sent a fatal alert.
   kClientFlood,             ///< The client sent too many KeyUpdates or the like.
   kBackendFlood,            ///< The backend sent too many KeyUpdates, session tickets or the like.
+  kSlowReader,              ///< limits.read_bytes_per_second.
   kIdleTimeout,             ///< timeouts.idle.
   kHalfCloseTimeout,        ///< timeouts.half_close.
   kLifetime,                ///< timeouts.lifetime.

@@ -33,6 +33,11 @@ using Result = tl::expected<T, Error>;
   return tl::unexpected<Error>(Error{kind, std::move(what)});
 }
 
+/// "`where`: what", as an error of the same kind: in a key, an address, a part.
+[[nodiscard]] inline tl::unexpected<Error> fail_in(std::string_view where, const Error& error) {
+  return fail(error.kind, std::string(where) + ": " + error.what);
+}
+
 /// "`doing`: the text of `error_number`", as an error of the system. `error_number` is a value of errno.
 [[nodiscard]] tl::unexpected<Error> fail_errno(std::string_view doing, int error_number);
 

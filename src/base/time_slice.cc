@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstdint>
 
+#include "base/thread_cpu_time.h"
+
 namespace headgate {
 namespace {
 
@@ -40,9 +42,20 @@ constexpr long kYieldIntervalNs = 400'000;
 // By default this signal does nothing, and no other part of the process uses it.
 constexpr int kYieldSignal = SIGURG;
 
+// A thread that has had less CPU time than this since its last yield goes on. The timer also runs while the
+// thread waits for the processor, so the signal that came meanwhile is handled first when the thread gets it.
+// A yield then would give the time slice away unused, and beside a busy loop the thread would hardly get on.
+constexpr Duration kLeastBetweenYields = std::chrono::nanoseconds(kYieldIntervalNs / 2);
+
+thread_local constinit Duration cpu_at_last_yield{};
+
 void yield_processor(int) {
   const int before = errno;
-  ::sched_yield();
+  const Duration now = thread_cpu_time();
+  if (now - cpu_at_last_yield >= kLeastBetweenYields) {
+    cpu_at_last_yield = now;
+    ::sched_yield();
+  }
   errno = before;
 }
 

@@ -18,7 +18,8 @@ void take_short_time_slices();
 void work_in_background();
 
 /// Makes long computations give way. Between begin() and end() a timer interrupts the calling thread each
-/// 0.4 ms with SIGURG, and the handler yields the processor. The handler is the process'.
+/// 0.4 ms with SIGURG, and the handler yields the processor if the thread has used it since its last yield.
+/// The handler is the process'.
 ///
 /// Without it, a thread that waits for this one's processor can wait for 4 ms. The scheduler decides anew
 /// when a thread wakes or sleeps, and else only at its tick, 250 times a second on most systems; and a thread

@@ -4,17 +4,22 @@
 #include <vector>
 
 #include "base/exit_code.h"
+#include "net/private_link.h"
 
 namespace headgate {
+
+/// Where a start without a file serves the admin endpoint.
+inline constexpr const char* kAdminAddress = "127.0.0.1:9464";
 
 struct RunOptions {
   std::string config;
   std::string listen, backend, certificate, key;  ///< For a start without a file.
+  std::string admin = kAdminAddress;              ///< Also for a start without a file.
 };
 struct DemoOptions {
   std::string listen = "127.0.0.1:8443";
   std::string backend;  ///< Empty: the built-in one.
-  std::string admin = "127.0.0.1:9464";
+  std::string admin = kAdminAddress;
 };
 
 struct ExplainOptions {
@@ -24,6 +29,7 @@ struct ExplainOptions {
   std::vector<std::string> alpn;   ///< The protocols that it offers, the preferred one first.
   std::string source;              ///< An IP address; empty: `allow` and `deny` are not evaluated.
   std::string client_certificate;  ///< PEM file; empty: the client sends no certificate.
+  PrivateLink link;                ///< As a PROXY header would name it.
 };
 
 /// One function for each command, in a file with the name of the command. Returns the exit code:

@@ -1,7 +1,8 @@
 #include <iostream>
+#include <optional>
 
-#include "admin/demo_backend.h"
 #include "cli/commands.h"
+#include "cli/demo_process.h"
 #include "cli/run_process.h"
 #include "config/quick_start.h"
 #include "tls/certificate/self_signed.h"
@@ -31,28 +32,22 @@ int demo_command(const DemoOptions& options) {
     std::cerr << "headgate: " << certificate.error().what << '\n';
     return kExitCannotStart;
   }
-  std::unique_ptr<DemoBackend> backend;
+  std::optional<DemoProcess> backend;
   std::string backend_address = options.backend;
   if (backend_address.empty()) {
-    auto opened = DemoBackend::open();
+    auto opened = DemoProcess::start();
     if (!opened) {
       std::cerr << "headgate: " << opened.error().what << '\n';
       return kExitCannotStart;
     }
-    backend = *std::move(opened);
-    backend_address = backend->address().text();
+    backend_address = backend.emplace(*std::move(opened)).address();
   }
   const auto load = [options, backend_address, path = certificate->path()] {
-    config::Loaded loaded = config::quick_start(
-        {.listen = options.listen, .backend = backend_address, .certificate = path, .key = ""});
-    if (options.admin == "off") {
-      loaded.config.admin.reset();
-    } else if (auto admin = Address::parse(options.admin)) {
-      loaded.config.admin = *admin;
-    } else {
-      loaded.faults.push_back({.file = "--admin", .what = admin.error().what});
-    }
-    return loaded;
+    return config::quick_start({.listen = options.listen,
+                                .backend = backend_address,
+                                .certificate = path,
+                                .key = "",
+                                .admin = options.admin});
   };
   return run_process({.load = load, .config_file = "", .program = own_program()}, print_welcome);
 }

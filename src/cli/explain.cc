@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "base/close_reason.h"
+#include "base/secret_text.h"
 #include "cli/commands.h"
+#include "cli/configuration.h"
 #include "config/keys.h"
 #include "config/load.h"
 #include "snapshot/snapshot.h"
@@ -35,14 +37,35 @@ void refuse(CloseReason reason, std::string_view why) {
   std::cout << "refused: " << name(reason) << ": " << why << '\n';
 }
 
+/// Collects the limits that are on, as "connection_rate 10": a visitor of the table of keys.
+struct LimitsInForce {
+  bool with_handshakes = true;
+  std::vector<std::string> found{};
+
+  template <class Target, class Notation>
+  void value(std::string_view key, const Target& target, const Notation& notation) {
+    const bool is_of_handshakes =
+        key.starts_with("handshake_") || key.starts_with("hello_") || key == "max_handshakes";
+    const std::string text = notation.text(target);
+    if (text != "0" && (with_handshakes || !is_of_handshakes)) found.push_back(std::string(key) + ' ' + text);
+  }
+  void map(std::string_view key, const config::Penalty& penalty) {
+    if (penalty.failures == 0 || !with_handshakes) return;
+    found.push_back(std::string(key) + " of " + config::duration_text(penalty.for_time) + " after " +
+                    std::to_string(penalty.failures) + " failed handshakes within " +
+                    config::duration_text(penalty.within));
+  }
+};
+
 /// What is known of the client so far.
 struct Client {
   const ClientHello* hello = nullptr;  ///< nullptr: plaintext.
   std::string alpn;                    ///< Negotiated; empty: none.
   std::optional<PeerIdentity> peer;
+  const PrivateLink* link = nullptr;
 
   [[nodiscard]] RouteQuestion question() const {
-    RouteQuestion question{.alpn = alpn};
+    RouteQuestion question{.alpn = alpn, .link = link};
     if (hello != nullptr) question.sni = hello->server_name;
     if (peer && !peer->spiffe_id.empty()) question.spiffe_ids = std::span(&peer->spiffe_id, 1);
     return question;
@@ -53,7 +76,9 @@ struct Client {
 class Explanation {
  public:
   Explanation(const ExplainOptions& asked, const Snapshot& snapshot, const ListenerPolicy& listener)
-      : asked_(asked), snapshot_(snapshot), listener_(listener) {}
+      : asked_(asked), snapshot_(snapshot), listener_(listener) {
+    client_.link = &asked.link;
+  }
 
   /// Errors: an option is wrong, such as an address that cannot be parsed or a certificate file that cannot
   /// be read.
@@ -62,8 +87,8 @@ class Explanation {
     const auto admitted = tell_source();
     if (!admitted) return tl::unexpected(admitted.error());
     if (!*admitted) return {};
-    if (listener_.config.starttls)
-      say("starttls", config::kStarttls.text(listener_.config.starttls) + " first, then TLS");
+    say_limits();
+    say_starttls();
     if (listener_.tls == nullptr) return tell_plaintext();
     const auto records = synthetic_client_hello(asked_.sni, asked_.alpn);
     if (!records) return tl::unexpected(records.error());
@@ -76,8 +101,32 @@ class Explanation {
  private:
   void say_listener() const {
     std::vector<std::string> binds;
-    for (const Address& bind : listener_.config.bind) binds.push_back(bind.text());
-    say("listener", listener_.config.name + " (" + joined(binds) + ")");
+    for (const config::Bind& bind : listener_.config.bind)
+      binds.push_back(bind.address.text() + (bind.ipv6_only ? ", IPv6 alone" : ""));
+    say("listener", listener_.config.name + " (" + joined(binds) + ")" +
+                        (listener_.config.transparent ? ", also for addresses of others" : ""));
+  }
+
+  /// Whether a limit is reached depends on the other connections, so all that may refuse or end this one are
+  /// said.
+  void say_limits() const {
+    config::ProcessLimits process = snapshot_.config.limits;
+    LimitsInForce of_process{.with_handshakes = listener_.tls != nullptr};
+    config::visit_keys(of_process, process);
+    if (!of_process.found.empty()) say("limits of the process", joined(of_process.found));
+    config::Limits limits = listener_.config.limits;
+    LimitsInForce of_listener{.with_handshakes = listener_.tls != nullptr};
+    config::visit_keys(of_listener, limits);
+    if (!of_listener.found.empty()) say("limits", joined(of_listener.found));
+  }
+
+  void say_starttls() const {
+    const auto& starttls = listener_.config.starttls;
+    if (!starttls) return;
+    std::string what = config::kStarttls.text(starttls) + " first, ";
+    if (starttls == StarttlsProtocol::kMysql)
+      what += "with the greeting of a server of " + listener_.config.backend + ", ";
+    say("starttls", what + "then TLS");
   }
 
   /// Whether the source may connect.
@@ -105,7 +154,8 @@ class Explanation {
 
   Result<void> tell_tls(const ClientHello& hello) {
     say("sni", hello.server_name.empty() ? "none" : hello.server_name);
-    const auto passed = listener_.routes.passthrough({.sni = hello.server_name, .alpn = hello.alpn});
+    const auto passed =
+        listener_.routes.passthrough({.sni = hello.server_name, .alpn = hello.alpn, .link = client_.link});
     if (passed) {
       say_routes(passed->route);
       say("certificate", "the backend's own: the bytes pass through as they came");
@@ -120,7 +170,7 @@ class Explanation {
   }
 
   bool tell_certificate(const ClientHello& hello) const {
-    const Selection selection = listener_.tls->certificates->select(hello);
+    const Selection selection = listener_.tls->certificates->select(hello, std::chrono::system_clock::now());
     if (selection.certificate == nullptr) {
       say("certificate", "none");
       refuse(CloseReason::kHandshakeFailed,
@@ -154,20 +204,30 @@ class Explanation {
 
   /// Whether the client may pass with its certificate, or without one.
   Result<bool> tell_client() {
-    if (listener_.tls->settings.client_auth.mode == config::ClientAuthMode::kNone) {
+    const std::size_t index = listener_.tls->index_for(client_.hello->server_name);
+    const ClientRules& rules = listener_.tls->rules[index];
+    if (index > 0) say("client rules", "by_name[" + std::to_string(index - 1) + "], for this name");
+    if (!rules.ask()) {
       say("client", "not asked for a certificate");
       return true;
     }
     const WallTime now = std::chrono::system_clock::now();
     if (asked_.client_certificate.empty())
-      return let_in("no certificate", listener_.tls->peers->authorize(nullptr, now));
-    auto evaluated = evaluate_peer_file(asked_.client_certificate, *listener_.tls, now);
+      return let_in("no certificate", rules, rules.peers->authorize(nullptr, now));
+    auto evaluated = evaluate_peer_file(asked_.client_certificate, rules, now);
     if (!evaluated) return tl::unexpected(evaluated.error());
     client_.peer = std::move(evaluated->identity);
-    return let_in(client_.peer ? client_.peer->short_name() : asked_.client_certificate, evaluated->answer);
+    const std::string who = client_.peer ? client_.peer->short_name() : asked_.client_certificate;
+    if (!evaluated->answer.keeps_identity()) client_.peer.reset();
+    return let_in(who, rules, evaluated->answer);
   }
 
-  static bool let_in(const std::string& who, const Authorization& answer) {
+  static bool let_in(const std::string& who, const ClientRules& rules, const Authorization& answer) {
+    if (!answer.allowed && rules.only_count) {
+      say("client",
+          who + ": let in by dry_run, counted as " + std::string(name(answer.why)) + ": " + answer.detail);
+      return true;
+    }
     say("client", who + (answer.allowed ? ": allowed" : ": not allowed"));
     if (!answer.allowed) {
       refuse(CloseReason::kHandshakeFailed, std::string(name(answer.why)) + ": " + answer.detail);
@@ -201,10 +261,12 @@ class Explanation {
 
   /// A passthrough route needs a protocol that the client offers, not the negotiated one.
   RouteMatch evaluate_by_hello(std::size_t index) const {
-    RouteMatch match = listener_.routes.evaluate(index, {.sni = client_.hello->server_name});
+    RouteQuestion question{.sni = client_.hello->server_name, .link = client_.link};
+    RouteMatch match = listener_.routes.evaluate(index, question);
     for (const std::string_view protocol : client_.hello->alpn) {
       if (match == RouteMatch::kMatches) break;
-      match = listener_.routes.evaluate(index, {.sni = client_.hello->server_name, .alpn = protocol});
+      question.alpn = protocol;
+      match = listener_.routes.evaluate(index, question);
     }
     return match;
   }
@@ -213,10 +275,38 @@ class Explanation {
     const config::Backend& backend = snapshot_.config.backends.at(std::string(backend_name));
     std::vector<std::string> servers;
     for (const config::Server& server : backend.servers) servers.push_back(server.address);
-    std::string what =
-        backend.name + ", " + config::kBalances.text(backend.balance) + " over " + joined(servers);
+    std::string what = backend.name + ", ";
+    what += servers == std::vector<std::string>{std::string(config::kOriginal)}
+                ? "the address that the client asked for"
+                : config::kBalances.text(backend.balance) + " over " + joined(servers);
+    if (backend.source == config::kClientSource) {
+      what += ", from the client's address";
+    } else if (!backend.source.empty()) {
+      what += ", from " + backend.source;
+    }
+    if (backend.queue.size > 0)
+      what += ", a queue of " + std::to_string(backend.queue.size) + " for " +
+              config::duration_text(backend.queue.timeout);
+    if (backend.slow_start.count() > 0)
+      what += ", slow start over " + config::duration_text(backend.slow_start);
     if (backend.tls) what += backend.tls->verify ? ", with TLS" : ", with TLS that is not verified";
+    if (backend.tls && backend.tls->starttls)
+      what += ", asked for in " + config::kStarttls.text(backend.tls->starttls);
     say("backend", what);
+    say_health(backend);
+    const bool postgres = listener_.config.starttls == StarttlsProtocol::kPostgres ||
+                          (backend.tls && backend.tls->starttls == StarttlsProtocol::kPostgres);
+    if (postgres) say("cancel requests", "to every address of " + joined(servers));
+  }
+
+  static void say_health(const config::Backend& backend) {
+    if (!backend.health_check) return;
+    const config::HealthCheck& check = *backend.health_check;
+    std::string what =
+        config::kHealthCheckTypes.text(check.type) + " every " + config::duration_text(check.interval);
+    if (!check.send.empty()) what += ", says " + config::quote(config::WireBytes{}.text(check.send));
+    if (!check.expect.empty()) what += ", expects " + config::quote(config::WireBytes{}.text(check.expect));
+    say("health check", what);
   }
 
   const ExplainOptions& asked_;
@@ -226,13 +316,13 @@ class Explanation {
 };
 
 std::shared_ptr<const Snapshot> load_snapshot(const std::string& file) {
-  const config::Loaded loaded = config::load_file(file);
+  const config::Loaded loaded = load_configuration(file);
   for (const auto& fault : loaded.faults) std::cerr << fault.text() << '\n';
   if (!loaded.usable()) return nullptr;
   Diagnostics diagnostics;
   ServerDirectory directory;
-  auto snapshot = Snapshot::build(loaded.config, nullptr, nullptr, directory,
-                                  std::chrono::system_clock::now(), diagnostics, KeyLogs::kLookAt);
+  auto snapshot = Snapshot::build(loaded.config, {}, directory, std::chrono::system_clock::now(), diagnostics,
+                                  KeyLogs::kLookAt);
   for (const auto& diagnostic : diagnostics) std::cerr << fault_of(diagnostic, loaded.places).text() << '\n';
   return snapshot;
 }
@@ -250,14 +340,14 @@ int explain_command(const ExplainOptions& options) {
   if (snapshot == nullptr) return kExitConfiguration;
   const ListenerPolicy* listener = snapshot->find_listener(options.listener);
   if (listener == nullptr) {
-    std::cerr << "headgate explain: there is no listener \"" << options.listener << "\"; there is "
-              << listener_names(*snapshot) << '\n';
+    std::cerr << "headgate explain: there is no listener \"" << without_secrets(options.listener)
+              << "\"; there is " << listener_names(*snapshot) << '\n';
     return kExitConfiguration;
   }
   const auto told = Explanation(options, *snapshot, *listener).tell();
   if (told) return kExitDone;
   std::cout << std::flush;
-  std::cerr << "headgate explain: " << told.error().what << '\n';
+  std::cerr << "headgate explain: " << without_secrets(told.error().what) << '\n';
   return kExitConfiguration;
 }
 

@@ -1,55 +1,56 @@
 #pragma once
 
 #include <chrono>
-#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "cli/import.h"
+#include "cli/import_directive.h"
+
 /// A haproxy.cfg as it is written: sections of lines of words. import_haproxy() knows what the words mean.
 namespace headgate {
-
-using Words = std::vector<std::string>;
-
-/// The words of a line, without quotes, backslashes and the comment.
-struct HaproxyLine {
-  int number = 0;
-  Words words;  ///< At least one.
-};
 
 enum class HaproxySectionKind { kGlobal, kDefaults, kFrontend, kBackend, kListen, kOther };
 
 struct HaproxySection {
   HaproxySectionKind kind = HaproxySectionKind::kOther;
-  int line = 0;
-  std::string name;
-  std::vector<HaproxyLine> lines;
+  Directive header;
+  std::vector<Directive> lines;
+
+  [[nodiscard]] const std::string& name() const { return header.value(); }
+  [[nodiscard]] int line() const { return header.line(); }
 };
 
-/// The sections of the file `text`, in its order. Lines before the first section are left out.
-[[nodiscard]] std::vector<HaproxySection> haproxy_sections(std::string_view text);
+/// The sections of the file `text`, in its order. Says of lines before the first section, and of lines with
+/// variables of the environment, that they are not read.
+[[nodiscard]] std::vector<HaproxySection> haproxy_sections(std::string_view text, Imported& into);
+
+/// A `frontend`, `backend` or `listen` section with the lines that it has from its `defaults` section. The
+/// sections outlive it.
+struct HaproxyProxy {
+  HaproxySection* section = nullptr;
+  std::vector<Directive*> lines;  ///< Those of the `defaults` section first.
+
+  [[nodiscard]] const std::string& name() const { return section->name(); }
+  /// Whether the last "disabled" or "enabled" says that HAProxy leaves this section out.
+  [[nodiscard]] bool is_disabled() const;
+};
+
+/// The settings of the `global` section that all others use.
+struct HaproxyGlobal {
+  std::string directory;  ///< Of the file.
+  std::string crt_base, ca_base;
+  std::string ciphers, cipher_suites, curves;
+  std::vector<Directive*> bind_options;  ///< The lines of ssl-default-bind-options.
+  bool verify_servers = true;            ///< ssl-server-verify.
+
+  [[nodiscard]] std::string certificate_path(const std::string& path) const;
+  [[nodiscard]] std::string ca_path(const std::string& path) const;
+};
 
 /// "30s", "5m", "500ms"; a bare number is milliseconds.
 [[nodiscard]] std::optional<std::chrono::milliseconds> haproxy_time(std::string_view text);
-
-/// The words of a line from `from` on, which are options with a value or flags, taken one by one. The words
-/// outlive it.
-class HaproxyOptions {
- public:
-  HaproxyOptions(const Words& words, std::size_t from) : words_(words), at_(from) {}
-  /// Whether there is another option; if so, `word` is set to it.
-  [[nodiscard]] bool next(std::string& word) {
-    if (at_ >= words_.size()) return false;
-    word = words_[at_++];
-    return true;
-  }
-  /// The value of the option that next() gave; empty at the end of the line.
-  std::string value() { return at_ < words_.size() ? words_[at_++] : std::string(); }
-
- private:
-  const Words& words_;
-  std::size_t at_;
-};
 
 }  // namespace headgate

@@ -8,27 +8,43 @@
 
 namespace headgate {
 
-/// Something in another program's file that Headgate has no equal for, and what to do about it.
-struct Unequal {
-  int line = 0;  ///< From 1.
-  std::string what;
-  bool operator==(const Unequal&) const = default;
+/// What the loss of a line of another program's file means.
+enum class Loss {
+  kHarmless,  ///< A matter of the process, of logs or of tuning; or Headgate does it in a way of its own.
+  kRule,  ///< A rule about access, TLS, or where a connection goes: without it the result is another set-up.
 };
 
-/// Another program's configuration as Headgate's. Paths are as the file has them. The loader checks whether
-/// it is complete (has a listener, has a backend).
+/// A line of another program's file, or a word of it, that the translation lacks or has in another way.
+struct Remark {
+  int line = 0;  ///< From 1.
+  std::string what;
+  Loss loss = Loss::kRule;
+  bool operator==(const Remark&) const = default;
+};
+
+/// Another program's configuration as Headgate's, and a remark for each line that is not in it. The loader
+/// checks whether it is complete (has a listener, has a backend).
 struct Imported {
   config::Config config;
-  std::vector<Unequal> unequal;  ///< In the order of the file.
+  std::vector<Remark> remarks;
 
-  void note(int line, std::string what) { unequal.push_back({line, std::move(what)}); }
+  void note(int line, std::string what) { remarks.push_back({line, std::move(what), Loss::kHarmless}); }
+  void lose(int line, std::string what) { remarks.push_back({line, std::move(what), Loss::kRule}); }
+  [[nodiscard]] bool lost_a_rule() const;
+};
+
+/// A file to import.
+struct ImportSource {
+  std::string_view text;
+  std::string directory{};  ///< Where the file's relative paths begin; empty: they stay as they are.
 };
 
 /// Read a configuration file of hitch 1.5 and later, of stunnel 5, of HAProxy 2. Whatever the text is, they
-/// return the part that they understood. Pure but for import_haproxy(), which asks whether a `crt` is a
-/// directory.
-[[nodiscard]] Imported import_hitch(std::string_view text);
-[[nodiscard]] Imported import_stunnel(std::string_view text);
-[[nodiscard]] Imported import_haproxy(std::string_view text);
+/// return the part that they understood, and a remark for every line that they did not. They ask the file
+/// system only about paths that the text names: whether they are directories, and for lists of certificates.
+/// Any thread.
+[[nodiscard]] Imported import_hitch(const ImportSource& source);
+[[nodiscard]] Imported import_stunnel(const ImportSource& source);
+[[nodiscard]] Imported import_haproxy(const ImportSource& source);
 
 }  // namespace headgate

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <map>
 #include <utility>
+
+#include "base/ascii.h"
 
 namespace headgate {
 namespace {
@@ -36,13 +39,6 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
 }
 
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  return lower;
-}
-
 std::vector<std::string> parts_of(std::string_view text, std::string_view separators) {
   std::vector<std::string> parts;
   while (true) {
@@ -62,9 +58,11 @@ std::optional<std::uint32_t> number_of(std::string_view text) {
   return number;
 }
 
-bool is_yes(std::string_view text) {
-  const std::string word = lower_case(text);
-  return word == "on" || word == "yes" || word == "true";
+std::optional<bool> switch_of(std::string_view text) {
+  const std::string word = ascii_lower(text);
+  if (word == "on" || word == "yes" || word == "y" || word == "true" || word == "t") return true;
+  if (word == "off" || word == "no" || word == "n" || word == "false" || word == "f") return false;
+  return std::nullopt;
 }
 
 std::vector<TextLine> lines_of(std::string_view text) {
@@ -77,10 +75,11 @@ std::vector<TextLine> lines_of(std::string_view text) {
   return lines;
 }
 
-Result<Address> bind_of(std::string_view text) {
+Result<Address> bind_of(std::string_view text, AnyAddress any) {
   if (is_path(text)) return Address::parse("unix:" + std::string(text));
   auto [host, port] = host_and_port(text);
   if (host == "*") host = {};
+  if (host.empty() && any == AnyAddress::kIpv4) host = "0.0.0.0";
   if (host == "localhost") host = "127.0.0.1";
   return Address::parse(with_port(host, port));
 }
@@ -101,11 +100,9 @@ std::string label_of(std::string_view text) {
   return label.empty() ? "unnamed" : label;
 }
 
-std::optional<config::TlsVersion> tls_version_of(std::string_view text) {
-  const std::string word = lower_case(text);
-  if (word == "tlsv1.2") return config::TlsVersion::kTls12;
-  if (word == "tlsv1.3") return config::TlsVersion::kTls13;
-  return std::nullopt;
+std::string path_below(const std::string& directory, const std::string& path) {
+  if (path.empty() || directory.empty() || path.starts_with('/')) return path;
+  return directory + (directory.ends_with('/') ? "" : "/") + path;
 }
 
 std::vector<std::string> groups_of(std::string_view text) {
@@ -120,27 +117,35 @@ std::vector<std::string> groups_of(std::string_view text) {
   return groups;
 }
 
-void add_bind(Imported& into, config::Listener& listener, std::string_view text, int line) {
-  const auto address = bind_of(text);
+std::optional<TlsNumber> tls_number_of(std::string_view text) {
+  static const std::map<std::string_view, TlsNumber> numbers = {
+      {"sslv2", 2},    {"sslv3", 3},    {"tlsv1", 10},   {"tlsv1.0", 10}, {"tlsv10", 10},
+      {"tlsv1.1", 11}, {"tlsv11", 11},  {"tlsv1_1", 11}, {"tlsv1.2", 12}, {"tlsv12", 12},
+      {"tlsv1_2", 12}, {"tlsv1.3", 13}, {"tlsv13", 13},  {"tlsv1_3", 13}};
+  const auto found = numbers.find(ascii_lower(text));
+  return found == numbers.end() ? std::nullopt : std::optional(found->second);
+}
+
+void TlsVersions::apply(config::Tls& tls) const {
+  tls.min_version = tls12_ ? config::TlsVersion::kTls12 : config::TlsVersion::kTls13;
+  tls.max_version = tls13_ || !tls12_ ? config::TlsVersion::kTls13 : config::TlsVersion::kTls12;
+}
+
+config::ClientAuthMode stricter(config::ClientAuthMode one, config::ClientAuthMode other) {
+  return std::max(one, other);
+}
+
+void add_bind(Imported& into, config::Listener& listener, std::string_view text, AnyAddress any, int line) {
+  const auto address = bind_of(text, any);
   if (address) {
-    listener.bind.push_back(*address);
+    listener.bind.emplace_back().address = *address;
   } else {
-    into.note(line, "\"" + std::string(text) + "\": " + address.error().what);
+    into.lose(line, "\"" + std::string(text) + "\": " + address.error().what);
   }
 }
 
-void set_versions(Imported& into, config::Tls& tls, const std::vector<std::string>& words, int line) {
-  std::vector<config::TlsVersion> known;
-  for (const std::string& word : words) {
-    if (const auto version = tls_version_of(word)) {
-      known.push_back(*version);
-    } else {
-      into.note(line, "\"" + word + "\": Headgate speaks TLS 1.2 and 1.3 alone");
-    }
-  }
-  if (known.empty()) return;
-  tls.min_version = *std::ranges::min_element(known);
-  tls.max_version = *std::ranges::max_element(known);
+void keep_to_ipv6(std::span<config::Bind> binds) {
+  for (config::Bind& bind : binds) bind.ipv6_only = bind.address.is_every_ipv6();
 }
 
 }  // namespace headgate

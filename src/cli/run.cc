@@ -13,7 +13,8 @@ int run_command(const RunOptions& options) {
   const config::QuickStart quick{.listen = options.listen,
                                  .backend = options.backend,
                                  .certificate = options.certificate,
-                                 .key = options.key};
+                                 .key = options.key,
+                                 .admin = options.admin};
   return run_process(
       {.load = [quick] { return config::quick_start(quick); }, .config_file = "", .program = own_program()});
 }

@@ -3,12 +3,12 @@
 #include <iostream>
 
 #include "cli/commands.h"
-#include "config/load.h"
+#include "cli/configuration.h"
 
 namespace headgate {
 
 int show_command(const std::string& config) {
-  const config::Loaded loaded = config::load_file(config);
+  const config::Loaded loaded = load_configuration(config);
   for (const auto& fault : loaded.faults) std::cerr << fault.text() << '\n';
   if (!loaded.usable()) return kExitConfiguration;
   std::cout << config::show(loaded.config);

@@ -1,5 +1,6 @@
 #include "config/document.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <exception>
 #include <sstream>
@@ -11,6 +12,8 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/mark.h>
 #include <yaml-cpp/parser.h>
+
+#include "config/notation.h"
 
 namespace headgate::config {
 namespace {
@@ -92,8 +95,8 @@ class TreeBuilder final : public YAML::EventHandler {
   void check_tag(const YAML::Mark& mark, const std::string& tag) {
     if (!is_plain_tag(tag)) refuse(mark, "the tag \"" + tag + "\" means nothing here; leave it out");
   }
-  void refuse(const YAML::Mark& mark, std::string what) {
-    faults_.add_at(position_of(mark), std::string(kSyntaxKey), std::move(what));
+  void refuse(const YAML::Mark& mark, const std::string& what) {
+    faults_.add_at(position_of(mark), std::string(kSyntaxKey), what);
   }
 
   /// Whether `more` nodes still fit. If not, reports it once, and nothing is added any more.
@@ -138,24 +141,60 @@ class TreeBuilder final : public YAML::EventHandler {
   bool full_ = false;
 };
 
-/// Whether a tab indents `line` (from 1) of `text`. The parser's own message does not name this mistake.
-bool tab_indents(std::string_view text, int line) {
+/// The line with this number, from 1; empty where there is none.
+std::string_view line_of(std::string_view text, int line) {
   for (int number = 1; number < line; ++number) {
     const std::size_t end = text.find('\n');
-    if (end == text.npos) return false;
+    if (end == text.npos) return {};
     text.remove_prefix(end + 1);
   }
-  const std::string_view indentation = text.substr(0, text.find_first_not_of(" \t"));
-  return indentation.find('\t') != indentation.npos;
+  return line < 1 ? std::string_view() : text.substr(0, text.find_first_of("\r\n"));
+}
+
+/// Whether a tab indents the line. The parser's own message does not name this mistake.
+bool tab_indents(std::string_view line) {
+  return line.substr(0, line.find_first_not_of(" \t")).find('\t') != line.npos;
+}
+
+/// The unquoted word that begins at `begin`, in quotes.
+std::string word_at(std::string_view line, std::size_t begin) {
+  const std::string_view rest = line.substr(begin);
+  const bool is_address = rest.starts_with('[');
+  const std::size_t inside = is_address ? std::min(rest.find(']'), rest.size()) : 0;
+  return quote(rest.substr(0, rest.find_first_of(" \t,]}", inside + (is_address ? 1 : 0))));
+}
+
+/// What to write where a value lacks the quotes that YAML wants around it; empty if that is not the mistake.
+/// `at` is where the parser gave up.
+std::string quotes_missing(std::string_view line, std::size_t at) {
+  if (at >= line.size()) return {};
+  const std::size_t star = line[at] == '*' || at == 0 ? at : at - 1;  // the parser stops at "*" or behind it
+  if (line[star] == '*')
+    return "an unquoted * is a reference in YAML; write " + word_at(line, star) + ", with the quotes";
+  if (line[at] == ':' && at > 0 && line[at - 1] == ']') {
+    const std::size_t begin = line.rfind('[', at);
+    return "an unquoted [ begins a list in YAML; write " + word_at(line, begin == line.npos ? at : begin) +
+           ", with the quotes";
+  }
+  if (line[at] == ':')
+    return "a value with \": \" in it needs quotes, because YAML takes the text before it for a key";
+  if (line[at] == '@' || line[at] == '`' || line[at] == '%')
+    return "YAML keeps @, ` and % at the begin of a word for itself; write " + word_at(line, at) +
+           ", with the quotes";
+  return {};
 }
 
 void add_syntax_fault(std::string_view text, const YAML::Exception& error, Faults& faults) {
   const Position position = error.mark.is_null() ? Position{} : position_of(error.mark);
-  const bool tab =
-      position.line > 0 && (tab_indents(text, position.line) || tab_indents(text, position.line - 1));
-  faults.add_at(position, std::string(kSyntaxKey),
-                tab ? "a tab indents this line or the one above; YAML indents with spaces"
-                    : "this is not YAML: " + error.msg);
+  const std::string_view line = line_of(text, position.line);
+  std::string what = "this is not YAML: " + error.msg;
+  if (tab_indents(line) || tab_indents(line_of(text, position.line - 1))) {
+    what = "a tab indents this line or the one above; YAML indents with spaces";
+  } else if (position.column > 0) {
+    const std::string hint = quotes_missing(line, static_cast<std::size_t>(position.column - 1));
+    if (!hint.empty()) what = hint;
+  }
+  faults.add_at(position, std::string(kSyntaxKey), what);
 }
 
 Node parse_one(std::string_view text, Faults& faults) {
@@ -199,7 +238,8 @@ class EntryGatherer {
   void add(const Node& key, const Node& value, Repeated repeated) {
     if (key.kind != Node::Kind::kScalar) {
       return faults_.add_at(key.position, path_,
-                            "a key is a word, not " + std::string(description(key.kind)));
+                            "a key is a word, not " + std::string(description(key.kind)) +
+                                (key.kind == Node::Kind::kList ? kAddressLacksQuotes : ""));
     }
     const auto [first, fresh] = seen_.emplace(key.scalar, key.position);
     if (fresh) {
@@ -224,11 +264,21 @@ class EntryGatherer {
   std::unordered_map<std::string_view, Position> seen_;
 };
 
+/// A key file that was given as the configuration is not parsed, so that no message has a part of it.
+bool is_pem(std::string_view text) {
+  const std::size_t begin = text.find_first_not_of(" \t\r\n");
+  return begin != text.npos && text.substr(begin).starts_with("-----BEGIN");
+}
+
 }  // namespace
 
 Node parse_document(std::string_view text, Faults& faults) {
   if (text.size() > kLongestDocumentBytes) {
     faults.add_at({}, "", "is longer than 16 MiB; no configuration is that long");
+    return {};
+  }
+  if (is_pem(text)) {
+    faults.add_at({1, 1}, std::string(kSyntaxKey), "this is a PEM file, not a configuration");
     return {};
   }
   try {

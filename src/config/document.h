@@ -30,8 +30,13 @@ inline constexpr std::size_t kLongestDocumentBytes = 16 * 1024 * 1024;
 /// The most values a document may hold once its aliases are written out.
 inline constexpr std::size_t kMostNodes = 1'000'000;
 
+/// The end of a fault where YAML has made a list of an IPv6 address.
+inline constexpr const char* kAddressLacksQuotes =
+    R"(; put quotes around an IPv6 address, as in "[::1]:8443")";
+
 /// Parses `text` as one YAML document. What is wrong goes to `faults`; a text that cannot be read at all
-/// gives null. Never throws; bounded in time and memory by the two limits above, whatever the text.
+/// gives null. Never throws; bounded in time and memory by kLongestDocumentBytes and kMostNodes, whatever the
+/// text.
 [[nodiscard]] Node parse_document(std::string_view text, Faults& faults);
 
 /// The entries of `map`, those of its merge keys ("<<") behind its own. A key that is given twice, or that is

@@ -4,25 +4,29 @@
 #include <tuple>
 #include <utility>
 
+#include "base/secret_text.h"
+
 namespace headgate::config {
 
 std::string Fault::text() const {
   std::string text = file;
   if (line > 0) text += ':' + std::to_string(line) + ':' + std::to_string(column);
-  text += ": ";
+  if (!text.empty()) text += ": ";
   if (!key.empty()) text += key + ": ";
-  if (warning) text += "warning: ";
+  if (warning) text += note ? "note: " : "warning: ";
   return text + what;
 }
 
-void Faults::add_at(Position position, const std::string& key, std::string what) {
+void Faults::add_at(Position position, const std::string& key, const std::string& what) {
   faulty_keys_.insert(key);
-  faults_.push_back({places_.file(), position.line, position.column, key, std::move(what), false});
+  faults_.push_back(
+      {places_.file(), position.line, position.column, without_secrets(key), without_secrets(what), false});
 }
 
-void Faults::warn(const std::string& key, std::string what) {
+void Faults::warn(const std::string& key, const std::string& what) {
   const Position position = places_.position_of(key);
-  faults_.push_back({places_.file(), position.line, position.column, key, std::move(what), true});
+  faults_.push_back(
+      {places_.file(), position.line, position.column, without_secrets(key), without_secrets(what), true});
 }
 
 bool Faults::concern(std::string_view key) const {

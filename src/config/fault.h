@@ -16,9 +16,11 @@ struct Fault {
   std::string key{};  ///< "listeners[0].tls.min_version".
   std::string what;   ///< What is wrong and what to write instead.
   bool warning = false;
+  /// Of a warning: nothing that the operator wrote is the cause, so the log has it as information.
+  bool note = false;
 
-  /// "file:line:column: key: what"; without a place "file: key: what". A warning has "warning: " in front of
-  /// `what`.
+  /// "file:line:column: key: what"; without a place "file: key: what". A warning has "warning: " or
+  /// "note: " in front of `what`.
   [[nodiscard]] std::string text() const;
   bool operator==(const Fault&) const = default;
 };
@@ -38,6 +40,8 @@ class Places {
   void place(const std::string& key, Position position) { positions_.insert_or_assign(key, position); }
   /// The place of `key`, or of the nearest key around it that has one.
   [[nodiscard]] Position position_of(std::string_view key) const;
+  /// Whether the file has `key` itself.
+  [[nodiscard]] bool has(std::string_view key) const { return positions_.contains(key); }
   /// Empty for a configuration that is not from a file.
   [[nodiscard]] const std::string& file() const { return file_; }
 
@@ -46,7 +50,7 @@ class Places {
   std::map<std::string, Position, std::less<>> positions_;
 };
 
-/// Collects the faults of one file.
+/// Collects the faults of one file. No fault carries a key that stands in the file: see base/secret_text.h.
 class Faults {
  public:
   explicit Faults(std::string file) : places_(std::move(file)) {}
@@ -54,11 +58,9 @@ class Faults {
   /// Remembers that the value of `key` stands at `position`.
   void place(const std::string& key, Position position) { places_.place(key, position); }
   /// A fault at the place of `key`, or of the nearest key around it that has one.
-  void add(const std::string& key, std::string what) {
-    add_at(places_.position_of(key), key, std::move(what));
-  }
-  void add_at(Position position, const std::string& key, std::string what);
-  void warn(const std::string& key, std::string what);
+  void add(const std::string& key, const std::string& what) { add_at(places_.position_of(key), key, what); }
+  void add_at(Position position, const std::string& key, const std::string& what);
+  void warn(const std::string& key, const std::string& what);
   /// Whether `key` or a key in it has a fault already, so that one mistake is not reported twice.
   [[nodiscard]] bool concern(std::string_view key) const;
   /// Everything collected, in the order of the file.

@@ -11,13 +11,22 @@
 ///   value(key, target, notation)                one value
 ///   list(key, vector, notation, ListForm)       several; one alone needs no brackets
 ///   map(key, target)                            a map that is always there
+///   admitting_map(key, target)                  a map of lists that admits all while target.empty()
 ///   optional_map(key, optional)                 a map whose absence means something
-///   maps(key, vector, short_key)                a list of maps; text alone stands for a map with short_key
+///   maps(key, vector, short_key)                a list of maps; text alone stands for a map with short_key,
+///                                               and one map alone needs no brackets where there is one
 ///   named_maps(key, map)                        maps by a name of the operator's choice
+///   value_or_map(key, target, map, notation, name_notation)   one value, or values by name
+///   value_or_keys(key, target, notation, map, value_alone)    a value that may stand for the map with it; it
+///                                                             does in what is shown where `value_alone`
 namespace headgate::config {
 
-/// Whether a list may also be written as one text "A:B:C".
-enum class ListForm { kPlain, kColons };
+/// How a list is written.
+enum class ListForm {
+  kPlain,
+  kColons,     ///< It may also be one text "A:B:C".
+  kAdmitting,  ///< It admits all while it is empty, so it is left out for that, and not written as "[]".
+};
 
 inline constexpr auto kLogLevels = words<LogLevel>({{"error", LogLevel::kError},
                                                     {"warn", LogLevel::kWarn},
@@ -37,11 +46,13 @@ inline constexpr auto kStarttls =
                                             {"ldap", StarttlsProtocol::kLdap}});
 inline constexpr auto kTlsVersions =
     words<TlsVersion>({{"1.2", TlsVersion::kTls12}, {"1.3", TlsVersion::kTls13}}, "tls_version");
-inline constexpr auto kUnknownNames =
-    words<UnknownName>({{"serve_default", UnknownName::kServeDefault}, {"reject", UnknownName::kReject}});
+inline constexpr auto kUncoveredNames = words<UncoveredName>(
+    {{"serve_default", UncoveredName::kServeDefault}, {"reject", UncoveredName::kReject}});
 inline constexpr auto kClientAuthModes = words<ClientAuthMode>({{"none", ClientAuthMode::kNone},
                                                                 {"optional", ClientAuthMode::kOptional},
                                                                 {"required", ClientAuthMode::kRequired}});
+inline constexpr auto kClientPurposes =
+    words<ClientPurpose>({{"client", ClientPurpose::kClient}, {"any", ClientPurpose::kAny}});
 inline constexpr auto kRecordLayers =
     words<RecordLayer>({{"auto", RecordLayer::kAuto}, {"openssl", RecordLayer::kOpenssl}});
 inline constexpr auto kBalances = words<Balance>({{"round_robin", Balance::kRoundRobin},
@@ -52,11 +63,12 @@ inline constexpr auto kSendProxy =
     words<SendProxy>({{"none", SendProxy::kNone}, {"v1", SendProxy::kV1}, {"v2", SendProxy::kV2}});
 inline constexpr auto kHealthCheckTypes =
     words<HealthCheckType>({{"tcp", HealthCheckType::kTcp}, {"tls", HealthCheckType::kTls}});
-inline constexpr auto kKeyIsolations = words<bool>({{"off", false}, {"process", true}});
-inline constexpr OneWordOf kDryRunPolicies{"tls13_only", "pq_only"};
+inline constexpr auto kKeyIsolations = words<bool>({{"off", false}, {"process", true}}, "word", 1);
+inline constexpr auto kReadyWhen = words<bool>({{"serving", false}, {"every_name", true}});
+inline constexpr OneWordOf kDryRunPolicies{{"tls13_only", "pq_only", "client_auth"}};
 
 /// A time that must pass; 0s would end everything at once.
-inline constexpr DurationText<milliseconds> kTimeout{milliseconds(1)};
+inline constexpr DurationText<milliseconds> kTimeout{.minimum = milliseconds(1), .kind = "timeout"};
 /// A time that 0s turns off.
 inline constexpr DurationText<milliseconds> kTimeoutOrNone{};
 
@@ -74,7 +86,7 @@ void visit_keys(Visitor& visitor, Certificate& certificate) {
   visitor.value("ocsp_staple", certificate.ocsp_staple, Path{});
   visitor.value("canary", certificate.canary_percent, SharePercent{});
   visitor.value("canary_for", certificate.canary_for,
-                DurationText<milliseconds>{seconds(1), std::chrono::hours(24)});
+                DurationText<milliseconds>{seconds(1), std::chrono::hours(24), "canary_time"});
 }
 
 template <class Visitor>
@@ -85,15 +97,35 @@ void visit_keys(Visitor& visitor, ClientAllow& allow) {
   visitor.list("common_name", allow.common_name, kSubjectName, ListForm::kPlain);
   visitor.list("organizational_unit", allow.organizational_unit, kSubjectName, ListForm::kPlain);
   visitor.list("fingerprint", allow.fingerprint, kFingerprint, ListForm::kPlain);
+  visitor.list("public_key", allow.public_key, kFingerprint, ListForm::kPlain);
 }
 
 template <class Visitor>
 void visit_keys(Visitor& visitor, ClientAuth& client_auth) {
   visitor.value("mode", client_auth.mode, kClientAuthModes);
-  visitor.value("ca", client_auth.ca, Path{});
+  visitor.value_or_map("ca", client_auth.ca, client_auth.domain_cas, Path{}, kTrustDomain);
   visitor.value("crl", client_auth.crl, Path{});
+  visitor.value("purpose", client_auth.purpose, kClientPurposes);
   visitor.value("cut_live", client_auth.cut_live, kSwitch);
-  visitor.map("allow", client_auth.allow);
+  visitor.admitting_map("allow", client_auth.allow);
+}
+
+template <class Visitor>
+void visit_keys(Visitor& visitor, NamedClientAuth& named) {
+  visitor.list("sni", named.sni, kNamePattern, ListForm::kPlain);
+  visit_keys(visitor, named.rules);
+}
+
+/// The key `client_auth` holds keys whose values are fields of Tls.
+struct ClientAuthKeys {
+  ClientAuth& rules;
+  std::vector<NamedClientAuth>& by_name;
+};
+
+template <class Visitor>
+void visit_keys(Visitor& visitor, ClientAuthKeys& client_auth) {
+  visit_keys(visitor, client_auth.rules);
+  visitor.maps("by_name", client_auth.by_name, "");
 }
 
 template <class Visitor>
@@ -101,23 +133,28 @@ void visit_keys(Visitor& visitor, Resumption& resumption) {
   visitor.value("tickets", resumption.tickets, kSwitch);
   visitor.value("per_connection", resumption.per_connection, Number<int>{0, 10});
   // A client may keep a ticket for seven days at most (RFC 8446 section 4.6.1).
-  visitor.value("lifetime", resumption.lifetime, DurationText<seconds>{seconds(1), std::chrono::hours(168)});
+  visitor.value("lifetime", resumption.lifetime,
+                DurationText<seconds>{seconds(1), std::chrono::hours(168), "ticket_lifetime"});
   visitor.value("secret_file", resumption.secret_file, Path{});
-  visitor.value("rotate_every", resumption.rotate_every, DurationText<seconds>{seconds(1)});
+  visitor.value("rotate_every", resumption.rotate_every,
+                DurationText<seconds>{.minimum = seconds(1), .kind = "whole_seconds"});
 }
 
 template <class Visitor>
 void visit_keys(Visitor& visitor, Tls& tls) {
+  ClientAuthKeys client_auth{tls.client_auth, tls.client_auth_by_name};
   visitor.maps("certificates", tls.certificates, "certificate");
   visitor.list("certificate_dirs", tls.certificate_dirs, Path{}, ListForm::kPlain);
-  visitor.value("unknown_name", tls.unknown_name, kUnknownNames);
+  visitor.value("unknown_name", tls.unknown_name, kUncoveredNames);
+  visitor.value("missing_name", tls.missing_name, kUncoveredNames);
+  visitor.value("warn_before", tls.warn_before_percent, SharePercent{});
   visitor.value("min_version", tls.min_version, kTlsVersions);
   visitor.value("max_version", tls.max_version, kTlsVersions);
   visitor.list("groups", tls.groups, kGroup, ListForm::kColons);
   visitor.list("cipher_suites", tls.cipher_suites, kCipherSuite, ListForm::kColons);
   visitor.value("ciphers", tls.ciphers, kCiphers);
   visitor.list("alpn", tls.alpn, kAlpn, ListForm::kPlain);
-  visitor.map("client_auth", tls.client_auth);
+  visitor.map("client_auth", client_auth);
   visitor.map("resumption", tls.resumption);
   visitor.value("record_layer", tls.record_layer, kRecordLayers);
   visitor.value("keylog_file", tls.keylog_file, Path{});
@@ -130,11 +167,30 @@ void visit_keys(Visitor& visitor, ProxyProtocol& proxy_protocol) {
 }
 
 template <class Visitor>
+void visit_keys(Visitor& visitor, ProcessLimits& limits) {
+  visitor.value("max_connections", limits.max_connections, Number<std::uint32_t>{});
+  visitor.value("handshake_rate", limits.handshake_rate, Number<std::uint32_t>{});
+  visitor.value("max_memory", limits.max_memory, SizeText{});
+}
+
+template <class Visitor>
+void visit_keys(Visitor& visitor, Penalty& penalty) {
+  visitor.value("failures", penalty.failures, Number<std::uint32_t>{0, 1'000'000});
+  visitor.value("within", penalty.within, kTimeout);
+  visitor.value("for", penalty.for_time, kTimeout);
+}
+
+template <class Visitor>
 void visit_keys(Visitor& visitor, Limits& limits) {
   visitor.value("max_connections", limits.max_connections, Number<std::uint32_t>{});
   visitor.value("max_connections_per_source", limits.max_connections_per_source, Number<std::uint32_t>{});
   visitor.value("max_handshakes", limits.max_handshakes, Number<std::uint32_t>{1});
   visitor.value("handshake_rate", limits.handshake_rate, Number<std::uint32_t>{});
+  visitor.value("connection_rate", limits.connection_rate, Number<std::uint32_t>{});
+  visitor.value("connection_rate_per_source", limits.connection_rate_per_source, Number<std::uint32_t>{});
+  visitor.map("penalty", limits.penalty);
+  visitor.value("hello_bytes_per_second", limits.hello_bytes_per_second, Number<std::uint32_t>{});
+  visitor.value("read_bytes_per_second", limits.read_bytes_per_second, Number<std::uint32_t>{});
 }
 
 template <class Visitor>
@@ -148,24 +204,37 @@ void visit_keys(Visitor& visitor, Timeouts& timeouts) {
 
 template <class Visitor>
 void visit_keys(Visitor& visitor, Route& route) {
-  visitor.list("sni", route.sni, kNamePattern, ListForm::kPlain);
-  visitor.list("alpn", route.alpn, kAlpn, ListForm::kPlain);
-  visitor.list("spiffe", route.spiffe, kSpiffePattern, ListForm::kPlain);
+  visitor.list("sni", route.sni, kRoutePattern, ListForm::kAdmitting);
+  visitor.list("alpn", route.alpn, kAlpn, ListForm::kAdmitting);
+  visitor.list("spiffe", route.spiffe, kSpiffePattern, ListForm::kAdmitting);
+  visitor.list("aws_vpc_endpoint", route.aws_vpc_endpoint, kVpcEndpoint, ListForm::kAdmitting);
+  visitor.list("azure_private_link", route.azure_private_link, kLinkNumber32, ListForm::kAdmitting);
+  visitor.list("gcp_psc_connection", route.gcp_psc_connection, kLinkNumber64, ListForm::kAdmitting);
   visitor.value("passthrough", route.passthrough, kSwitch);
   visitor.value("backend", route.backend, kOptionalLabel);
 }
 
 template <class Visitor>
+void visit_keys(Visitor& visitor, Bind& bind) {
+  visitor.value("address", bind.address, BindAddress{});
+  visitor.value("ipv6_only", bind.ipv6_only, kSwitch);
+  visitor.value("mode", bind.mode, FileMode{});
+  visitor.value("owner", bind.owner, Text{});
+  visitor.value("group", bind.group, Text{});
+}
+
+template <class Visitor>
 void visit_keys(Visitor& visitor, Listener& listener) {
   visitor.value("name", listener.name, kOptionalLabel);
-  visitor.list("bind", listener.bind, BindAddress{}, ListForm::kPlain);
+  visitor.maps("bind", listener.bind, "address");
+  visitor.value("transparent", listener.transparent, kSwitch);
   visitor.value("backlog", listener.backlog, Number<int>{1, 65535});
   visitor.optional_map("proxy_protocol", listener.proxy_protocol);
   visitor.value("starttls", listener.starttls, kStarttls);
   visitor.optional_map("tls", listener.tls);
   visitor.map("limits", listener.limits);
   visitor.map("timeouts", listener.timeouts);
-  visitor.list("allow", listener.allow, NetworkText{}, ListForm::kPlain);
+  visitor.list("allow", listener.allow, NetworkText{}, ListForm::kAdmitting);
   visitor.list("deny", listener.deny, NetworkText{}, ListForm::kPlain);
   visitor.list("probes", listener.probes, NetworkText{}, ListForm::kPlain);
   visitor.maps("routes", listener.routes, "");
@@ -175,13 +244,15 @@ void visit_keys(Visitor& visitor, Listener& listener) {
 template <class Visitor>
 void visit_keys(Visitor& visitor, Server& server) {
   visitor.value("address", server.address, ServerAddress{});
-  visitor.value("weight", server.weight, Number<std::uint32_t>{1, 256});
+  visitor.value("weight", server.weight, Number<std::uint32_t>{0, 256});
   visitor.value("max_connections", server.max_connections, Number<std::uint32_t>{});
 }
 
 template <class Visitor>
 void visit_keys(Visitor& visitor, HealthCheck& health_check) {
   visitor.value("type", health_check.type, kHealthCheckTypes);
+  visitor.value("send", health_check.send, WireBytes{});
+  visitor.value("expect", health_check.expect, WireBytes{});
   visitor.value("interval", health_check.interval, kTimeout);
   visitor.value("timeout", health_check.timeout, kTimeout);
   visitor.value("rise", health_check.rise, Number<int>{1, 100});
@@ -192,6 +263,12 @@ template <class Visitor>
 void visit_keys(Visitor& visitor, Ejection& ejection) {
   visitor.value("failures", ejection.failures, Number<int>{0, 1'000'000});
   visitor.value("for", ejection.for_time, kTimeout);
+}
+
+template <class Visitor>
+void visit_keys(Visitor& visitor, Queue& queue) {
+  visitor.value("size", queue.size, Number<std::uint32_t>{});
+  visitor.value("timeout", queue.timeout, kTimeout);
 }
 
 template <class Visitor>
@@ -211,25 +288,49 @@ void visit_keys(Visitor& visitor, Backend& backend) {
   visitor.value("balance", backend.balance, kBalances);
   visitor.value("connect_timeout", backend.connect_timeout, kTimeout);
   visitor.value("connect_attempts", backend.connect_attempts, Number<int>{1, 100});
+  visitor.map("queue", backend.queue);
+  visitor.value("source", backend.source, kSourceAddress);
   visitor.value("send_proxy", backend.send_proxy, kSendProxy);
+  visitor.value("send_client_certificate", backend.send_client_certificate, kSwitch);
   visitor.optional_map("health_check", backend.health_check);
   visitor.map("ejection", backend.ejection);
+  visitor.value("slow_start", backend.slow_start, kTimeoutOrNone);
   visitor.optional_map("tls", backend.tls);
 }
 
-/// The key `admin` holds one key, whose value is a field of Config.
+/// The key `admin` holds keys whose values are fields of Config.
 struct AdminKeys {
   std::optional<Address>& bind;
+  std::optional<Address>& metrics_bind;
+  std::string& token_file;
+  bool& ready_needs_every_name;
+  std::vector<std::string>& names;
 };
-/// So does `drain`, with two.
+/// So does `drain`.
 struct DrainKeys {
   milliseconds& deadline;
   milliseconds& accept_for;
 };
 
+/// And so does `workers`.
+struct WorkerKeys {
+  int& count;
+  std::vector<CpuRange>& cpus;
+};
+
+template <class Visitor>
+void visit_keys(Visitor& visitor, WorkerKeys& workers) {
+  visitor.value("count", workers.count, WorkerCount{});
+  visitor.list("cpus", workers.cpus, CpuRangeText{}, ListForm::kPlain);
+}
+
 template <class Visitor>
 void visit_keys(Visitor& visitor, AdminKeys& admin) {
   visitor.value("bind", admin.bind, AdminBind{});
+  visitor.value("metrics_bind", admin.metrics_bind, AdminBind{});
+  visitor.value("token_file", admin.token_file, Path{});
+  visitor.value("ready", admin.ready_needs_every_name, kReadyWhen);
+  visitor.list("names", admin.names, kHostPattern, ListForm::kPlain);
 }
 
 template <class Visitor>
@@ -240,9 +341,11 @@ void visit_keys(Visitor& visitor, DrainKeys& drain) {
 
 template <class Visitor>
 void visit_keys(Visitor& visitor, Config& config) {
-  AdminKeys admin{config.admin};
+  AdminKeys admin{config.admin, config.admin_metrics, config.admin_token_file, config.ready_needs_every_name,
+                  config.admin_names};
   DrainKeys drain{config.drain_deadline, config.drain_accept_for};
-  visitor.value("workers", config.workers, WorkerCount{});
+  WorkerKeys workers{config.workers, config.worker_cpus};
+  visitor.value_or_keys("workers", config.workers, WorkerCount{}, workers, config.worker_cpus.empty());
   visitor.map("log", config.log);
   visitor.map("admin", admin);
   visitor.map("drain", drain);
@@ -250,6 +353,7 @@ void visit_keys(Visitor& visitor, Config& config) {
   visitor.value("group", config.group, Text{});
   visitor.value("sandbox", config.sandbox, kSwitch);
   visitor.value("key_isolation", config.key_isolation, kKeyIsolations);
+  visitor.map("limits", config.limits);
   visitor.maps("listeners", config.listeners, "");
   visitor.named_maps("backends", config.backends, kLabel);
 }

@@ -30,6 +30,10 @@ class KeyLister {
     descend(path(key) + '.', target);
   }
   template <class T>
+  void admitting_map(std::string_view key, T& target) {
+    map(key, target);
+  }
+  template <class T>
   void optional_map(std::string_view key, std::optional<T>&) {
     descend_into_default<T>(path(key) + '.');
   }
@@ -40,6 +44,19 @@ class KeyLister {
   template <class T, class Notation>
   void named_maps(std::string_view key, std::map<std::string, T>&, const Notation&) {
     descend_into_default<T>(path(key) + ".*.");
+  }
+
+  template <class T, class Notation, class NameNotation>
+  void value_or_map(std::string_view key, T& target, std::map<std::string, T>&, const Notation& notation,
+                    const NameNotation&) {
+    value(key, target, notation);
+    keys_.push_back({path(key) + ".*", notation.form(), {}, {}});
+  }
+
+  template <class T, class Notation, class Map>
+  void value_or_keys(std::string_view key, T& target, const Notation& notation, Map& keys, bool) {
+    value(key, target, notation);
+    map(key, keys);
   }
 
  private:

@@ -24,6 +24,10 @@ struct Loaded {
 /// thread.
 [[nodiscard]] Loaded load_file(const std::string& path);
 
+/// Loads what standard input holds, until its end. Its name in faults is "<stdin>", and relative paths in it
+/// are relative to the working directory. Once, since a second call would find nothing.
+[[nodiscard]] Loaded load_standard_input();
+
 /// Loads `text`. `file` is its name in faults; relative paths are relative to `base_directory`.
 [[nodiscard]] Loaded load_text(std::string_view text, const std::string& file,
                                const std::string& base_directory);

@@ -5,7 +5,6 @@
 
 #include "config/known_keys.h"
 #include "config/nearest.h"
-#include "config/unavailable.h"
 
 namespace headgate::config {
 namespace {
@@ -89,11 +88,14 @@ MapReader::MapReader(const Node& map, KeyPath path, Reading& reading)
 void MapReader::refuse_unknown_keys() {
   for (const Entry& entry : entries_) {
     if (std::find(known_.begin(), known_.end(), entry.key) != known_.end()) continue;
-    const std::string_view reason = reason_against(path_.of_key(entry.key).pattern);
-    reading_.faults.add_at(
-        entry.key_position, path_.of_key(shown(entry.key)).key,
-        reason.empty() ? unknown_key(entry.key, path_.pattern, known_) : std::string(reason));
+    reading_.faults.add_at(entry.key_position, path_.of_key(shown(entry.key)).key,
+                           unknown_key(entry.key, path_.pattern, known_));
   }
+}
+
+// A template writes an empty list where it has no values, and its author did not mean all.
+void MapReader::refuse_to_admit_all(const KeyPath& path) {
+  reading_.faults.add(path.key, "is empty, and would stand for all; leave it out where all is meant");
 }
 
 const Node* MapReader::find(std::string_view key) {
@@ -132,8 +134,8 @@ const Node* MapReader::find_maps(std::string_view key, std::string_view short_ke
   const Node* node = find(key);
   if (node == nullptr) return nullptr;
   const bool shortened = !short_key.empty();
-  if (shortened && node->kind == Node::Kind::kScalar) {
-    rewritten_ = one_item(map_of(short_key, *node));
+  if (shortened && (node->kind == Node::Kind::kScalar || node->kind == Node::Kind::kMap)) {
+    rewritten_ = one_item(node->kind == Node::Kind::kMap ? *node : map_of(short_key, *node));
     return &rewritten_;
   }
   if (!expect(*node, Node::Kind::kList, path_.of_key(key))) return nullptr;
@@ -145,11 +147,22 @@ const Node* MapReader::find_maps(std::string_view key, std::string_view short_ke
   return &rewritten_;
 }
 
+namespace {
+
+/// A map whose key is a list: YAML makes one of an unquoted "[::1]:8443" in a list.
+bool is_unquoted_address(const Node& node) {
+  return node.kind == Node::Kind::kMap && !node.items.empty() && node.items.front().kind == Node::Kind::kList;
+}
+
+}  // namespace
+
 bool MapReader::expect(const Node& node, Node::Kind kind, const KeyPath& path) {
   if (node.kind == kind) return true;
   reading_.faults.place(path.key, node.position);
+  const bool unquoted = kind == Node::Kind::kScalar && is_unquoted_address(node);
   reading_.faults.add(path.key, "needs " + std::string(description(kind)) + " here, not " +
-                                    std::string(description(node.kind)));
+                                    std::string(description(node.kind)) +
+                                    (unquoted ? kAddressLacksQuotes : ""));
   return false;
 }
 

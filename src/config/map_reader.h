@@ -22,17 +22,10 @@ struct KeyPath {
   [[nodiscard]] KeyPath of_name(std::string_view name) const;
 };
 
-/// A value that the file gives, as show() would write it.
-struct GivenValue {
-  KeyPath path;
-  std::string text;
-};
-
-/// What reading one file shares: where faults go, what paths are relative to, and which values were given.
+/// What reading one file shares: where faults go, and what paths are relative to.
 struct Reading {
   Faults& faults;
   std::string directory;
-  std::vector<GivenValue> given;
 };
 
 /// The visitor of keys.h that fills a struct from one map of the document. A wrong value is a fault, and the
@@ -52,6 +45,7 @@ class MapReader {
     if (node == nullptr) return;
     target.clear();
     const KeyPath list_path = path_.of_key(key);
+    if (form == ListForm::kAdmitting && node->items.empty()) refuse_to_admit_all(list_path);
     for (std::size_t index = 0; index < node->items.size(); ++index) {
       const Node& item = node->items[index];
       const KeyPath item_path = list_path.of_item(index);
@@ -64,6 +58,15 @@ class MapReader {
   template <class T>
   void map(std::string_view key, T& target) {
     if (const Node* node = find_map(key)) read_map(*node, path_.of_key(key), target);
+  }
+
+  template <class T>
+  void admitting_map(std::string_view key, T& target) {
+    const Node* node = find_map(key);
+    if (node == nullptr) return;
+    const KeyPath path = path_.of_key(key);
+    read_map(*node, path, target);
+    if (target.empty() && !reading_.faults.concern(path.key)) refuse_to_admit_all(path);
   }
 
   template <class T>
@@ -104,6 +107,36 @@ class MapReader {
     }
   }
 
+  template <class T, class Notation, class NameNotation>
+  void value_or_map(std::string_view key, T& target, std::map<std::string, T>& by_name,
+                    const Notation& notation, const NameNotation& name_notation) {
+    const Node* node = find(key);
+    if (node == nullptr) return;
+    const KeyPath path = path_.of_key(key);
+    if (node->kind != Node::Kind::kMap) {
+      if (expect(*node, Node::Kind::kScalar, path)) read_scalar(*node, path, target, notation);
+      return;
+    }
+    for (const Entry& entry : entries(*node, path.key, reading_.faults)) {
+      const KeyPath item_path = path.of_name(entry.key);
+      reading_.faults.place(item_path.key, entry.key_position);
+      const auto name = name_notation.parse(entry.key, reading_.directory);
+      if (!name) reading_.faults.add(item_path.key, name.error().what);
+      if (!name || !expect(*entry.value, Node::Kind::kScalar, item_path)) continue;
+      T value{};
+      if (read_scalar(*entry.value, item_path, value, notation)) by_name[*name] = std::move(value);
+    }
+  }
+
+  template <class T, class Notation, class Map>
+  void value_or_keys(std::string_view key, T& target, const Notation& notation, Map& map, bool) {
+    const Node* node = find(key);
+    if (node == nullptr) return;
+    const KeyPath path = path_.of_key(key);
+    if (node->kind == Node::Kind::kMap) return read_map(*node, path, map);
+    if (expect(*node, Node::Kind::kScalar, path)) read_scalar(*node, path, target, notation);
+  }
+
   /// Reports a fault for every entry that no visit has asked for.
   void refuse_unknown_keys();
 
@@ -118,16 +151,21 @@ class MapReader {
   template <class T, class Notation>
   bool read_scalar(const Node& node, const KeyPath& path, T& target, const Notation& notation) {
     reading_.faults.place(path.key, node.position);
+    if (const auto secret = refuse_secret(node.scalar)) {
+      reading_.faults.add(path.key, secret->what);
+      return false;
+    }
     auto parsed = notation.parse(node.scalar, reading_.directory);
     if (!parsed) {
       reading_.faults.add(path.key, parsed.error().what);
       return false;
     }
     target = std::move(*parsed);
-    reading_.given.push_back({path, notation.text(target)});
     return true;
   }
 
+  /// The list or map of `path` was written, but without an entry.
+  void refuse_to_admit_all(const KeyPath& path);
   /// The value of `key`, which counts as known from now on. Null when the key is absent, or has no value,
   /// which is a fault.
   const Node* find(std::string_view key);
@@ -135,7 +173,8 @@ class MapReader {
   const Node* find_map(std::string_view key);
   /// A list; a single text becomes a list of one, or of its parts.
   const Node* find_list(std::string_view key, ListForm form);
-  /// A list of maps; a text in it becomes a map of `short_key`, unless that is empty.
+  /// A list of maps. Unless `short_key` is empty, a text in it becomes a map of that key, and a map alone a
+  /// list of one.
   const Node* find_maps(std::string_view key, std::string_view short_key);
   /// Whether `node` is of `kind`; a fault if not.
   bool expect(const Node& node, Node::Kind kind, const KeyPath& path);

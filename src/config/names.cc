@@ -2,13 +2,22 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <limits>
+#include <span>
 
+#include "base/ascii.h"
+#include "base/hex.h"
+#include "base/secret_text.h"
 #include "config/nearest.h"
+#include "net/private_link.h"
+#include "net/service_records.h"
 
 namespace headgate::config {
 namespace {
 
 constexpr std::string_view kUnixPrefix = "unix:";
+constexpr std::string_view kHexPrefix = "hex:";
 constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 constexpr std::string_view kDigits = "0123456789";
 constexpr std::size_t kLongestHostName = 253;  // RFC 1035 section 2.3.4, without the root's dot
@@ -16,6 +25,7 @@ constexpr std::size_t kLongestHostLabel = 63;
 constexpr std::size_t kLongestLabel = 128;
 constexpr std::size_t kLongestAlpn = 255;
 constexpr std::size_t kFingerprintDigits = 64;
+constexpr std::size_t kLongestTrustDomain = 255;  // SPIFFE ID, section 2.3
 
 tl::unexpected<Error> invalid(std::string_view text, std::string_view what) {
   return fail(ErrorKind::kInvalid, quote(text).append(what));
@@ -46,6 +56,19 @@ std::string resolved_unix(std::string_view text, const std::string& directory) {
   return path.starts_with('@') ? std::string(text) : std::string(kUnixPrefix) + resolved(path, directory);
 }
 
+std::optional<std::string> bytes_of_hex(std::string_view digits) {
+  if (digits.size() % 2 != 0) return std::nullopt;
+  std::string bytes;
+  for (std::size_t at = 0; at < digits.size(); at += 2) {
+    std::uint8_t byte = 0;
+    const char* end = digits.data() + at + 2;
+    const auto [stopped, error] = std::from_chars(digits.data() + at, end, byte, 16);
+    if (error != std::errc{} || stopped != end) return std::nullopt;
+    bytes += static_cast<char>(byte);
+  }
+  return bytes;
+}
+
 bool is_port(std::string_view digits) {
   return parse_integer(digits, 1, 65535).has_value();
 }
@@ -72,14 +95,56 @@ Result<std::string> ServerAddress::parse(std::string_view text, const std::strin
     const std::string resolved_text = resolved_unix(text, directory);
     return Address::parse(resolved_text).map([&](const Address&) { return resolved_text; });
   }
+  if (text == kOriginal) return std::string(text);
   const std::size_t colon = text.rfind(':');
   const std::string_view host = text.substr(0, colon);
+  const std::string_view service = text.substr(std::min(text.size(), kServicePrefix.size()));
+  if (text.starts_with(kServicePrefix) && !is_port(service)) {
+    if (is_host_name(service)) return std::string(text);
+    return invalid(text, R"( is not a service; write "srv:_postgresql._tcp.example.com", without a port)");
+  }
   if (colon == text.npos || !is_port(text.substr(colon + 1)) || host.empty()) {
     return invalid(text,
                    R"( is not a server; write "host:port", "[2001:db8::1]:8080" or "unix:/run/app.sock")");
   }
   if (is_host_name(host)) return std::string(text);
   return Address::parse(text).map([&](const Address&) { return std::string(text); });
+}
+
+Result<std::string> WireBytes::parse(std::string_view text, const std::string&) const {
+  std::string bytes(text);
+  if (text.starts_with(kHexPrefix)) {
+    const auto decoded = bytes_of_hex(text.substr(kHexPrefix.size()));
+    if (!decoded) return invalid(text, R"( is not hexadecimal; write two digits for each byte, "hex:0d0a")");
+    bytes = *decoded;
+  }
+  if (bytes.size() > kMaxBytes) return fail(ErrorKind::kInvalid, "is longer than 1024 bytes");
+  return bytes;
+}
+
+std::string WireBytes::text(const std::string& value) const {
+  const bool readable = std::ranges::all_of(
+      value, [](char c) { return (c >= ' ' && c <= '~') || c == '\r' || c == '\n' || c == '\t'; });
+  if (readable && !value.starts_with(kHexPrefix)) return value;
+  return std::string(kHexPrefix) + hex_of(std::as_bytes(std::span(value)));
+}
+
+Result<std::optional<std::uint32_t>> FileMode::parse(std::string_view text, const std::string&) const {
+  if (text.empty()) return std::optional<std::uint32_t>();
+  std::uint32_t mode = 0;
+  const char* end = text.data() + text.size();
+  const auto [stopped, error] = std::from_chars(text.data(), end, mode, 8);
+  const bool octal = error == std::errc{} && stopped == end && (text.size() == 3 || text.size() == 4);
+  if (octal && mode <= 0777U) return std::optional(mode);
+  return fail(ErrorKind::kInvalid,
+              quote(text) + " is not the mode of a file; write it in octal, like \"0660\"");
+}
+
+std::string FileMode::text(const std::optional<std::uint32_t>& value) const {
+  std::string digits;
+  if (!value) return digits;
+  for (const int shift : {9, 6, 3, 0}) digits += static_cast<char>('0' + (*value >> shift & 7U));
+  return digits;
 }
 
 Result<int> WorkerCount::parse(std::string_view text, const std::string& directory) const {
@@ -91,13 +156,25 @@ Result<int> WorkerCount::parse(std::string_view text, const std::string& directo
   return *count;
 }
 
+Result<CpuRange> CpuRangeText::parse(std::string_view text, const std::string& directory) const {
+  const Number<int> number{0, kLastCpu};
+  const std::size_t dash = text.find('-');
+  const auto first = number.parse(text.substr(0, dash), directory);
+  const auto last = dash == text.npos ? first : number.parse(text.substr(dash + 1), directory);
+  if (first && last && *first <= *last)
+    return CpuRange{static_cast<std::uint16_t>(*first), static_cast<std::uint16_t>(*last)};
+  return fail(ErrorKind::kInvalid, quote(text) + R"( is not a CPU; write a number from 0 to )" +
+                                       std::to_string(kLastCpu) + R"(, or "0-3" for several)");
+}
+
 Result<std::string> OneWordOf::parse(std::string_view text, const std::string&) const {
-  if (text == first || text == second) return std::string(text);
+  if (std::find(words.begin(), words.end(), text) != words.end()) return std::string(text);
   return not_one_of(text, form().words);
 }
 
 Result<std::string> check_label(std::string_view text) {
   if (text.empty()) return fail(ErrorKind::kInvalid, "a name cannot be empty");
+  if (resembles_key(text)) return invalid(text, " cannot be a name, since logs and metrics show names");
   if (text.size() > kLongestLabel) return invalid(text, " is too long for a name; at most 128 bytes");
   if (!made_of(text, "._-:/@[]")) {
     return invalid(text, " cannot be a name; use letters, digits and any of . _ - : / @ [ ]");
@@ -117,6 +194,18 @@ Result<std::string> check_name_pattern(std::string_view text) {
     return invalid(text,
                    R"( has characters beyond ASCII; write the name in its "xn--" form, as clients send it)");
   return invalid(text, R"( is not a name; write "api.example.com" or "*.example.com")");
+}
+
+Result<std::string> check_route_pattern(std::string_view text) {
+  return text == "*" ? Result<std::string>(text) : check_name_pattern(text);
+}
+
+Result<std::string> check_host_pattern(std::string_view text) {
+  if (Address::from_ip(text, 0)) return std::string(text);
+  const bool has_more = text.find_first_of(":/[") != text.npos;
+  if (has_more)
+    return invalid(text, R"( is not a host; write the name or the address alone: no "http://", no port)");
+  return check_name_pattern(text);
 }
 
 Result<std::string> check_alpn(std::string_view text) {
@@ -141,6 +230,49 @@ Result<std::string> check_server_name(std::string_view text) {
   return invalid(text, R"( is not a name; write "app.internal", or "$sni" for the client's)");
 }
 
+Result<std::string> check_source(std::string_view text) {
+  if (text.empty() || text == kClientSource) return std::string(text);
+  const auto address = Address::from_ip(text, 0);
+  if (address) return address->unmapped().host_text();
+  return invalid(text,
+                 R"( is not an IP address without a port; write "192.0.2.7", or "client" for the client's)");
+}
+
+Result<std::string> check_vpc_endpoint(std::string_view text) {
+  if (is_vpc_endpoint(text)) return std::string(text);
+  return invalid(text, R"( is not the id of a VPC endpoint; write it like "vpce-0123456789abcdef0")");
+}
+
+/// A number as std::to_string() writes it.
+template <class Number>
+Result<std::string> check_link_number(std::string_view text) {
+  Number number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc{} && end == text.data() + text.size() && std::to_string(number) == text)
+    return std::string(text);
+  return invalid(text, " is not a number from 0 to " + std::to_string(std::numeric_limits<Number>::max()));
+}
+
+Result<std::string> check_link_number_32(std::string_view text) {
+  return check_link_number<std::uint32_t>(text);
+}
+
+Result<std::string> check_link_number_64(std::string_view text) {
+  return check_link_number<std::uint64_t>(text);
+}
+
+bool is_trust_domain(std::string_view text) {
+  const auto is_upper = [](char c) { return c >= 'A' && c <= 'Z'; };
+  return !text.empty() && text.size() <= kLongestTrustDomain && made_of(text, "._-") &&
+         std::ranges::none_of(text, is_upper) && text != "." && text != "..";
+}
+
+Result<std::string> check_trust_domain(std::string_view text) {
+  if (is_trust_domain(text)) return std::string(text);
+  return invalid(text,
+                 R"( is not a trust domain; write "prod.example", in lower case and without "spiffe://")");
+}
+
 Result<std::string> check_spiffe_pattern(std::string_view text) {
   constexpr std::string_view scheme = "spiffe://";
   const bool has_domain =
@@ -163,7 +295,7 @@ Result<std::string> check_subject_name(std::string_view text) {
 Result<std::string> check_fingerprint(std::string_view text) {
   std::string digits;
   for (const char c : text) {
-    if (c != ':') digits += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    if (c != ':') digits += ascii_lower(c);
   }
   if (digits.size() == kFingerprintDigits && digits.find_first_not_of("0123456789abcdef") == digits.npos) {
     return digits;

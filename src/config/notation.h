@@ -37,12 +37,16 @@ struct Form {
   bool quoted = true;  ///< Whether YAML needs quotes around the text, whatever it is.
 };
 
-/// `text` in double quotes, for messages: on one line, and cut when it is long.
+/// `text` in double quotes, for messages: on one line, cut when it is long, and not shown when it is a key.
 [[nodiscard]] std::string quote(std::string_view text);
+/// Why `text` cannot be a value of any key: it is key material (base/secret_text.h).
+[[nodiscard]] std::optional<Error> refuse_secret(std::string_view text);
 /// "on" and "off" for every way in which YAML writes a boolean; anything else as it is.
 [[nodiscard]] std::string_view without_boolean_synonyms(std::string_view text);
 /// `path` in `directory`; an absolute or empty path as it is.
 [[nodiscard]] std::string resolved(std::string_view path, const std::string& directory);
+/// The same for a text that an operator wrote. Errors, kInvalid: it has control characters, or is a key.
+[[nodiscard]] Result<std::string> parse_path(std::string_view text, const std::string& directory);
 [[nodiscard]] tl::unexpected<Error> not_one_of(std::string_view text, const std::vector<std::string>& words);
 [[nodiscard]] Result<std::int64_t> parse_integer(std::string_view text, std::int64_t minimum,
                                                  std::int64_t maximum);
@@ -51,6 +55,10 @@ struct Form {
                                                   milliseconds maximum);
 /// In the largest unit that holds it exactly.
 [[nodiscard]] std::string duration_text(milliseconds duration);
+/// "16KiB", "512MiB", "2GiB", or "0".
+[[nodiscard]] Result<Bytes> parse_size(std::string_view text);
+/// In the largest unit that holds it exactly. `size` is a whole number of KiB.
+[[nodiscard]] std::string size_text(Bytes size);
 
 /// Any text at all.
 struct Text {
@@ -66,7 +74,7 @@ struct Path {
   std::string_view word = "";
 
   [[nodiscard]] Result<std::string> parse(std::string_view text, const std::string& directory) const {
-    return text == word ? std::string(text) : resolved(text, directory);
+    return text == word ? std::string(text) : parse_path(text, directory);
   }
   [[nodiscard]] std::string text(const std::string& value) const { return value; }
   [[nodiscard]] Form form() const { return {.kind = "path"}; }
@@ -94,6 +102,7 @@ template <class T>
 struct DurationText {
   T minimum{0};
   T maximum{std::chrono::hours(87'600)};
+  std::string_view kind = "duration";  ///< The definition of the schema that has this range.
 
   [[nodiscard]] Result<T> parse(std::string_view text, const std::string&) const {
     const auto parsed = parse_duration(text, minimum, maximum);
@@ -104,18 +113,32 @@ struct DurationText {
     return duration;
   }
   [[nodiscard]] std::string text(T value) const { return duration_text(value); }
-  [[nodiscard]] Form form() const { return {.kind = "duration", .quoted = false}; }
+  [[nodiscard]] Form form() const { return {.kind = kind, .quoted = false}; }
 };
 
-/// One of a few words, each with its value. "on" and "off" may also be written as YAML's booleans.
+/// A number of bytes with its unit, or 0.
+struct SizeText {
+  [[nodiscard]] Result<Bytes> parse(std::string_view text, const std::string&) const {
+    return parse_size(text);
+  }
+  [[nodiscard]] std::string text(Bytes value) const { return size_text(value); }
+  [[nodiscard]] Form form() const { return {.kind = "size", .quoted = false}; }
+};
+
+/// One of a few words, each with its value. "on" and "off" may also be written as YAML's booleans. The last
+/// `unavailable` words are known, but this version refuses them by name and offers them nowhere.
 template <class T, std::size_t N>
 struct Words {
   std::array<std::pair<std::string_view, T>, N> rows;
   std::string_view kind = "word";
+  std::size_t unavailable = 0;
 
   [[nodiscard]] Result<T> parse(std::string_view text, const std::string&) const {
-    for (const auto& [word, value] : rows) {
-      if (word == text || word == without_boolean_synonyms(text)) return value;
+    for (std::size_t i = 0; i < N; ++i) {
+      const auto& [word, value] = rows[i];
+      if (word != text && word != without_boolean_synonyms(text)) continue;
+      if (i < N - unavailable) return value;
+      return fail(ErrorKind::kInvalid, quote(text) + " is not available in this version");
     }
     return not_one_of(text, form().words);
   }
@@ -127,14 +150,15 @@ struct Words {
   }
   [[nodiscard]] Form form() const {
     Form form{.kind = kind, .quoted = false};
-    for (const auto& row : rows) form.words.emplace_back(row.first);
+    for (std::size_t i = 0; i < N - unavailable; ++i) form.words.emplace_back(rows[i].first);
     return form;
   }
 };
 
 template <class T, std::size_t N>
-constexpr Words<T, N> words(const std::pair<std::string_view, T> (&rows)[N], std::string_view kind = "word") {
-  return {std::to_array(rows), kind};
+constexpr Words<T, N> words(const std::pair<std::string_view, T> (&rows)[N], std::string_view kind = "word",
+                            std::size_t unavailable = 0) {
+  return {std::to_array(rows), kind, unavailable};
 }
 
 inline constexpr auto kSwitch = words<bool>({{"on", true}, {"off", false}}, "switch");

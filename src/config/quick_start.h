@@ -12,6 +12,7 @@ struct QuickStart {
   std::string backend;      ///< As `backends.*.servers[]`: "127.0.0.1:8080".
   std::string certificate;  ///< PEM file.
   std::string key;          ///< PEM file; empty: in the certificate's file.
+  std::string admin;        ///< As `admin.bind`: "127.0.0.1:9464" or "off".
 };
 
 /// One listener "quick" that terminates TLS for one backend "app"; everything else has its default. Faults

@@ -40,7 +40,8 @@ class YamlWriter {
   }
 
   template <class T, class Notation>
-  void list(std::string_view key, std::vector<T>& target, const Notation& notation, ListForm) {
+  void list(std::string_view key, std::vector<T>& target, const Notation& notation, ListForm form) {
+    if (form == ListForm::kAdmitting && target.empty()) return admits_all(key);
     std::string items;
     for (const T& element : target) {
       items += (items.empty() ? "" : ", ") + scalar(notation.text(element), notation.form());
@@ -52,6 +53,12 @@ class YamlWriter {
   void map(std::string_view key, T& target) {
     line(key, "");
     nested(target);
+  }
+
+  template <class T>
+  void admitting_map(std::string_view key, T& target) {
+    if (target.empty()) return admits_all(key);
+    map(key, target);
   }
 
   template <class T>
@@ -82,12 +89,33 @@ class YamlWriter {
     indent_ -= kIndent;
   }
 
+  template <class T, class Notation, class NameNotation>
+  void value_or_map(std::string_view key, T& target, std::map<std::string, T>& by_name,
+                    const Notation& notation, const NameNotation& name_notation) {
+    if (by_name.empty()) return value(key, target, notation);
+    line(key, "");
+    indent_ += kIndent;
+    for (auto& [name, element] : by_name) {
+      line(scalar(name, name_notation.form()), scalar(notation.text(element), notation.form()));
+    }
+    indent_ -= kIndent;
+  }
+
+  template <class T, class Notation, class Map>
+  void value_or_keys(std::string_view key, T& target, const Notation& notation, Map& keys, bool value_alone) {
+    if (value_alone) return value(key, target, notation);
+    map(key, keys);
+  }
+
   [[nodiscard]] std::string take() { return std::move(yaml_); }
 
  private:
   static std::string scalar(const std::string& text, const Form& form) {
     return form.quoted ? in_quotes(text) : text;
   }
+
+  /// A comment, since the key would be a fault without an entry.
+  void admits_all(std::string_view key) { line("# " + std::string(key), "all"); }
 
   void line(std::string_view key, std::string_view text) {
     yaml_.append(indent_, ' ').append(key).append(text.empty() ? ":" : ": ").append(text).append("\n");

@@ -1,8 +1,12 @@
 #include "connection/access_log.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <optional>
+#include <span>
+
+#include "base/hex.h"
 
 namespace headgate {
 namespace {
@@ -21,7 +25,7 @@ class Fields {
   void add(std::string_view key, T value) {
     fields_[count_++] = {key, value};
   }
-  std::array<LogField, 24> fields_{};
+  std::array<LogField, 28> fields_{};
   std::size_t count_ = 0;
 };
 
@@ -39,6 +43,30 @@ bool is_wanted(const Services& services, LogLevel level, std::optional<LogLevel>
   return level == LogLevel::kWarn;
 }
 
+/// Whether the limit on failure lines lets a line of this kind through. Counts one that it does not.
+bool is_admitted(Services& services, const ListenerState& listener, std::string_view kind, TimePoint now) {
+  if (services.limiter.admit(listener.policy->config.name, kind, now)) return true;
+  listener.metrics->log_lines_dropped.add();
+  return false;
+}
+
+/// The fields that each line begins with. `source` outlives them.
+Fields fields_of(const ListenerState& listener, const ConnectionInfo& info, const std::string& source) {
+  Fields fields;
+  fields.number("id", static_cast<std::int64_t>(info.id));
+  fields.text("listener", listener.policy->config.name);
+  fields.text("source", source);
+  return fields;
+}
+
+/// The UNIQUE_ID of the PROXY header, in hexadecimal where it is no plain text.
+std::string proxy_id_of(const ConnectionInfo& info) {
+  if (!info.proxied) return {};
+  const std::string& id = info.proxied->unique_id;
+  const bool plain = std::ranges::all_of(id, [](char c) { return c > 0x20 && c < 0x7f; });
+  return plain ? id : hex_of(std::as_bytes(std::span(id)));
+}
+
 }  // namespace
 
 void write_access_line(Services& services, const ListenerState& listener, const ConnectionInfo& info,
@@ -46,19 +74,12 @@ void write_access_line(Services& services, const ListenerState& listener, const 
   const CloseReasonRow& how = row(reason);
   const bool failure = how.weight == CloseWeight::kFailure && !info.probe;
   const LogLevel level = failure ? LogLevel::kWarn : LogLevel::kInfo;
-  const std::string& name_of_listener = listener.policy->config.name;
-  const auto own = services.levels.find(name_of_listener, info.client, now);
+  const auto own = services.levels.find(listener.policy->config.name, info.client, now);
   if (!is_wanted(services, level, own)) return;
   const bool limited = how.weight == CloseWeight::kFailure && own != LogLevel::kDebug;
-  if (limited && !services.limiter.admit(name_of_listener, how.name, now)) {
-    listener.metrics->log_lines_dropped.add();
-    return;
-  }
+  if (limited && !is_admitted(services, listener, how.name, now)) return;
   const std::string source = info.client.address().text();
-  Fields fields;
-  fields.number("id", static_cast<std::int64_t>(info.id));
-  fields.text("listener", name_of_listener);
-  fields.text("source", source);
+  Fields fields = fields_of(listener, info, source);
   fields.text("reason", how.name);
   fields.text("side", name(how.side));
   fields.text("phase", phase);
@@ -71,6 +92,13 @@ void write_access_line(Services& services, const ListenerState& listener, const 
   fields.text("alpn", info.alpn.view());
   if (!info.tls->version.empty()) fields.text("resumed", info.tls->resumed ? "true" : "false");
   if (info.peer) fields.text("peer", info.peer->short_name());
+  const std::string proxy_id = proxy_id_of(info);
+  fields.text("proxy_id", proxy_id);
+  if (const PrivateLink* link = info.link()) {
+    fields.text("aws_vpc_endpoint", link->aws_vpc_endpoint);
+    fields.text("azure_private_link", link->azure_private_link);
+    fields.text("gcp_psc_connection", link->gcp_psc_connection);
+  }
   fields.text("backend", info.backend.view());
   fields.text("server", info.server.view());
   fields.number("bytes_from_client", static_cast<std::int64_t>(info.bytes_from_client));
@@ -82,14 +110,10 @@ void write_access_line(Services& services, const ListenerState& listener, const 
 
 void write_phase_line(Services& services, const ListenerState& listener, const ConnectionInfo& info,
                       std::string_view phase, TimePoint now) {
-  const std::string& name_of_listener = listener.policy->config.name;
-  const auto own = services.levels.find(name_of_listener, info.client, now);
+  const auto own = services.levels.find(listener.policy->config.name, info.client, now);
   if (own ? *own != LogLevel::kDebug : !services.log.enabled(LogLevel::kDebug)) return;
   const std::string source = info.client.address().text();
-  Fields fields;
-  fields.number("id", static_cast<std::int64_t>(info.id));
-  fields.text("listener", name_of_listener);
-  fields.text("source", source);
+  Fields fields = fields_of(listener, info, source);
   fields.text("phase", phase);
   fields.text("sni", info.server_name.view());
   fields.text("version", info.tls->version.view());
@@ -97,6 +121,21 @@ void write_phase_line(Services& services, const ListenerState& listener, const C
   fields.text("server", info.server.view());
   fields.number("after_ms", static_cast<std::int64_t>(milliseconds(now - info.accepted)));
   services.log.write_always(LogLevel::kDebug, "connection entered a phase", fields.all());
+}
+
+void write_dry_run_line(Services& services, const ListenerState& listener, const ConnectionInfo& info,
+                        const Authorization& refusal, TimePoint now) {
+  const auto own = services.levels.find(listener.policy->config.name, info.client, now);
+  if (own ? *own < LogLevel::kWarn : !services.log.enabled(LogLevel::kWarn)) return;
+  if (!is_admitted(services, listener, "dry_run", now)) return;
+  const std::string source = info.client.address().text();
+  Fields fields = fields_of(listener, info, source);
+  fields.text("policy", "client_auth");
+  fields.text("failure", name(refusal.why));
+  fields.text("sni", info.server_name.view());
+  if (info.peer) fields.text("peer", info.peer->short_name());
+  fields.text("detail", refusal.detail);
+  services.log.write_always(LogLevel::kWarn, "let in by a dry run", fields.all());
 }
 
 }  // namespace headgate

@@ -4,6 +4,7 @@
 
 #include "base/close_reason.h"
 #include "connection/services.h"
+#include "tls/peer/peer_policy.h"
 
 namespace headgate {
 
@@ -14,5 +15,10 @@ void write_access_line(Services& services, const ListenerState& listener, const 
 /// Writes a line for a connection that enters `phase`, where the level is debug. Runs on the loop thread.
 void write_phase_line(Services& services, const ListenerState& listener, const ConnectionInfo& info,
                       std::string_view phase, TimePoint now);
+
+/// Writes the line of a client that a dry run lets in, and that `refusal` is about. The limit on failure
+/// lines counts it too. Runs on the loop thread.
+void write_dry_run_line(Services& services, const ListenerState& listener, const ConnectionInfo& info,
+                        const Authorization& refusal, TimePoint now);
 
 }  // namespace headgate

@@ -1,9 +1,14 @@
+#include <algorithm>
 #include <cerrno>
 
 #include "connection/connection.h"
-#include "connection/gather.h"
+#include "connection/dial.h"
+#include "connection/dial_ends.h"
+#include "connection/mysql_dial.h"
 #include "connection/phase.h"
+#include "connection/postgres_dial.h"
 #include "connection/proxy_info.h"
+#include "net/gather.h"
 #include "net/socket.h"
 #include "net/starttls/backend_greeting.h"
 
@@ -26,57 +31,73 @@ ConnectFailure failure_of(const StreamFailure& failure) {
   }
 }
 
-CloseReason reason_of(ConnectFailure failure) {
-  switch (failure) {
-    case ConnectFailure::kTimeout:
-      return CloseReason::kBackendConnectTimeout;
-    case ConnectFailure::kTls:
-      return CloseReason::kBackendHandshakeFailed;
-    default:
-      return CloseReason::kBackendConnectFailed;
+/// The end of a connection for which there is no server, or none any more.
+Close end_without_server(const Dial& dial, Context& context, std::string_view why) {
+  if (dial.attempts > 0) return Close{reason_of(dial.last_failure)};
+  if (dial.tried.empty()) context.info.detail = std::string(why);
+  return Close{CloseReason::kNoBackend};
+}
+
+/// Counts a connection for which a server's name had no address.
+void count_unresolved(const Dial& dial) {
+  const auto& servers = dial.backend->picker->group().servers;
+  for (std::size_t i = 0; i < servers.size(); ++i) {
+    if (!servers[i].state->addresses()->empty()) continue;
+    dial.backend->metrics[i]->connect_failures[static_cast<std::size_t>(ConnectFailure::kResolve)].add();
   }
 }
 
-/// Counts the attempt at hand as failed; the loop of step() tries another server next.
-void attempt_failed(Dial& dial, Context& context, ConnectFailure failure, std::string what) {
-  dial.backend->picker->on_failed(dial.choice->lease, dial.choice->address, context.services.host.now());
-  dial.backend->metrics[dial.choice->index]->connect_failures[static_cast<std::size_t>(failure)].add();
-  context.info.detail = dial.choice->lease.server().label() + ": " + std::move(what);
+/// Of a connect that did not begin.
+ConnectFailure failure_of(const StreamFailure& failure, const OwnEnd& from) {
+  const bool is_ours = failure.error == EADDRNOTAVAIL || failure.error == EPERM || failure.error == EACCES;
+  return from.address && is_ours ? ConnectFailure::kSource : failure_of(failure);
+}
+
+/// Passes over a server that this client cannot be connected with. It is no failure of the server.
+void pass_over(Dial& dial, Context& context, std::string why) {
+  context.info.detail = dial.choice->lease.server().label() + ": " + std::move(why);
   dial.tried.push_back({dial.choice->index, dial.choice->address});
   dial.choice.reset();
-  dial.last_failure = failure;
-  dial.greeting.clear();
-  context.connection.forget_backend();
-  dial.request.reset();
-  dial.handshake.reset();
-  dial.operation.reset();
   dial.stage = Dial::Stage::kPick;
-  context.sides.backend.reset();
 }
 
-std::optional<Close> pick(Dial& dial, Context& context) {
+/// Every server is full, or others wait already: the connection waits, and then behind them.
+std::optional<Step> wait_for_place(Dial& dial, Context& context) {
+  if (dial.wait) return Wait{};
+  dial.wait = PlaceWait::begin(context.connection, context.services.host, *dial.backend);
+  if (!dial.wait) return end_without_server(dial, context, "queue_full");
+  dial.started = context.services.host.now();
+  dial.stage = Dial::Stage::kQueued;
+  return std::nullopt;
+}
+
+Step give_up_waiting(Dial& dial, Context& context) {
+  dial.wait->ends(QueueEnd::kTimeout);
+  dial.wait.reset();
+  return end_without_server(dial, context, "queue_timeout");
+}
+
+/// Whether others wait for a place: this one may not overtake them.
+bool others_wait(const Dial& dial) {
+  const BackendGroup& group = dial.backend->picker->group();
+  return !dial.wait && group.config.queue.size > 0 && group.queue->has_waiting(group);
+}
+
+/// Picks a server and begins to connect. Nothing: it has begun, or the attempt or the stage is over.
+std::optional<Step> pick(Dial& dial, Context& context) {
+  if (dial.cancel) return pick_next_to_cancel(dial, context);
   const BackendGroup& group = dial.backend->picker->group();
   if (dial.attempts >= group.config.connect_attempts) return Close{reason_of(dial.last_failure)};
+  if (others_wait(dial)) return wait_for_place(dial, context);
   const TimePoint now = context.services.host.now();
   auto choice = dial.backend->picker->pick(context.info.client.address(), dial.tried, now);
-  if (!choice) {
-    if (dial.attempts > 0) return Close{reason_of(dial.last_failure)};
-    context.info.detail = std::string(name(choice.error()));
-    return Close{CloseReason::kNoBackend};
-  }
-  ++dial.attempts;
-  dial.choice = std::move(*choice);
-  dial.started = now;
-  dial.attempt_timed_out = false;
-  context.info.server = InternedString(group.servers[dial.choice->index].config.address);
-  auto stream = context.services.transport.dial(dial.choice->address);
-  if (!stream) {
-    const StreamFailure failure = failure_of_errno("connect", stream.error());
-    attempt_failed(dial, context, failure_of(failure), failure.what);
-    return std::nullopt;
-  }
-  context.sides.backend = std::move(*stream);
-  dial.stage = Dial::Stage::kConnecting;
+  if (!choice && choice.error() == NoServer::kAllFull && group.config.queue.size > 0)
+    return wait_for_place(dial, context);
+  if (dial.wait && choice) dial.wait->ends(QueueEnd::kServed);
+  dial.wait.reset();
+  if (!choice && choice.error() == NoServer::kUnresolved) count_unresolved(dial);
+  if (!choice) return end_without_server(dial, context, name(choice.error()));
+  begin_attempt(dial, context, *std::move(choice));
   return std::nullopt;
 }
 
@@ -93,7 +114,7 @@ void introduce(Dial& dial, Context& context) {
 /// Queues the handshake with the server for CPU time. The client's own handshake, if there was one, has been
 /// permitted: then this one is its continuation.
 void ask_for_permit(Dial& dial, Context& context, HandshakeCost cost) {
-  cost.work = context.listener.tls != nullptr ? HandshakeWork::kFinish : HandshakeWork::kFull;
+  cost.work = !context.listener.tls.empty() ? HandshakeWork::kFinish : HandshakeWork::kFull;
   dial.request = std::make_unique<HeldRequest>(
       context.services.permits, context.connection, *context.listener.policy->counters,
       context.info.client.network(), "Headgate had no CPU time for TLS to the backend within 1.5 s");
@@ -109,23 +130,62 @@ bool is_permitted(Dial& dial, Context& context) {
   return true;
 }
 
-/// All of the introduction is with the kernel: then TLS begins where the backend has it. It costs a key
-/// exchange and the verification of the server, so it needs a permit, as the client's handshake did.
+/// All of the introduction is with the kernel: then TLS begins where the backend has it, or is asked for.
 std::optional<Wait> finish_introduction(Dial& dial, Context& context) {
   const IoStatus flushed = context.sides.backend->flush();
   if (flushed == IoStatus::kWantWrite) return Wait{.backend = Interest::kWrite};
   if (flushed != IoStatus::kDone) {
-    const StreamFailure failure = context.sides.backend->failure();
-    attempt_failed(dial, context, failure_of(failure), failure.what);
+    stream_failed(dial, context);
+    return std::nullopt;
+  }
+  if (is_mysql(dial, context)) {
+    dial.stage = Dial::Stage::kMeeting;
     return std::nullopt;
   }
   if (!dial.backend->tls) {
     dial.stage = Dial::Stage::kAwaitingGreeting;
     return std::nullopt;
   }
-  dial.stage = Dial::Stage::kAwaitingPermit;
-  ask_for_permit(dial, context, {});
+  if (const auto& starttls = dial.backend->tls->shared().settings.starttls) {
+    dial.upgrade = std::make_unique<StarttlsUpgrade>(*starttls);
+    dial.stage = Dial::Stage::kAskingForTls;
+    return std::nullopt;
+  }
+  await_permit(dial, context);
   return Wait{};
+}
+
+/// Counts the end of a server's plaintext dialogue without TLS.
+void upgrade_failed(Dial& dial, Context& context) {
+  const std::string why = dial.upgrade->why();
+  switch (dial.upgrade->failure()) {
+    case StarttlsUpgrade::Failure::kBroken:
+      return attempt_failed(dial, context, failure_of(context.sides.backend->failure()), why);
+    case StarttlsUpgrade::Failure::kRefused:
+      return attempt_failed(dial, context, ConnectFailure::kStarttls, why);
+    case StarttlsUpgrade::Failure::kPlaintext:
+      return attempt_failed(dial, context, ConnectFailure::kPlaintext, why);
+  }
+}
+
+/// Asks for TLS in the server's own protocol. Nothing: the attempt has failed.
+std::optional<Wait> ask_for_tls(Dial& dial, Context& context) {
+  switch (dial.upgrade->advance(*context.sides.backend, context.services.buffers.plaintext)) {
+    case IoStatus::kWantRead:
+      return Wait{.backend = Interest::kRead};
+    case IoStatus::kWantWrite:
+      return Wait{.backend = Interest::kWrite};
+    case IoStatus::kDone:
+      dial.upgrade.reset();
+      await_permit(dial, context);
+      return Wait{};
+    case IoStatus::kPaused:
+    case IoStatus::kEnded:
+    case IoStatus::kFailed:
+      break;
+  }
+  upgrade_failed(dial, context);
+  return std::nullopt;
 }
 
 ServerRequest request_for(const Dial& dial, const ConnectionInfo& info) {
@@ -133,7 +193,7 @@ ServerRequest request_for(const Dial& dial, const ConnectionInfo& info) {
   const ServerState& server = dial.choice->lease.server();
   ServerRequest request{.server = server.label(), .server_name = settings.server_name, .alpn = {}};
   if (request.server_name == "$sni") request.server_name = info.server_name.view();
-  if (request.server_name.empty()) request.server_name = server.endpoint().host;
+  if (request.server_name.empty()) request.server_name = server.endpoint().name();
   for (const auto& protocol : settings.alpn) {
     if (protocol != "$alpn") {
       request.alpn.push_back(protocol);
@@ -238,22 +298,29 @@ std::optional<Step> await_signature(Dial& dial, Context& context) {
   return std::nullopt;
 }
 
-Relay relay_to(Dial& dial, Context& context) {
-  const TimePoint now = context.services.host.now();
-  ServerMetrics& metrics = *dial.backend->metrics[dial.choice->index];
-  dial.backend->picker->on_connected(dial.choice->lease, dial.choice->address);
-  metrics.connect_duration.observe(now - dial.started);
-  context.info.detail.clear();
-  Relay relay;
-  relay.server = ServerUse(std::move(dial.choice->lease), metrics);
-  relay.last_byte = now;
-  return relay;
+/// Greets the client of a server whose own greeting was read before TLS.
+Step welcome(Dial& dial, Context& context) {
+  if (auto wait = flush_to_client(context)) return *std::move(wait);
+  const std::string_view words = starttls_welcome(*asked_in(dial));
+  if (context.sides.client->write(std::as_bytes(std::span(words))) == IoStatus::kFailed)
+    return Close{CloseReason::kClientLeftInHandshake};
+  return Phase(relay_to(dial, context));
 }
 
-/// Drops the greeting of a server, because we have greeted its client already. Nothing: another attempt
-/// follows.
+/// Drops the greeting of a server, because we have greeted its client already. Nothing: another attempt or
+/// another stage follows.
 std::optional<Step> await_greeting(Dial& dial, Context& context) {
+  if (is_mysql(dial, context)) return begin_login(dial, context);
+  if (dial.cancel) {
+    dial.stage = Dial::Stage::kCancelling;
+    return std::nullopt;
+  }
   const std::optional<StarttlsProtocol> starttls = context.listener.policy->config.starttls;
+  if (const auto asked = asked_in(dial)) {
+    if (starttls || starttls_welcome(*asked).empty()) return relay_first_message(dial, context);
+    dial.stage = Dial::Stage::kWelcoming;
+    return std::nullopt;
+  }
   if (!starttls) return Phase(relay_to(dial, context));
   for (;;) {
     const auto verdict = BackendGreeting::read(*starttls, dial.greeting);
@@ -264,7 +331,7 @@ std::optional<Step> await_greeting(Dial& dial, Context& context) {
         context.sides.backend =
             context.services.transport.unread(std::move(context.sides.backend), std::move(dial.greeting));
       }
-      return Phase(relay_to(dial, context));
+      return relay_first_message(dial, context);
     }
     IoStatus status = IoStatus::kFailed;
     if (verdict.state == BackendGreeting::State::kNeedMore) {
@@ -279,17 +346,156 @@ std::optional<Step> await_greeting(Dial& dial, Context& context) {
   }
 }
 
+/// The server of the attempt at hand, for the operator.
+std::string server_of(const Dial& dial, const Context& context) {
+  const ServerState& server = dial.choice->lease.server();
+  if (!server.endpoint().is_original()) return server.label();
+  return server.label() + " (" + local_address(context.sides.client->descriptor()).text() + ')';
+}
+
+/// From now on the log alone asks for what the client's PROXY header said.
+void forget_what_was_told(ConnectionInfo& info) {
+  info.proxied->to_pass_on.reset();
+  if (info.proxied->link.empty() && info.proxied->unique_id.empty()) info.proxied.reset();
+}
+
+/// Whether the attempt has come to TLS, or beyond.
+bool has_come_to_tls(const Dial& dial) {
+  switch (dial.stage) {
+    case Dial::Stage::kAwaitingPermit:
+    case Dial::Stage::kSecuring:
+    case Dial::Stage::kAwaitingSignature:
+    case Dial::Stage::kAwaitingGreeting:
+      return dial.backend->tls != nullptr;
+    default:
+      return false;
+  }
+}
+
+/// Whether the client may have made the attempt fail, by a name or a protocol that the server gets from it:
+/// a client that invents names could take a healthy server away from all others.
+bool may_be_the_clients_doing(const Dial& dial, const ConnectionInfo& info) {
+  if (!has_come_to_tls(dial)) return false;
+  const config::BackendTls& settings = dial.backend->tls->shared().settings;
+  const bool name = settings.server_name == "$sni" && !info.server_name.empty();
+  const bool protocol =
+      !info.alpn.empty() && std::ranges::find(settings.alpn, "$alpn") != settings.alpn.end();
+  return name || protocol;
+}
+
 }  // namespace
 
-Step step(Connect& phase, Context& context) {
-  Dial& dial = *phase.dial;
-  if (std::exchange(dial.attempt_timed_out, false) && dial.stage != Dial::Stage::kPick) {
-    attempt_failed(dial, context, ConnectFailure::kTimeout, "not connected within connect_timeout");
+CloseReason reason_of(ConnectFailure failure) {
+  switch (failure) {
+    case ConnectFailure::kTimeout:
+      return CloseReason::kBackendConnectTimeout;
+    case ConnectFailure::kTls:
+      return CloseReason::kBackendHandshakeFailed;
+    case ConnectFailure::kStarttls:
+      return CloseReason::kBackendStarttlsFailed;
+    case ConnectFailure::kPlaintext:
+      return CloseReason::kBackendPlaintext;
+    default:
+      return CloseReason::kBackendConnectFailed;
+  }
+}
+
+void begin_attempt(Dial& dial, Context& context, Choice choice) {
+  const BackendGroup& group = dial.backend->picker->group();
+  dial.choice = std::move(choice);
+  context.info.server = InternedString(group.servers[dial.choice->index].config.address);
+  DialEnds ends = dial_ends(group, *dial.choice, context);
+  if (!ends.why_not.empty()) return pass_over(dial, context, std::move(ends.why_not));
+  ++dial.attempts;
+  dial.started = context.services.host.now();
+  dial.attempt_timed_out = false;
+  auto stream = context.services.transport.dial(ends.server, ends.own);
+  if (!stream) {
+    const std::string doing = ends.own.address ? "connect from " + ends.own.address->host_text() : "connect";
+    const StreamFailure failure = failure_of_errno(doing, stream.error());
+    return attempt_failed(dial, context, failure_of(failure, ends.own), failure.what);
+  }
+  context.sides.backend = std::move(*stream);
+  dial.stage = Dial::Stage::kConnecting;
+}
+
+void attempt_failed(Dial& dial, Context& context, ConnectFailure failure, std::string what) {
+  if (!may_be_the_clients_doing(dial, context.info))
+    dial.backend->picker->on_failed(dial.choice->lease, dial.choice->address, context.services.host.now());
+  dial.backend->metrics[dial.choice->index]->connect_failures[static_cast<std::size_t>(failure)].add();
+  context.info.detail = server_of(dial, context) + ": " + std::move(what);
+  dial.tried.push_back({dial.choice->index, dial.choice->address});
+  dial.choice.reset();
+  dial.last_failure = failure;
+  dial.greeting.clear();
+  dial.upgrade.reset();
+  dial.requested = false;
+  context.connection.forget_backend();
+  dial.request.reset();
+  dial.handshake.reset();
+  dial.operation.reset();
+  dial.stage = Dial::Stage::kPick;
+  context.sides.backend.reset();
+}
+
+void stream_failed(Dial& dial, Context& context) {
+  const StreamFailure failure = context.sides.backend->failure();
+  attempt_failed(dial, context, failure_of(failure), failure.what);
+}
+
+std::optional<StarttlsProtocol> asked_in(const Dial& dial) {
+  return dial.backend->tls ? dial.backend->tls->shared().settings.starttls : std::nullopt;
+}
+
+/// TLS costs a key exchange and the verification of the server, so it needs a permit,
+/// as the client's handshake did.
+void await_permit(Dial& dial, Context& context) {
+  dial.stage = Dial::Stage::kAwaitingPermit;
+  ask_for_permit(dial, context, {});
+}
+
+std::optional<Step> flush_to_client(Context& context) {
+  Stream& client = *context.sides.client;
+  if (client.unsent_bytes() == 0) return std::nullopt;
+  const IoStatus flushed = client.flush();
+  if (flushed == IoStatus::kWantWrite) return Wait{.client = Interest::kWrite};
+  if (flushed != IoStatus::kDone) return Close{CloseReason::kClientLeftInHandshake};
+  return std::nullopt;
+}
+
+Relay relay_to(Dial& dial, Context& context) {
+  const TimePoint now = context.services.host.now();
+  ServerMetrics& metrics = *dial.backend->metrics[dial.choice->index];
+  dial.backend->picker->on_connected(dial.choice->lease, dial.choice->address, now);
+  metrics.connect_duration.observe(now - dial.started);
+  context.info.detail.clear();
+  if (context.info.peer) context.info.peer->certificate_der = std::string();  // no header will carry it
+  if (context.info.proxied) forget_what_was_told(context.info);
+  Relay relay;
+  relay.server = ServerUse(std::move(dial.choice->lease), metrics);
+  relay.last_byte = now;
+  return relay;
+}
+
+std::optional<Step> take_stages(Dial& dial, Context& context) {
+  if (std::exchange(dial.attempt_timed_out, false)) {
+    if (dial.stage == Dial::Stage::kQueued) return give_up_waiting(dial, context);
+    if (dial.stage == Dial::Stage::kCancelling)
+      server_is_through(dial, context);
+    else if (dial.stage != Dial::Stage::kPick)
+      attempt_failed(dial, context, ConnectFailure::kTimeout, "not connected within connect_timeout");
   }
   for (;;) {
     switch (dial.stage) {
+      case Dial::Stage::kHearingFirst:
+        if (auto next = hear_first(dial, context)) return next;
+        break;
       case Dial::Stage::kPick:
-        if (const auto close = pick(dial, context)) return *close;
+        if (auto next = pick(dial, context)) return next;
+        break;
+      case Dial::Stage::kQueued:
+        if (!dial.wait->is_first()) return Wait{};
+        if (auto next = pick(dial, context)) return next;
         break;
       case Dial::Stage::kConnecting:
         if (const auto wait = await_connection(dial, context)) return *wait;
@@ -297,28 +503,63 @@ Step step(Connect& phase, Context& context) {
       case Dial::Stage::kIntroducing:
         if (const auto wait = finish_introduction(dial, context)) return *wait;
         break;
+      case Dial::Stage::kAskingForTls:
+        if (const auto wait = ask_for_tls(dial, context)) return *wait;
+        break;
       case Dial::Stage::kAwaitingPermit:
         if (const auto wait = begin_tls(dial, context)) return *wait;
         break;
       case Dial::Stage::kSecuring:
-        if (auto next = secure(dial, context)) return *std::move(next);
+        if (auto next = secure(dial, context)) return next;
         break;
       case Dial::Stage::kAwaitingSignature:
-        if (auto next = await_signature(dial, context)) return *std::move(next);
+        if (auto next = await_signature(dial, context)) return next;
         break;
       case Dial::Stage::kAwaitingGreeting:
-        if (auto next = await_greeting(dial, context)) return *std::move(next);
+        if (auto next = await_greeting(dial, context)) return next;
         break;
+      case Dial::Stage::kWelcoming:
+        return welcome(dial, context);
+      case Dial::Stage::kCancelling:
+        if (const auto wait = deliver_cancel(dial, context)) return *wait;
+        break;
+      case Dial::Stage::kMeeting:
+        if (const auto wait = meet(dial, context)) return *wait;
+        break;
+      case Dial::Stage::kMet:
+        if (dial.early) return std::nullopt;
+        if (auto next = pass_greeting_on(dial, context)) return next;
+        break;
+      case Dial::Stage::kHearingClient:
+        if (auto next = hear_client(dial, context)) return next;
+        break;
+      case Dial::Stage::kRequestingTls:
+        if (auto next = request_tls(dial, context)) return next;
+        break;
+      case Dial::Stage::kLogin:
+        return pass_login_on(dial, context);
     }
   }
 }
 
-Step connect_to(std::string_view backend, Context& context) {
+std::unique_ptr<Dial> dial_to(std::string_view backend, Context& context) {
   const auto found = context.snapshot.backends.find(backend);
-  if (found == context.snapshot.backends.end()) return Close{CloseReason::kNoRoute};
+  if (found == context.snapshot.backends.end()) return nullptr;
   context.info.backend = InternedString(found->first);
   auto dial = std::make_unique<Dial>();
   dial->backend = &found->second;
+  return dial;
+}
+
+Step step(Connect& phase, Context& context) {
+  return *take_stages(*phase.dial, context);
+}
+
+Step connect_to(std::string_view backend, Context& context) {
+  auto dial = context.sides.backend != nullptr ? take_up(context) : dial_to(backend, context);
+  if (!dial) return Close{CloseReason::kNoRoute};
+  if (dial->stage == Dial::Stage::kPick && must_hear_first(*dial, context))
+    dial->stage = Dial::Stage::kHearingFirst;
   return Phase(Connect{.dial = std::move(dial)});
 }
 

@@ -15,9 +15,9 @@ static_assert(CellPool::cells_per_page(sizeof(Connection)) >= 9);
 namespace {
 
 /// Whether a client that was shown a certificate may have gone, or fallen silent, because of the certificate.
-void count_for_canary(HandshakeTask& task, CloseReason reason) {
+void count_for_canary(HandshakeTask& task, CloseReason reason, const ConnectionInfo& info) {
   const bool went = reason == CloseReason::kClientLeftInHandshake || reason == CloseReason::kHandshakeTimeout;
-  if (went && task.began && task.canary_arm != nullptr) task.canary_arm->count_failed();
+  if (went && task.began && task.canary_arm != nullptr) task.canary_arm->count_failed(info.client.network());
 }
 
 /// Returns the phase whose end the shutdown phase tells the peers of; empty where there is none.
@@ -234,10 +234,15 @@ void Connection::arm(const Wait& wait) {
   timer_.set(deadline(phase_, context));
 }
 
+PhaseDescriptors Connection::descriptors() const {
+  PhaseDescriptors all = headgate::descriptors(phase_);
+  if (sides_.client) all.client = sides_.client->descriptor();
+  if (sides_.backend) all.backend = sides_.backend->descriptor();
+  return all;
+}
+
 void Connection::watch_descriptors() {
-  const PhaseDescriptors own = descriptors(phase_);
-  const int client = sides_.client ? sides_.client->descriptor() : own.client;
-  const int backend = sides_.backend ? sides_.backend->descriptor() : own.backend;
+  const auto [client, backend] = descriptors();
   if (client != client_watcher_.descriptor()) client_watcher_.attach(client);
   if (backend != backend_watcher_.descriptor()) backend_watcher_.attach(backend);
 }
@@ -300,9 +305,11 @@ void Connection::count_handshake(CloseReason reason) {
   ListenerMetrics& metrics = *listener_.metrics;
   // The client's handshake was counted before, when it had ended well.
   const bool counted = std::holds_alternative<Connect>(phase_) || std::holds_alternative<Relay>(phase_);
-  if (const auto* handshake = std::get_if<Handshake>(&phase_)) count_for_canary(*handshake->task, reason);
-  if (!listener_.tls || counted) return;
+  if (const auto* handshake = std::get_if<Handshake>(&phase_))
+    count_for_canary(*handshake->task, reason, info_);
+  if (listener_.tls.empty() || counted) return;
   if (const auto result = count_handshake_end(metrics, info_, reason)) {
+    count_for_penalties(listener_, info_, *result, services_.host.now());
     record_handshake_end(services_.recorder, listener_.policy->config.name, info_, *result, phase_,
                          services_.host.now());
   }

@@ -67,6 +67,8 @@ class Connection final : public Pooled<Connection> {
   [[nodiscard]] Wait waiting() const { return waiting_; }
   /// The two streams, where they are still there, for handing a connection in relay over to another process.
   [[nodiscard]] Sides& sides() { return sides_; }
+  /// The sockets of the two sides, whatever owns them; -1 for none.
+  [[nodiscard]] PhaseDescriptors descriptors() const;
   /// Makes it quiescent: no cause reads, writes or ends it until wake() or release(). In relay only: the
   /// caller may look at its streams meanwhile, and they go on in another process if this one releases them.
   void quiesce();
@@ -78,6 +80,7 @@ class Connection final : public Pooled<Connection> {
 
   /// The connection keeps its place among the listener's connections until it ends.
   void take_place(std::unique_ptr<ListenerPlace> place) { place_ = std::move(place); }
+  [[nodiscard]] bool has_place() const { return place_ != nullptr; }
 
   /// Only the worker uses these:
   std::uint64_t drain_bytes_told =
@@ -86,6 +89,7 @@ class Connection final : public Pooled<Connection> {
   std::uint32_t slot = 0;          ///< Its index in the worker's list of connections.
   bool flush_due : 1 = false;      ///< In the worker's list of streams to flush.
   bool turn_due : 1 = false;       ///< In the worker's list of newcomers that are ready.
+  bool has_no_place : 1 = false;   ///< A limit of the process refused it.
 
   /// Called by the timer; by tests when they have moved the clock.
   void deadline_passed();

@@ -11,6 +11,8 @@
 #include "base/packed_text.h"
 #include "base/record_protection.h"
 #include "base/units.h"
+#include "net/private_link.h"
+#include "net/proxy_protocol.h"
 #include "net/source_address.h"
 #include "tls/peer/peer_identity.h"
 
@@ -37,6 +39,11 @@ struct TlsInfo {
   InternedString group;     ///< "x25519"; empty where no key was exchanged.
   InternedString cipher;    ///< IANA name.
   InternedString key_type;  ///< Key type of our certificate: "EC-P-256", "RSA-2048".
+  // Words that a PROXY header alone has. A connection that another process has handed over has none of them.
+  InternedString openssl_cipher{};         ///< OpenSSL's name of `cipher`.
+  InternedString signature_scheme{};       ///< "rsa_pss_rsae_sha256"; empty where nothing was signed.
+  InternedString certificate_signature{};  ///< "ecdsa-with-SHA256": how our certificate is signed.
+  InternedString key_algorithm{};          ///< "EC256", "RSA2048": the key of our certificate.
   bool resumed = false;
 
   auto operator<=>(const TlsInfo&) const = default;
@@ -57,7 +64,9 @@ class KnownTlsInfo {
 
  private:
   [[nodiscard]] TlsInfo with_own_words(TlsInfo info) {
-    for (InternedString* word : {&info.version, &info.group, &info.cipher, &info.key_type})
+    for (InternedString* word :
+         {&info.version, &info.group, &info.cipher, &info.key_type, &info.openssl_cipher,
+          &info.signature_scheme, &info.certificate_signature, &info.key_algorithm})
       *word = InternedString(*words_.emplace(word->view()).first);
     return info;
   }
@@ -71,6 +80,13 @@ struct HandshakeTimes {
   Duration total{}, queue{}, cpu{}, peer_wait{};
 };
 
+/// What the PROXY header of a connection said beyond the addresses.
+struct ProxiedFacts {
+  PrivateLink link;
+  std::string unique_id;                   ///< Any bytes; empty: none.
+  std::unique_ptr<ProxyFacts> to_pass_on;  ///< All of it, until the server has been told.
+};
+
 /// The things that are known of a connection: for routing, for the log line and for /connections.json. Loop
 /// thread of its worker.
 struct ConnectionInfo {
@@ -78,7 +94,8 @@ struct ConnectionInfo {
   SourceAddress client;
   std::int16_t alert = -1;  ///< Sent or received in a handshake that failed.
   HandshakeFailure failure = HandshakeFailure::kNone;
-  Protection protection = Protection::kNone;
+  Protection protection : 7 = Protection::kNone;
+  bool probe : 1 = false;  ///< The connection comes from a source that is listed as a probe.
   TimePoint accepted{};
   std::uint64_t bytes_from_client = 0;  ///< Plaintext.
   std::uint64_t bytes_to_client = 0;
@@ -86,10 +103,12 @@ struct ConnectionInfo {
   PackedText alpn;  ///< The protocol that was negotiated; for passthrough, the one that the client prefers.
   const TlsInfo* tls = &kNoTls;  ///< Of the worker's KnownTlsInfo.
   std::unique_ptr<PeerIdentity> peer;
+  std::unique_ptr<ProxiedFacts> proxied;  ///< Null: the client's own address is all that is known.
+
+  [[nodiscard]] const PrivateLink* link() const { return proxied ? &proxied->link : nullptr; }
   InternedString backend,
-      server;          ///< As configured; empty before they are chosen. The snapshot holds the words.
-  PackedText detail;   ///< The sentence for the operator when something failed.
-  bool probe = false;  ///< The connection comes from a source that is listed as a probe.
+      server;         ///< As configured; empty before they are chosen. The snapshot holds the words.
+  PackedText detail;  ///< The sentence for the operator when something failed.
 };
 
 }  // namespace headgate

@@ -58,7 +58,9 @@ SideEnd end_of_broken_side(const Stream& stream, Side side) {
 Shutdown begin(const Context& context, CloseReason reason, std::string_view began_in) {
   auto ending = std::make_unique<Ending>();
   ending->began_in = began_in;
-  ending->limit = context.services.host.now() + context.listener.policy->config.timeouts.shutdown;
+  ending->limit = limit_of_end(context);
+  // A client that takes little must not draw its end out by that.
+  ending->hastened = reason == CloseReason::kSlowReader;
   return {.reason = reason, .ending = std::move(ending)};
 }
 
@@ -106,7 +108,6 @@ Phase end_broken(Relay& relay, Context& context, Side broken) {
 }
 
 Phase end_cut_short(Relay& relay, Context& context) {
-  relay.to_client.ended = false;  // not in order
   Shutdown shutdown = end_relay(relay, context, CloseReason::kBackendTruncated, EndCause::kBackendCutShort);
   if (!relay.to_backend.ended) shutdown.ending->backend.farewell = Farewell::kReset;
   return shutdown;
@@ -128,6 +129,14 @@ std::optional<Phase> end_for(EndCause cause, CloseReason reason, Phase& phase, C
   return shutdown;
 }
 
+Phase end_in_order(CloseReason reason, Context& context) {
+  return end_client(EndCause::kOtherEnded, reason, "connect", context);
+}
+
+TimePoint limit_of_end(const Context& context) {
+  return context.services.host.now() + context.listener.policy->config.timeouts.shutdown;
+}
+
 std::size_t bytes_left(const Sides& sides) {
   std::size_t left = 0;
   for (const Stream* side : {sides.client.get(), sides.backend.get()}) {
@@ -139,8 +148,7 @@ std::size_t bytes_left(const Sides& sides) {
 void hasten(Shutdown& phase, const Context& context) {
   if (!phase.ending || std::exchange(phase.ending->hastened, true)) return;
   Ending& ending = *phase.ending;
-  ending.limit =
-      std::min(ending.limit, context.services.host.now() + context.listener.policy->config.timeouts.shutdown);
+  ending.limit = std::min(ending.limit, limit_of_end(context));
   for (SideEnd* side : {&ending.client, &ending.backend})
     side->open = std::min(side->open, SideEnd::Open::kUntilDelivered);
 }

@@ -17,6 +17,12 @@ namespace headgate {
 [[nodiscard]] std::optional<Phase> end_for(EndCause cause, CloseReason reason, Phase& phase,
                                            Context& context);
 
+/// Ends a client in order that has no server, and needs none. In the connect phase.
+[[nodiscard]] Phase end_in_order(CloseReason reason, Context& context);
+
+/// The time when an end is given up, if no peer gets a byte from now on: timeouts.shutdown.
+[[nodiscard]] TimePoint limit_of_end(const Context& context);
+
 /// The bytes that the peers have not got yet: those that are unsent, and those that no kernel has
 /// acknowledged.
 [[nodiscard]] std::size_t bytes_left(const Sides& sides);

@@ -41,7 +41,8 @@ constexpr std::array<EndRow, kEndCauseCount> kTable{{
     {EndCause::kCut,
      {kAlert, kReset, kReset, kReset},
      Alert::kInternalError,
-     "cut by Headgate: lifetime, the deadline of a drain, SIGINT, idle with bytes that a peer does not take",
+     "cut by Headgate: lifetime, the deadline of a drain, SIGINT, a slow reader, idle with bytes "
+     "that a peer does not take",
      "what was under way is not whole"},
     {EndCause::kRevoked,
      {kAlert, kReset, kReset, kReset},
@@ -118,6 +119,8 @@ EndCause cause_of(CloseReason reason, HandshakeFailure failure) {
     case CloseReason::kBackendConnectFailed:
     case CloseReason::kBackendConnectTimeout:
     case CloseReason::kBackendHandshakeFailed:
+    case CloseReason::kBackendStarttlsFailed:
+    case CloseReason::kBackendPlaintext:
       return EndCause::kUnreachable;
     case CloseReason::kClientRevoked:
       return EndCause::kRevoked;

@@ -54,9 +54,11 @@ void list_fields(Codec& codec, Of& peer) {
   auto not_after = std::chrono::duration_cast<std::chrono::milliseconds>(peer.not_after.time_since_epoch());
   codec.field(9, not_after);
   if constexpr (!std::is_const_v<Of>) peer.not_after = WallTime(not_after);
-  codec.field(10, peer.chain);
-  codec.field(12, peer.trust);
-  codec.field(13, peer.issued_by);
+  // Tags 10 to 13 were keys of another form.
+  codec.field(14, peer.chain);
+  codec.field(15, peer.trust);
+  codec.field(16, peer.issued_by);
+  codec.field(17, peer.public_key, Unknown::kSkip);
 }
 
 template <class Codec, Either<HandoverSide> Of>
@@ -91,6 +93,11 @@ void list_fields(Codec& codec, Of& connection) {
   codec.field(15, connection.bytes_to_client);
   codec.field(16, connection.age);
   codec.field(17, connection.quiet);
+  // What may be missing comes before what may not, so that a message that is cut short is refused.
+  codec.field(20, connection.proxy_id, Unknown::kSkip);
+  codec.field(21, connection.aws_vpc_endpoint, Unknown::kSkip);
+  codec.field(22, connection.azure_private_link, Unknown::kSkip);
+  codec.field(23, connection.gcp_psc_connection, Unknown::kSkip);
   codec.field(18, connection.client_side);
   codec.field(19, connection.backend_side);
 }
@@ -104,6 +111,25 @@ void list_fields(Codec& codec, Of& listener) {
 template <class Codec, Either<HandoverCounters> Of>
 void list_fields(Codec& codec, Of& counters) {
   codec.field(1, counters.lines);
+}
+
+template <class Codec, Either<HandoverKeyPair> Of>
+void list_fields(Codec& codec, Of& pair) {
+  codec.field(1, pair.leaf);
+  codec.field(2, pair.key);
+  codec.field(3, pair.chain);
+}
+
+template <class Codec, Either<HandoverCertificate> Of>
+void list_fields(Codec& codec, Of& certificate) {
+  codec.field(1, certificate.listener);
+  codec.field(2, certificate.directory);
+  codec.field(3, certificate.file);
+  codec.field(4, certificate.held);
+  codec.optional_field(5, certificate.old);
+  codec.field(6, certificate.went_back);
+  codec.field(7, certificate.canary_percent);
+  codec.field(8, certificate.canary_for);
 }
 
 template <class Codec, Either<HandoverNotice> Of>

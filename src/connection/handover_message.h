@@ -44,6 +44,8 @@ struct HandoverConnection {
   bool probe = false;
   std::unique_ptr<PeerIdentity> peer;  ///< Absent: the client showed no certificate.
   std::string backend, server;         ///< As configured.
+  std::string proxy_id;                ///< What the PROXY header said, as it is logged at the end.
+  std::string aws_vpc_endpoint, azure_private_link, gcp_psc_connection;
   std::uint64_t bytes_from_client = 0, bytes_to_client = 0;
   std::chrono::milliseconds age{0};  ///< Since it was accepted.
   std::chrono::milliseconds quiet{
@@ -63,9 +65,28 @@ struct HandoverCounters {
   std::vector<std::string> lines;  ///< "closed.finished 123 web": inherited_counters.h reads and writes them.
 };
 
+/// A certificate in DER with its key.
+struct HandoverKeyPair {
+  std::vector<std::byte> leaf;
+  SecretBytes key;
+  std::vector<std::string> chain;  ///< DER, in sending order.
+};
+
+/// A certificate that the old process serves, so that the new one need not lose it where its file is refused.
+struct HandoverCertificate {
+  std::string listener;
+  std::string directory{};  ///< Of `certificate_dirs`; empty: the certificate is listed.
+  std::string file;
+  HandoverKeyPair held;                    ///< What was read from the file.
+  std::unique_ptr<HandoverKeyPair> old{};  ///< The one with which it is compared. Absent: all clients get it.
+  bool went_back = false;                  ///< It was found worse than `old`.
+  std::uint8_t canary_percent = 0;
+  std::chrono::milliseconds canary_for{0};
+};
+
 /// A notice from one process to the other.
 enum class HandoverWord : std::uint8_t {
-  kListening,  ///< Old to new: all listening sockets have been sent.
+  kListening,  ///< Old to new: all listening sockets have been sent; `detail` names the sandbox's layers.
   kReady,      ///< New to old: configuration and certificates are loaded; send the connections.
   kFailed,     ///< New to old: `detail` says why the new process fails; carry on.
   kTaken,      ///< New to old: the new process can serve the connection.
@@ -85,7 +106,8 @@ struct HandoverNotice {
 /// Shares `lines` out among messages that can be sent, a line in each at least.
 [[nodiscard]] std::vector<HandoverCounters> counters_in_pieces(std::vector<std::string> lines);
 
-using HandoverMessage = std::variant<HandoverNotice, HandoverListener, HandoverConnection, HandoverCounters>;
+using HandoverMessage =
+    std::variant<HandoverNotice, HandoverListener, HandoverConnection, HandoverCounters, HandoverCertificate>;
 
 /// Returns the message as bytes. The bytes and every copy made on the way are wiped when they are freed.
 [[nodiscard]] SecretBytes encode(const HandoverMessage& message);

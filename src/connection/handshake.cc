@@ -59,6 +59,18 @@ void count_negotiated(const HandshakeTask& task, Context& context) {
   observe(HandshakePhase::kPeerWait, times.peer_wait);
 }
 
+/// Counts a client that was let in although a policy of `tls.dry_run` would refuse it, by its ClientHello.
+void count_dry_runs(const HandshakeTask& task, ListenerState& listener) {
+  const std::vector<std::string>& policies = listener.policy->config.tls->dry_run;
+  if (policies.empty()) return;
+  const ClientHello hello = task.hello.kept();
+  for (const std::string& policy : policies) {
+    if (policy == "tls13_only" && tls13_only_would_refuse(hello))
+      listener.metrics->would_refuse_tls13_only.add();
+    if (policy == "pq_only" && pq_only_would_refuse(hello)) listener.metrics->would_refuse_pq_only.add();
+  }
+}
+
 /// Whether a handshake may have failed because of the certificate that was shown: the client sends an alert
 /// or goes, or it cannot use the key.
 bool may_be_the_certificates_fault(HandshakeFailure failure) {
@@ -77,11 +89,16 @@ void adopt(ServerHandshake::Accepted accepted, Context& context) {
   ConnectionInfo& info = context.info;
   ListenerMetrics& metrics = *context.listener.metrics;
   const NegotiatedInfo& negotiated = accepted.negotiated;
-  info.tls = context.services.known_tls.find_or_add({.version = InternedString(negotiated.version),
-                                                     .group = InternedString(negotiated.group),
-                                                     .cipher = InternedString(negotiated.cipher),
-                                                     .key_type = InternedString(accepted.key_type),
-                                                     .resumed = negotiated.resumed});
+  info.tls = context.services.known_tls.find_or_add(
+      {.version = InternedString(negotiated.version),
+       .group = InternedString(negotiated.group),
+       .cipher = InternedString(negotiated.cipher),
+       .key_type = InternedString(accepted.key_type),
+       .openssl_cipher = InternedString(negotiated.openssl_cipher),
+       .signature_scheme = InternedString(negotiated.signature_scheme),
+       .certificate_signature = InternedString(negotiated.certificate_signature),
+       .key_algorithm = InternedString(accepted.key_algorithm),
+       .resumed = negotiated.resumed});
   info.alpn = negotiated.alpn;
   info.protection = accepted.protection;
   info.peer = std::move(accepted.peer);
@@ -93,14 +110,16 @@ void adopt(ServerHandshake::Accepted accepted, Context& context) {
 }
 
 Step act_on(HandshakeTask& task, ServerHandshake::Accepted accepted, Context& context) {
-  if (task.canary_arm != nullptr) task.canary_arm->count_ok();
+  if (task.canary_arm != nullptr) task.canary_arm->count_ok(context.info.client.network());
+  Authorize authorize{std::move(accepted.would_refuse)};
   adopt(std::move(accepted), context);
   count_negotiated(task, context);
+  count_dry_runs(task, context.listener);
   task.times.total = context.services.host.now() - context.info.accepted;
   context.services.recorder.done(context.listener.policy->config.name, context.info, task.times, task.hello,
                                  context.services.host.now());
   if (context.sides.client->holds_back()) context.services.host.flush_soon(context.connection);
-  return Phase(Authorize{});
+  return Phase(std::move(authorize));
 }
 
 Step act_on(HandshakeTask& task, ServerHandshake::Refused refused, Context& context) {
@@ -115,7 +134,7 @@ Step act_on(HandshakeTask& task, ServerHandshake::Refused refused, Context& cont
   context.services.recorder.failed(context.listener.policy->config.name, context.info,
                                    HandshakeResult::kFailed, task.times, task.hello);
   if (task.canary_arm != nullptr && may_be_the_certificates_fault(context.info.failure))
-    task.canary_arm->count_failed();
+    task.canary_arm->count_failed(context.info.client.network());
   return Phase(Shutdown{CloseReason::kHandshakeFailed});
 }
 

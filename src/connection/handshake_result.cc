@@ -12,6 +12,7 @@ std::optional<HandshakeResult> result_of(CloseReason reason) {
     case CloseReason::kProbe:
       return HandshakeResult::kProbe;
     case CloseReason::kHandshakeTimeout:
+    case CloseReason::kSlowHello:
       return HandshakeResult::kTimeout;
     case CloseReason::kHandshakeShed:
       return HandshakeResult::kShed;
@@ -38,6 +39,15 @@ std::optional<HandshakeResult> count_handshake_end(ListenerMetrics& metrics, con
   const auto failure = info.failure == HandshakeFailure::kNone ? HandshakeFailure::kClientLeft : info.failure;
   metrics.handshake_failures.add(failure, info.alert < 0 ? kNoAlert : static_cast<std::uint8_t>(info.alert));
   return result;
+}
+
+void count_for_penalties(ListenerState& listener, const ConnectionInfo& info, HandshakeResult result,
+                         TimePoint now) {
+  const ListenerPolicy& policy = *listener.policy;
+  const bool failed = result == HandshakeResult::kFailed || result == HandshakeResult::kTimeout;
+  if (policy.penalties == nullptr || !failed) return;
+  if (policy.penalties->count_failed(info.client.network(), policy.config.limits.penalty, now))
+    listener.metrics->sources_penalized.add();
 }
 
 void record_handshake_end(FlightRecorder& recorder, std::string_view listener, const ConnectionInfo& info,

@@ -16,6 +16,11 @@ namespace headgate {
 std::optional<HandshakeResult> count_handshake_end(ListenerMetrics& metrics, const ConnectionInfo& info,
                                                    CloseReason reason);
 
+/// Counts a handshake with that `result` for the listener's penalties, if it has some. Handshakes that were
+/// shed and probes do not count.
+void count_for_penalties(ListenerState& listener, const ConnectionInfo& info, HandshakeResult result,
+                         TimePoint now);
+
 /// Tells the flight recorder of a handshake that ended in `phase` without an answer to the client: the client
 /// went, sent nothing more, or may not pass. A handshake that ended with an alert was recorded when the alert
 /// was sent. Shed handshakes are left out: they are many, and their clients did nothing wrong.

@@ -2,8 +2,8 @@
 #include <string>
 #include <string_view>
 
-#include "connection/gather.h"
 #include "connection/phase.h"
+#include "net/gather.h"
 #include "tls/handshake/alert.h"
 #include "tls/handshake/client_hello.h"
 #include "tls/handshake/handshake_failure.h"
@@ -89,19 +89,17 @@ ClientHelloResult read_on(Hello& phase) {
   return phase.reader->resume(phase.received);
 }
 
-void count_dry_runs(const ClientHello& hello, ListenerState& listener) {
-  for (const auto& policy : listener.policy->config.tls->dry_run) {
-    if (policy == "tls13_only" && tls13_only_would_refuse(hello))
-      listener.metrics->would_refuse_tls13_only.add();
-    if (policy == "pq_only" && pq_only_would_refuse(hello)) listener.metrics->would_refuse_pq_only.add();
-  }
+Step await_rest(Hello& phase, Context& context) {
+  if (phase.began == TimePoint{}) phase.began = context.services.host.now();
+  return await_more(phase.received, phase.held, context);
 }
 
 /// Relays the client's TLS unchanged, if a route says so.
 std::optional<Step> pass_through(Hello& phase, const ClientHello& hello, Context& context) {
   const RouteTable& routes = context.listener.policy->routes;
   if (!routes.has_passthrough()) return std::nullopt;
-  const auto decision = routes.passthrough({.sni = hello.server_name, .alpn = hello.alpn});
+  const auto decision =
+      routes.passthrough({.sni = hello.server_name, .alpn = hello.alpn, .link = context.info.link()});
   if (!decision) return std::nullopt;
   if (!hello.alpn.empty()) context.info.alpn = hello.alpn.front();
   context.sides.client =
@@ -109,18 +107,38 @@ std::optional<Step> pass_through(Hello& phase, const ClientHello& hello, Context
   return connect_to(decision->backend, context);
 }
 
+/// RFC 8446, section 9.2: a server that requires a name says so. RFC 5246 does not have that alert.
+Alert alert_for_name(const ClientHello& hello) {
+  const bool knows_missing = hello.server_name.empty() && hello.offers_version(kTls13Number);
+  return knows_missing ? Alert::kMissingExtension : Alert::kUnrecognizedName;
+}
+
+/// Whether the rates allow another handshake. One that the listener's rate forbids uses up nothing of the
+/// process's.
+bool has_rate_for_handshake(Context& context) {
+  const ListenerPolicy& policy = *context.listener.policy;
+  const std::uint32_t of_listener = policy.config.limits.handshake_rate;
+  if (of_listener > 0 && !policy.counters->take_handshake(of_listener, context.services.host.now())) {
+    context.info.detail = "limits.handshake_rate";
+    return false;
+  }
+  const Snapshot& shared = *context.snapshot.shared;
+  const std::uint32_t of_process = shared.config.limits.handshake_rate;
+  if (of_process > 0 && !shared.counters->take_handshake(of_process, context.services.host.now())) {
+    context.info.detail = "limits.handshake_rate of the process";
+    return false;
+  }
+  return true;
+}
+
 Step begin_handshake(Hello& phase, const ClientHello& hello, Context& context) {
-  const Selection selection = context.listener.tls->select(hello);
+  const std::shared_ptr<ServerContext>& tls = context.listener.tls_for(hello.server_name);
+  const Selection selection = tls->select(hello);
   if (selection.certificate == nullptr) {
     return refuse_with_alert(context, CloseReason::kHandshakeFailed, HandshakeFailure::kUnknownName,
-                             Alert::kUnrecognizedName, std::string(selection.why), ClientOffer(hello));
+                             alert_for_name(hello), std::string(selection.why), ClientOffer(hello));
   }
-  const config::Limits& limits = context.listener.policy->config.limits;
-  if (limits.handshake_rate > 0 && !context.listener.policy->counters->take_handshake(
-                                       limits.handshake_rate, context.services.host.now())) {
-    context.info.detail = "limits.handshake_rate";
-    return Close{CloseReason::kHandshakeShed};
-  }
+  if (!has_rate_for_handshake(context)) return Close{CloseReason::kHandshakeShed};
   const std::size_t kept_bytes = phase.received.capacity();
   const bool uncommon = kept_bytes > kOrdinaryReceivedBytes;
   if (uncommon && !phase.held.hold(context.services.unfinished, context.connection, kept_bytes)) {
@@ -132,12 +150,13 @@ Step begin_handshake(Hello& phase, const ClientHello& hello, Context& context) {
   if (uncommon) task->held = std::move(phase.held);
   task->canary_arm = selection.group;
   task->hello = ClientOffer(hello);
-  HandshakeStart start{.context = context.listener.tls,
+  HandshakeStart start{.context = tls,
                        .certificate = selection.certificate,
                        .ticket = hello.ticket,
                        .tickets = hello.psk_identities,
                        .sends_early_data = hello.offers_early_data,
                        .takes_tickets = hello.offers_psk_dhe_ke,
+                       .keeps_client_certificate = context.listener.policy->keeps_client_certificate,
                        .received = std::move(phase.received)};
   task->handshake = context.services.handshakes.accept(std::move(context.sides.client), std::move(start));
   return Phase(Handshake{.task = std::move(task)});
@@ -158,17 +177,16 @@ Step step(Hello& phase, Context& context) {
   }
   const FirstBytes kind = classify_first_bytes(phase.received);
   if (auto refused = refuse_other_protocols(kind, context)) return *std::move(refused);
-  if (kind == FirstBytes::kUndecided) return await_more(phase.received, phase.held, context);
+  if (kind == FirstBytes::kUndecided) return await_rest(phase, context);
   auto hello = read_on(phase);
   if (!hello) {
     const ClientHelloError& error = hello.error();
-    if (error.kind == ErrorKind::kIncomplete) return await_more(phase.received, phase.held, context);
+    if (error.kind == ErrorKind::kIncomplete) return await_rest(phase, context);
     if (error.is_from_client) return end_as_client_says(context, error);
     return refuse_with_alert(context, CloseReason::kHandshakeFailed, HandshakeFailure::kProtocolError,
                              error.alert, error.what);
   }
   context.info.server_name = hello->server_name;
-  count_dry_runs(*hello, context.listener);
   if (auto passed = pass_through(phase, *hello, context)) return *std::move(passed);
   join_records(phase.received, *hello);
   return begin_handshake(phase, *hello, context);

@@ -8,12 +8,17 @@
 #include <vector>
 
 #include "base/close_reason.h"
+#include "connection/cancel_round.h"
 #include "connection/connection_info.h"
 #include "connection/ends.h"
+#include "connection/place_wait.h"
+#include "connection/reader_watch.h"
 #include "connection/server_use.h"
 #include "connection/services.h"
 #include "event/loop.h"
 #include "net/starttls/dialogue.h"
+#include "net/starttls/mysql_packet.h"
+#include "net/starttls/upgrade.h"
 #include "snapshot/worker_snapshot.h"
 #include "tls/certificate/certificate_canary.h"
 #include "tls/handshake/client_hello.h"
@@ -62,7 +67,7 @@ struct ProxyIn {
 
 /// Answers the protocol's own request for TLS: PostgreSQL's SSLRequest, SMTP's STARTTLS.
 struct StarttlsIn {
-  std::unique_ptr<StarttlsDialogue> dialogue;
+  std::unique_ptr<StarttlsDialogue> dialogue;  ///< MySQL: a ServerDialogue.
   std::vector<std::byte> received;
   StarttlsState state = StarttlsState::kNeedMore;  ///< What follows once the answer has been sent.
   bool spoken_to = false;                          ///< The client has sent something: it is no probe.
@@ -73,8 +78,9 @@ struct StarttlsIn {
 struct Hello {
   std::vector<std::byte> received;
   std::unique_ptr<ClientHelloReader>
-      reader{};      ///< Remembers where reading stopped; null: reading has not begun.
-  HeldInput held{};  ///< Its share of what the worker keeps of unfinished hellos.
+      reader{};       ///< Remembers where reading stopped; null: reading has not begun.
+  HeldInput held{};   ///< Its share of what the worker keeps of unfinished hellos.
+  TimePoint began{};  ///< When its first bytes were there, of one that did not come at once.
 };
 
 /// The data that lives as long as the handshake: its place in the admission queue, and the parts of its time.
@@ -104,41 +110,14 @@ struct Handshake {
 
 /// Checks the peer against the listener's policy. The policy is asked once more, and for resumed sessions
 /// too.
-struct Authorize {};
+struct Authorize {
+  /// Why the handshake would have refused the client's certificate, were this no dry run. Nothing is known of
+  /// such a client.
+  Authorization would_refuse{};
+};
 
 /// Finds the backend.
 struct FindRoute {};
-
-/// The state of connecting. `started` is when the attempt at hand began.
-struct Dial {
-  enum class Stage : std::uint8_t {
-    kPick,
-    kConnecting,
-    kIntroducing,
-    kAwaitingPermit,
-    kSecuring,
-    kAwaitingSignature,
-    kAwaitingGreeting
-  };
-  BackendState* backend = nullptr;
-  Stage stage = Stage::kPick;
-  int attempts = 0;
-  bool attempt_timed_out = false;
-  ConnectFailure last_failure = ConnectFailure::kOther;
-  TimePoint started{};
-  std::vector<Tried> tried;
-  std::optional<Choice> choice;
-  std::vector<std::byte> greeting;                 ///< What a server that speaks first has said so far.
-  std::unique_ptr<HeldRequest> request;            ///< For the handshake with the server.
-  TimePoint asked{};                               ///< When that was queued. It is no time of the server's.
-  std::shared_ptr<PrivateKeyOperation> operation;  ///< What the handshake waits for, once it is permitted.
-  std::unique_ptr<ClientHandshake> handshake;      ///< In kSecuring: it owns the server's socket meanwhile.
-};
-
-/// Makes one attempt after the other, until a server is connected and secured.
-struct Connect {
-  std::unique_ptr<Dial> dial;
-};
 
 /// One direction of the relay.
 struct Flow {
@@ -152,7 +131,58 @@ struct Relay {
   Flow to_backend, to_client;
   bool cut_short = false;  ///< The client's TLS ended without close_notify.
   TimePoint last_byte{};
-  TimePoint half_closed{};  ///< When the first direction ended; zero: neither has.
+  TimePoint half_closed{};                ///< When the first direction ended; zero: neither has.
+  std::unique_ptr<ReaderWatch> reader{};  ///< Null where limits.read_bytes_per_second is off.
+};
+
+/// The state of connecting. `started` is when the attempt at hand began, or the wait for a place.
+struct Dial {
+  enum class Stage : std::uint8_t {
+    kHearingFirst,  ///< PostgreSQL: the client's first message is awaited.
+    kPick,
+    kQueued,  ///< Every server is full: a place is awaited.
+    kConnecting,
+    kIntroducing,
+    kAskingForTls,
+    kAwaitingPermit,
+    kSecuring,
+    kAwaitingSignature,
+    kAwaitingGreeting,
+    kWelcoming,
+    kCancelling,     ///< PostgreSQL: the server gets a request to cancel.
+    kMeeting,        ///< MySQL: the server's greeting is awaited.
+    kMet,            ///< MySQL: the greeting is there.
+    kHearingClient,  ///< MySQL: a client without TLS has been greeted.
+    kRequestingTls,  ///< MySQL: the server gets the client's request for TLS.
+    kLogin           ///< MySQL: the login passes, and is fitted.
+  };
+  BackendState* backend = nullptr;
+  Stage stage = Stage::kPick;
+  int attempts = 0;
+  bool attempt_timed_out = false;
+  ConnectFailure last_failure = ConnectFailure::kOther;
+  TimePoint started{};
+  std::vector<Tried> tried;
+  std::unique_ptr<PlaceWait> wait;  ///< In kQueued.
+  std::optional<Choice> choice;
+  std::unique_ptr<StarttlsUpgrade> upgrade;        ///< In kAskingForTls.
+  std::vector<std::byte> greeting;                 ///< What a server that speaks first has said so far.
+  bool early = false;                              ///< MySQL: it is reached before the client's TLS.
+  bool requested = false;                          ///< MySQL: the server has its request for TLS.
+  std::unique_ptr<CancelRound> cancel;             ///< PostgreSQL: what the servers get instead of a session.
+  std::vector<std::byte> client_said;              ///< MySQL: the client's answer to the greeting;
+                                                   ///< PostgreSQL: what it said first.
+  std::optional<mysql::Login> login;               ///< In kLogin.
+  std::optional<Relay> relay;                      ///< In kLogin: what comes behind it.
+  std::unique_ptr<HeldRequest> request;            ///< For the handshake with the server.
+  TimePoint asked{};                               ///< When that was queued. It is no time of the server's.
+  std::shared_ptr<PrivateKeyOperation> operation;  ///< What the handshake waits for, once it is permitted.
+  std::unique_ptr<ClientHandshake> handshake;      ///< In kSecuring: it owns the server's socket meanwhile.
+};
+
+/// Makes one attempt after the other, until a server is connected and secured.
+struct Connect {
+  std::unique_ptr<Dial> dial;
 };
 
 /// One side of a connection that ends, until its descriptor is closed.
@@ -228,7 +258,7 @@ Step step(Shutdown& phase, Context& context);
 /// many bytes of unfinished hellos.
 [[nodiscard]] Step await_more(const std::vector<std::byte>& received, HeldInput& held, Context& context,
                               Wait wait = {.client = Interest::kRead});
-/// Makes the connect phase for the backend called `name`.
+/// Makes the connect phase for the backend called `name`, or goes on with the one that was reached early.
 [[nodiscard]] Step connect_to(std::string_view backend, Context& context);
 
 /// Returns the descriptors that the phase owns itself, those that are in no stream of `Sides`; -1 for none.

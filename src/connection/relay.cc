@@ -12,8 +12,7 @@ struct Way {
   Stream& from;
   Stream& to;
   Side source, destination;
-  std::uint64_t& total_bytes;
-  Direction direction;
+  const std::uint64_t& total_bytes;
 };
 
 /// Carries one direction as far as it goes. Nothing: it waits.
@@ -26,28 +25,18 @@ std::optional<Phase> carry(const Way& way, bool readable, bool writable, Relay& 
     readable = true;
   }
   if (!way.flow.ended && (readable || way.from.has_buffered())) {
-    Taken taken;
-    const Pumped pumped = pump(way.from, way.to, context.services.buffers.plaintext, taken);
-    ListenerMetrics& metrics = *context.listener.metrics;
-    if (taken.key_updates > 0) {
-      metrics.key_updates[static_cast<std::size_t>(way.source)].add(taken.key_updates);
-    }
-    if (taken.bytes > 0) {
-      way.total_bytes += taken.bytes;
-      metrics.bytes[static_cast<std::size_t>(way.direction)].add(taken.bytes);
-      relay.last_byte = context.services.host.now();
-    }
+    const std::uint64_t before_bytes = way.total_bytes;
+    const Pumped pumped = pump(way.source, context);
+    if (way.total_bytes != before_bytes) relay.last_byte = context.services.host.now();
     if (pumped == Pumped::kSourceFailed) return end_broken(relay, context, way.source);
     if (pumped == Pumped::kDestinationFailed) return end_broken(relay, context, way.destination);
+    if (pumped == Pumped::kCutShort) return end_cut_short(relay, context);
     if (pumped == Pumped::kTurnIsOver && way.from.has_buffered()) {
       context.services.host.call_again(context.connection);
     }
     way.flow.ended = pumped == Pumped::kEnded;
   }
   if (way.flow.ended && !way.flow.finished) {
-    if (way.from.ended_without_notice() && way.source == Side::kBackend) {
-      return end_cut_short(relay, context);
-    }
     relay.cut_short = relay.cut_short || way.from.ended_without_notice();
     const bool last = relay.to_backend.ended && relay.to_client.ended;
     const IoStatus ended = last ? way.to.end_before_close() : way.to.end_writing();
@@ -67,6 +56,16 @@ Interest interest_in(const Stream& side, const Flow& from_side, const Flow& to_s
   return interest_if(read, Interest::kRead) | interest_if(write, Interest::kWrite);
 }
 
+/// For limits.read_bytes_per_second. A connection from another process may bring bytes that its client has
+/// not taken, so the first step counts as if it had sent some.
+void watch_reader(Relay& relay, bool has_sent, Context& context) {
+  const std::uint32_t bytes_per_second = context.listener.policy->config.limits.read_bytes_per_second;
+  if (bytes_per_second == 0 || (relay.reader && !has_sent)) return;
+  if (!relay.reader) relay.reader = std::make_unique<ReaderWatch>();
+  relay.reader->sent(*context.sides.client, context.info.bytes_to_client, bytes_per_second,
+                     context.services.host.now());
+}
+
 }  // namespace
 
 Step step(Relay& relay, Context& context) {
@@ -74,11 +73,10 @@ Step step(Relay& relay, Context& context) {
   Stream& backend = *context.sides.backend;
   const Ready ready = context.ready;
   const Way ways[] = {
-      {relay.to_backend, client, backend, Side::kClient, Side::kBackend, context.info.bytes_from_client,
-       Direction::kFromClient},
-      {relay.to_client, backend, client, Side::kBackend, Side::kClient, context.info.bytes_to_client,
-       Direction::kToClient},
+      {relay.to_backend, client, backend, Side::kClient, Side::kBackend, context.info.bytes_from_client},
+      {relay.to_client, backend, client, Side::kBackend, Side::kClient, context.info.bytes_to_client},
   };
+  const std::uint64_t sent_before_bytes = context.info.bytes_to_client;
   const bool client_readable = includes(ready.client, Interest::kRead);
   const bool client_writable = includes(ready.client, Interest::kWrite);
   const bool backend_readable = includes(ready.backend, Interest::kRead);
@@ -88,6 +86,7 @@ Step step(Relay& relay, Context& context) {
   if (relay.to_backend.finished && relay.to_client.finished) {
     return Close{relay.cut_short ? CloseReason::kClientTruncated : CloseReason::kFinished};
   }
+  watch_reader(relay, context.info.bytes_to_client != sent_before_bytes, context);
   return Wait{.client = interest_in(client, relay.to_backend, relay.to_client, backend),
               .backend = interest_in(backend, relay.to_client, relay.to_backend, client)};
 }

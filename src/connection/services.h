@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -57,9 +58,13 @@ class Host {
   /// Performs `operation` on another thread, then calls connection.operation_finished(), unless the
   /// connection is buried before.
   virtual void offload(Connection& connection, std::shared_ptr<PrivateKeyOperation> operation) = 0;
-  /// Watches the certificate that let the client in: the connection is ended when the certificate lets it in
-  /// no more.
-  virtual void peer_let_in(Connection& connection) = 0;
+  /// Returns a function that makes the connection take a step, soon and on its loop, until forget_waker() or
+  /// the connection's end. Any thread may call that function, as long as the worker lives.
+  [[nodiscard]] virtual std::function<void()> waker(Connection& connection) = 0;
+  virtual void forget_waker(Connection& connection) = 0;
+  /// The rules with which the connection began have let its client in. Watches the client's certificate, if
+  /// it has one: the connection is ended when the rules in force let the client in no more.
+  virtual void client_let_in(Connection& connection) = 0;
 };
 
 /// The objects that a connection borrows from its worker, which outlives it.

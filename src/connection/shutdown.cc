@@ -72,32 +72,27 @@ std::optional<Interest> go_on(SideEnd& end, Stream& stream, Context& context) {
 }
 
 /// Delivers what a side had sent before it broke, and its end where it had ended in order by then. False:
-/// there may be more, once the other side has taken what it got.
+/// there may be more, once the other side has taken what it got, or in the next turn: no event tells of an
+/// end behind the last bytes, because nothing more is read of this side than what is there.
 bool deliver_rest(Ending& ending, Context& context) {
   const bool client = ending.rest == Side::kClient;
-  Stream& from = client ? *context.sides.client : *context.sides.backend;
   Stream& to = client ? *context.sides.backend : *context.sides.client;
   if (to.unsent_bytes() > 0) {
     const IoStatus flushed = to.flush();
     if (flushed != IoStatus::kDone) return flushed == IoStatus::kFailed;
   }
-  Taken taken;
-  const Pumped pumped = pump(from, to, context.services.buffers.plaintext, taken);
-  (client ? context.info.bytes_from_client : context.info.bytes_to_client) += taken.bytes;
-  const Direction direction = client ? Direction::kFromClient : Direction::kToClient;
-  context.listener.metrics->bytes[static_cast<std::size_t>(direction)].add(taken.bytes);
-  const bool ended_in_order = pumped == Pumped::kEnded && (client || !from.ended_without_notice());
-  if (ended_in_order) (client ? ending.backend : ending.client).farewell = Farewell::kInOrder;
-  if (pumped == Pumped::kTurnIsOver) context.services.host.call_again(context.connection);
-  return pumped != Pumped::kTurnIsOver && pumped != Pumped::kFull;
+  const Pumped pumped = pump(ending.rest, context);
+  if (pumped == Pumped::kEnded) (client ? ending.backend : ending.client).farewell = Farewell::kInOrder;
+  const bool next_turn = pumped == Pumped::kTurnIsOver || pumped == Pumped::kShort;
+  if (next_turn) context.services.host.call_again(context.connection);
+  return !next_turn && pumped != Pumped::kFull;
 }
 
 /// Whether the end has taken too long: no peer has got a byte for timeouts.shutdown.
 bool is_too_late(Ending& ending, const Context& context) {
-  const TimePoint now = context.services.host.now();
   const bool moves = bytes_left(context.sides) < ending.left_bytes;
-  if (moves && !ending.hastened) ending.limit = now + context.listener.policy->config.timeouts.shutdown;
-  return now >= ending.limit;
+  if (moves && !ending.hastened) ending.limit = limit_of_end(context);
+  return context.services.host.now() >= ending.limit;
 }
 
 /// Has the step taken again for what the peers have not got yet. What a side waited for when the step looked
@@ -137,7 +132,7 @@ std::unique_ptr<Ending> refusal(const Context& context) {
   auto ending = std::make_unique<Ending>();
   ending->client = {
       .farewell = Farewell::kCutShort, .open = SideEnd::Open::kUntilPeerEnds, .peer_writes = true};
-  ending->limit = context.services.host.now() + context.listener.policy->config.timeouts.shutdown;
+  ending->limit = limit_of_end(context);
   return ending;
 }
 

@@ -31,7 +31,7 @@ constexpr std::chrono::milliseconds kPollSlice{50};
 /// The only output for lines. The queue's thread uses it; other threads call stop_by() and lost() alone.
 class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
-  /// From now on, waiting for a reader ends at `deadline`.
+  /// From now on, waiting for a reader ends at `deadline`; TimePoint::max(): it never ends.
   void stop_by(TimePoint deadline) {
     deadline_.store(deadline.time_since_epoch().count(), std::memory_order_relaxed);
   }
@@ -101,8 +101,9 @@ bool is_journal_stream(int fd) {
 }
 
 /// The supervisor's thread handles signals.
-void block_signals() {
+void begin_thread() {
   block_process_signals();
+  pthread_setname_np(pthread_self(), "log");
 }
 
 spdlog::level::level_enum spdlog_level(LogLevel level) {
@@ -121,41 +122,60 @@ spdlog::level::level_enum spdlog_level(LogLevel level) {
 
 }  // namespace
 
-/// The bounded queue and the thread that empties it into the sink.
+/// The bounded queue and, once it is started, the thread that empties it into the sink. Before that the
+/// caller writes into the sink.
 class Log::Queue {
  public:
   explicit Queue(std::shared_ptr<LineSink> sink)
-      : sink_(std::move(sink)),
-        pool_(std::make_shared<spdlog::details::thread_pool>(kQueueLines, 1, block_signals)),
-        logger_(std::make_shared<spdlog::async_logger>("headgate", sink_, pool_,
-                                                       spdlog::async_overflow_policy::overrun_oldest)) {
+      : sink_(std::move(sink)), logger_(std::make_shared<spdlog::logger>("headgate", sink_)) {
     logger_->set_level(spdlog::level::trace);
+    sink_->stop_by(Clock::now() + kFlushPatience);
   }
   /// The pool's destructor waits for its thread, which the deadline keeps from waiting for a reader.
   ~Queue() { sink_->stop_by(Clock::now() + kFlushPatience); }
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
 
+  /// Throws std::exception, from spdlog.
+  void start_thread() {
+    if (pool_) return;
+    auto pool = std::make_shared<spdlog::details::thread_pool>(kQueueLines, 1, begin_thread);
+    logger_ = std::make_shared<spdlog::async_logger>("headgate", sink_, pool,
+                                                     spdlog::async_overflow_policy::overrun_oldest);
+    logger_->set_level(spdlog::level::trace);
+    pool_ = std::move(pool);
+    sink_->stop_by(TimePoint::max());
+  }
+
   void push(LogLevel level, std::string_view line) {
     logger_->log(spdlog_level(level), spdlog::string_view_t{line.data(), line.size()});
   }
-  [[nodiscard]] std::uint64_t dropped() const { return pool_->overrun_counter() + sink_->lost(); }
+  [[nodiscard]] std::uint64_t dropped() const {
+    return (pool_ ? pool_->overrun_counter() : 0) + sink_->lost();
+  }
 
  private:
   std::shared_ptr<LineSink> sink_;
-  std::shared_ptr<spdlog::details::thread_pool> pool_;
-  std::shared_ptr<spdlog::async_logger> logger_;
+  std::shared_ptr<spdlog::details::thread_pool> pool_;  // nullptr until the thread is started
+  std::shared_ptr<spdlog::logger> logger_;
 };
 
 Result<std::unique_ptr<Log>> Log::open(const LogOptions& options) {
   const bool journal = options.format == LogFormat::kText && is_journal_stream(options.fd);
+  std::shared_ptr<LineSink> sink;
+  if (journal) sink = std::make_shared<JournalSink>();
+  if (!journal) sink = std::make_shared<FdSink>(options.fd);
+  auto log = std::unique_ptr<Log>(new Log(options, std::make_unique<Queue>(std::move(sink))));
+  if (journal) log->append_line_ = append_journal;
+  if (options.thread == LogOptions::Thread::kLater) return log;
+  if (auto started = log->start_thread(); !started) return tl::unexpected(std::move(started.error()));
+  return log;
+}
+
+Result<void> Log::start_thread() {
   try {
-    std::shared_ptr<LineSink> sink;
-    if (journal) sink = std::make_shared<JournalSink>();
-    if (!journal) sink = std::make_shared<FdSink>(options.fd);
-    auto log = std::unique_ptr<Log>(new Log(options, std::make_unique<Queue>(std::move(sink))));
-    if (journal) log->append_line_ = append_journal;
-    return log;
+    queue_->start_thread();
+    return {};
   } catch (const std::exception& error) {
     return fail(ErrorKind::kSystem, std::string("cannot start the log's thread: ") + error.what());
   }

@@ -20,6 +20,8 @@ struct LogOptions {
   LogLevel level = LogLevel::kInfo;
   LogFormat format = LogFormat::kText;
   int fd = 2;  ///< Where lines go; borrowed, must stay open as long as the Log.
+  /// Whether open() starts the thread, or the caller does so later by start_thread().
+  enum class Thread { kNow, kLater } thread = Thread::kNow;
 };
 
 /// The log of the process: made once by main and passed by reference. Any thread.
@@ -27,6 +29,10 @@ struct LogOptions {
 /// Writing never waits for the reader of the log: a line goes into a queue of kQueueLines that a thread of
 /// the Log's own empties. When the queue is full the oldest line is dropped and counted. In text format, when
 /// `fd` is the journal's stream, lines go to the journal with their fields instead.
+///
+/// A process that is to enter its sandbox with a single thread starts the Log's thread afterwards. Until then
+/// the caller of write() writes the line itself, and all lines together wait for the reader for at most
+/// kFlushPatience; from then on a line that finds no room is lost and counted. One thread only.
 ///
 /// The destructor writes the queued lines, for at most kFlushPatience, so that a reader that does not read
 /// cannot hold up the process.
@@ -40,6 +46,10 @@ class Log {
   ~Log();
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
+
+  /// Leaves the writing to a thread from now on, if it is not so already. Before other threads use the Log.
+  /// Errors: kSystem, the thread could not be started.
+  [[nodiscard]] Result<void> start_thread();
 
   /// Whether a line of this level would be written. Ask before you build something that only the line needs.
   [[nodiscard]] bool enabled(LogLevel level) const { return level <= level_.load(std::memory_order_relaxed); }

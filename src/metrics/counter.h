@@ -38,29 +38,46 @@ inline constexpr std::array<std::uint64_t, 14> kConnectionBoundsUs{
     1'000,       10'000,      100'000,       1'000'000,     5'000'000,      15'000'000,     60'000'000,
     300'000'000, 900'000'000, 1'800'000'000, 3'600'000'000, 14'400'000'000, 43'200'000'000, 86'400'000'000};
 
-/// A histogram of durations with the same writer rule as Counter. `Bounds` is one of the tables above.
-template <const auto& Bounds>
+/// Bounds for a number of events; 0 has a bucket of its own.
+inline constexpr std::array<std::uint64_t, 9> kCountBounds{0, 1, 2, 5, 10, 25, 100, 1'000, 10'000};
+
+/// A histogram with the same writer rule as Counter. `Bounds` is one of the tables above; `kPerUnit` says how
+/// many of what they count make the unit that is shown: a million microseconds are a second.
+template <const auto& Bounds, std::uint64_t kPerUnit>
 class Histogram {
  public:
-  void observe(std::chrono::nanoseconds duration) {
-    const auto us = static_cast<std::uint64_t>(duration.count() < 0 ? 0 : duration.count() / 1000);
-    std::size_t i = 0;
-    while (i < Bounds.size() && us > Bounds[i]) ++i;
-    buckets_[i].add();
-    sum_us_.add(us);
+  static constexpr std::uint64_t kPerShownUnit = kPerUnit;
+
+  void observe(std::chrono::nanoseconds duration)
+    requires(kPerUnit == 1'000'000)
+  {
+    add(static_cast<std::uint64_t>(duration.count() < 0 ? 0 : duration.count() / 1000));
   }
-  [[nodiscard]] static constexpr std::span<const std::uint64_t> bounds_us() { return Bounds; }
+  void observe(std::uint64_t count)
+    requires(kPerUnit == 1)
+  {
+    add(count);
+  }
+  [[nodiscard]] static constexpr std::span<const std::uint64_t> bounds() { return Bounds; }
   /// Counts per bucket, not cumulative; the last one is beyond every bound.
   [[nodiscard]] std::uint64_t bucket(std::size_t i) const { return buckets_[i].value(); }
   [[nodiscard]] static constexpr std::size_t bucket_count() { return Bounds.size() + 1; }
-  [[nodiscard]] std::uint64_t sum_us() const { return sum_us_.value(); }
+  [[nodiscard]] std::uint64_t sum() const { return sum_.value(); }
 
  private:
+  void add(std::uint64_t value) {
+    std::size_t i = 0;
+    while (i < Bounds.size() && value > Bounds[i]) ++i;
+    buckets_[i].add();
+    sum_.add(value);
+  }
+
   std::array<Counter, Bounds.size() + 1> buckets_;
-  Counter sum_us_;
+  Counter sum_;
 };
 
-using DurationHistogram = Histogram<kDurationBoundsUs>;
-using ConnectionHistogram = Histogram<kConnectionBoundsUs>;
+using DurationHistogram = Histogram<kDurationBoundsUs, 1'000'000>;
+using ConnectionHistogram = Histogram<kConnectionBoundsUs, 1'000'000>;
+using CountHistogram = Histogram<kCountBounds, 1>;
 
 }  // namespace headgate

@@ -117,6 +117,8 @@ void handshakes_would_refuse(Scrape& from, Series& out) {
                 members(group.parts, &ListenerMetrics::would_refuse_tls13_only));
     out.add_sum(joined(group.labels(), {"pq_only"}),
                 members(group.parts, &ListenerMetrics::would_refuse_pq_only));
+    out.add_sum(joined(group.labels(), {"client_auth"}),
+                members(group.parts, &ListenerMetrics::would_refuse_client_auth));
   }
 }
 
@@ -128,16 +130,25 @@ void worker_busy_seconds(Scrape& from, Series& out) {
   }
 }
 
+void worker_cpu(Scrape& from, Series& out) {
+  for (const auto& group : from.groups(&LoopMetrics::cpu_and_one)) {
+    const std::uint64_t cpu_and_one = group.parts.front()->cpu_and_one.value();
+    if (cpu_and_one > 0) out.add(group.labels(), cpu_and_one - 1);
+  }
+}
+
 void worker_busy_ratio(Scrape& from, Series& out) {
   for (const WorkerReport& worker : from.state.workers)
     out.add({std::to_string(worker.worker)}, worker.busy_ratio);
 }
 
 void ticket_key_age(Scrape& from, Series& out) {
-  const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
+  const auto now = std::chrono::system_clock::now();
   for (const ListenerReport& listener : from.state.listeners) {
     if (!listener.ticket_keys_for) continue;
-    const std::chrono::duration<double> age = since_epoch % *listener.ticket_keys_for;
+    // A key is made of the secret and of the time: it is in use since the later of the two.
+    const std::chrono::duration<double> age =
+        std::min(now.time_since_epoch() % *listener.ticket_keys_for, now - listener.ticket_secret_since);
     out.add({listener.name}, age.count());
   }
 }
@@ -154,9 +165,20 @@ void backend_up(Scrape& from, Series& out) {
   }
 }
 
+void backend_shares(Scrape& from, Series& out) {
+  for (const BackendReport& backend : from.state.backends) {
+    for (const ServerReport& server : backend.servers) out.add({backend.name, server.address}, server.share);
+  }
+}
+
 template <auto kTime>
 void certificate_times(Scrape& from, Series& out) {
   for (const auto& one : from.certificates()) out.add({one.file, one.name}, unix_seconds(one.*kTime));
+}
+
+template <auto kCount>
+void certificate_counts(Scrape& from, Series& out) {
+  for (const auto& [listener, counts] : from.state.certificate_counts) out.add({listener}, counts.*kCount);
 }
 
 void canary_states(Scrape& from, Series& out) {
@@ -182,6 +204,7 @@ void canary_ends(Scrape& from, Series& out) {
 
 void reloads(Scrape& from, Series& out) {
   out.add({"ok"}, from.state.reload.ok);
+  out.add({"partly"}, from.state.reload.partly);
   out.add({"failed"}, from.state.reload.failed);
 }
 
@@ -241,11 +264,31 @@ constexpr auto kRows = std::to_array<MetricRow>({
      "Connections ended, by close reason and the side it was about.",
      {"listener", "reason", "side"},
      of_seen<&ListenerMetrics::closed, CloseReason>},
+    {"headgate_sources_penalized_total",
+     kCounter,
+     "Sources that began to be refused because their handshakes kept failing.",
+     {"listener"},
+     of<&ListenerMetrics::sources_penalized>},
     {"headgate_connection_duration_seconds",
      kHistogram,
      "From accept to close.",
      {"listener"},
      of<&ListenerMetrics::connection_duration>},
+    {"headgate_tcp_rtt_seconds",
+     kHistogram,
+     "Round trip times of live connections as TCP measures them, of some connections each second.",
+     {"listener", "side"},
+     of<&ListenerMetrics::tcp_rtt, Peer>},
+    {"headgate_tcp_retransmits",
+     kHistogram,
+     "Segments that live connections have sent again since their begin, of some connections each second.",
+     {"listener", "side"},
+     of<&ListenerMetrics::tcp_retransmits, Peer>},
+    {"headgate_proxy_headers_total",
+     kCounter,
+     "PROXY headers of clients, by version; those that name a private link of a cloud, by its kind.",
+     {"listener", "kind"},
+     of_seen<&ListenerMetrics::proxy_headers, ProxyHeaderKind>},
     {"headgate_bytes_total",
      kCounter,
      "Plaintext bytes relayed.",
@@ -326,6 +369,11 @@ constexpr auto kRows = std::to_array<MetricRow>({
      "TLS handshakes in which the certificate was sent compressed.",
      {"listener"},
      of<&ListenerMetrics::certificates_compressed>},
+    {"headgate_postgres_cancels_total",
+     kCounter,
+     "Requests of PostgreSQL clients to cancel a query, where Headgate takes them to the servers.",
+     {"listener", "result"},
+     of_seen<&ListenerMetrics::postgres_cancels, CancelResult>},
     {"headgate_keylog_enabled",
      kGauge,
      "1 while TLS secrets are written to a file for debugging.",
@@ -346,16 +394,46 @@ constexpr auto kRows = std::to_array<MetricRow>({
      "Connects to a server that failed.",
      {"backend", "server", "reason"},
      of<&ServerMetrics::connect_failures, ConnectFailure>},
+    {"headgate_backend_queued",
+     kGauge,
+     "Connections that wait for a place, because every server is at its max_connections.",
+     {"backend"},
+     of<&BackendMetrics::queued>},
+    {"headgate_backend_queue_duration_seconds",
+     kHistogram,
+     "Time that connections waited for a place, however that ended.",
+     {"backend"},
+     of<&BackendMetrics::queue_duration>},
+    {"headgate_backend_queue_total",
+     kCounter,
+     "Connections that had to wait for a place, by what became of that.",
+     {"backend", "result"},
+     of<&BackendMetrics::queue_ends, QueueEnd>},
     {"headgate_backend_up",
      kGauge,
-     "1 while the health check has a server up.",
+     "1 while the health check has a server up and no worker passes it over.",
      {"backend", "server"},
      backend_up},
+    {"headgate_backend_share_ratio",
+     kGauge,
+     "Part of its weight that a server gets: less than 1 in the slow start after its check had it down.",
+     {"backend", "server"},
+     backend_shares},
     {"headgate_certificates",
      kGauge,
      "Certificates held; the 1000 that expire first have series of their own.",
      {},
      [](Scrape& from, Series& out) { out.add({}, std::uint64_t{certificates_held(from.state)}); }},
+    {"headgate_certificates_expiring",
+     kGauge,
+     "Certificates of whose life less than warn_before is left, the expired ones among them.",
+     {"listener"},
+     certificate_counts<&CertificateCounts::expiring>},
+    {"headgate_certificates_refused",
+     kGauge,
+     "Certificate files that are refused: what they held before is served, or nothing of them.",
+     {"listener"},
+     certificate_counts<&CertificateCounts::refused>},
     {"headgate_certificate_not_before_timestamp_seconds",
      kGauge,
      "Start of a certificate's validity.",
@@ -447,6 +525,11 @@ constexpr auto kRows = std::to_array<MetricRow>({
      "Times a worker paused accepting because descriptors ran out.",
      {"worker"},
      of<&LoopMetrics::accept_pauses>},
+    {"headgate_worker_cpu",
+     kGauge,
+     "The CPU that a worker is bound to; absent where it is bound to none.",
+     {"worker"},
+     worker_cpu},
     {"headgate_log_lines_dropped_total",
      kCounter,
      "Log lines lost because the log's reader was too slow.",

@@ -25,21 +25,28 @@ struct CertificateReport {
   std::string key_type{};            ///< "P-256", "RSA-2048".
   std::string issuer{};
   WallTime not_before{}, not_after{};
-  std::string fault{};  ///< Why a newer file of it is refused; empty: no newer file is refused.
+  WallTime expires_soon_from{};  ///< From then on less than `warn_before` of its life is left.
+  std::string fault{};           ///< Why a newer file of it is refused; empty: no newer file is refused.
 };
 
 /// A changed certificate and the one before it, while some handshakes get the changed one, and when that was
 /// found worse.
 struct CanaryReport {
   struct Group {
-    std::uint64_t ok = 0, failed = 0;  ///< Handshakes.
+    std::uint64_t ok = 0, failed = 0;
   };
   std::string listener{};
   std::string file{};
   bool went_back = false;  ///< Otherwise it is compared now.
   int percent = 0;         ///< Share of the handshakes that get the new one.
   WallTime started{};
-  Group with_new{}, with_old{};
+  Group with_new{}, with_old{};                  ///< Handshakes.
+  Group sources_with_new{}, sources_with_old{};  ///< Sources, by their votes: see CanarySources.
+};
+/// Certificates of a listener.
+struct CertificateCounts {
+  std::uint64_t expiring = 0;  ///< Less than `warn_before` of their life is left.
+  std::uint64_t refused = 0;   ///< Files whose contents are refused.
 };
 /// An event of a comparison of a listener's file.
 struct CanaryEnd {
@@ -75,13 +82,17 @@ struct ListenerReport {
   /// The time after which another ticket key comes into use, counted from the start of the epoch. Nothing:
   /// tickets are off.
   std::optional<std::chrono::seconds> ticket_keys_for{};
+  std::chrono::system_clock::time_point ticket_secret_since{};  ///< When this process had the secret first.
 };
 
 struct ServerReport {
   std::string address{};  ///< The `server` label.
   bool up = true;
-  std::string reason{};  ///< Why it is down: "connection refused". Ejection is a worker's own and not shown.
+  std::string reason{};  ///< Why it is down by its health check, or that a worker passes it over.
   WallTime since{};      ///< Of `up`.
+  double share = 1;      ///< The part of its weight that it gets, by the health checks: less in a slow start.
+  /// The time since the health checks found it up again. Nothing: they have not found it down before.
+  std::optional<std::chrono::milliseconds> back_for{};
   std::uint32_t weight = 1;
 };
 
@@ -97,10 +108,14 @@ struct WorkerReport {
 };
 
 struct ReloadReport {
-  std::uint64_t ok = 0, failed = 0;        ///< Both zero until the first reload; the start does not count.
+  /// All zero until the first reload; the start does not count. `partly`: files were refused, and what they
+  /// held before stays in use.
+  std::uint64_t ok = 0, partly = 0, failed = 0;
+  std::string last_result = "ok";          ///< "ok", "partly" or "failed".
   WallTime last_success{};                 ///< The start counts as one.
   std::optional<WallTime> last_attempt{};  ///< Of a reload.
   std::vector<std::string> faults{};       ///< Of the last attempt; empty: it succeeded.
+  std::vector<std::string> for_restart{};  ///< Keys of the configuration in force that wait for a restart.
   std::map<std::string, std::uint64_t>
       file_faults{};  ///< Of all reloads and the start, by the names of the faults.
   std::uint64_t config_hash = 0;
@@ -126,6 +141,7 @@ struct ProcessState {
   std::string openssl{};  ///< The library's, at run time.
   std::string config_file{};
   WallTime started{};
+  std::vector<std::string> admin_names{};  ///< The admin endpoint's own, beside its address.
   std::vector<ListenerReport> listeners{};
   std::vector<BackendReport> backends{};
   std::vector<WorkerReport> workers{};
@@ -133,7 +149,11 @@ struct ProcessState {
   /// process has none.
   std::shared_ptr<const CertificateList> certificates{};
   std::vector<CanaryReport> canaries{};
-  std::map<CanaryEnd, std::uint64_t> canary_ends{};  ///< The number of each end since the start.
+  std::map<CanaryEnd, std::uint64_t> canary_ends{};               ///< The number of each end since the start.
+  std::map<std::string, CertificateCounts> certificate_counts{};  ///< By listener.
+  /// Which name of the configuration has no valid certificate, as a sentence; empty: each has one.
+  std::string unserved_name{};
+  bool ready_needs_every_name = false;
   ReloadReport reload{};
   bool draining = false;                      ///< True while the process drains.
   std::optional<WallTime> accepting_until{};  ///< Until when the process accepts before its drain.
@@ -164,6 +184,11 @@ class StateBoard {
   void update(Change&& change) {
     const std::lock_guard lock(mutex_);
     std::forward<Change>(change)(state_);
+  }
+  template <class Read>
+  [[nodiscard]] auto read(Read&& read) const {
+    const std::lock_guard lock(mutex_);
+    return std::forward<Read>(read)(state_);
   }
   [[nodiscard]] ProcessState copy() const {
     const std::lock_guard lock(mutex_);

@@ -10,10 +10,6 @@
 namespace headgate {
 namespace {
 
-double seconds(std::uint64_t us) {
-  return static_cast<double>(us) / 1e6;
-}
-
 prometheus::MetricType type_of(MetricKind kind) {
   switch (kind) {
     case MetricKind::kCounter:
@@ -29,14 +25,16 @@ prometheus::MetricType type_of(MetricKind kind) {
 template <class HistogramType>
 prometheus::ClientMetric::Histogram sum_of(const std::vector<const HistogramType*>& parts) {
   prometheus::ClientMetric::Histogram sum;
-  const auto bounds_us = HistogramType::bounds_us();
+  const auto bounds = HistogramType::bounds();
+  const auto shown = [](std::uint64_t value) {
+    return static_cast<double>(value) / static_cast<double>(HistogramType::kPerShownUnit);
+  };
   for (std::size_t i = 0; i < HistogramType::bucket_count(); ++i) {
     for (const auto* part : parts) sum.sample_count += part->bucket(i);
-    const double bound =
-        i < bounds_us.size() ? seconds(bounds_us[i]) : std::numeric_limits<double>::infinity();
+    const double bound = i < bounds.size() ? shown(bounds[i]) : std::numeric_limits<double>::infinity();
     sum.bucket.push_back({sum.sample_count, bound});
   }
-  for (const auto* part : parts) sum.sample_sum += seconds(part->sum_us());
+  for (const auto* part : parts) sum.sample_sum += shown(part->sum());
   return sum;
 }
 
@@ -59,6 +57,10 @@ void Series::add_sum(const LabelValues& labels, const std::vector<const Duration
 }
 
 void Series::add_sum(const LabelValues& labels, const std::vector<const ConnectionHistogram*>& parts) {
+  add_sample(labels).histogram = sum_of(parts);
+}
+
+void Series::add_sum(const LabelValues& labels, const std::vector<const CountHistogram*>& parts) {
   add_sample(labels).histogram = sum_of(parts);
 }
 
@@ -86,6 +88,9 @@ Scrape::Scrape(const MetricsRegistry& registry, ProcessState the_state,
   for (const auto& entry : registry.servers())
     servers[{entry.backend, entry.server}].push_back(entry.metrics);
   for (auto& [names, parts] : servers) servers_.push_back({names, std::move(parts)});
+  std::map<Names, std::vector<const BackendMetrics*>> backends;
+  for (const auto& entry : registry.backends()) backends[{entry.backend}].push_back(entry.metrics);
+  for (auto& [names, parts] : backends) backends_.push_back({names, std::move(parts)});
   for (const auto& entry : registry.loops()) {
     loops_.push_back({{std::to_string(entry.worker)}, {entry.metrics}});
   }

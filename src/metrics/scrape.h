@@ -30,6 +30,7 @@ class Series {
   void add_sum(const LabelValues& labels, const std::vector<const Counter*>& parts);
   void add_sum(const LabelValues& labels, const std::vector<const DurationHistogram*>& parts);
   void add_sum(const LabelValues& labels, const std::vector<const ConnectionHistogram*>& parts);
+  void add_sum(const LabelValues& labels, const std::vector<const CountHistogram*>& parts);
 
   [[nodiscard]] bool is_empty() const { return samples_.empty(); }
   /// All of them, with the name, the kind and the help of the row.
@@ -42,7 +43,8 @@ class Series {
   std::vector<prometheus::ClientMetric> samples_;
 };
 
-/// The counters of one listener, server or worker: what each worker has counted for it, and its labels.
+/// The counters of one listener, server, backend or worker: what each worker has counted for it, and its
+/// labels.
 template <class Metrics>
 struct MetricsGroup {
   std::vector<std::string> names;
@@ -67,6 +69,10 @@ class Scrape {
     return servers_;
   }
   template <class T>
+  [[nodiscard]] const auto& groups(T BackendMetrics::*) const {
+    return backends_;
+  }
+  template <class T>
   [[nodiscard]] const auto& groups(T LoopMetrics::*) const {
     return loops_;
   }
@@ -85,6 +91,7 @@ class Scrape {
  private:
   std::vector<MetricsGroup<ListenerMetrics>> listeners_;  // by name
   std::vector<MetricsGroup<ServerMetrics>> servers_;      // by backend and address
+  std::vector<MetricsGroup<BackendMetrics>> backends_;    // by name
   std::vector<MetricsGroup<LoopMetrics>> loops_;          // by number
   std::optional<std::vector<ShownCertificate>> certificates_;
 };

@@ -35,7 +35,8 @@ StatusReport status_report(const MetricsRegistry& registry, ProcessState state) 
     add(report.servers[{entry.backend, entry.server}], *entry.metrics);
   for (const auto& [worker, metrics] : registry.loops()) {
     report.workers.push_back({worker, metrics->handshakes_in_progress.value(),
-                              metrics->handshakes_queued.value(), metrics->accept_pauses.value()});
+                              metrics->handshakes_queued.value(), metrics->accept_pauses.value(),
+                              metrics->cpu_and_one.value()});
   }
   return report;
 }

@@ -25,6 +25,7 @@ struct ServerTotals {
 struct WorkerTotals {
   int worker = 0;
   std::uint64_t handshakes_in_progress = 0, handshakes_queued = 0, accept_pauses = 0;
+  std::uint64_t cpu_and_one = 0;  ///< 1 + the CPU that it is bound to; 0: none.
 };
 
 /// The contents of /status.json: the supervisor's state and the workers' numbers.

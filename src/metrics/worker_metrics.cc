@@ -10,7 +10,7 @@ constexpr std::array<std::string_view, kHandshakePhaseCount> kPhases{"total", "q
 constexpr std::array<std::string_view, kTicketEventCount> kTicketEvents{"issued", "resumed", "expired",
                                                                         "unknown_key", "refused_policy"};
 constexpr std::array<std::string_view, kConnectFailureCount> kConnectFailures{
-    "refused", "timeout", "unreachable", "tls", "resolve", "other"};
+    "refused", "timeout", "unreachable", "tls", "starttls", "plaintext", "resolve", "source", "other"};
 
 /// Returns the object of `key` in `map`, and makes it when it is asked for first.
 template <class Map>
@@ -24,6 +24,9 @@ auto& of_key(Map& map, const typename Map::key_type& key) {
 
 std::string_view name(Direction direction) {
   return kDirections[static_cast<std::size_t>(direction)];
+}
+std::string_view name(Peer peer) {
+  return peer == Peer::kClient ? "client" : "backend";
 }
 std::string_view name(HandshakeResult result) {
   return kResults[static_cast<std::size_t>(result)];
@@ -39,6 +42,19 @@ std::string_view name(ClientCertificateFault fault) {
       "expired", "not_yet_valid", "self_signed",        "unknown_ca",  "wrong_purpose",
       "weak",    "revoked",       "no_revocation_list", "not_allowed", "other"};
   return kFaults[static_cast<std::size_t>(fault)];
+}
+std::string_view name(ProxyHeaderKind kind) {
+  constexpr std::array<std::string_view, kProxyHeaderKindCount> kKinds{
+      "v1", "v2", "local", "aws_vpc_endpoint", "azure_private_link", "gcp_psc_connection"};
+  return kKinds[static_cast<std::size_t>(kind)];
+}
+std::string_view name(CancelResult result) {
+  constexpr std::array<std::string_view, kCancelResultCount> kCancelResults{"delivered", "failed", "refused"};
+  return kCancelResults[static_cast<std::size_t>(result)];
+}
+std::string_view name(QueueEnd end) {
+  constexpr std::array<std::string_view, kQueueEndCount> kEnds{"served", "timeout", "full", "left"};
+  return kEnds[static_cast<std::size_t>(end)];
 }
 std::string_view name(ConnectFailure failure) {
   return kConnectFailures[static_cast<std::size_t>(failure)];
@@ -66,6 +82,11 @@ ServerMetrics& MetricsRegistry::server(int worker, const std::string& backend, c
   return of_key(servers_, {worker, backend, server});
 }
 
+BackendMetrics& MetricsRegistry::backend(int worker, const std::string& backend) {
+  const std::lock_guard lock(mutex_);
+  return of_key(backends_, {worker, backend});
+}
+
 LoopMetrics& MetricsRegistry::loop(int worker) {
   const std::lock_guard lock(mutex_);
   return of_key(loops_, worker);
@@ -84,6 +105,13 @@ std::vector<MetricsRegistry::ServerEntry> MetricsRegistry::servers() const {
   for (const auto& [key, metrics] : servers_) {
     entries.push_back({std::get<0>(key), std::get<1>(key), std::get<2>(key), metrics.get()});
   }
+  return entries;
+}
+
+std::vector<MetricsRegistry::BackendEntry> MetricsRegistry::backends() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<BackendEntry> entries;
+  for (const auto& [key, metrics] : backends_) entries.push_back({key.first, key.second, metrics.get()});
   return entries;
 }
 

@@ -23,6 +23,8 @@
 namespace headgate {
 
 enum class Direction : std::uint8_t { kFromClient, kToClient };
+/// A peer of a connection.
+enum class Peer : std::uint8_t { kClient, kBackend };
 enum class HandshakeResult : std::uint8_t { kOk, kFailed, kTimeout, kProbe, kShed };
 enum class HandshakePhase : std::uint8_t { kTotal, kQueue, kCpu, kPeerWait };
 enum class TicketEvent : std::uint8_t { kIssued, kResumed, kExpired, kUnknownKey, kRefusedPolicy };
@@ -40,7 +42,28 @@ enum class ClientCertificateFault : std::uint8_t {
   kOther,
 };
 
+/// The PROXY headers of clients. Those of version 2 that name a private link count by its kind.
+enum class ProxyHeaderKind : std::uint8_t {
+  kV1,
+  kV2,
+  kLocal,
+  kAwsVpcEndpoint,
+  kAzurePrivateLink,
+  kGcpPscConnection
+};
+
+inline constexpr std::size_t kProxyHeaderKindCount = 6;
+
+/// What became of a PostgreSQL client's request to cancel a query.
+enum class CancelResult : std::uint8_t {
+  kDelivered,  ///< A server at least has got it.
+  kFailed,     ///< No server could be reached.
+  kRefused     ///< It came without TLS, where clients need a certificate.
+};
+
+inline constexpr std::size_t kCancelResultCount = 3;
 inline constexpr std::size_t kDirectionCount = 2;
+inline constexpr std::size_t kPeerCount = 2;
 inline constexpr std::size_t kHandshakeResultCount = 5;
 inline constexpr std::size_t kHandshakePhaseCount = 4;
 inline constexpr std::size_t kTicketEventCount = 5;
@@ -48,10 +71,13 @@ inline constexpr std::size_t kClientCertificateFaultCount = 10;
 
 /// The values of labels ("from_client", "peer_wait", "unknown_key", "buffered_input"). Any thread.
 [[nodiscard]] std::string_view name(Direction direction);
+[[nodiscard]] std::string_view name(Peer peer);
 [[nodiscard]] std::string_view name(HandshakeResult result);
 [[nodiscard]] std::string_view name(HandshakePhase phase);
 [[nodiscard]] std::string_view name(TicketEvent event);
 [[nodiscard]] std::string_view name(ClientCertificateFault fault);
+[[nodiscard]] std::string_view name(ProxyHeaderKind kind);
+[[nodiscard]] std::string_view name(CancelResult result);
 
 /// One negotiated combination, counted by name. The names are OpenSSL's, so their number is bounded.
 struct Negotiated {
@@ -77,6 +103,10 @@ struct ListenerMetrics {
   Counter active;  // a gauge
   std::array<Counter, kCloseReasonCount> closed;
   ConnectionHistogram connection_duration;
+  std::array<Counter, kProxyHeaderKindCount> proxy_headers;  // by ProxyHeaderKind
+  // What TCP knows of live connections, as TcpSampler takes it; by Peer.
+  std::array<DurationHistogram, kPeerCount> tcp_rtt;
+  std::array<CountHistogram, kPeerCount> tcp_retransmits;
   std::array<Counter, kDirectionCount> bytes;                            // by Direction; plaintext
   std::array<std::array<Counter, 2>, kHandshakeResultCount> handshakes;  // by HandshakeResult, resumed
   FailureCounters handshake_failures;                                    // by reason, alert
@@ -93,20 +123,49 @@ struct ListenerMetrics {
   Counter hello_retry_requests;
   Counter would_refuse_tls13_only;
   Counter would_refuse_pq_only;
-  Counter log_lines_dropped;  // failure lines left out by the FailureLimiter
+  Counter would_refuse_client_auth;
+  Counter sources_penalized;
+  Counter log_lines_dropped;                                 // failure lines left out by the FailureLimiter
+  std::array<Counter, kCancelResultCount> postgres_cancels;  // by CancelResult
 };
 // Each listener and worker has one of these: a page for each is affordable for a thousand listeners.
 static_assert(sizeof(ListenerMetrics) <= 4096);
 
 /// The reason why a connection to a server failed.
-enum class ConnectFailure : std::uint8_t { kRefused, kTimeout, kUnreachable, kTls, kResolve, kOther };
-inline constexpr std::size_t kConnectFailureCount = 6;
+enum class ConnectFailure : std::uint8_t {
+  kRefused,
+  kTimeout,
+  kUnreachable,
+  kTls,
+  kStarttls,   ///< The server did not go on to TLS when it was asked to.
+  kPlaintext,  ///< The server, or an attacker on the way to it, sent plaintext where TLS had to begin.
+  kResolve,
+  kSource,  ///< There is no connecting from the address that `source` says.
+  kOther
+};
+inline constexpr std::size_t kConnectFailureCount = 9;
 [[nodiscard]] std::string_view name(ConnectFailure failure);
 
 struct ServerMetrics {
   Counter active;  // a gauge
   DurationHistogram connect_duration;
   std::array<Counter, kConnectFailureCount> connect_failures;
+};
+
+/// How a connection's wait for a place at a server ended.
+enum class QueueEnd : std::uint8_t {
+  kServed,   ///< It got a place.
+  kTimeout,  ///< Its time was over.
+  kFull,     ///< As many waited already as may: it did not wait at all.
+  kLeft,     ///< It ended meanwhile, for another reason.
+};
+inline constexpr std::size_t kQueueEndCount = 4;
+[[nodiscard]] std::string_view name(QueueEnd end);
+
+struct BackendMetrics {
+  Counter queued;  // a gauge
+  DurationHistogram queue_duration;
+  std::array<Counter, kQueueEndCount> queue_ends;  // by QueueEnd
 };
 
 /// The counters of one worker that belong to no listener.
@@ -116,6 +175,7 @@ struct LoopMetrics {
   DurationHistogram loop_lag;
   Counter busy_us;        // time the loop spent working
   Counter accept_pauses;  // accepting paused because descriptors ran out
+  Counter cpu_and_one;    // a gauge: 1 + the CPU that the worker is bound to; 0: none
 };
 
 /// Gives each worker its counters and lets the exporter walk over them. The counters live as long as the
@@ -124,6 +184,7 @@ class MetricsRegistry {
  public:
   [[nodiscard]] ListenerMetrics& listener(int worker, const std::string& listener);
   [[nodiscard]] ServerMetrics& server(int worker, const std::string& backend, const std::string& server);
+  [[nodiscard]] BackendMetrics& backend(int worker, const std::string& backend);
   [[nodiscard]] LoopMetrics& loop(int worker);
 
   struct ListenerEntry {
@@ -136,18 +197,25 @@ class MetricsRegistry {
     std::string backend, server;
     const ServerMetrics* metrics;
   };
+  struct BackendEntry {
+    int worker;
+    std::string backend;
+    const BackendMetrics* metrics;
+  };
   struct LoopEntry {
     int worker;
     const LoopMetrics* metrics;
   };
   [[nodiscard]] std::vector<ListenerEntry> listeners() const;
   [[nodiscard]] std::vector<ServerEntry> servers() const;
+  [[nodiscard]] std::vector<BackendEntry> backends() const;
   [[nodiscard]] std::vector<LoopEntry> loops() const;
 
  private:
   mutable std::mutex mutex_;
   std::map<std::pair<int, std::string>, std::unique_ptr<ListenerMetrics>> listeners_;
   std::map<std::tuple<int, std::string, std::string>, std::unique_ptr<ServerMetrics>> servers_;
+  std::map<std::pair<int, std::string>, std::unique_ptr<BackendMetrics>> backends_;
   std::map<int, std::unique_ptr<LoopMetrics>> loops_;
 };
 

@@ -227,6 +227,20 @@ std::string Address::text() const {
   return host.find(':') == host.npos ? host + port_text : '[' + host + ']' + port_text;
 }
 
+Address Address::unmapped() const {
+  std::uint8_t bytes[16];
+  if (family() != AF_INET6 || !ip_bytes(*this, bytes) || !is_mapped(bytes)) return *this;
+  sockaddr_in socket{};
+  socket.sin_family = AF_INET;
+  socket.sin_port = htons(port());
+  std::memcpy(&socket.sin_addr, bytes + 12, sizeof socket.sin_addr);
+  return address_of(socket);
+}
+
+bool Address::is_every_ipv6() const {
+  return family() == AF_INET6 && host_text() == "::";
+}
+
 std::string Address::host_text() const {
   if (is_unix()) return "unix";
   std::uint8_t bytes[16];

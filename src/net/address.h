@@ -42,6 +42,10 @@ class Address {
   [[nodiscard]] std::string text() const;
   /// The host part alone, without brackets; "unix" for a unix socket. IPv4-mapped IPv6 is shown as IPv4.
   [[nodiscard]] std::string host_text() const;
+  /// The same address as IPv4, where it is IPv4-mapped IPv6; else the address itself.
+  [[nodiscard]] Address unmapped() const;
+  /// Whether it is "[::]:PORT", which takes IPv4 too, unless told otherwise.
+  [[nodiscard]] bool is_every_ipv6() const;
 
   bool operator==(const Address& other) const;
 

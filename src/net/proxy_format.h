@@ -23,13 +23,18 @@ inline constexpr std::size_t kTlvHeadBytes = 3;
 inline constexpr std::uint8_t kTlvAlpn = 0x01;
 inline constexpr std::uint8_t kTlvAuthority = 0x02;
 inline constexpr std::uint8_t kTlvCrc32c = 0x03;
+inline constexpr std::uint8_t kTlvNoop = 0x04;
+inline constexpr std::uint8_t kTlvUniqueId = 0x05;
 inline constexpr std::uint8_t kTlvSsl = 0x20;
 inline constexpr std::uint8_t kSslVersion = 0x21;
 inline constexpr std::uint8_t kSslCommonName = 0x22;
 inline constexpr std::uint8_t kSslCipher = 0x23;
 inline constexpr std::uint8_t kSslSignatureAlgorithm = 0x24;
 inline constexpr std::uint8_t kSslKeyAlgorithm = 0x25;
+inline constexpr std::uint8_t kSslGroup = 0x26;
+inline constexpr std::uint8_t kSslSignatureScheme = 0x27;
 inline constexpr std::uint8_t kSslClientCertificate = 0x28;
+inline constexpr std::size_t kMaxUniqueIdBytes = 128;
 inline constexpr std::uint8_t kClientSsl = 0x01;
 inline constexpr std::uint8_t kClientCertConnection = 0x02;
 inline constexpr std::uint8_t kClientCertSession = 0x04;
@@ -53,6 +58,20 @@ using Octets = std::span<const std::uint8_t>;
 
 inline Octets octets(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
+}
+
+inline std::size_t read_u16(Octets at) {
+  return static_cast<std::size_t>(at[0]) << 8 | at[1];
+}
+
+/// Takes the first TLV off `tlvs`, which are whole and stand one behind the other as in a header: its type,
+/// length and value. Empty where none is left.
+inline std::string_view take_whole_tlv(std::string_view& tlvs) {
+  if (tlvs.size() < kTlvHeadBytes) return {};
+  const std::size_t size = read_u16(octets(std::as_bytes(std::span(tlvs))).subspan(1));
+  const std::string_view whole = tlvs.substr(0, kTlvHeadBytes + size);
+  tlvs.remove_prefix(whole.size());
+  return whole;
 }
 
 /// CRC32C (Castagnoli), reflected, as section 2.2.4 asks for.

@@ -17,10 +17,6 @@ namespace {
 
 using namespace proxy_format;
 
-std::size_t read_u16(Octets at) {
-  return static_cast<std::size_t>(at[0]) << 8 | at[1];
-}
-
 std::uint32_t read_u32(Octets at) {
   return std::uint32_t{at[0]} << 24 | std::uint32_t{at[1]} << 16 | std::uint32_t{at[2]} << 8 | at[3];
 }
@@ -157,6 +153,10 @@ std::string* ssl_field(ProxyTls& tls, std::uint8_t type) {
       return &tls.signature_algorithm;
     case kSslKeyAlgorithm:
       return &tls.key_algorithm;
+    case kSslGroup:
+      return &tls.group;
+    case kSslSignatureScheme:
+      return &tls.signature_scheme;
     case kSslClientCertificate:
       return &tls.certificate_der;
     default:
@@ -190,13 +190,24 @@ bool checksum_holds(Octets header, Octets stored) {
   return crc.value() == read_u32(stored);
 }
 
-/// If a TLV comes twice, the first one counts.
+bool is_known_tlv(std::uint8_t type) {
+  return type == kTlvAlpn || type == kTlvAuthority || type == kTlvCrc32c || type == kTlvNoop ||
+         type == kTlvUniqueId || type == kTlvSsl;
+}
+
+/// If a TLV with a meaning here comes twice, the first one counts.
 Result<void> parse_tlvs(Octets header, Octets rest, ProxyFacts& info) {
   while (!rest.empty()) {
     const auto tlv = take_tlv(rest);
     if (!tlv) return tl::unexpected(tlv.error());
+    if (!is_known_tlv(tlv->type)) {
+      const std::size_t whole = kTlvHeadBytes + tlv->value.size();
+      info.other_tlvs.append(reinterpret_cast<const char*>(tlv->value.data()) - kTlvHeadBytes, whole);
+    }
     if (tlv->type == kTlvAlpn && info.alpn.empty()) info.alpn = text_of(tlv->value);
     if (tlv->type == kTlvAuthority && info.authority.empty()) info.authority = text_of(tlv->value);
+    if (tlv->type == kTlvUniqueId && info.unique_id.empty() && tlv->value.size() <= kMaxUniqueIdBytes)
+      info.unique_id = text_of(tlv->value);
     if (tlv->type == kTlvCrc32c) {
       if (tlv->value.size() != 4) return malformed("the CRC32C TLV is not four bytes");
       if (!checksum_holds(header, tlv->value)) return malformed("the CRC32C does not match");

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <span>
 #include <string_view>
 
 #include "net/proxy_format.h"
@@ -95,6 +96,13 @@ void put_tlv(Output& out, std::uint8_t type, std::string_view value) {
   put_bytes(out, value.data(), value.size());
 }
 
+/// Appends as many of the TLVs as there is room for.
+void put_tlvs(Output& out, std::string_view tlvs) {
+  for (auto tlv = take_whole_tlv(tlvs); !tlv.empty(); tlv = take_whole_tlv(tlvs)) {
+    if (out.size() + tlv.size() <= kRoomForTlvs) put_bytes(out, tlv.data(), tlv.size());
+  }
+}
+
 void set_u16(Output& out, std::size_t at, std::size_t value) {
   out[at] = static_cast<std::byte>(value >> 8 & 0xFF);
   out[at + 1] = static_cast<std::byte>(value & 0xFF);
@@ -113,6 +121,8 @@ void put_ssl(Output& out, const ProxyTls& tls) {
   put_tlv(out, kSslCipher, tls.cipher);
   put_tlv(out, kSslSignatureAlgorithm, tls.signature_algorithm);
   put_tlv(out, kSslKeyAlgorithm, tls.key_algorithm);
+  put_tlv(out, kSslGroup, tls.group);
+  put_tlv(out, kSslSignatureScheme, tls.signature_scheme);
   put_tlv(out, kSslCommonName, tls.common_name);
   put_tlv(out, kSslClientCertificate, tls.certificate_der);
   set_u16(out, start + 1, out.size() - start - kTlvHeadBytes);
@@ -138,6 +148,8 @@ Output build_v2(const ProxyFacts& info) {
   put_addresses(out, info);
   put_tlv(out, kTlvAlpn, info.alpn);
   put_tlv(out, kTlvAuthority, info.authority);
+  if (info.unique_id.size() <= kMaxUniqueIdBytes) put_tlv(out, kTlvUniqueId, info.unique_id);
+  put_tlvs(out, info.other_tlvs);
   if (info.tls) put_ssl(out, *info.tls);
   finish_v2(out);
   return out;
@@ -169,6 +181,17 @@ Output build_v1(const ProxyFacts& info) {
 
 std::vector<std::byte> build_proxy_header(ProxyVersion version, const ProxyFacts& info) {
   return version == ProxyVersion::kV1 ? build_v1(info) : build_v2(info);
+}
+
+// Section 2.2: a receiver uses the connection's own addresses and skips what the length says.
+std::vector<std::byte> build_own_proxy_header(ProxyVersion version) {
+  if (version == ProxyVersion::kV1) return build_v1({});
+  Output out;
+  put_bytes(out, kV2Signature.data(), kV2Signature.size());
+  put_u8(out, kV2Local);
+  put_u8(out, static_cast<std::size_t>(V2Family::kUnspecified));
+  put_u16(out, 0);
+  return out;
 }
 
 }  // namespace headgate

@@ -1,5 +1,6 @@
 #include "net/resolver.h"
 
+#include <arpa/nameser.h>
 #include <netinet/in.h>
 #include <poll.h>
 
@@ -10,10 +11,13 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <span>
+#include <string_view>
 #include <utility>
 
 #include <ares.h>
 
+#include "net/service_records.h"
 #include "net/service_thread.h"
 
 namespace headgate {
@@ -47,8 +51,8 @@ class AresLibrary {
 };
 
 struct Answer {
-  std::vector<Address> addresses;
-  seconds ttl{0};
+  std::vector<ResolvedAddress> addresses;
+  seconds ttl = LookupSchedule::kMaxTtl;
 };
 
 std::optional<Address> address_of(const ares_addrinfo_node& node) {
@@ -60,19 +64,23 @@ std::optional<Address> address_of(const ares_addrinfo_node& node) {
   return Address::from_socket(storage, static_cast<socklen_t>(size_bytes));
 }
 
-/// The addresses, each once, and the shortest of their times to live.
-Answer answer_of(const ares_addrinfo& info) {
-  Answer answer;
-  answer.ttl = LookupSchedule::kMaxTtl;
+/// Adds the addresses of a host, each once; `target` says where its service is. The time to live becomes the
+/// shortest of all.
+void add_addresses(const ares_addrinfo& info, const ServiceTarget& target, Answer& answer) {
   for (const ares_addrinfo_node* node = info.nodes; node != nullptr; node = node->ai_next) {
-    const auto address = address_of(*node);
+    auto address = address_of(*node);
     if (!address) continue;
+    address->set_port(target.port);
     answer.ttl = std::min(answer.ttl, seconds(node->ai_ttl));
-    if (std::find(answer.addresses.begin(), answer.addresses.end(), *address) == answer.addresses.end()) {
-      answer.addresses.push_back(*address);
-    }
+    const auto known = std::ranges::find(answer.addresses, *address, &ResolvedAddress::address);
+    if (known == answer.addresses.end())
+      answer.addresses.emplace_back(*std::move(address), target.priority, target.weight);
   }
-  return answer;
+}
+
+/// Whether the name servers have said that there is nothing under the name, rather than nothing at all.
+bool is_final(int status) {
+  return status == ARES_ENOTFOUND || status == ARES_ENODATA;
 }
 
 }  // namespace
@@ -99,27 +107,43 @@ class Resolver::Lookups {
   struct Name {
     LookupSchedule schedule;
     TimePoint due{};
-    std::vector<Address> known;
+    std::vector<ResolvedAddress> known;
     bool in_flight = false;
+  };
+  /// A lookup under way: of a host, or of a service and then of its targets.
+  struct Lookup {
+    std::string name;
+    Answer answer;
+    std::size_t pending = 0;         // queries
+    int status = ARES_SUCCESS;       // of the last query that failed
+    bool is_partly_unknown = false;  // the name servers did not answer for a target
+    std::string why;                 // the SRV records are of no use
   };
   /// c-ares gives this back with the answer. queries_ owns it until then.
   struct Query {
     Lookups* lookups;
-    std::string host;
+    std::shared_ptr<Lookup> lookup;
+    ServiceTarget target{};
   };
 
   void run(ServiceThread& self);
   void take_wanted();
   void start_due(TimePoint now);
-  void start(const std::string& host, Name& name);
+  void start(const std::string& name);
+  void ask_for_service(const std::shared_ptr<Lookup>& lookup);
+  void ask_for_host(const std::shared_ptr<Lookup>& lookup, ServiceTarget target);
+  Query* keep(std::unique_ptr<Query> query);
+  [[nodiscard]] std::unique_ptr<Query> take(void* query);
   void wait(ServiceThread& self, TimePoint now);
   [[nodiscard]] int wait_ms(TimePoint now);
   [[nodiscard]] bool open_channel();
 
   static void on_socket(void* self, ares_socket_t fd, int readable, int writable);
+  static void on_service(void* query, int status, int timeouts, unsigned char* answer, int size_bytes);
   static void on_addresses(void* query, int status, int timeouts, ares_addrinfo* info);
-  void finish(const std::string& host, int status, const ares_addrinfo* info);
-  void mark_answered(const std::string& host);
+  void take_service(const std::shared_ptr<Lookup>& lookup, std::span<const std::byte> answer);
+  void finish(Lookup& lookup);
+  void mark_answered(const std::string& name);
 
   const Options options_;
   const Deliver deliver_;
@@ -222,54 +246,120 @@ void Resolver::Lookups::start_due(TimePoint now) {
   const bool usable = library_.status() == ARES_SUCCESS && open_channel();
   for (const std::string& host : due) {
     if (usable) {
-      start(host, names_[host]);
+      start(host);
     } else {
-      finish(host, ARES_ENOTINITIALIZED, nullptr);
+      Lookup lookup;
+      lookup.name = host;
+      lookup.status = ARES_ENOTINITIALIZED;
+      finish(lookup);
     }
   }
 }
 
-void Resolver::Lookups::start(const std::string& host, Name& name) {
-  name.in_flight = true;
-  auto query = std::make_unique<Query>(Query{this, host});
-  Query* argument = query.get();
-  queries_.insert(std::move(query));
+void Resolver::Lookups::start(const std::string& name) {
+  names_[name].in_flight = true;
+  auto lookup = std::make_shared<Lookup>();
+  lookup->name = name;
+  if (name.starts_with(kServicePrefix)) {
+    ask_for_service(lookup);
+  } else {
+    ask_for_host(lookup, {.host = name});
+  }
+}
+
+Resolver::Lookups::Query* Resolver::Lookups::keep(std::unique_ptr<Query> query) {
+  ++query->lookup->pending;
+  return queries_.insert(std::move(query)).first->get();
+}
+
+std::unique_ptr<Resolver::Lookups::Query> Resolver::Lookups::take(void* query) {
+  const auto entry =
+      std::ranges::find_if(queries_, [&](const auto& candidate) { return candidate.get() == query; });
+  auto taken = std::move(queries_.extract(entry).value());
+  --taken->lookup->pending;
+  return taken;
+}
+
+void Resolver::Lookups::ask_for_service(const std::shared_ptr<Lookup>& lookup) {
+  Query* query = keep(std::make_unique<Query>(Query{this, lookup}));
+  ares_query(channel_.get(), lookup->name.c_str() + kServicePrefix.size(), ns_c_in, ns_t_srv,
+             &Lookups::on_service, query);
+}
+
+void Resolver::Lookups::ask_for_host(const std::shared_ptr<Lookup>& lookup, ServiceTarget target) {
+  Query* query = keep(std::make_unique<Query>(Query{this, lookup, std::move(target)}));
   ares_addrinfo_hints hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
-  ares_getaddrinfo(channel_.get(), host.c_str(), nullptr, &hints, &Lookups::on_addresses, argument);
+  ares_getaddrinfo(channel_.get(), query->target.host.c_str(), nullptr, &hints, &Lookups::on_addresses,
+                   query);
+}
+
+void Resolver::Lookups::on_service(void* argument, int status, int, unsigned char* answer, int size_bytes) {
+  Lookups* lookups = static_cast<Query*>(argument)->lookups;
+  const auto query = lookups->take(argument);
+  // The channel is being destroyed, or the process ends, so this is no answer.
+  if (status == ARES_EDESTRUCTION || status == ARES_ECANCELLED) return;
+  query->lookup->status = status;
+  if (status == ARES_SUCCESS) {
+    const std::span bytes(answer, static_cast<std::size_t>(size_bytes));
+    lookups->take_service(query->lookup, std::as_bytes(bytes));
+  }
+  if (query->lookup->pending == 0) lookups->finish(*query->lookup);
+}
+
+void Resolver::Lookups::take_service(const std::shared_ptr<Lookup>& lookup,
+                                     std::span<const std::byte> answer) {
+  const auto records = parse_service_records(answer);
+  if (!records) {
+    lookup->why = records.error().what;
+    return;
+  }
+  lookup->answer.ttl = std::min(lookup->answer.ttl, records->ttl);
+  // An answer may come at once, so each target counts before the first is looked up.
+  ++lookup->pending;
+  for (const ServiceTarget& target : records->targets) ask_for_host(lookup, target);
+  --lookup->pending;
 }
 
 void Resolver::Lookups::on_addresses(void* argument, int status, int, ares_addrinfo* info) {
   const AddrinfoPtr owned(info);
-  auto* query = static_cast<Query*>(argument);
-  Lookups* lookups = query->lookups;
-  const auto entry = std::find_if(lookups->queries_.begin(), lookups->queries_.end(),
-                                  [&](const auto& candidate) { return candidate.get() == query; });
-  const std::string host = query->host;
-  lookups->queries_.erase(entry);
-  // The channel is being destroyed, or the process ends, so this is no answer.
+  Lookups* lookups = static_cast<Query*>(argument)->lookups;
+  const auto query = lookups->take(argument);
   if (status == ARES_EDESTRUCTION || status == ARES_ECANCELLED) return;
-  lookups->finish(host, status, info);
+  Lookup& lookup = *query->lookup;
+  if (status == ARES_SUCCESS && info != nullptr) {
+    add_addresses(*info, query->target, lookup.answer);
+  } else {
+    lookup.status = status;
+    lookup.is_partly_unknown = lookup.is_partly_unknown || !is_final(status);
+  }
+  if (lookup.pending == 0) lookups->finish(lookup);
 }
 
-void Resolver::Lookups::finish(const std::string& host, int status, const ares_addrinfo* info) {
-  const auto entry = names_.find(host);
+/// Where a part of a service is not known, the addresses known before stay, if there are some: a name server
+/// that is slow for a while takes no target away.
+void Resolver::Lookups::finish(Lookup& lookup) {
+  const auto entry = names_.find(lookup.name);
   if (entry == names_.end()) return;
   Name& name = entry->second;
   name.in_flight = false;
-  Answer answer = status == ARES_SUCCESS && info != nullptr ? answer_of(*info) : Answer{};
-  if (answer.addresses.empty()) {
+  Answer& answer = lookup.answer;
+  const bool keeps = lookup.is_partly_unknown && !name.known.empty();
+  if (answer.addresses.empty() || keeps) {
     failed_since_open_ = true;
     name.due = Clock::now() + name.schedule.after_failure();
-    const char* why = status == ARES_SUCCESS ? "the name has no address" : ares_strerror(status);
-    deliver_(host, fail(ErrorKind::kNotFound, "cannot resolve " + host + ": " + why));
+    std::string why =
+        lookup.status == ARES_SUCCESS ? "the name has no address" : ares_strerror(lookup.status);
+    if (!lookup.why.empty()) why = lookup.why;
+    deliver_(lookup.name, fail(ErrorKind::kNotFound, "cannot resolve " + lookup.name + ": " + why));
   } else {
-    name.due = Clock::now() + name.schedule.after_answer(answer.ttl);
+    name.due = Clock::now() + (lookup.is_partly_unknown ? name.schedule.after_failure()
+                                                        : name.schedule.after_answer(answer.ttl));
     name.known = std::move(answer.addresses);
-    deliver_(host, name.known);
+    deliver_(lookup.name, name.known);
   }
-  mark_answered(host);
+  mark_answered(lookup.name);
 }
 
 void Resolver::Lookups::mark_answered(const std::string& host) {

@@ -8,7 +8,7 @@
 
 #include "base/result.h"
 #include "base/units.h"
-#include "net/address.h"
+#include "net/resolved_address.h"
 
 namespace headgate {
 
@@ -30,9 +30,10 @@ class LookupSchedule {
   std::chrono::seconds retry_ = kFirstRetry;
 };
 
-/// Follows host names: looks each one up, does so again when the answer has expired, and reports what it
-/// found. A and AAAA records, /etc/hosts and "localhost" as the system's own resolver has them. One thread of
-/// its own, started when the first name is followed; a configuration without host names costs nothing.
+/// Follows names: looks each one up, does so again when the answer has expired, and reports what it found. A
+/// host has A and AAAA records, and /etc/hosts and "localhost" count as for the system's own resolver. A
+/// service, "srv:" and its name, has SRV records, whose targets are hosts (RFC 2782). One thread of its own,
+/// started when the first name is followed; a configuration without names costs nothing.
 class Resolver {
  public:
   struct Options {
@@ -45,20 +46,21 @@ class Resolver {
     std::function<void()> on_first_answers = [] {};
   };
 
-  /// Called on the resolver's thread after every lookup, with the addresses (port 0, at least one) or the
-  /// reason why there are none. After a failure the addresses known before stay in use. Must not call back
-  /// into the resolver.
-  using Deliver = std::function<void(const std::string& host, const Result<std::vector<Address>>& found)>;
+  using Found = Result<std::vector<ResolvedAddress>>;
+  /// Called on the resolver's thread after every lookup, with the addresses (at least one; those of a host
+  /// have port 0) or the reason why there are none. After a failure the addresses known before stay in use.
+  /// Must not call back into the resolver.
+  using Deliver = std::function<void(const std::string& name, const Found& found)>;
 
   Resolver(Options options, Deliver deliver);
   ~Resolver();
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
 
-  /// From now on follows exactly `hosts`. New names are looked up at once. Names that were followed before
+  /// From now on follows exactly `names`. New names are looked up at once. Names that were followed before
   /// keep the time of their next lookup, and their addresses are delivered again, for servers that are new.
   /// One caller at a time. Errors: kSystem when the thread cannot be started.
-  Result<void> follow(std::vector<std::string> hosts);
+  Result<void> follow(std::vector<std::string> names);
 
   /// The followed names that have not been looked up once yet, well or badly. Any thread; never waits.
   [[nodiscard]] std::vector<std::string> unanswered() const;

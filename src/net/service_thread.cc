@@ -35,11 +35,14 @@ Result<std::unique_ptr<ServiceThread>> ServiceThread::start(const std::string& n
   std::unique_ptr<ServiceThread> service(new ServiceThread(std::move(wake)));
   const BlockedSignals blocked;
   try {
-    service->thread_ = std::thread([self = service.get(), body = std::move(body)] { body(*self); });
+    // By itself: another thread would write the name into /proc, which the sandbox refuses.
+    service->thread_ = std::thread([self = service.get(), name, body = std::move(body)] {
+      pthread_setname_np(pthread_self(), name.c_str());
+      body(*self);
+    });
   } catch (const std::system_error& error) {
     return fail_errno("cannot start the thread " + name, error.code().value());
   }
-  pthread_setname_np(service->thread_.native_handle(), name.c_str());
   return service;
 }
 

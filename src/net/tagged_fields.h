@@ -57,6 +57,7 @@ class FieldWriter {
   void put_number(std::uint64_t number, std::size_t size_bytes);
   void put(std::span<const std::byte> bytes) { bytes_.insert(bytes_.end(), bytes.begin(), bytes.end()); }
   void put(const std::vector<std::byte>& bytes) { put(std::span(bytes)); }
+  void put(const SecretBytes& bytes) { put(std::span<const std::byte>(bytes)); }
   void put(const std::string& text) { put(std::as_bytes(std::span(text))); }
   void put(const std::vector<std::string>& texts);
   template <std::size_t Size>

@@ -14,8 +14,8 @@ IoStatus SocketTransport::discard(Stream& client, std::span<std::byte> room) {
   return receive_some(client.descriptor(), room).status;
 }
 
-tl::expected<std::unique_ptr<Stream>, int> SocketTransport::dial(const Address& address) {
-  auto connecting = start_connect(address);
+tl::expected<std::unique_ptr<Stream>, int> SocketTransport::dial(const Address& address, const OwnEnd& from) {
+  auto connecting = start_connect(address, from);
   if (!connecting) return tl::unexpected<int>(connecting.error());
   return std::make_unique<PlainStream>(*std::move(connecting));
 }

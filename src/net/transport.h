@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "net/address.h"
+#include "net/socket.h"
 #include "net/stream.h"
 
 namespace headgate {
@@ -22,7 +23,8 @@ class Transport {
   /// Reads and drops what a client still sends, past TLS: kDone, kWantRead, kEnded or kFailed.
   [[nodiscard]] virtual IoStatus discard(Stream& client, std::span<std::byte> room) = 0;
   /// Begins to connect; handshake() of the result says when the connection is there. Errors: errno.
-  [[nodiscard]] virtual tl::expected<std::unique_ptr<Stream>, int> dial(const Address& address) = 0;
+  [[nodiscard]] virtual tl::expected<std::unique_ptr<Stream>, int> dial(const Address& address,
+                                                                        const OwnEnd& from) = 0;
 };
 
 /// The one over sockets.
@@ -31,7 +33,8 @@ class SocketTransport final : public Transport {
   [[nodiscard]] std::unique_ptr<Stream> unread(std::unique_ptr<Stream> plain,
                                                std::vector<std::byte> received) override;
   [[nodiscard]] IoStatus discard(Stream& client, std::span<std::byte> room) override;
-  [[nodiscard]] tl::expected<std::unique_ptr<Stream>, int> dial(const Address& address) override;
+  [[nodiscard]] tl::expected<std::unique_ptr<Stream>, int> dial(const Address& address,
+                                                                const OwnEnd& from) override;
 };
 
 }  // namespace headgate

@@ -38,13 +38,27 @@ Ip last_of(const Network& network) {
   return last;
 }
 
+// The ends of ::ffff:0:0/96, in which IPv4 is kept, and their neighbours.
+constexpr Ip kBeforeMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFE, 0xFF, 0xFF, 0xFF, 0xFF};
+constexpr Ip kFirstMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
+constexpr Ip kLastMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
+constexpr Ip kAfterMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+
 }  // namespace
 
+// ::/0 and the like hold IPv6 alone, so the place of IPv4 is cut out of them, as Network::contains() does.
+void NetworkSet::add(const Network& network) {
+  const Ip first = first_of(network), last = last_of(network);
+  const bool around_ipv4 = first < kFirstMapped && last >= kLastMapped;
+  if (!around_ipv4) return ranges_.push_back({first, last});
+  ranges_.push_back({first, kBeforeMapped});
+  if (last > kLastMapped) ranges_.push_back({kAfterMapped, last});
+}
+
 NetworkSet::NetworkSet(std::span<const Network> networks) {
-  for (const Network& network : networks) ranges_.push_back({first_of(network), last_of(network)});
+  for (const Network& network : networks) add(network);
   std::sort(ranges_.begin(), ranges_.end(), [](const Range& a, const Range& b) { return a.first < b.first; });
-  // Two networks are apart, or one lies in the other. In that case the wider one, which comes first, is
-  // enough.
+  // Two ranges are apart, or one lies in the other. In that case the wider one, which comes first, is enough.
   std::vector<Range> merged;
   for (const Range& range : ranges_) {
     if (merged.empty() || merged.back().last < range.first) {

@@ -10,7 +10,8 @@
 
 namespace headgate {
 
-/// A set of networks. A look-up takes the time of a binary search. A value.
+/// A set of networks, with the same members as Network::contains() of each: "::/0" holds IPv6 alone. A
+/// look-up takes the time of a binary search. A value.
 class NetworkSet {
  public:
   NetworkSet() = default;
@@ -26,6 +27,8 @@ class NetworkSet {
     Ip first;
     Ip last;
   };
+  void add(const Network& network);
+
   std::vector<Range> ranges_;  // sorted, without overlap
 };
 

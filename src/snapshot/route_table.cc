@@ -3,41 +3,19 @@
 #include <algorithm>
 #include <array>
 
+#include "base/server_name.h"
 #include "tls/peer/peer_policy.h"
 
 namespace headgate {
 namespace {
 
-/// RFC 1035, section 2.3.4: no name is longer. No label is empty, so a name has at most half as many labels.
-constexpr std::size_t kMaxNameBytes = 255;
-constexpr std::size_t kMaxLabels = kMaxNameBytes / 2 + 1;
-
-char to_lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-/// A name as the table holds it: in lower case, without a final dot. Empty if the text cannot be a name.
-class NormalName {
- public:
-  explicit NormalName(std::string_view name) {
-    if (name.ends_with('.')) name.remove_suffix(1);
-    if (name.size() > kMaxNameBytes || name.starts_with('.') || name.find("..") != name.npos) name = {};
-    std::transform(name.begin(), name.end(), bytes_.begin(), to_lower);
-    size_ = name.size();
-  }
-  [[nodiscard]] std::string_view view() const { return {bytes_.data(), size_}; }
-
- private:
-  std::array<char, kMaxNameBytes> bytes_;
-  std::size_t size_ = 0;
-};
-
 bool matches_sni(std::string_view pattern, std::string_view name) {
-  if (name.empty()) return false;
   if (pattern == "*") return true;
+  if (name.empty()) return false;
   if (!pattern.starts_with("*.")) return pattern == name;
   const std::string_view suffix = pattern.substr(1);
-  return name.size() > suffix.size() && name.ends_with(suffix);
+  return name.size() > suffix.size() && name.find('.') == name.size() - suffix.size() &&
+         name.ends_with(suffix);
 }
 
 bool sni_holds(const config::Route& route, std::string_view name) {
@@ -55,6 +33,25 @@ bool spiffe_holds(const config::Route& route, std::span<const std::string> ids) 
            return std::any_of(route.spiffe.begin(), route.spiffe.end(),
                               [&](const std::string& pattern) { return matches_uri(pattern, id); });
          });
+}
+
+bool holds(const std::vector<std::string>& wanted, const PrivateLink* link, std::string PrivateLink::* id) {
+  return wanted.empty() || (link != nullptr && std::ranges::find(wanted, link->*id) != wanted.end());
+}
+
+/// The first condition on the private link that does not hold.
+RouteMatch match_link(const config::Route& route, const PrivateLink* link) {
+  if (!holds(route.aws_vpc_endpoint, link, &PrivateLink::aws_vpc_endpoint))
+    return RouteMatch::kOtherVpcEndpoint;
+  if (!holds(route.azure_private_link, link, &PrivateLink::azure_private_link))
+    return RouteMatch::kOtherPrivateLink;
+  if (!holds(route.gcp_psc_connection, link, &PrivateLink::gcp_psc_connection))
+    return RouteMatch::kOtherPscConnection;
+  return RouteMatch::kMatches;
+}
+
+bool link_holds(const config::Route& route, const PrivateLink* link) {
+  return !route.asks_for_link() || match_link(route, link) == RouteMatch::kMatches;
 }
 
 /// The lists of routes that may match a name, merged in ascending order.
@@ -77,7 +74,8 @@ class Candidates {
   }
 
  private:
-  std::array<std::span<const std::uint32_t>, kMaxLabels + 3> lists_;
+  // Without a condition, the exact name, and the name with a star for its first label.
+  std::array<std::span<const std::uint32_t>, 3> lists_;
   std::size_t count_ = 0;
 };
 
@@ -93,6 +91,12 @@ std::string_view name(RouteMatch match) {
       return "alpn does not match";
     case RouteMatch::kOtherSpiffe:
       return "spiffe does not match";
+    case RouteMatch::kOtherVpcEndpoint:
+      return "aws_vpc_endpoint does not match";
+    case RouteMatch::kOtherPrivateLink:
+      return "azure_private_link does not match";
+    case RouteMatch::kOtherPscConnection:
+      return "gcp_psc_connection does not match";
   }
   return "matches";
 }
@@ -111,7 +115,7 @@ RouteTable::RouteTable(const config::Listener& listener)
 }
 
 void RouteTable::add(std::uint32_t index, const std::string& pattern) {
-  Indexes& list = pattern == "*"              ? any_name_
+  Indexes& list = pattern == "*"              ? no_condition_
                   : pattern.starts_with("*.") ? under_[pattern.substr(2)]
                                               : exact_[pattern];
   if (list.empty() || list.back() != index) list.push_back(index);
@@ -123,9 +127,8 @@ const config::Route* RouteTable::find_first(std::string_view sni, const Accept& 
   Candidates candidates;
   candidates.add(no_condition_);
   if (!sni.empty()) {
-    candidates.add(any_name_);
     if (const auto entry = exact_.find(sni); entry != exact_.end()) candidates.add(entry->second);
-    for (auto dot = sni.find('.', 1); !under_.empty() && dot != sni.npos; dot = sni.find('.', dot + 1)) {
+    if (const auto dot = sni.find('.'); !under_.empty() && dot != sni.npos) {
       if (const auto entry = under_.find(sni.substr(dot + 1)); entry != under_.end())
         candidates.add(entry->second);
     }
@@ -144,7 +147,8 @@ RouteDecision RouteTable::decision(const config::Route* route) const {
 RouteDecision RouteTable::route(const RouteQuestion& question) const {
   const NormalName sni(question.sni);
   return decision(find_first(sni.view(), [&](const config::Route& route) {
-    return !route.passthrough && alpn_holds(route, question.alpn) && spiffe_holds(route, question.spiffe_ids);
+    return !route.passthrough && alpn_holds(route, question.alpn) &&
+           spiffe_holds(route, question.spiffe_ids) && link_holds(route, question.link);
   }));
 }
 
@@ -152,6 +156,7 @@ std::optional<RouteDecision> RouteTable::passthrough(const HelloQuestion& questi
   if (!has_passthrough_) return std::nullopt;
   const NormalName sni(question.sni);
   const config::Route* first = find_first(sni.view(), [&](const config::Route& route) {
+    if (!link_holds(route, question.link)) return false;
     return route.alpn.empty() ||
            std::any_of(question.alpn.begin(), question.alpn.end(),
                        [&](std::string_view protocol) { return alpn_holds(route, protocol); });
@@ -166,7 +171,7 @@ RouteMatch RouteTable::evaluate(std::size_t index, const RouteQuestion& question
   if (!sni_holds(route, sni.view())) return RouteMatch::kOtherSni;
   if (!alpn_holds(route, question.alpn)) return RouteMatch::kOtherAlpn;
   if (!spiffe_holds(route, question.spiffe_ids)) return RouteMatch::kOtherSpiffe;
-  return RouteMatch::kMatches;
+  return match_link(route, question.link);
 }
 
 }  // namespace headgate

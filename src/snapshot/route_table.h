@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "config/config.h"
+#include "net/private_link.h"
 
 namespace headgate {
 
@@ -20,12 +21,14 @@ struct RouteQuestion {
       sni{};  ///< The name that the client sent, in upper or lower case, with or without a final dot.
   std::string_view alpn{};                    ///< The protocol negotiated.
   std::span<const std::string> spiffe_ids{};  ///< Of the client's verified certificate.
+  const PrivateLink* link = nullptr;          ///< Of the PROXY header.
 };
 
 /// What a client offers before anything is negotiated.
 struct HelloQuestion {
   std::string_view sni{};
   std::span<const std::string_view> alpn{};  ///< All the protocols that it offers.
+  const PrivateLink* link = nullptr;         ///< Of the PROXY header.
 };
 
 /// Where a connection goes. The views live as long as the table.
@@ -37,17 +40,24 @@ struct RouteDecision {
 };
 
 /// Whether one route matches; if not, the first of its conditions that does not hold.
-enum class RouteMatch : std::uint8_t { kMatches, kOtherSni, kOtherAlpn, kOtherSpiffe };
-/// "matches", "sni does not match", "alpn does not match", "spiffe does not match".
+enum class RouteMatch : std::uint8_t {
+  kMatches,
+  kOtherSni,
+  kOtherAlpn,
+  kOtherSpiffe,
+  kOtherVpcEndpoint,
+  kOtherPrivateLink,
+  kOtherPscConnection
+};
+/// "matches", "sni does not match", "aws_vpc_endpoint does not match" and so on, by the keys of a route.
 [[nodiscard]] std::string_view name(RouteMatch match);
 
 /// The routes of one listener, in their order: the first whose conditions all hold wins. Names are found by
 /// hash, so that thousands of routes cost no more than one. Immutable; any thread; no allocation.
 ///
-/// A name in `sni` is exact, or "*.example.com", which is every name under example.com at any depth and not
-/// example.com itself (a certificate's wildcard covers one label only), or "*", which is every name. `alpn`
-/// is exact. In `spiffe` a '*' stands for any characters but '/'. A client that sends no name matches no
-/// `sni`.
+/// A name in `sni` is exact, or "*.example.com", where "*" is exactly one label, as in a certificate. A
+/// client that sends no name matches none of these. "*" alone is every client, also one that sends no name.
+/// `alpn` is exact. In `spiffe` a '*' stands for any characters but '/'.
 class RouteTable {
  public:
   explicit RouteTable(const config::Listener& listener);
@@ -84,8 +94,7 @@ class RouteTable {
   bool has_passthrough_ = false;
   ByName exact_;
   ByName under_;          // "example.com" for "*.example.com"
-  Indexes any_name_;      // "*"
-  Indexes no_condition_;  // no `sni` at all
+  Indexes no_condition_;  // no `sni` at all, or "*"
 };
 
 }  // namespace headgate

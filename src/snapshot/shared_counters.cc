@@ -1,8 +1,5 @@
 #include "snapshot/shared_counters.h"
 
-#include <algorithm>
-#include <chrono>
-
 namespace headgate {
 
 std::optional<CloseReason> SharedCounters::enter(const config::Limits& limits, SourceNetwork source) {
@@ -18,20 +15,17 @@ std::optional<CloseReason> SharedCounters::enter(const config::Limits& limits, S
   return std::nullopt;
 }
 
+void SharedCounters::enter_beyond_limits(SourceNetwork source) {
+  const std::lock_guard lock(mutex_);
+  ++sources_[source];
+  ++connections_;
+}
+
 void SharedCounters::leave(SourceNetwork source) {
   const std::lock_guard lock(mutex_);
   --connections_;
   const auto found = sources_.find(source);
   if (--found->second == 0) sources_.erase(found);
-}
-
-bool SharedCounters::take_handshake(std::uint32_t per_second, TimePoint now) {
-  const std::lock_guard lock(mutex_);
-  const TimePoint earliest = now - std::chrono::seconds(1);
-  const TimePoint due = std::max(next_handshake_, earliest);
-  if (due > now) return false;
-  next_handshake_ = due + Duration(std::chrono::seconds(1)) / per_second;
-  return true;
 }
 
 }  // namespace headgate

@@ -43,15 +43,17 @@ Result<std::shared_ptr<WorkerSnapshot>> WorkerSnapshot::prepare(
     auto state = std::make_unique<ListenerState>();
     state->policy = policy;
     state->metrics = &registry.listener(worker, policy->config.name);
-    if (policy->tls) {
-      auto context = ServerContext::make(library, elsewhere, policy->tls, *state->metrics);
+    const std::size_t contexts = policy->tls ? policy->tls->rules.size() : 0;
+    for (std::size_t rules = 0; rules < contexts; ++rules) {
+      auto context = ServerContext::make(library, elsewhere, policy->tls, *state->metrics, rules);
       if (!context) return tl::unexpected(std::move(context.error()));
-      state->tls = *std::move(context);
+      state->tls.push_back(*std::move(context));
     }
     prepared->listeners.push_back(std::move(state));
   }
   for (const auto& [name, policy] : shared->backends) {
     BackendState state;
+    state.queue_metrics = &registry.backend(worker, name);
     for (const auto& server : policy.group->servers) {
       state.metrics.push_back(&registry.server(worker, name, server.config.address));
     }

@@ -38,9 +38,15 @@ class NegotiatedCache {
 struct ListenerState {
   std::shared_ptr<const ListenerPolicy> policy;
   ListenerMetrics* metrics = nullptr;  ///< Of the registry, which outlives every snapshot.
-  std::shared_ptr<ServerContext> tls;  ///< nullptr: plaintext in. Each handshake shares it.
+  /// By the listener's rules for clients, in their order; empty: plaintext in. Each handshake shares its own.
+  std::vector<std::shared_ptr<ServerContext>> tls;
   /// The counters of what was negotiated so far, found again without building their key.
   NegotiatedCache negotiated;
+
+  /// The context for clients that ask for this name, or for none. The listener has TLS.
+  [[nodiscard]] const std::shared_ptr<ServerContext>& tls_for(std::string_view server_name) const {
+    return tls[policy->tls->index_for(server_name)];
+  }
 };
 
 /// One worker's part of one backend. Loop thread of that worker.
@@ -48,6 +54,7 @@ struct BackendState {
   std::unique_ptr<GroupPicker> picker;
   std::shared_ptr<ClientContext> tls;   ///< nullptr: plaintext to the servers. Each connection shares it.
   std::vector<ServerMetrics*> metrics;  ///< In the order of the group's servers.
+  BackendMetrics* queue_metrics = nullptr;
 };
 
 /// Whether a key of `snapshot` takes longer for a signature than a loop can spare: RSA-2048 takes 0.7 ms,

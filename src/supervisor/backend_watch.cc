@@ -31,10 +31,10 @@ BackendWatch::BackendWatch(Loop& loop, Inbox& inbox, ServerDirectory& directory,
                .on_change = [&log](const HealthChange& change) { log_health(change, log); },
                .seed = std::random_device()()}),
       resolver_(with_answers_told(std::move(options.names), inbox),
-                [&directory, &log](const std::string& host, const Result<std::vector<Address>>& found) {
-                  if (found) return directory.publish(host, *found);
+                [&directory, &log](const std::string& name, const Resolver::Found& found) {
+                  if (found) return directory.publish(name, *found);
                   log.warn("a backend's name does not resolve",
-                           {{"host", host}, {"error", found.error().what}});
+                           {{"host", name}, {"error", found.error().what}});
                 }) {}
 
 Resolver::Options BackendWatch::with_answers_told(Resolver::Options options, Inbox& inbox) {
@@ -45,7 +45,8 @@ Resolver::Options BackendWatch::with_answers_told(Resolver::Options options, Inb
 }
 
 void BackendWatch::follow(const std::shared_ptr<const Snapshot>& snapshot, std::function<void()> known) {
-  if (auto followed = resolver_.follow(directory_.host_names()); !followed) log_.error(followed.error().what);
+  if (auto followed = resolver_.follow(directory_.names_to_resolve()); !followed)
+    log_.error(followed.error().what);
   health_tls_->follow(snapshot);
   std::vector<std::shared_ptr<const BackendGroup>> groups;
   for (const auto& [name, backend] : snapshot->backends) groups.push_back(backend.group);

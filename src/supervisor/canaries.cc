@@ -7,6 +7,9 @@
 namespace headgate {
 namespace {
 
+constexpr std::string_view kHeldBack =
+    "a new certificate is held back: all handshakes get the old one until the file changes";
+
 CanaryReport::Group group_of(const GroupCounts& counts) {
   return {.ok = counts.ok, .failed = counts.failed};
 }
@@ -36,6 +39,10 @@ void Canaries::follow(const Snapshot& snapshot) {
   }
   for (const One& one : all_) {
     if (std::ranges::find(before, one) != before.end()) continue;
+    if (one.canary->state() == CanaryState::kWentBack) {  // the process before has decided so
+      say(one, "went_back", LogLevel::kError, kHeldBack, "the process before found more failures with it");
+      continue;
+    }
     say(one, "started", LogLevel::kInfo, "a new certificate goes to some handshakes first",
         "canary: " + std::to_string(one.canary->percent()) + "%");
   }
@@ -58,19 +65,15 @@ bool Canaries::settle(const One& one, TimePoint now, WallTime wall_now) {
   if (verdict.state == CanaryState::kWentOn) {
     say(one, "went_on", LogLevel::kInfo, "a new certificate goes to all handshakes", verdict.why);
   } else {
-    say(one, "went_back", LogLevel::kError,
-        "a new certificate is held back: all handshakes get the old one until the file changes", verdict.why);
+    say(one, "went_back", LogLevel::kError, kHeldBack, verdict.why);
   }
   return true;
-}
-
-std::string Canaries::unsettled() const {
-  return all_.empty() ? std::string() : all_.front().file;
 }
 
 void Canaries::say(const One& one, std::string_view result, LogLevel level, std::string_view message,
                    std::string_view why) {
   const GroupCounts with_new = one.canary->with_new.counts(), with_old = one.canary->with_old.counts();
+  const CanarySources::Counts sources = one.canary->sources().counts();
   log_.write(level, message,
              {{"listener", std::string_view(one.listener)},
               {"certificate", std::string_view(one.file)},
@@ -78,7 +81,9 @@ void Canaries::say(const One& one, std::string_view result, LogLevel level, std:
               {"new_ok", static_cast<std::int64_t>(with_new.ok)},
               {"new_failed", static_cast<std::int64_t>(with_new.failed)},
               {"old_ok", static_cast<std::int64_t>(with_old.ok)},
-              {"old_failed", static_cast<std::int64_t>(with_old.failed)}});
+              {"old_failed", static_cast<std::int64_t>(with_old.failed)},
+              {"new_sources_failed", static_cast<std::int64_t>(sources.with_new.failed)},
+              {"old_sources_failed", static_cast<std::int64_t>(sources.with_old.failed)}});
   board_.update(
       [&](ProcessState& state) { ++state.canary_ends[{one.listener, one.file, std::string(result)}]; });
 }
@@ -87,13 +92,16 @@ void Canaries::publish() {
   std::vector<CanaryReport> reports;
   for (const One& one : all_) {
     const CertificateCanary& canary = *one.canary;
+    const CanarySources::Counts sources = canary.sources().counts();
     reports.push_back({.listener = one.listener,
                        .file = one.file,
                        .went_back = canary.state() == CanaryState::kWentBack,
                        .percent = canary.percent(),
                        .started = canary.began(),
                        .with_new = group_of(canary.with_new.counts()),
-                       .with_old = group_of(canary.with_old.counts())});
+                       .with_old = group_of(canary.with_old.counts()),
+                       .sources_with_new = group_of(sources.with_new),
+                       .sources_with_old = group_of(sources.with_old)});
   }
   board_.update([&](ProcessState& state) { state.canaries = std::move(reports); });
 }

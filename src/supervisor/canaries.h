@@ -24,8 +24,6 @@ class Canaries {
   /// Evaluates all comparisons. Returns whether one has ended, so that clients get another certificate from
   /// now on.
   [[nodiscard]] bool step(TimePoint now, WallTime wall_now);
-  /// A file whose certificate is not the one that all clients get; empty: no such file.
-  [[nodiscard]] std::string unsettled() const;
 
  private:
   struct One {

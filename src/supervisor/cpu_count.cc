@@ -1,14 +1,13 @@
 #include "supervisor/cpu_count.h"
 
-#include <sched.h>
-
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <fstream>
 #include <sstream>
 #include <string>
 #include <string_view>
+
+#include "base/cpu_set.h"
 
 namespace headgate {
 namespace {
@@ -92,13 +91,6 @@ std::optional<double> least_quota(const fs::path& root, const Hierarchy& hierarc
   return least;
 }
 
-int affinity_cpus() {
-  // Eight of glibc's sets: 8,192 CPUs, the most that Linux can be built for.
-  std::array<cpu_set_t, 8> cpus{};
-  if (sched_getaffinity(0, sizeof cpus, cpus.data()) != 0) return 1;
-  return CPU_COUNT_S(sizeof cpus, cpus.data());
-}
-
 }  // namespace
 
 std::optional<int> quota_cpus(const fs::path& root) {
@@ -116,7 +108,7 @@ std::optional<int> quota_cpus(const fs::path& root) {
 }
 
 int usable_cpus() {
-  const int cpus = std::max(1, affinity_cpus());
+  const int cpus = std::max(1, CpuSet::of_this_thread().count());
   return std::min(cpus, quota_cpus("/").value_or(cpus));
 }
 

@@ -10,6 +10,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/mix.h"
 #include "supervisor/path_trail.h"
 
 namespace headgate {
@@ -29,12 +30,8 @@ std::uint64_t nanoseconds(const timespec& time) {
   return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec);
 }
 
-/// Mixes every bit of `value` into `digest`: the finalizer of splitmix64.
 std::uint64_t mixed(std::uint64_t digest, std::uint64_t value) {
-  digest += value + 0x9e3779b97f4a7c15;
-  digest = (digest ^ (digest >> 30U)) * 0xbf58476d1ce4e5b9;
-  digest = (digest ^ (digest >> 27U)) * 0x94d049bb133111eb;
-  return digest ^ (digest >> 31U);
+  return mix(digest + value + 0x9e3779b97f4a7c15);
 }
 
 std::uint64_t same_file(const struct stat& found) {

@@ -21,7 +21,8 @@ class HealthTls {
 
   /// Connects from now on with the settings of the backends of `snapshot`. Supervisor.
   void follow(std::shared_ptr<const Snapshot> snapshot);
-  /// Makes a TLS stream to `server` on a connected descriptor. The checker's thread.
+  /// Makes a TLS stream to `server` on a connected descriptor: with the settings of the backend's `tls`, or
+  /// without verification where it has none. The checker's thread.
   [[nodiscard]] Result<std::unique_ptr<Stream>> open(const BackendGroup& group, const Server& server,
                                                      Fd connected);
 

@@ -53,6 +53,7 @@ std::optional<Line> parse(std::string_view text) {
 void inherit_for_process(const Line& line, ProcessState& state) {
   constexpr std::string_view kHandover = "handover.";
   if (line.name == "reloads.ok") state.reload.ok += line.value;
+  if (line.name == "reloads.partly") state.reload.partly += line.value;
   if (line.name == "reloads.failed") state.reload.failed += line.value;
   if (line.name == "handovers.ok") state.handovers_ok += line.value;
   if (line.name == "handovers.failed") state.handovers_failed += line.value;
@@ -79,6 +80,7 @@ std::vector<std::string> counters_to_leave(const MetricsRegistry& registry, cons
     lines.push_back(key.substr(0, space) + ' ' + std::to_string(sum) + key.substr(space));
   }
   lines.push_back("reloads.ok " + std::to_string(state.reload.ok));
+  lines.push_back("reloads.partly " + std::to_string(state.reload.partly));
   lines.push_back("reloads.failed " + std::to_string(state.reload.failed));
   lines.push_back("handovers.ok " + std::to_string(state.handovers_ok));
   lines.push_back("handovers.failed " + std::to_string(state.handovers_failed));

@@ -10,7 +10,8 @@
 /// closed, bytes and handshakes; of the process its reloads and hand-overs.
 ///
 /// A line is "name value" and, for a counter of a listener, the listener's name at the end. A reader skips
-/// names that it does not know, so both processes may be of different versions.
+/// names that it does not know, so both processes may be of different versions. inherited_servers.h has lines
+/// of its own among them.
 namespace headgate {
 
 /// Returns the counters as they are now. Connections that moved are not counted as closed, because they go

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <set>
 
 #include "net/fd.h"
 
@@ -50,6 +51,23 @@ Result<void> allow(const Fd& ruleset, const std::string& path, std::uint64_t rig
   return {};
 }
 
+/// Rules with one digest take the same rights away.
+std::string digest_of_rules(const FileSystemRules& rules, std::uint64_t rights) {
+  std::string text = "landlock " + std::to_string(rights);
+  for (const auto* paths : {&rules.writable, &rules.executable}) {
+    text += '\n';
+    for (const std::string& path : std::set<std::string>(paths->begin(), paths->end())) text += path + '\0';
+  }
+  return digest_of(text);
+}
+
+Result<void> enter(const Fd& ruleset) {
+  if (syscall(SYS_landlock_restrict_self, ruleset.number(), 0U) == 0) return {};
+  if (errno != E2BIG) return fail_errno("cannot enter Landlock", errno);
+  return fail(ErrorKind::kSystem,
+              "Landlock takes no more rules, since upgrades have brought new ones 16 times; restart once");
+}
+
 }  // namespace
 
 int landlock_version() {
@@ -57,10 +75,12 @@ int landlock_version() {
   return version < 0 ? 0 : static_cast<int>(version);
 }
 
-Result<void> restrict_file_system(const FileSystemRules& rules) {
+Result<void> restrict_file_system(const FileSystemRules& rules, SandboxLayers& layers) {
   const int version = landlock_version();
   if (version == 0) return fail(ErrorKind::kNotFound, "this kernel has no Landlock, or it is switched off");
   const std::uint64_t rights = rights_known_to(version);
+  const std::string digest = digest_of_rules(rules, rights);
+  if (layers.holds(digest)) return {};
   const RulesetAttributes attributes{rights};
   const Fd ruleset(
       static_cast<int>(syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0U)));
@@ -71,9 +91,9 @@ Result<void> restrict_file_system(const FileSystemRules& rules) {
   for (const std::string& path : rules.executable) {
     if (auto allowed = allow(ruleset, path, kExecute); !allowed) return allowed;
   }
-  if (syscall(SYS_landlock_restrict_self, ruleset.number(), 0U) != 0)
-    return fail_errno("cannot enter Landlock", errno);
-  return {};
+  auto entered = enter(ruleset);
+  if (entered) layers.add(digest);
+  return entered;
 }
 
 }  // namespace headgate

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "supervisor/sandbox_layers.h"
 
 namespace headgate {
 
@@ -19,8 +20,9 @@ struct FileSystemRules {
 /// From now on the calling thread, the threads and processes that it starts and the programs that they become
 /// can change the file system and start programs only as `rules` say. Reading stays free, because no one
 /// knows the certificates that the next reload will name. Open descriptors keep their rights. The call needs
-/// no privileges, but no_new_privs. It cannot be undone; another call can only take more rights away. Errors:
-/// kSystem; kNotFound when the kernel has no Landlock.
-[[nodiscard]] Result<void> restrict_file_system(const FileSystemRules& rules);
+/// no privileges, but no_new_privs. It cannot be undone; another call can only take more rights away, and the
+/// kernel takes 16. So a call does nothing where `layers` holds the same rules, and adds its own to `layers`.
+/// Errors: kSystem; kNotFound when the kernel has no Landlock.
+[[nodiscard]] Result<void> restrict_file_system(const FileSystemRules& rules, SandboxLayers& layers);
 
 }  // namespace headgate

@@ -1,6 +1,7 @@
 #include "supervisor/listening_sockets.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -8,6 +9,8 @@
 #include <utility>
 
 #include "net/socket.h"
+#include "supervisor/foreign_addresses.h"
+#include "supervisor/socket_file.h"
 
 namespace headgate {
 namespace {
@@ -20,14 +23,25 @@ bool client_speaks_first(const config::Listener& listener) {
   return !listener.starttls || !server_speaks_first(*listener.starttls);
 }
 
+bool is_set(const Fd& socket, int level, int option) {
+  int value = 0;
+  socklen_t size = sizeof value;
+  return ::getsockopt(socket.number(), level, option, &value, &size) == 0 && value != 0;
+}
+
 /// Whether a second socket cannot be bound to this address, so that all workers accept from one: a unix
 /// socket, and a TCP one that systemd made without `ReusePort=`.
 bool is_one_for_all(const Address& bind, const Fd& socket) {
-  if (bind.is_unix()) return true;
-  int reuses = 0;
-  socklen_t size = sizeof reuses;
-  ::getsockopt(socket.number(), SOL_SOCKET, SO_REUSEPORT, &reuses, &size);
-  return reuses == 0;
+  return bind.is_unix() || !is_set(socket, SOL_SOCKET, SO_REUSEPORT);
+}
+
+/// Whether the socket takes the clients that the bind asks for. One that systemd made may take fewer
+/// (BindIPv6Only=). The choice cannot be changed once the socket is bound.
+bool fits(const config::Bind& bind, const Fd& socket) {
+  if (bind.address.family() != AF_INET6) return true;
+  const bool only_ipv6 =
+      local_address(socket.number()).family() == AF_INET6 && is_set(socket, IPPROTO_IPV6, IPV6_V6ONLY);
+  return only_ipv6 == bind.ipv6_only || (only_ipv6 && is_one_for_all(bind.address, socket));
 }
 
 /// Whether a worker need not wake for a connection before its client has sent bytes. The backend of a plain
@@ -36,8 +50,14 @@ bool may_defer(const config::Listener& listener) {
   return (listener.tls.has_value() || listener.proxy_protocol.has_value()) && client_speaks_first(listener);
 }
 
-ListenOptions options_of(const config::Listener& listener) {
-  return {.backlog = listener.backlog, .defer_accept = may_defer(listener)};
+Result<ListenOptions> options_of(const config::Listener& listener, const config::Bind& bind) {
+  auto file = socket_file_of(bind);
+  if (!file) return fail_in("cannot listen on " + bind.address.text(), file.error());
+  return ListenOptions{.backlog = listener.backlog,
+                       .defer_accept = may_defer(listener),
+                       .ipv6_only = bind.ipv6_only,
+                       .transparent = listener.transparent && !bind.address.is_unix(),
+                       .file = *file};
 }
 
 template <class Fits>
@@ -51,15 +71,29 @@ Fd take_first(std::vector<systemd::ActivatedSocket>& sockets, const Fits& fits) 
 
 }  // namespace
 
+ListeningSockets::ListeningSockets(std::vector<systemd::ActivatedSocket> activated)
+    : activated_(std::move(activated)) {
+  for (const auto& one : activated_) ports_.insert(local_address(one.fd.number()).port());
+}
+
 Result<ListeningSockets::Plan> ListeningSockets::plan(const config::Config& config, std::size_t workers) {
+  if (auto may = check_foreign_addresses(config); !may) return tl::unexpected(std::move(may.error()));
   Plan plan;
-  for (const auto& listener : config.listeners) {
+  if (config.admin && !activated_.empty()) admin_.all = take_activated_for_admin(*config.admin);
+  if (config.admin_metrics && !activated_.empty())
+    admin_.metrics = take_activated_for_admin(*config.admin_metrics);
+  for (std::size_t i = 0; i < config.listeners.size(); ++i) {
+    const config::Listener& listener = config.listeners[i];
     for (const auto& bind : listener.bind) {
-      auto opened = open_missing(bind, listener, workers);
-      if (!opened) return tl::unexpected(std::move(opened.error()));
-      const Key key{listener.name, bind.text()};
+      auto options = options_of(listener, bind);
+      if (!options) return tl::unexpected(std::move(options.error()));
+      auto opened = open_missing(bind, listener.name, *options, workers);
+      if (!opened) return fail_in("listeners[" + std::to_string(i) + "].bind", opened.error());
+      const Key key{listener.name, bind.address.text()};
+      const auto* before = find(bind, listener.name);
+      if (before != nullptr && !fits(bind, before->front())) plan.closed.push_back(key);
       plan.opened[key] = *std::move(opened);
-      plan.options[key] = options_of(listener);
+      plan.options[key] = *options;
     }
   }
   for (const auto& [key, fds] : sockets_) {
@@ -68,24 +102,31 @@ Result<ListeningSockets::Plan> ListeningSockets::plan(const config::Config& conf
   return plan;
 }
 
-Result<std::vector<Fd>> ListeningSockets::open_missing(const Address& bind, const config::Listener& listener,
-                                                       std::size_t workers) {
-  const auto existing = sockets_.find({listener.name, bind.text()});
-  const std::size_t have = existing != sockets_.end() ? existing->second.size() : 0;
+const std::vector<Fd>* ListeningSockets::find(const config::Bind& bind, const std::string& listener) const {
+  const auto found = sockets_.find({listener, bind.address.text()});
+  return found == sockets_.end() || found->second.empty() ? nullptr : &found->second;
+}
+
+Result<std::vector<Fd>> ListeningSockets::open_missing(const config::Bind& bind, const std::string& listener,
+                                                       const ListenOptions& options, std::size_t workers) {
+  const std::vector<Fd>* existing = find(bind, listener);
+  const bool replaced = existing != nullptr && !fits(bind, existing->front());
+  const std::size_t have = existing != nullptr && !replaced ? existing->size() : 0;
   std::vector<Fd> opened(workers);
-  Address address = have > 0 ? local_address(existing->second.front().number()) : bind;
+  Address address = have > 0 ? local_address(existing->front().number()) : bind.address;
+  if (replaced) address.set_port(local_address(existing->front().number()).port());
   const Fd* shared =
-      have > 0 && is_one_for_all(bind, existing->second.front()) ? &existing->second.front() : nullptr;
+      have > 0 && is_one_for_all(bind.address, existing->front()) ? &existing->front() : nullptr;
   for (std::size_t i = have; i < workers; ++i) {
-    auto fd = shared != nullptr ? Result<Fd>(duplicate(*shared)) : open(bind, address, listener);
+    auto fd = shared != nullptr ? Result<Fd>(duplicate(*shared)) : open(bind, address, listener, options);
     if (!fd) return tl::unexpected(std::move(fd.error()));
     opened[i] = *std::move(fd);
-    if (is_one_for_all(bind, opened[i])) shared = &opened[i];
+    if (is_one_for_all(bind.address, opened[i])) shared = &opened[i];
     address = local_address(opened[i].number());  // port 0 has become a port: the same for every worker
   }
   if (have > 0 || shared != nullptr) return opened;
   // The process before had more workers.
-  while (Fd fd = take_inherited(bind, listener.name)) opened.push_back(std::move(fd));
+  while (Fd fd = take_inherited(bind, listener)) opened.push_back(std::move(fd));
   return opened;
 }
 
@@ -113,6 +154,33 @@ ListeningSockets::Changes ListeningSockets::commit(Plan plan, std::size_t worker
   options_ = std::move(plan.options);
   activated_.clear();
   return changes;
+}
+
+Result<void> ListeningSockets::change_files(const Plan& plan) const {
+  std::vector<std::pair<Address, SocketFile>> changed;
+  for (const auto& [key, options] : plan.options) {
+    const auto found = sockets_.find(key);
+    if (found == sockets_.end() || found->second.empty() || options.file == SocketFile()) continue;
+    const Address address = local_address(found->second.front().number());
+    auto before = change_file(address, options.file);
+    if (before) {
+      changed.emplace_back(address, *before);
+      continue;
+    }
+    for (const auto& [where, was] : changed) static_cast<void>(change_file(where, was));
+    return tl::unexpected(std::move(before.error()));
+  }
+  return {};
+}
+
+void ListeningSockets::apply_all(Log& log) const {
+  apply_options();
+  for (const auto& [key, fds] : sockets_) {
+    const auto options = options_.find(key);
+    if (options == options_.end() || fds.empty() || options->second.file == SocketFile()) continue;
+    const auto changed = change_file(local_address(fds.front().number()), options->second.file);
+    if (!changed) log.error(changed.error().what);
+  }
 }
 
 void ListeningSockets::apply_options() const {
@@ -143,23 +211,49 @@ void ListeningSockets::close(const std::string& listener) {
   std::erase_if(sockets_, [&](const auto& entry) { return entry.first.first == listener; });
 }
 
-Result<Fd> ListeningSockets::open(const Address& bind, const Address& address,
-                                  const config::Listener& listener) {
-  if (Fd activated = take_activated(bind, listener.name)) return activated;
-  return listen_on(address, options_of(listener));
+Result<Fd> ListeningSockets::open(const config::Bind& bind, const Address& address,
+                                  const std::string& listener, const ListenOptions& options) {
+  if (Fd activated = take_activated(bind, listener)) return activated;
+  const bool may_be_shared = address.is_unix() || ports_.contains(address.port());
+  auto opened = (may_be_shared ? Result<void>() : check_free(address, options)).and_then([&] {
+    return listen_on(address, options);
+  });
+  if (opened && !address.is_unix()) ports_.insert(local_address(opened->number()).port());
+  if (opened || !bind.ipv6_only) return opened;
+  return fail(opened.error().kind,
+              opened.error().what +
+                  "; a socket of systemd's for it needs BindIPv6Only=ipv6-only, because of "
+                  "`ipv6_only`");
 }
 
 // The search goes by name and address first: port 0, which the process before has had bound, may occur more
 // than once.
-Fd ListeningSockets::take_activated(const Address& bind, const std::string& listener) {
+Fd ListeningSockets::take_activated(const config::Bind& bind, const std::string& listener) {
   if (Fd fd = take_inherited(bind, listener)) return fd;
+  const bool is_one_place = bind.address.is_unix() || bind.address.port() != 0;
   return take_first(activated_, [&](const auto& one) {
-    return one.address == bind && (bind.is_unix() || bind.port() != 0);
+    return one.address == bind.address && is_one_place && fits(bind, one.fd);
   });
 }
 
-Fd ListeningSockets::take_inherited(const Address& bind, const std::string& listener) {
-  return take_first(activated_, [&](const auto& one) { return one.address == bind && one.name == listener; });
+// No listener binds the same address. The process before gives its own sockets no name, and that of
+// admin.bind first.
+ListeningSockets::Held ListeningSockets::take_activated_for_admin(const Address& bind) {
+  config::Bind own;
+  own.address = bind;
+  if (Fd fd = take_inherited(own, "")) return {"", bind.text(), std::move(fd)};
+  const bool is_one_place = bind.is_unix() || bind.port() != 0;
+  const auto found = std::ranges::find(activated_, bind, &systemd::ActivatedSocket::address);
+  if (!is_one_place || found == activated_.end()) return {};
+  Held held{found->name, bind.text(), std::move(found->fd)};
+  activated_.erase(found);
+  return held;
+}
+
+Fd ListeningSockets::take_inherited(const config::Bind& bind, const std::string& listener) {
+  return take_first(activated_, [&](const auto& one) {
+    return one.address == bind.address && one.name == listener && fits(bind, one.fd);
+  });
 }
 
 }  // namespace headgate

@@ -1,12 +1,15 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/result.h"
 #include "config/config.h"
+#include "log/log.h"
 #include "net/address.h"
 #include "net/fd.h"
 #include "net/socket.h"
@@ -30,17 +33,22 @@ class ListeningSockets {
 
   /// `activated` are sockets that systemd or the process before made: a bind with the same address uses them
   /// first.
-  explicit ListeningSockets(std::vector<systemd::ActivatedSocket> activated)
-      : activated_(std::move(activated)) {}
+  explicit ListeningSockets(std::vector<systemd::ActivatedSocket> activated);
 
   /// Plans the sockets that `config` needs. Only commit() accounts for the sockets that are opened here.
-  /// Errors: kSystem, with the address; the account has not changed then.
+  /// A port that another process listens on is refused, although the kernel would share it (SO_REUSEPORT): a
+  /// second process would get a share of the connections, by another configuration. Errors: kSystem, with the
+  /// address; as of check_foreign_addresses(). The account has not changed then.
   struct Plan {
     std::map<Key, std::vector<Fd>> opened;  ///< By place; empty where the place has a socket already.
-    std::vector<Key> closed;                ///< Binds that `config` no longer has.
-    std::map<Key, ListenOptions> options;   ///< The options of each bind in `config`.
+    /// Binds that `config` no longer has, and those of `opened` that take other clients now (`ipv6_only`).
+    std::vector<Key> closed;
+    std::map<Key, ListenOptions> options;  ///< The options of each bind in `config`.
   };
   [[nodiscard]] Result<Plan> plan(const config::Config& config, std::size_t workers);
+  /// Gives the files of the unix sockets that are there already the mode and the owner that the plan has for
+  /// them. Errors: kSystem; then every file is as it was.
+  [[nodiscard]] Result<void> change_files(const Plan& plan) const;
   /// Returns the work of the workers, by position: first they close their sockets of some binds, then they
   /// listen on these.
   struct Changes {
@@ -53,6 +61,8 @@ class ListeningSockets {
   /// configuration, of systemd or of the process before. Call it once this process decides about the sockets:
   /// until then they follow the process that serves.
   void apply_options() const;
+  /// The same, and for the files of unix sockets too. A line of `log` names each file that stays as it is.
+  void apply_all(Log& log) const;
 
   /// The addresses a listener is bound to, real ports included.
   [[nodiscard]] std::vector<Address> addresses(const std::string& listener) const;
@@ -63,22 +73,34 @@ class ListeningSockets {
     Fd descriptor;
   };
   [[nodiscard]] std::vector<Held> held() const;
+  /// The sockets of admin.bind and admin.metrics_bind.
+  struct AdminSockets {
+    Held all{}, metrics{};
+  };
+  /// Those that systemd or the process before made; empty where there is none. `listener` is systemd's name,
+  /// empty if Headgate made the socket. Call it once, after the first commit().
+  [[nodiscard]] AdminSockets take_admin() { return std::exchange(admin_, {}); }
   /// Closes the sockets of a listener: connections that wait in the kernel are reset, unless another process
   /// has the sockets too.
   void close(const std::string& listener);
 
  private:
-  [[nodiscard]] Result<Fd> open(const Address& bind, const Address& address,
-                                const config::Listener& listener);
-  [[nodiscard]] Result<std::vector<Fd>> open_missing(const Address& bind, const config::Listener& listener,
-                                                     std::size_t workers);
-  [[nodiscard]] Fd take_activated(const Address& bind, const std::string& listener);
-  [[nodiscard]] Fd take_inherited(const Address& bind, const std::string& listener);
+  [[nodiscard]] Result<Fd> open(const config::Bind& bind, const Address& address, const std::string& listener,
+                                const ListenOptions& options);
+  [[nodiscard]] Result<std::vector<Fd>> open_missing(const config::Bind& bind, const std::string& listener,
+                                                     const ListenOptions& options, std::size_t workers);
+  [[nodiscard]] const std::vector<Fd>* find(const config::Bind& bind, const std::string& listener) const;
+  [[nodiscard]] Fd take_activated(const config::Bind& bind, const std::string& listener);
+  [[nodiscard]] Held take_activated_for_admin(const Address& bind);
+  [[nodiscard]] Fd take_inherited(const config::Bind& bind, const std::string& listener);
 
   std::vector<systemd::ActivatedSocket> activated_;
   std::map<Key, std::vector<Fd>> sockets_;  // the socket at place p belongs to worker p, modulo their number
   std::map<Key, ListenOptions> options_;
   std::size_t workers_ = 0;
+  AdminSockets admin_;
+  // The TCP ports on which a socket of this process, or of the one before, may listen.
+  std::set<std::uint16_t> ports_;
 };
 
 }  // namespace headgate

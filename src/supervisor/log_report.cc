@@ -15,7 +15,7 @@ std::vector<std::string> log_faults(const std::vector<config::Fault>& faults, Lo
   std::vector<std::string> errors;
   for (const auto& fault : faults) {
     if (fault.warning) {
-      log.warn(fault.text());
+      log.write(fault.note ? LogLevel::kInfo : LogLevel::kWarn, fault.text());
     } else {
       errors.push_back(fault.text());
     }

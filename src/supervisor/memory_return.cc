@@ -23,4 +23,14 @@ void MemoryReturn::step(std::uint64_t open) {
   if (is_due(open)) ::malloc_trim(0);
 }
 
+bool MemoryReturnNearLimit::is_due(bool is_near, TimePoint now) {
+  if (!is_near || now < next_) return false;
+  next_ = now + kAtMostEvery;
+  return true;
+}
+
+void MemoryReturnNearLimit::step(bool is_near, TimePoint now) {
+  if (is_due(is_near, now)) ::malloc_trim(0);
+}
+
 }  // namespace headgate

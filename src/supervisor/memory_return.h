@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "base/units.h"
+
 namespace headgate {
 
 /// Gives memory back to the system when many connections have come or gone. The C library keeps freed memory
@@ -28,6 +30,21 @@ class MemoryReturn {
  private:
   std::uint64_t peak_ = 0, lowest_ = 0;  // since memory was given back
   std::uint64_t before_ = 0;
+};
+
+/// Gives memory back to the system while the process is near to `limits.max_memory`: the memory of
+/// connections that have gone must not keep new ones out. Supervisor only.
+class MemoryReturnNearLimit {
+ public:
+  static constexpr Duration kAtMostEvery = std::chrono::seconds(5);
+
+  /// Whether memory is to be given back now.
+  [[nodiscard]] bool is_due(bool is_near, TimePoint now);
+  /// Gives memory back if is_due().
+  void step(bool is_near, TimePoint now);
+
+ private:
+  TimePoint next_{};
 };
 
 }  // namespace headgate

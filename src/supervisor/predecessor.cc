@@ -50,20 +50,26 @@ void Predecessor::refuse(const std::string& why) {
   static_cast<void>(say(HandoverWord::kFailed, why));
 }
 
-Result<std::vector<systemd::ActivatedSocket>> Predecessor::receive_sockets() {
-  std::vector<systemd::ActivatedSocket> sockets;
+Result<Predecessor::Inheritance> Predecessor::receive_sockets() {
+  Inheritance inheritance;
   for (;;) {
     auto received = receive();
     if (!received) return tl::unexpected(std::move(received.error()));
     if (const auto* notice = std::get_if<HandoverNotice>(&received->message)) {
-      if (notice->word == HandoverWord::kListening) return sockets;
-      return unexpected_message();
+      if (notice->word != HandoverWord::kListening) return unexpected_message();
+      layers_ = SandboxLayers(notice->detail);
+      return inheritance;
+    }
+    if (auto* certificate = std::get_if<HandoverCertificate>(&received->message)) {
+      inheritance.certificates.push_back(std::move(*certificate));
+      continue;
     }
     auto* listener = std::get_if<HandoverListener>(&received->message);
     if (listener == nullptr || received->descriptors.size() != 1) return unexpected_message();
     auto address = Address::parse(listener->address);
     if (!address) return tl::unexpected(std::move(address.error()));
-    sockets.push_back({std::move(received->descriptors[0]), *address, std::move(listener->listener)});
+    inheritance.sockets.push_back(
+        {std::move(received->descriptors[0]), *address, std::move(listener->listener)});
   }
 }
 

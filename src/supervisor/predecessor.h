@@ -10,6 +10,7 @@
 #include "connection/handover_message.h"
 #include "net/descriptor_passing.h"
 #include "net/fd.h"
+#include "supervisor/sandbox_layers.h"
 #include "supervisor/systemd.h"
 
 namespace headgate {
@@ -17,8 +18,8 @@ namespace headgate {
 /// The environment variable that names the socket to the process before.
 inline constexpr const char* kHandoverVariable = "HEADGATE_HANDOVER_FD";
 
-/// The process that started this one for an upgrade, as this process sees it. It sends its listening sockets,
-/// its live connections and its counters, in this order.
+/// The process that started this one for an upgrade, as this process sees it. It sends its listening sockets
+/// and certificates, its live connections and its counters, in this order.
 ///
 ///     receive_sockets();                 // then load and prepare everything
 ///     receive_connections(take, count);  // says that all is ready; back when it is time to begin
@@ -33,8 +34,15 @@ class Predecessor {
   [[nodiscard]] static std::unique_ptr<Predecessor> find();
   explicit Predecessor(Fd socket);
 
+  /// The listening sockets, and the certificates that the other process serves.
+  struct Inheritance {
+    std::vector<systemd::ActivatedSocket> sockets;
+    std::vector<HandoverCertificate> certificates{};
+  };
   /// Errors of both: those of receive_with_descriptors() and decode_handover(); the process must end then.
-  [[nodiscard]] Result<std::vector<systemd::ActivatedSocket>> receive_sockets();
+  [[nodiscard]] Result<Inheritance> receive_sockets();
+  /// The layers of its sandbox, once its sockets are received. None, where its version does not tell.
+  [[nodiscard]] const SandboxLayers& layers() const { return layers_; }
   /// `take` says why this process cannot serve a connection, which then stays in the other process.
   using Take = std::function<Result<void>(HandoverConnection connection, Fd client, Fd backend)>;
   [[nodiscard]] Result<void> receive_connections(
@@ -56,6 +64,7 @@ class Predecessor {
   [[nodiscard]] Result<void> say(HandoverWord word, std::string detail = {});
 
   Fd socket_;
+  SandboxLayers layers_;
 };
 
 }  // namespace headgate

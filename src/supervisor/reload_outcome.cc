@@ -3,6 +3,8 @@
 #include <map>
 #include <utility>
 
+#include "config/nearest.h"
+
 namespace headgate {
 namespace {
 
@@ -60,8 +62,19 @@ ReloadChange change_between(const Snapshot& before, const Snapshot& now) {
           .backends = changed(backends_of(before.config), backends_of(now.config))};
 }
 
-ReloadOutcome ReloadOutcome::done(ReloadChange change) {
-  return {{Outcome::Verdict::kDone, "reloaded", {}}, std::move(change)};
+std::string restart_notice(const ReloadChange& change) {
+  if (change.for_restart.empty()) return {};
+  return "a restart is needed for " + config::enumeration(change.for_restart, "and");
+}
+
+ReloadOutcome ReloadOutcome::done(ReloadChange change, std::vector<std::string> kept) {
+  const std::string notice = restart_notice(change);
+  const std::string more = notice.empty() ? "" : "; " + notice;
+  if (kept.empty()) return {{Outcome::Verdict::kDone, "reloaded" + more, {}}, std::move(change)};
+  return {{Outcome::Verdict::kPartly,
+           "reloaded, except for files that cannot be used; what they held before stays in use" + more,
+           std::move(kept)},
+          std::move(change)};
 }
 
 ReloadOutcome ReloadOutcome::failed(std::vector<std::string> faults) {
@@ -70,23 +83,6 @@ ReloadOutcome ReloadOutcome::failed(std::vector<std::string> faults) {
 
 ReloadOutcome ReloadOutcome::refused(std::string why) {
   return {{Outcome::Verdict::kRefused, std::move(why), {}}, {}};
-}
-
-std::vector<std::string> names_lost(const Snapshot& now, const Snapshot& next) {
-  std::vector<std::string> errors;
-  for (const auto& listener : next.listeners) {
-    const ListenerPolicy* before = now.find_listener(listener->config.name);
-    if (before == nullptr || !before->tls || !listener->tls) continue;
-    const config::Tls &was = *before->config.tls, &is = *listener->config.tls;
-    if (was.certificates != is.certificates || was.certificate_dirs != is.certificate_dirs) continue;
-    if (!is.certificate_dirs.empty()) continue;  // a file taken out of a directory is meant to be gone
-    for (const auto& name : listener->tls->certificates->names_lost_since(*before->tls->certificates)) {
-      errors.push_back(
-          "listener " + listener->config.name + ": the new certificates no longer cover " + name +
-          ", which is served now; remove the certificate from the configuration if that is meant");
-    }
-  }
-  return errors;
 }
 
 }  // namespace headgate

@@ -22,25 +22,27 @@ struct NamesChanged {
 struct ReloadChange {
   std::uint64_t generation = 0;  ///< Of the snapshot that is in force now.
   NamesChanged listeners{}, backends{};
+  /// The keys whose new values wait for a restart.
+  std::vector<std::string> for_restart{};
   /// "listener web added, backend app changed"; empty: only files differ, or no part does.
   [[nodiscard]] std::string text() const;
 };
 [[nodiscard]] ReloadChange change_between(const Snapshot& before, const Snapshot& now);
+/// "a restart is needed for admin.bind and user"; empty: for nothing.
+[[nodiscard]] std::string restart_notice(const ReloadChange& change);
 
 /// The result of one reload.
 struct ReloadOutcome {
   Outcome outcome{};                     ///< The answer for the caller that asked for the reload.
-  std::optional<ReloadChange> change{};  ///< Present where the reload was done.
+  std::optional<ReloadChange> change{};  ///< Present where the configuration is in force.
 
   [[nodiscard]] bool is_done() const { return outcome.verdict == Outcome::Verdict::kDone; }
-  [[nodiscard]] static ReloadOutcome done(ReloadChange change);
+  [[nodiscard]] bool is_in_force() const { return change.has_value(); }
+  /// `kept` are the faults of files of which the contents before stay in use.
+  [[nodiscard]] static ReloadOutcome done(ReloadChange change, std::vector<std::string> kept = {});
   /// An attempt that has changed nothing.
   [[nodiscard]] static ReloadOutcome failed(std::vector<std::string> faults);
   [[nodiscard]] static ReloadOutcome refused(std::string why);
 };
-
-/// Makes an error for each listener whose files, under an unchanged configuration, no longer cover a name
-/// that is served now: a renewal that lost a name is a mistake.
-[[nodiscard]] std::vector<std::string> names_lost(const Snapshot& now, const Snapshot& next);
 
 }  // namespace headgate

@@ -1,54 +1,54 @@
 #include "supervisor/reloader.h"
 
-#include <iterator>
 #include <utility>
 
 #include "supervisor/board_report.h"
-#include "supervisor/cpu_count.h"
 #include "supervisor/log_report.h"
 #include "supervisor/systemd.h"
+#include "supervisor/worker_cpus.h"
 
 namespace headgate {
 namespace {
 
-/// Names the groups that no client can get, although the configuration lists them.
-void log_missing_groups(const Snapshot& snapshot, Log& log) {
-  std::set<std::string> missing;
-  for (const auto& listener : snapshot.listeners) {
-    if (listener->tls)
-      missing.insert(listener->tls->missing_groups.begin(), listener->tls->missing_groups.end());
-  }
-  if (missing.empty()) return;
-  std::string groups;
-  for (const std::string& group : missing) groups += (groups.empty() ? "" : ", ") + group;
-  log.info("this OpenSSL lacks key exchange groups of the configuration; they are left out",
-           {{"groups", std::string_view(groups)}});
+std::string_view result_of(const ReloadOutcome& outcome) {
+  if (outcome.is_done()) return "ok";
+  return outcome.is_in_force() ? "partly" : "failed";
 }
 
-std::size_t worker_count(const config::Config& config) {
-  return static_cast<std::size_t>(config.workers > 0 ? config.workers : usable_cpus());
+std::uint64_t& count_of(const ReloadOutcome& outcome, ReloadReport& report) {
+  if (outcome.is_done()) return report.ok;
+  return outcome.is_in_force() ? report.partly : report.failed;
+}
+
+std::string status_after(const ReloadOutcome& outcome) {
+  if (!outcome.is_in_force()) return "serving; the last reload failed";
+  const std::string notice = restart_notice(*outcome.change);
+  return std::string(outcome.is_done() ? "serving" : "serving; the last reload refused files") +
+         (notice.empty() ? "" : "; " + notice);
 }
 
 }  // namespace
 
-tl::expected<void, Reloader::StartFault> Reloader::begin() {
+tl::expected<void, Reloader::StartFault> Reloader::begin(const CertificatesInUse& in_use) {
   Loading loading{.loaded = site_.load()};
   auto errors = log_faults(loading.loaded.faults, parts_.log);
   if (!errors.empty()) return tl::unexpected(StartFault{true, std::move(errors)});
   site_.loaded(loading.loaded.config);
-  build(loading, nullptr, nullptr);
+  build(loading, {.in_use = &in_use});
   errors = log_diagnostics(loading.diagnostics, loading.loaded.places, parts_.log);
   count_faults(loading.diagnostics, parts_.board);
   if (!loading.snapshot) return tl::unexpected(StartFault{true, std::move(errors)});
   if (auto adopted = adopt(loading.snapshot); !adopted)
     return tl::unexpected(StartFault{false, {adopted.error().what}});
-  log_missing_groups(*in_force_, parts_.log);
+  for (const auto& kept : errors) parts_.log.error("file refused", {{"fault", kept}});
+  start_keys_.emplace(in_force_->config);
   return {};
 }
 
 std::shared_future<Outcome> Reloader::request() {
   const std::lock_guard lock(mutex_);
   wanted_all_ = true;
+  wanted_asked_ = true;
   return request_while_locked();
 }
 
@@ -80,6 +80,7 @@ void Reloader::next() {
     if (!wanted) return;
     changed_ = std::exchange(wanted_changed_, {});
     all_may_differ_ = std::exchange(wanted_all_, false);
+    asked_ = std::exchange(wanted_asked_, false);
   }
   tell();  // some names may still be unknown: the next reload matters more
   telling_ = std::move(wanted);
@@ -100,48 +101,48 @@ void Reloader::loaded(const std::shared_ptr<Loading>& loading) {
     return finish(ReloadOutcome::failed(std::move(errors)));
   site_.loaded(loading->loaded.config);
   const auto changed = all_may_differ_ ? nullptr : std::make_shared<const ChangedFiles>(std::move(changed_));
-  files_.run([this, loading, before = in_force_, changed] { build(*loading, before.get(), changed.get()); },
+  files_.run([this, loading, before = in_force_,
+              changed] { build(*loading, {.snapshot = before.get(), .changed = changed.get()}); },
              [this, loading] { built(*loading); });
 }
 
 // Runs on the thread that reads files, except at the start. Uses no member of the reloader that changes.
-void Reloader::build(Loading& loading, const Snapshot* before, const ChangedFiles* changed) const {
-  loading.snapshot = Snapshot::build(loading.loaded.config, before, changed, parts_.directory,
+void Reloader::build(Loading& loading, const LoadedBefore& before) const {
+  loading.snapshot = Snapshot::build(loading.loaded.config, before, parts_.directory,
                                      std::chrono::system_clock::now(), loading.diagnostics);
 }
 
 void Reloader::built(const Loading& loading) {
-  if (auto errors = errors_of(loading); !loading.snapshot || !errors.empty())
-    return finish(ReloadOutcome::failed(std::move(errors)));
+  auto faults = log_diagnostics(loading.diagnostics, loading.loaded.places, parts_.log);
+  count_faults(loading.diagnostics, parts_.board);
+  if (!loading.snapshot) return finish(ReloadOutcome::failed(std::move(faults)));
   if (auto why = site_.refusal(); !why.empty()) return finish(ReloadOutcome::refused(std::move(why)));
   ReloadChange change = change_between(*in_force_, *loading.snapshot);
+  change.for_restart = start_keys_->changed_in(loading.snapshot->config);
   if (auto adopted = adopt(loading.snapshot); !adopted)
     return finish(ReloadOutcome::failed({adopted.error().what}));
-  finish(ReloadOutcome::done(std::move(change)));
-}
-
-std::vector<std::string> Reloader::errors_of(const Loading& loading) const {
-  auto errors = log_diagnostics(loading.diagnostics, loading.loaded.places, parts_.log);
-  count_faults(loading.diagnostics, parts_.board);
-  if (!loading.snapshot) return errors;
-  auto lost = names_lost(*in_force_, *loading.snapshot);
-  errors.insert(errors.end(), std::make_move_iterator(lost.begin()), std::make_move_iterator(lost.end()));
-  return errors;
+  finish(ReloadOutcome::done(std::move(change), std::move(faults)));
 }
 
 // Prepares every part first, so that a failure changes nothing; then hands the parts to the workers.
 Result<void> Reloader::adopt(std::shared_ptr<const Snapshot> snapshot) {
-  const std::size_t count = worker_count(snapshot->config);
+  // No worker has been bound by this thread: it may run on every CPU of the process.
+  auto workers = plan_workers(snapshot->config, CpuSet::of_this_thread());
+  if (!workers) return tl::unexpected(std::move(workers.error()));
+  const std::size_t count = workers->count;
   if (auto made = parts_.workers.grow(count); !made) return made;
   auto plan = parts_.sockets.plan(snapshot->config, count);
   if (!plan) return tl::unexpected(std::move(plan.error()));
   auto prepared = prepare(snapshot, count);
   if (!prepared) return tl::unexpected(std::move(prepared.error()));
+  if (parts_.workers.are_started()) {
+    if (auto changed = parts_.sockets.change_files(*plan); !changed) return changed;
+  }
   std::set<std::string> fresh;
   for (const auto& [key, sockets] : plan->opened) {
     if (!sockets.empty() && sockets.front()) fresh.insert(key.first);
   }
-  hand_out(*std::move(prepared), parts_.sockets.commit(*std::move(plan), count));
+  hand_out(*std::move(prepared), parts_.sockets.commit(*std::move(plan), count), *workers);
   parts_.workers.shrink(count);
   in_force_ = std::move(snapshot);
   if (!parts_.workers.are_started()) return {};
@@ -169,11 +170,13 @@ Result<Reloader::Prepared> Reloader::prepare(const std::shared_ptr<const Snapsho
   return prepared;
 }
 
-void Reloader::hand_out(Prepared prepared, ListeningSockets::Changes changes) {
+void Reloader::hand_out(Prepared prepared, ListeningSockets::Changes changes, const WorkerPlan& workers) {
   for (std::size_t i = 0; i < prepared.size(); ++i) {
     Worker* worker = &parts_.workers.at(i);
     auto sockets = std::make_shared<std::vector<BoundSocket>>(std::move(changes.listen[i]));
-    worker->post([worker, snapshot = std::move(prepared[i]), sockets, close = changes.close]() mutable {
+    worker->post([worker, snapshot = std::move(prepared[i]), sockets, close = changes.close,
+                  cpu = workers.cpu_of(i), all = workers.all]() mutable {
+      worker->run_on(cpu, all);
       const config::AccessLog access = snapshot->shared->config.log.access;
       worker->adopt(std::move(snapshot), access);
       for (const auto& [listener, bind] : close) worker->close_socket(listener, bind);
@@ -197,8 +200,8 @@ void Reloader::finish(ReloadOutcome outcome) {
     wanted_all_ = true;
   }
   last_ = std::move(outcome);
-  publish(last_);
-  if (last_.is_done()) {
+  if (asked_ || last_.outcome.verdict != Outcome::Verdict::kRefused) publish(last_);
+  if (last_.is_in_force()) {
     site_.adopted(in_force_, lifeline_.guard([this, attempt = attempt_] {
       if (attempt == attempt_) tell();
     }));
@@ -209,20 +212,25 @@ void Reloader::finish(ReloadOutcome outcome) {
 }
 
 void Reloader::publish(const ReloadOutcome& outcome) {
-  const bool ok = outcome.is_done();
-  if (ok) {
+  if (outcome.is_in_force()) {
     const std::string change = outcome.change->text();
     parts_.log.info("reloaded", {{"generation", static_cast<std::int64_t>(outcome.change->generation)},
                                  {"change", std::string_view(change)}});
+    if (const std::string notice = restart_notice(*outcome.change); !notice.empty()) parts_.log.warn(notice);
   }
   std::vector<std::string> faults = outcome.outcome.faults;
   if (outcome.outcome.verdict == Outcome::Verdict::kRefused) faults.push_back(outcome.outcome.message);
-  for (const auto& fault : faults) parts_.log.error("reload refused", {{"fault", fault}});
+  const char* what = outcome.is_in_force() ? "file refused" : "reload refused";
+  for (const auto& fault : faults) parts_.log.error(what, {{"fault", fault}});
   parts_.board.update([&](ProcessState& state) {
     const WallTime now = std::chrono::system_clock::now();
-    (ok ? state.reload.ok : state.reload.failed) += 1;
+    ++count_of(outcome, state.reload);
     state.reload.last_attempt = now;
-    if (ok) state.reload.last_success = now;
+    if (outcome.is_in_force()) {
+      state.reload.last_success = now;
+      state.reload.for_restart = outcome.change->for_restart;
+    }
+    state.reload.last_result = result_of(outcome);
     state.reload.faults = std::move(faults);
   });
 }
@@ -230,8 +238,7 @@ void Reloader::publish(const ReloadOutcome& outcome) {
 // systemd has heard of a drain that it stops: after that it may not hear that the process is ready.
 void Reloader::tell() {
   if (!telling_) return;
-  if (parts_.workers.are_started() && site_.refusal().empty())
-    systemd::notify_ready(last_.is_done() ? "serving" : "serving; the last reload failed");
+  if (parts_.workers.are_started() && site_.refusal().empty()) systemd::notify_ready(status_after(last_));
   std::exchange(telling_, nullptr)->set_value(last_.outcome);
 }
 

@@ -4,6 +4,7 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -18,6 +19,8 @@
 #include "supervisor/lifeline.h"
 #include "supervisor/listening_sockets.h"
 #include "supervisor/reload_outcome.h"
+#include "supervisor/start_keys.h"
+#include "supervisor/worker_cpus.h"
 #include "supervisor/workers.h"
 
 namespace headgate {
@@ -68,13 +71,15 @@ class Reloader {
   Reloader& operator=(const Reloader&) = delete;
 
   /// Loads the first configuration and adopts it before it returns. `site.adopted` is not called.
-  [[nodiscard]] tl::expected<void, StartFault> begin();
+  /// `in_use` are the certificates of the process before, where there was one.
+  [[nodiscard]] tl::expected<void, StartFault> begin(const CertificatesInUse& in_use = {});
   /// The configuration in force, once begin() has succeeded.
   [[nodiscard]] const std::shared_ptr<const Snapshot>& in_force() const { return in_force_; }
 
   /// Reloads and looks at every file, and tells the outcome when it is known. Any thread.
   [[nodiscard]] std::shared_future<Outcome> request();
-  /// Reloads: of all files, only `paths` may differ from those that were loaded last. Any thread.
+  /// Reloads: of all files, only `paths` may differ from those that were loaded last. Where `site.refusal`
+  /// has a reason not to, nothing is said or counted: nobody has asked. Any thread.
   void files_changed(const std::vector<std::string>& paths);
   /// The outcome of the reload that ended last. Its changes are in force, though names may be unknown.
   [[nodiscard]] const ReloadOutcome& last() const { return last_; }
@@ -96,12 +101,11 @@ class Reloader {
   void next();
   void load();
   void loaded(const std::shared_ptr<Loading>& loading);
-  void build(Loading& loading, const Snapshot* before, const ChangedFiles* changed) const;
+  void build(Loading& loading, const LoadedBefore& before) const;
   void built(const Loading& loading);
-  [[nodiscard]] std::vector<std::string> errors_of(const Loading& loading) const;
   [[nodiscard]] Result<void> adopt(std::shared_ptr<const Snapshot> snapshot);
   [[nodiscard]] Result<Prepared> prepare(const std::shared_ptr<const Snapshot>& snapshot, std::size_t count);
-  void hand_out(Prepared prepared, ListeningSockets::Changes changes);
+  void hand_out(Prepared prepared, ListeningSockets::Changes changes, const WorkerPlan& workers);
   void log_listening(const std::set<std::string>& listeners) const;
   void finish(ReloadOutcome outcome);
   void publish(const ReloadOutcome& outcome);
@@ -110,11 +114,13 @@ class Reloader {
   Parts parts_;
   Site site_;
   std::shared_ptr<const Snapshot> in_force_;
+  std::optional<StartKeys> start_keys_;  // once begin() has succeeded
   ReloadOutcome last_;
   Promise telling_;             // of the reload under way, or of the last one until its outcome is told
   std::uint64_t attempt_ = 0;   // the number of that reload
   ChangedFiles changed_;        // that the reload under way is about...
   bool all_may_differ_ = true;  // ...unless any file may differ
+  bool asked_ = false;          // by request()
   Lifeline lifeline_;
 
   std::mutex mutex_;
@@ -122,6 +128,7 @@ class Reloader {
   std::shared_future<Outcome> wanted_outcome_;
   ChangedFiles wanted_changed_;  // of the next reload
   bool wanted_all_ = false;
+  bool wanted_asked_ = false;
   bool ended_ = false;
 
   Errand files_{parts_.inbox, "hg-reload"};  // last: the objects that its thread uses go after it

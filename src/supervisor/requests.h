@@ -23,6 +23,7 @@ struct Outcome {
     kNotFound,  ///< The named object does not exist.
     kRefused,   ///< Not possible now: `message` says why.
     kUnderWay,  ///< Begun or accepted; `message` says what comes next. The outcome is not known yet.
+    kPartly,    ///< Done, except for the files that `faults` names: what they held before stays in use.
     kFailed,    ///< The attempt failed and changed nothing: `faults` says why.
   };
   Verdict verdict = Verdict::kDone;

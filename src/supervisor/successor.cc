@@ -192,7 +192,10 @@ Result<void> Successor::send_sockets() {
     auto sent = send_with_descriptors(socket_.number(), message, std::array{held.descriptor.number()});
     if (!sent) return fail(ErrorKind::kSystem, sent.error().what + ": " + how_it_ended());
   }
-  return send(HandoverNotice{HandoverWord::kListening, ""});
+  for (HandoverCertificate& certificate : std::exchange(site_.certificates, {})) {
+    if (auto sent = send(std::move(certificate)); !sent) return sent;
+  }
+  return send(notice_of(HandoverWord::kListening, site_.layers.text()));
 }
 
 Result<Successor::Quiesced> Successor::quiesce_connections() {

@@ -13,6 +13,7 @@
 #include "connection/handover_message.h"
 #include "net/fd.h"
 #include "supervisor/listening_sockets.h"
+#include "supervisor/sandbox_layers.h"
 #include "worker/moving_connections.h"
 
 namespace headgate {
@@ -41,7 +42,9 @@ class Successor {
     /// Starts the new process with its end of the conversation. 0 stands for no process, whose end is not
     /// waited for.
     std::function<Result<pid_t>(int socket)> start;
+    SandboxLayers layers;  ///< Of this process, which the new one inherits.
     std::vector<ListeningSockets::Held> sockets;
+    std::vector<HandoverCertificate> certificates;
     /// Runs the function on each worker's thread and waits for all, for a bounded time. Returns their number.
     std::function<std::size_t(const std::function<void(Worker&)>&)> ask_workers;
     std::function<void()> close_admin;  ///< The new process opens it next...

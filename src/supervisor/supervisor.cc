@@ -1,5 +1,7 @@
 #include "supervisor/supervisor.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <csignal>
 #include <utility>
@@ -7,11 +9,14 @@
 #include "base/exit_code.h"
 #include "base/thread_signals.h"
 #include "supervisor/board_report.h"
+#include "supervisor/certificates_in_use.h"
 #include "supervisor/descriptors.h"
+#include "supervisor/foreign_addresses.h"
 #include "supervisor/privileges.h"
 #include "supervisor/sandbox.h"
 #include "supervisor/state_dump.h"
 #include "supervisor/systemd.h"
+#include "supervisor/unreadable_files.h"
 #include "supervisor/watched_files.h"
 #include "supervisor/writable_directories.h"
 #include "tls/openssl/library_context.h"
@@ -64,16 +69,13 @@ Reloader::Site Supervisor::site_of_reloader() {
 Upgrade::Site Supervisor::site_of_upgrade() {
   return {.program = settings_.program.path,
           .start = [program = settings_.program](int socket) { return start_successor(program, socket); },
+          .layers = [this] { return layers_; },
           .refusal = [this]() -> std::optional<Upgrade::Refusal> {
             if (is_draining()) return Upgrade::Refusal{"the process is draining"};
             if (!is_serving()) return Upgrade::Refusal{"the process does not serve yet"};
-            const std::string file = canaries_.unsettled();
-            if (file.empty()) return std::nullopt;
-            return Upgrade::Refusal{
-                "the new process would give all clients the certificate that some do not get; wait until its "
-                "canary ends well, or remove `canary` and reload",
-                file};
+            return std::nullopt;
           },
+          .certificates = [this] { return certificates_to_leave(*reloader_.in_force()); },
           .still_wanted = [this] { return !is_draining(); },
           .handed_over = [this] { drain_all(config().drain_deadline); }};
 }
@@ -82,19 +84,20 @@ std::optional<Supervisor::StartFailure> Supervisor::prepare() {
   const auto cannot_start = [](const Error& error) { return StartFailure{kExitCannotStart, {error.what}}; };
   auto inherited = upgrade_.inherited_sockets();
   if (!inherited) return cannot_start(inherited.error());
-  sockets_ = ListeningSockets(*std::move(inherited));
+  sockets_ = ListeningSockets(std::move(inherited->sockets));
   if (auto raised = raise_descriptor_limit(); !raised) log_.warn(raised.error().what);
   descriptors_.make();
   auto backends = BackendWatch::make(loop_, inbox_, directory_, log_, {});
   if (!backends) return cannot_start(backends.error());
   backends_ = *std::move(backends);
   files_ = std::make_unique<FileWatch>(loop_, [this](const std::vector<std::string>& changed) {
+    if (is_draining()) return;  // what a drain still serves does not change any more
     log_.info("files changed: reloading",
               {{"first", changed.front()}, {"files", static_cast<std::int64_t>(changed.size())}});
     reloader_.files_changed(changed);
   });
   watch_files({});
-  if (auto begun = reloader_.begin(); !begun) {
+  if (auto begun = reloader_.begin(inherited_certificates(inherited->certificates)); !begun) {
     const auto& fault = begun.error();
     return StartFailure{fault.is_of_configuration ? kExitConfiguration : kExitCannotStart, fault.messages};
   }
@@ -109,17 +112,34 @@ std::optional<Supervisor::StartFailure> Supervisor::prepare() {
   });
   // This comes before the admin endpoint says that the process is ready: from then on, others look at it and
   // send it signals.
+  canaries_.follow(*reloader_.in_force());
   publish_snapshot();
+  certificate_watch_.follow(reloader_.in_force(), std::chrono::system_clock::now());
   watch_signals();
   return has_predecessor() ? inherit() : std::nullopt;
 }
 
 std::optional<Supervisor::StartFailure> Supervisor::confine() {
-  if (auto dropped = drop_privileges(config().user, config().group); !dropped)
+  const uid_t user_before = ::geteuid();
+  const KeptRight kept =
+      user_of_foreign_addresses(config()) ? KeptRight::kForeignAddresses : KeptRight::kNone;
+  if (auto dropped = drop_privileges(config().user, config().group, kept); !dropped)
     return StartFailure{kExitCannotStart, {dropped.error().what}};
-  if (!config().sandbox) return std::nullopt;
-  for (const auto& failure : enter_sandbox(writable_directories(config(), log_.file())).failures)
-    log_.warn(failure);
+  if (::geteuid() != user_before) {
+    for (const auto& file : unreadable_files(config(), settings_.config_file))
+      log_.warn(consequence_of_unreadable(config(), file));
+  }
+  layers_ = upgrade_.inherited_layers();
+  if (config().sandbox) {
+    keep_memory_private();  // again: a change of the user undoes it
+    if (auto alone = check_that_no_other_thread_runs(); !alone)
+      return StartFailure{kExitCannotStart, {alone.error().what}};
+    SandboxReport report = enter_sandbox(writable_directories(config(), log_.file()), layers_);
+    for (const auto& failure : report.failures) log_.warn(failure);
+    layers_ = std::move(report.layers);
+  }
+  if (auto started = log_.start_thread(); !started)
+    return StartFailure{kExitCannotStart, {started.error().what}};
   return std::nullopt;
 }
 
@@ -139,7 +159,7 @@ std::optional<Supervisor::StartFailure> Supervisor::inherit() {
 }
 
 void Supervisor::start() {
-  sockets_.apply_options();
+  sockets_.apply_all(log_);
   backends_->follow(reloader_.in_force(), [this] { serve(); });
 }
 
@@ -206,10 +226,20 @@ void Supervisor::adopted(const std::shared_ptr<const Snapshot>& snapshot, std::f
   log_control_.configure(snapshot->config.log.level);
   canaries_.follow(*snapshot);
   publish_snapshot();
+  certificate_watch_.follow(snapshot, std::chrono::system_clock::now());
   backends_->follow(snapshot, std::move(known));
 }
 
+bool Supervisor::admits(std::string_view token) const {
+  const std::lock_guard lock(admin_token_mutex_);
+  return admin_token_ == nullptr || admin_token_->is(token);
+}
+
 void Supervisor::publish_snapshot() {
+  {
+    const std::lock_guard lock(admin_token_mutex_);
+    admin_token_ = reloader_.in_force()->admin_token;
+  }
   board_.update([&](ProcessState& state) { report_snapshot(*reloader_.in_force(), sockets_, state); });
 }
 
@@ -257,24 +287,43 @@ void Supervisor::cut() {
   workers_.ask(cut_all, [this](Workers::Heard) { loop_.stop(); });
 }
 
+void Supervisor::return_memory(TimePoint now) {
+  memory_of_connections_.step(connections());
+  memory_of_handshakes_.step(handshakes_in_progress());
+  const bool is_near = reloader_.in_force()->counters->is_near(config().limits.max_memory, now);
+  if (is_near && !is_near_memory_limit_)
+    log_.warn("near limits.max_memory: new connections are refused, and established ones go on");
+  if (!is_near && is_near_memory_limit_) log_.info("no longer near limits.max_memory");
+  is_near_memory_limit_ = is_near;
+  memory_near_limit_.step(is_near, now);
+}
+
 void Supervisor::tick() {
   const TimePoint now = Clock::now();
   workers_.tick(now);
   report_busy_ratios(registry_, busy_before_us_, now - std::exchange(ticked_, now), board_);
   log_control_.step(now);
-  memory_of_connections_.step(connections());
-  memory_of_handshakes_.step(handshakes_in_progress());
+  return_memory(now);
   board_.update([&](ProcessState& state) {
     state.log_lines_dropped = log_.dropped();
     state.log_level = name(log_.level());
     state.log_overrides = log_control_.reports();
     report_servers(*reloader_.in_force(), state);
   });
-  if (canaries_.step(now, std::chrono::system_clock::now())) publish_snapshot();
+  const WallTime wall_now = std::chrono::system_clock::now();
+  if (canaries_.step(now, wall_now)) publish_snapshot();
+  certificate_watch_.step(wall_now);
   descriptors_.grow_ahead();
   feed_watchdog();
   if (is_draining() || !drains_.empty()) drain_step();
   ticker_.set(now + (is_draining() || !drains_.empty() ? kTick / 10 : kTick));
+}
+
+Health Supervisor::serves_every_name() const {
+  return board_.read([](const ProcessState& state) -> Health {
+    const bool asked = state.ready_needs_every_name && !state.unserved_name.empty();
+    return asked ? Health{false, state.unserved_name} : Health{};
+  });
 }
 
 void Supervisor::feed_watchdog() {

@@ -5,8 +5,10 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "backend/server.h"
@@ -21,6 +23,7 @@
 #include "snapshot/snapshot.h"
 #include "supervisor/backend_watch.h"
 #include "supervisor/canaries.h"
+#include "supervisor/certificate_watch.h"
 #include "supervisor/descriptors.h"
 #include "supervisor/drains.h"
 #include "supervisor/file_watch.h"
@@ -29,6 +32,7 @@
 #include "supervisor/memory_return.h"
 #include "supervisor/reloader.h"
 #include "supervisor/requests.h"
+#include "supervisor/sandbox_layers.h"
 #include "supervisor/successor.h"
 #include "supervisor/upgrade.h"
 #include "supervisor/workers.h"
@@ -74,6 +78,8 @@ class Supervisor {
   /// Whether this process takes over from another, in an upgrade: live connections wait, so no slow step may
   /// come before take_over().
   [[nodiscard]] bool has_predecessor() const { return upgrade_.has_predecessor(); }
+  /// The sockets of the admin endpoint that systemd or the process before made. Call it once.
+  [[nodiscard]] ListeningSockets::AdminSockets take_admin_sockets() { return sockets_.take_admin(); }
   /// Before run().
   void set_admin_door(Upgrade::AdminDoor door) { upgrade_.set_admin_door(std::move(door)); }
 
@@ -87,8 +93,12 @@ class Supervisor {
   [[nodiscard]] const StateBoard& board() const { return board_; }
   [[nodiscard]] const MetricsRegistry& registry() const { return registry_; }
   [[nodiscard]] Log& log() { return log_; }
+  /// Whether `token` opens the admin endpoint: where the configuration has none, every one does.
+  [[nodiscard]] bool admits(std::string_view token) const;
   /// Whether every loop has turned lately; if not, the reason names one that has not.
   [[nodiscard]] Health loops_turn() const { return workers_.loops_turn(Clock::now()); }
+  /// With `admin.ready: every_name`, whether every name of the configuration has a valid certificate.
+  [[nodiscard]] Health serves_every_name() const;
   [[nodiscard]] bool is_draining() const { return draining_.load(std::memory_order_relaxed); }
   /// Whether the workers have been started: before that, clients wait in the kernel.
   [[nodiscard]] bool is_serving() const { return serving_.load(std::memory_order_relaxed); }
@@ -125,6 +135,7 @@ class Supervisor {
   void drain_all(Duration time);
   void cut();
   void tick();
+  void return_memory(TimePoint now);
   void drain_step();
   void drain_part(const DrainRequest& request, Tell tell);
   void drain_begun(const DrainReport& report);
@@ -146,6 +157,9 @@ class Supervisor {
   ListeningSockets sockets_;
   Workers workers_;
   LogControl log_control_;
+  SandboxLayers layers_;  // of this process, and so of the program that it starts
+  mutable std::mutex admin_token_mutex_;
+  std::shared_ptr<const AdminToken> admin_token_;  // guarded by it
   std::unique_ptr<BackendWatch> backends_;
   std::unique_ptr<FileWatch> files_;
   std::vector<std::unique_ptr<SignalWatcher>> signals_;
@@ -164,8 +178,12 @@ class Supervisor {
   bool nobody_accepts_ = false;     // the workers have stopped, or do not answer
   Drains drains_{workers_};
   Canaries canaries_{log_, board_};
+  CertificateWatch certificate_watch_{log_, board_,
+                                      [this](const auto& files) { reloader_.files_changed(files); }};
   std::vector<std::uint64_t> busy_before_us_;
   MemoryReturn memory_of_connections_, memory_of_handshakes_;
+  MemoryReturnNearLimit memory_near_limit_;
+  bool is_near_memory_limit_ = false;
   TimePoint ticked_{};
   Reloader reloader_;
   Upgrade upgrade_;  // last: its thread asks all other members

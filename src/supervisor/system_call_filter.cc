@@ -2,12 +2,17 @@
 
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <memory>
+#include <string>
 
 #include <seccomp.h>
+
+#include "net/fd.h"
 
 namespace headgate {
 namespace {
@@ -78,18 +83,48 @@ void refuse_socket_families(Rules& rules) {
   rules.refuse("socket", EAFNOSUPPORT, scmp_arg_cmp{0, SCMP_CMP_GE, AF_MAX, 0});
 }
 
+/// With CAP_NET_RAW such sockets would read and forge the packets of others. Netlink's are raw by name alone.
+void refuse_raw_sockets(Rules& rules) {
+  constexpr scmp_datum_t kTypeBits = 0xf;  // the rest are flags (socket(2))
+  for (const int family : {AF_INET, AF_INET6}) {
+    for (const int type : {SOCK_RAW, SOCK_PACKET}) {
+      rules.refuse("socket", EPERM, scmp_arg_cmp{0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(family), 0},
+                   scmp_arg_cmp{1, SCMP_CMP_MASKED_EQ, kTypeBits, static_cast<scmp_datum_t>(type)});
+    }
+  }
+}
+
+/// The digest of the filter's program, as the kernel would run it.
+Result<std::string> digest_of_filter(const SeccompFilter& filter) {
+  const Fd memory(memfd_create("headgate-seccomp", MFD_CLOEXEC));
+  if (!memory) return fail_errno("cannot make a file in memory for the seccomp filter", errno);
+  if (const int outcome = seccomp_export_bpf(filter.get(), memory.number()); outcome != 0)
+    return fail_errno("cannot write the seccomp filter", -outcome);
+  std::string program("seccomp ");
+  char part[4096];
+  ssize_t count = 0;
+  for (off_t at = 0; (count = pread(memory.number(), part, sizeof part, at)) > 0; at += count)
+    program.append(part, static_cast<std::size_t>(count));
+  if (count < 0) return fail_errno("cannot read the seccomp filter", errno);
+  return digest_of(program);
+}
+
 }  // namespace
 
-Result<void> filter_system_calls() {
+Result<void> filter_system_calls(SandboxLayers& layers) {
   const SeccompFilter filter(seccomp_init(SCMP_ACT_ALLOW));
   if (!filter) return fail(ErrorKind::kSystem, "libseccomp cannot make a filter on this machine");
   Rules rules(filter);
   for (const char* name : kRefused) rules.refuse(name, EPERM);
   refuse_name_spaces(rules);
   refuse_socket_families(rules);
+  refuse_raw_sockets(rules);
   // This call would type into the terminal of the operator that started us.
   rules.refuse("ioctl", EPERM, scmp_arg_cmp{1, SCMP_CMP_MASKED_EQ, 0xffffffff, TIOCSTI});
   if (rules.failure() != 0) return fail_errno("cannot write the seccomp filter", rules.failure());
+  const auto digest = digest_of_filter(filter);
+  if (!digest) return tl::unexpected(digest.error());
+  if (layers.holds(*digest)) return {};
   seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_NNP, 0);  // the caller has set it
   if (const int outcome = seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_TSYNC, 1); outcome != 0) {
     return fail_errno("cannot filter the system calls of every thread", -outcome);
@@ -97,6 +132,7 @@ Result<void> filter_system_calls() {
   if (const int outcome = seccomp_load(filter.get()); outcome != 0) {
     return fail_errno("the kernel does not take the seccomp filter", -outcome);
   }
+  layers.add(*digest);
   return {};
 }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "supervisor/inherited_counters.h"
+#include "supervisor/inherited_servers.h"
 #include "supervisor/start_barrier.h"
 #include "worker/moving_connections.h"
 
@@ -27,19 +28,18 @@ std::vector<std::string> counters_at_upgrade(const MetricsRegistry& registry, co
   state.handover[{"moved", ""}] += moved;
   for (const auto& [reason, count] : left) state.handover[{"left", reason}] += count;
   ++state.handovers_ok;
-  return counters_to_leave(registry, state);
-}
-
-void log_refusal(const Upgrade::Refusal& refusal, Log& log) {
-  const std::string message = "upgrade refused: " + refusal.why;
-  if (refusal.certificate.empty()) return log.warn(message);
-  log.warn(message, {{"certificate", std::string_view(refusal.certificate)}});
+  std::vector<std::string> lines = counters_to_leave(registry, state);
+  for (std::string& line : servers_to_leave(state)) lines.push_back(std::move(line));
+  return lines;
 }
 
 }  // namespace
 
-Result<std::vector<systemd::ActivatedSocket>> Upgrade::inherited_sockets() {
-  return predecessor_ ? predecessor_->receive_sockets() : systemd::take_activated_sockets();
+Result<Predecessor::Inheritance> Upgrade::inherited_sockets() {
+  if (predecessor_) return predecessor_->receive_sockets();
+  auto activated = systemd::take_activated_sockets();
+  if (!activated) return tl::unexpected(std::move(activated.error()));
+  return Predecessor::Inheritance{.sockets = *std::move(activated)};
 }
 
 // The connections wait in the inboxes of the workers, which have not started.
@@ -56,8 +56,9 @@ Result<void> Upgrade::inherit(const Snapshot& snapshot) {
     });
     return {};
   };
-  const auto count = [this](const std::vector<std::string>& lines) {
+  const auto count = [&](const std::vector<std::string>& lines) {
     inherit_counters(lines, parts_.registry, parts_.board);
+    inherit_servers(lines, snapshot, Clock::now());
   };
   auto received = predecessor_->receive_connections(take, count);
   if (received)
@@ -84,7 +85,8 @@ Result<void> Upgrade::take_over() {
     serving = fail(ErrorKind::kSystem, "not all workers started within 8 s");
   }
   if (serving) serving = predecessor_->say_serving();
-  if (serving) parts_.sockets.apply_options();  // until then the process before may carry on with them
+  if (serving)
+    parts_.sockets.apply_all(parts_.log);  // until then the process before may carry on with the sockets
   barrier->decide(serving ? StartBarrier::Verdict::kGo : StartBarrier::Verdict::kGiveUp);
   if (!serving) refuse(serving.error().what);  // at once: a worker that hangs delays the end of this process
   return serving;
@@ -97,7 +99,7 @@ void Upgrade::refuse(const std::string& why) {
 void Upgrade::begin() {
   auto refusal = site_.refusal();
   if (successor_) refusal = {"another upgrade is running"};
-  if (refusal) return log_refusal(*refusal, parts_.log);
+  if (refusal) return parts_.log.warn("upgrade refused: " + refusal->why);
   parts_.log.info("upgrading", {{"program", std::string_view(site_.program)}});
   const auto told =
       [&inbox = parts_.inbox, ended = lifeline_.guard([this](const Successor::Outcome& outcome) {
@@ -109,12 +111,20 @@ void Upgrade::begin() {
 // The functions that run on the upgrade's thread refer to objects that outlive this object, and so outlive
 // the thread.
 Successor::Site Upgrade::site_of_successor() const {
+  auto sockets = parts_.sockets.held();
+  auto given = admin_door_.held();
+  for (auto* one : {&given.all, &given.metrics}) {
+    if (one->descriptor) sockets.push_back(std::move(*one));
+  }
+  const auto admin = std::make_shared<ListeningSockets::AdminSockets>(admin_door_.held());
   return {.start = site_.start,
-          .sockets = parts_.sockets.held(),
+          .layers = site_.layers(),
+          .sockets = std::move(sockets),
+          .certificates = site_.certificates(),
           .ask_workers =
               [&workers = parts_.workers](const Workers::Work& work) { return workers.ask_and_wait(work); },
           .close_admin = admin_door_.close,
-          .open_admin = admin_door_.open,
+          .open_admin = [admin, open = admin_door_.open] { open(std::move(*admin)); },
           .counters = [&registry = parts_.registry, &board = parts_.board](
                           const auto& left,
                           std::uint64_t moved) { return counters_at_upgrade(registry, board, left, moved); },

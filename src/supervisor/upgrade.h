@@ -17,6 +17,7 @@
 #include "supervisor/lifeline.h"
 #include "supervisor/listening_sockets.h"
 #include "supervisor/predecessor.h"
+#include "supervisor/sandbox_layers.h"
 #include "supervisor/successor.h"
 #include "supervisor/systemd.h"
 #include "supervisor/workers.h"
@@ -43,24 +44,33 @@ class Upgrade {
     ListeningSockets& sockets;
     Workers& workers;
   };
-  /// The admin endpoint: the old process closes it before the new one opens it, and opens it again if the new
-  /// one fails. Called on the upgrade's thread.
+  /// The admin endpoint: the old process closes it before the new one serves it, and opens it again if the
+  /// new one fails. Both have its sockets meanwhile, in which clients wait.
   struct AdminDoor {
+    /// Duplicates of its sockets, empty where the endpoint is off. On the main thread.
+    std::function<ListeningSockets::AdminSockets()> held = [] { return ListeningSockets::AdminSockets{}; };
+    /// On the upgrade's thread.
     std::function<void()> close = [] {};
-    std::function<void()> open = [] {};
+    /// With the sockets. On the upgrade's thread.
+    std::function<void(ListeningSockets::AdminSockets)> open = [](const ListeningSockets::AdminSockets&) {};
   };
   /// Says why the process may not hand over now.
   struct Refusal {
     std::string why;
-    std::string certificate{};  ///< The file of the certificate that prevents the hand-over, where one does.
   };
   /// The questions to the process around it.
   struct Site {
     std::string program{};  ///< For the log.
     /// Starts the new process with its end of the conversation. On the upgrade's thread.
     std::function<Result<pid_t>(int socket)> start;
+    /// Returns the layers of the sandbox, which the new process inherits.
+    std::function<SandboxLayers()> layers = [] { return SandboxLayers(); };
     /// Returns nothing where the process may hand over.
     std::function<std::optional<Refusal>()> refusal = [] { return std::nullopt; };
+    /// The certificates to hand over.
+    std::function<std::vector<HandoverCertificate>()> certificates = [] {
+      return std::vector<HandoverCertificate>();
+    };
     /// False when the process has begun to end meanwhile. Any thread.
     std::function<bool()> still_wanted = [] { return true; };
     /// Says that the new process serves and this one has to go.
@@ -76,9 +86,14 @@ class Upgrade {
   // Calls of the new process. They block, for a bounded time: it serves no client yet.
 
   [[nodiscard]] bool has_predecessor() const { return predecessor_ != nullptr; }
-  /// Returns the listening sockets of the process before, or of systemd. Errors: those of Predecessor and
-  /// systemd.
-  [[nodiscard]] Result<std::vector<systemd::ActivatedSocket>> inherited_sockets();
+  /// Returns the listening sockets of the process before, with its certificates, or the sockets of systemd.
+  /// Errors: those of Predecessor and systemd.
+  [[nodiscard]] Result<Predecessor::Inheritance> inherited_sockets();
+  /// Returns the layers of the sandbox in which the process before runs, and so this one too. After
+  /// inherited_sockets().
+  [[nodiscard]] SandboxLayers inherited_layers() const {
+    return predecessor_ ? predecessor_->layers() : SandboxLayers();
+  }
   /// Takes the connections that `snapshot` can serve. The workers have the snapshot and have not started.
   /// Errors: those of Predecessor; the process must end then.
   [[nodiscard]] Result<void> inherit(const Snapshot& snapshot);

@@ -25,6 +25,12 @@ class Paths {
   std::set<std::string> paths_, directories_;
 };
 
+void add_client_auth(const config::ClientAuth& client_auth, Paths& paths) {
+  paths.add(client_auth.ca);
+  for (const auto& [domain, file] : client_auth.domain_cas) paths.add(file);
+  paths.add(client_auth.crl);
+}
+
 void add_tls(const config::Tls& tls, Paths& paths) {
   for (const auto& certificate : tls.certificates) {
     paths.add(certificate.certificate);
@@ -32,8 +38,8 @@ void add_tls(const config::Tls& tls, Paths& paths) {
     paths.add(certificate.ocsp_staple);
   }
   for (const auto& directory : tls.certificate_dirs) paths.add_directory(directory);
-  paths.add(tls.client_auth.ca);
-  paths.add(tls.client_auth.crl);
+  add_client_auth(tls.client_auth, paths);
+  for (const auto& named : tls.client_auth_by_name) add_client_auth(named.rules, paths);
   paths.add(tls.resumption.secret_file);
 }
 
@@ -42,6 +48,7 @@ void add_tls(const config::Tls& tls, Paths& paths) {
 WatchedFiles watched_files(const config::Config& config, const std::string& config_file) {
   Paths paths;
   paths.add(config_file);
+  paths.add(config.admin_token_file);
   for (const auto& listener : config.listeners) {
     if (listener.tls) add_tls(*listener.tls, paths);
   }

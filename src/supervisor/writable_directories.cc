@@ -16,8 +16,9 @@ std::vector<std::string> writable_directories(const config::Config& config, cons
   };
   if (!log_file.empty()) add_directory_of(log_file);
   if (config.admin) add_directory_of_socket(*config.admin);
+  if (config.admin_metrics) add_directory_of_socket(*config.admin_metrics);
   for (const auto& listener : config.listeners) {
-    std::ranges::for_each(listener.bind, add_directory_of_socket);
+    for (const auto& bind : listener.bind) add_directory_of_socket(bind.address);
     if (listener.tls && !listener.tls->keylog_file.empty()) add_directory_of(listener.tls->keylog_file);
   }
   return directories;

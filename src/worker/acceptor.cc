@@ -69,24 +69,22 @@ void Acceptor::pause_over(void* self) {
   acceptor->watcher_.watch(Interest::kRead);
 }
 
-bool Acceptor::accept_some(TimePoint end) {
+void Acceptor::accept_some(TimePoint end) {
   for (int i = 0; i < budget_; ++i) {
-    if (i > 0 && Clock::now() > end) return true;
+    if (i > 0 && Clock::now() > end) return;
     AcceptOutcome outcome = accept_one(socket_.number());
     if (outcome.client) {
       accepted_(std::move(outcome.client), outcome.source);
     } else if (ran_out(outcome.error)) {
-      refuse_one();
-      return false;
+      return refuse_one();
     } else if (outcome.error == EAGAIN || outcome.error == EWOULDBLOCK) {
       budget_ = 1;
-      return false;
+      return;
     }
     // Any other error is about the one connection that was to be accepted (ECONNABORTED, and errors of its
     // network).
   }
   budget_ = std::min(2 * budget_, kAcceptsPerTurn);
-  return budget_ > 2;
 }
 
 void Acceptor::refuse_one() {

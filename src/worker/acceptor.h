@@ -17,7 +17,7 @@ namespace headgate {
 /// for a moment: the loop does not spin, and clients hear at once. Loop thread only.
 class Acceptor {
  public:
-  /// Says that connections wait: the owner calls accept_some() in this turn of the loop.
+  /// Says that connections wait: the owner calls accept_some() in this turn of the loop or a later one.
   using Waiting = std::function<void(Acceptor& acceptor)>;
   /// Takes an accepted connection.
   using Accepted = std::function<void(Fd client, const Address& source)>;
@@ -30,8 +30,8 @@ class Acceptor {
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
 
-  /// Accepts one connection, and more until `end`. Returns whether more may wait.
-  bool accept_some(TimePoint end);
+  /// Accepts one connection, and more until `end`.
+  void accept_some(TimePoint end);
 
  private:
   static void ready(void* self, Interest interest);

@@ -23,7 +23,7 @@ class OffloadRoom {
   [[nodiscard]] virtual bool has_room() const = 0;
 };
 
-/// The admission queue: it gives permits for the costly steps of handshakes within a slice of each turn of
+/// The admission queue: it gives permits for the costly steps of handshakes within a slice of a turn of
 /// the loop, after the loop has served every established connection.
 ///
 ///  - There are two lanes, for the loop itself and for the worker's other thread, which take turns.

@@ -3,13 +3,13 @@
 #include <pthread.h>
 
 #include <cstring>
-#include <ctime>
 #include <system_error>
 #include <utility>
 
 #include "base/crash_stack.h"
 #include "base/crash_tag.h"
 #include "base/out_of_memory.h"
+#include "base/thread_cpu_time.h"
 #include "base/time_slice.h"
 
 namespace headgate {
@@ -17,12 +17,6 @@ namespace {
 
 // How long the thread waits for memory in which to say that an operation is finished.
 constexpr Duration kMemoryPause = std::chrono::milliseconds(1);
-
-Duration thread_cpu_time() {
-  timespec time{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-}
 
 // A new thread has the name of the thread that started it.
 void append_to_thread_name(const char* suffix) {
@@ -43,6 +37,11 @@ CryptoOffload::~CryptoOffload() {
   if (thread_.joinable()) thread_.join();
 }
 
+void CryptoOffload::run_on(const CpuSet& cpus) {
+  cpus_ = cpus;
+  if (thread_.joinable()) cpus_->bind(thread_.native_handle());
+}
+
 void CryptoOffload::run(Task task) {
   if (!has_thread()) {
     ++pending_;
@@ -61,6 +60,7 @@ bool CryptoOffload::has_thread() {
   if (thread_.joinable()) return true;
   try {
     thread_ = std::thread([this] { work(); });
+    if (cpus_) cpus_->bind(thread_.native_handle());
     return true;
   } catch (const std::system_error&) {
     return false;

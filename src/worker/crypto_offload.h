@@ -6,9 +6,11 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
+#include "base/cpu_set.h"
 #include "base/units.h"
 #include "event/inbox.h"
 #include "tls/openssl/private_key_operation.h"
@@ -38,6 +40,9 @@ class CryptoOffload {
   CryptoOffload(const CryptoOffload&) = delete;
   CryptoOffload& operator=(const CryptoOffload&) = delete;
 
+  /// Binds the thread to these CPUs, now or once it starts. Without this call it runs where the thread of the
+  /// loop may.
+  void run_on(const CpuSet& cpus);
   /// Hands the task over. `finished` gets it in a later turn of the loop.
   void run(Task task);
   /// Tasks that were handed over and have not come back yet.
@@ -50,7 +55,8 @@ class CryptoOffload {
 
   Inbox& inbox_;
   Finished finished_;
-  std::size_t pending_ = 0;  // loop thread
+  std::size_t pending_ = 0;     // loop thread
+  std::optional<CpuSet> cpus_;  // loop thread
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Task> tasks_;  // guarded by mutex_

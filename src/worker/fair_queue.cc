@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "base/check.h"
+#include "base/mix.h"
 
 namespace headgate {
 namespace {
@@ -17,13 +18,6 @@ constexpr int kNewFlowsInARow = 4;
 constexpr int kLots = 64;
 // A source gets a new lot so often: a client that was unlucky tries again about a second later.
 constexpr Duration kLotLife = std::chrono::seconds(1);
-
-/// The finalizer of MurmurHash3: each bit of the result depends on each bit of `value`.
-std::uint64_t mix(std::uint64_t value) {
-  value = (value ^ (value >> 33U)) * 0xff51afd7ed558ccdU;
-  value = (value ^ (value >> 33U)) * 0xc4ceb9fe1a85ec53U;
-  return value ^ (value >> 33U);
-}
 
 }  // namespace
 

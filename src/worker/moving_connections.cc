@@ -5,6 +5,8 @@
 
 #include "net/plain_stream.h"
 #include "tls/record/record_stream.h"
+#include "worker/clients_without_certificate.h"
+#include "worker/listener_places.h"
 
 namespace headgate {
 namespace {
@@ -66,6 +68,12 @@ HandoverConnection message_of(Connection& connection, TimePoint now) {
   message.resumed = info.tls->resumed;
   message.probe = info.probe;
   if (info.peer) message.peer = std::make_unique<PeerIdentity>(*info.peer);
+  if (info.proxied) {
+    message.proxy_id = info.proxied->unique_id;
+    message.aws_vpc_endpoint = info.proxied->link.aws_vpc_endpoint;
+    message.azure_private_link = info.proxied->link.azure_private_link;
+    message.gcp_psc_connection = info.proxied->link.gcp_psc_connection;
+  }
   message.backend = info.backend.view();
   message.server = info.server.view();
   message.bytes_from_client = info.bytes_from_client;
@@ -91,6 +99,16 @@ std::unique_ptr<Stream> stream_of(HandoverSide side, TlsRole role, Fd socket, Wo
                                         worker.handshakes().aead());
 }
 
+std::unique_ptr<ProxiedFacts> proxied_facts_of(const HandoverConnection& connection) {
+  ProxiedFacts facts{.link = {.aws_vpc_endpoint = connection.aws_vpc_endpoint,
+                              .azure_private_link = connection.azure_private_link,
+                              .gcp_psc_connection = connection.gcp_psc_connection},
+                     .unique_id = connection.proxy_id,
+                     .to_pass_on = nullptr};
+  if (facts.link.empty() && facts.unique_id.empty()) return nullptr;
+  return std::make_unique<ProxiedFacts>(std::move(facts));
+}
+
 ConnectionInfo facts_of(HandoverConnection& connection, Worker& worker, TimePoint now) {
   ConnectionInfo info;
   info.id = worker.new_connection_id();
@@ -108,6 +126,7 @@ ConnectionInfo facts_of(HandoverConnection& connection, Worker& worker, TimePoin
   const bool tls = connection.client_side.layer == HandoverLayer::kTls13;
   info.protection = tls ? Protection::kHeadgate : Protection::kNone;
   info.peer = std::move(connection.peer);
+  info.proxied = proxied_facts_of(connection);
   info.probe = connection.probe;
   return info;
 }
@@ -161,6 +180,7 @@ void wake(Worker& worker, const std::set<std::uint64_t>& ids) {
 
 void wake_all(Worker& worker) {
   for (Connection* connection : quiescent_connections(worker)) wake(worker, *connection);
+  end_clients_without_certificate(worker);
 }
 
 void release_quiescent(Worker& worker) {
@@ -201,12 +221,9 @@ void take_in(Worker& worker, HandoverConnection connection, Fd client, Fd backen
   Sides sides{
       .client = stream_of(std::move(connection.client_side), TlsRole::kServer, std::move(client), worker),
       .backend = stream_of(std::move(connection.backend_side), TlsRole::kClient, std::move(backend), worker)};
-  auto counted = std::make_unique<ListenerPlace>(listener.policy->counters, info.client.network());
-  const config::Limits& limits = listener.policy->config.limits;
-  const bool limited = limits.max_connections > 0 || limits.max_connections_per_source > 0;
   auto taken = std::make_unique<Connection>(worker.services(), snapshot, listener, std::move(sides),
                                             std::move(info), std::move(relay));
-  if (limited && !counted->enter(limits)) taken->take_place(std::move(counted));
+  count_for_listener(*taken, *snapshot);
   worker.evaluate_soon(*taken);  // the rules here may be newer than the rules that let its peer in
   taken->quiesce();
   worker.add(std::move(taken));

@@ -17,22 +17,22 @@ void Newcomers::remove(Connection& connection) {
 }
 
 void Newcomers::push(Acceptor& acceptor) {
-  sockets_.push_back(&acceptor);
+  if (std::ranges::find(sockets_, &acceptor) == sockets_.end()) sockets_.push_back(&acceptor);
 }
 
 void Newcomers::remove(const Acceptor& acceptor) {
   std::erase(sockets_, &acceptor);
 }
 
-bool Newcomers::serve(Duration slice) {
-  const bool some_ready_wait = serve_ready(slice);
-  return accept(slice) || some_ready_wait;
+void Newcomers::serve(Duration slice) {
+  serve_ready(slice);
+  accept(slice);
 }
 
 // Those that are left are not watched until they have had their turn: the loop would find them ready again
 // and again.
-bool Newcomers::serve_ready(Duration slice) {
-  if (ready_.empty()) return false;
+void Newcomers::serve_ready(Duration slice) {
+  if (ready_.empty()) return;
   const TimePoint end = Clock::now() + slice;
   std::size_t served = 0;
   do {
@@ -47,19 +47,16 @@ bool Newcomers::serve_ready(Duration slice) {
     Connection* connection = ready_[paused_];
     if (connection != nullptr && !connection->is_buried()) connection->wait_for_turn();
   }
-  return !ready_.empty();
 }
 
-bool Newcomers::accept(Duration slice) {
-  if (sockets_.empty()) return false;
+void Newcomers::accept(Duration slice) {
+  if (sockets_.empty()) return;
   const TimePoint end = Clock::now() + slice;
-  bool left = false;
   ++first_socket_;
   for (std::size_t i = 0; i < sockets_.size(); ++i) {
-    left = sockets_[(first_socket_ + i) % sockets_.size()]->accept_some(end) || left;
+    sockets_[(first_socket_ + i) % sockets_.size()]->accept_some(end);
   }
   sockets_.clear();  // the loop finds those with connections again
-  return left;
 }
 
 }  // namespace headgate

@@ -11,7 +11,7 @@ namespace headgate {
 class Connection;
 
 /// Serves the clients that are not established yet, and accepts new ones, after the loop has served every
-/// established connection. Both have a slice of each turn: what does not fit into the slice waits for the
+/// established connection. Both have a slice of a turn: what does not fit into the slice waits for the
 /// next turn. So neither thousands of clients that send their ClientHello byte by byte, nor a full queue of
 /// new connections at a listening socket, can delay an established connection by more than the slices.
 ///
@@ -26,7 +26,7 @@ class Newcomers {
   void push(Connection& connection);
   /// Takes a connection out that is about to be destroyed.
   void remove(Connection& connection);
-  /// Queues a listening socket that has connections.
+  /// Queues a listening socket that has connections; does nothing if it is queued.
   void push(Acceptor& acceptor);
   /// Takes an acceptor out that is about to be destroyed.
   void remove(const Acceptor& acceptor);
@@ -35,16 +35,16 @@ class Newcomers {
   /// Whether connections wait that no descriptor announces: then the loop must not sleep.
   [[nodiscard]] bool has_queued() const { return !ready_.empty(); }
 
-  /// Serves one slice of each kind, and at least one of each. Returns whether some wait for the next turn.
-  bool serve(Duration slice = kSlice);
+  /// Serves one slice of each kind, and at least one of each.
+  void serve(Duration slice = kSlice);
 
  private:
-  [[nodiscard]] bool serve_ready(Duration slice);
-  [[nodiscard]] bool accept(Duration slice);
+  void serve_ready(Duration slice);
+  void accept(Duration slice);
 
   std::vector<Connection*> ready_;  // null: has left
   std::size_t paused_ = 0;          // so many at the front of ready_ are not watched
-  std::vector<Acceptor*> sockets_;  // that the loop has found ready in this turn
+  std::vector<Acceptor*> sockets_;  // that the loop has found ready
   std::size_t first_socket_ = 0;    // has its turn first, so that no socket takes the slice each time
 };
 

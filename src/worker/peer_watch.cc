@@ -26,7 +26,10 @@ void PeerWatch::add(Connection& connection) {
   const auto [place, is_new] = connections_.try_emplace(info.id, Watched{&connection, {}});
   if (!is_new) return;
   const auto& tls = connection.listener().policy->tls;
-  if (tls) place->second.admission = tls->peers->admission_of(*info.peer).value_or(IssuedKey{});
+  if (tls) {
+    const PeerPolicy& peers = *tls->rules_for(info.server_name.view()).peers;
+    place->second.admission = peers.admission_of(*info.peer).value_or(IssuedKey{});
+  }
   index_.add(info.id, *info.peer, place->second.admission);
 }
 
@@ -41,10 +44,12 @@ void PeerWatch::remove(const Connection& connection) {
 void PeerWatch::adopt(std::shared_ptr<const WorkerSnapshot> next) {
   snapshot_ = std::move(next);
   for (const auto& listener : snapshot_->listeners) {
-    if (!listener->tls) continue;
-    const PeerChanges& changes = listener->policy->tls->changes;
-    if (changes.anyone) all_from_ = 0;
-    concerned_.insert(concerned_.end(), changes.concerned.begin(), changes.concerned.end());
+    if (listener->tls.empty()) continue;
+    for (const ClientRules& rules : listener->policy->tls->rules) {
+      const PeerChanges& changes = rules.changes;
+      if (changes.anyone) all_from_ = 0;
+      concerned_.insert(concerned_.end(), changes.concerned.begin(), changes.concerned.end());
+    }
   }
   concerned_from_ = 0;  // the last key may be another one now, or concern another listener
   // A look for more certificates than the worker has peers takes longer than a question about each peer, and
@@ -110,10 +115,11 @@ void PeerWatch::evaluate(Watched& watched, WallTime now) {
   }
   if (!policy->tls) return;
   const ConnectionInfo& info = connection.info();
-  const PeerPolicy& peers = *policy->tls->peers;
+  const ClientRules& rules = policy->tls->rules_for(info.server_name.view());
+  const PeerPolicy& peers = *rules.peers;
   const auto verdict = peers.authorize(info.peer.get(), now);
   if (!verdict.allowed) {
-    if (policy->config.tls->client_auth.cut_live) connection.end(reason_of_refusal(verdict.why));
+    if (rules.settings.cut_live && !rules.only_count) connection.end(reason_of_refusal(verdict.why));
     return;
   }
   const IssuedKey admission = peers.admission_of(*info.peer).value_or(IssuedKey{});

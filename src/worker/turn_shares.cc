@@ -1,22 +1,22 @@
 #include "worker/turn_shares.h"
 
-namespace headgate {
+#include <utility>
 
-void TurnShares::newcomers_had(Duration time) {
-  newcomers_had_ += time;
-  had_in_turn_ += time;
-}
+#include "worker/admission.h"
+
+namespace headgate {
 
 void TurnShares::permits_had(Duration time) {
   permits_had_ = time;
   newcomers_had_ = {};
 }
 
-bool TurnShares::permits_are_due(bool newcomers_are_left) {
-  if (newcomers_are_left && newcomers_had_ < permits_had_) return false;
-  const bool wait = had_in_turn_ > Admission::kSlice && !permits_waited_;
-  permits_waited_ = wait;
-  return !wait;
+TurnShares::Share TurnShares::take_turn(bool newcomers_wait, bool requests_wait) {
+  const bool long_operation = std::exchange(operations_had_, Duration()) > Admission::kSlice;
+  permits_waited_ = requests_wait && long_operation && !permits_waited_;
+  if (permits_waited_) requests_wait = false;
+  if (newcomers_wait && (!requests_wait || newcomers_had_ < permits_had_)) return Share::kNewcomers;
+  return requests_wait ? Share::kPermits : Share::kNobody;
 }
 
 }  // namespace headgate

@@ -16,6 +16,8 @@
 #include "base/thread_signals.h"
 #include "base/time_slice.h"
 #include "net/plain_stream.h"
+#include "worker/clients_without_certificate.h"
+#include "worker/listener_places.h"
 
 namespace headgate {
 namespace {
@@ -121,9 +123,28 @@ void Worker::run() {
 
 void Worker::adopt(std::shared_ptr<WorkerSnapshot> snapshot, config::AccessLog access) {
   snapshot->adopt(snapshot_.get(), std::random_device()());
+  const bool bounds_more = bounds_more_listeners(*snapshot, snapshot_.get());
   snapshot_ = std::move(snapshot);
+  if (bounds_more) count_for_listeners(*this);
   services_.access = access;
+  count_connections();
   peers_.adopt(snapshot_);
+  if (may_refuse_clients_without_certificate(*snapshot_)) end_clients_without_certificate_soon();
+}
+
+void Worker::run_on(std::optional<std::size_t> cpu, const CpuSet& all) {
+  if (!cpu && !is_bound_) return;  // the operator may have chosen the thread's CPUs from outside
+  is_bound_ = cpu.has_value();
+  CpuSet own = all;
+  if (cpu) {
+    own = CpuSet();
+    own.add(*cpu);
+  }
+  metrics_.cpu_and_one.set(cpu ? *cpu + 1 : 0);
+  crypto_offload_->run_on(all);
+  if (own.bind(pthread_self())) return;
+  metrics_.cpu_and_one.set(0);
+  log_.warn("a worker cannot be bound to its CPU: it runs on any", {{"worker", options_.index}});
 }
 
 void Worker::listen(BoundSocket socket) {
@@ -176,7 +197,31 @@ void Worker::tell_when_cut(bool is_late) {
   std::exchange(cut_done_, nullptr)();
 }
 
+// A limit that a reload brings counts the connections that are there. None that it refused is among them:
+// they are destroyed in the turn in which they came.
+void Worker::count_connections() {
+  const bool counts = snapshot_->shared->config.limits.max_connections > 0;
+  if (std::exchange(counts_connections_, counts) == counts) return;
+  ProcessCounters& counters = *snapshot_->shared->counters;
+  counts ? counters.add(connections_.size()) : counters.remove(connections_.size());
+}
+
+// Nothing: the connection has a place now.
+std::optional<Worker::Refusal> Worker::refusal(TimePoint now) const {
+  const config::ProcessLimits& limits = snapshot_->shared->config.limits;
+  ProcessCounters& counters = *snapshot_->shared->counters;
+  if (counters.is_near(limits.max_memory, now))
+    return Refusal{CloseReason::kMemoryLimit, "limits.max_memory"};
+  if (!counts_connections_ || counters.enter(limits.max_connections)) return std::nullopt;
+  return Refusal{CloseReason::kConnectionLimit, "limits.max_connections of the process"};
+}
+
 void Worker::add(std::unique_ptr<Connection> connection) {
+  keep(std::move(connection));
+  if (counts_connections_) snapshot_->shared->counters->add(1);
+}
+
+void Worker::keep(std::unique_ptr<Connection> connection) {
   connection->slot = static_cast<std::uint32_t>(connections_.size());
   connections_.push_back(std::move(connection));
 }
@@ -190,11 +235,15 @@ void Worker::accepted(const std::string& listener_name, Fd client, const Address
     info.id = next_id_++;
     info.client = SourceAddress(source);
     info.accepted = Clock::now();
-    add(std::make_unique<Connection>(services_, snapshot_, *listener,
-                                     std::make_unique<PlainStream>(std::move(client)), std::move(info)));
+    keep(std::make_unique<Connection>(services_, snapshot_, *listener,
+                                      std::make_unique<PlainStream>(std::move(client)), std::move(info)));
   });
   if (!had_memory) return listener->metrics->closed[static_cast<std::size_t>(CloseReason::kInternal)].add();
-  connections_.back()->resume();
+  Connection& connection = *connections_.back();
+  const auto refused = refusal(connection.info().accepted);
+  if (!refused) return connection.resume();
+  connection.has_no_place = true;
+  connection.end(refused->reason, refused->limit);
 }
 
 void Worker::out_of_descriptors(const std::string& listener_name, bool refused) {
@@ -211,6 +260,20 @@ void Worker::out_of_descriptors(const std::string& listener_name, bool refused) 
         "out of file descriptors: accepting pauses; raise LimitNOFILE or lower limits.max_connections",
         {{"listener", listener_name}, {"connections", static_cast<std::int64_t>(connections_.size())}});
   }));
+}
+
+std::function<void()> Worker::waker(Connection& connection) {
+  const std::uint64_t id = connection.info().id;
+  to_wake_[id] = &connection;
+  return [this, id] {
+    post([this, id] {
+      if (const auto found = to_wake_.find(id); found != to_wake_.end()) found->second->resume();
+    });
+  };
+}
+
+void Worker::forget_waker(Connection& connection) {
+  to_wake_.erase(connection.info().id);
 }
 
 void Worker::bury(Connection& connection) {
@@ -242,9 +305,22 @@ void Worker::offload(Connection& connection, std::shared_ptr<PrivateKeyOperation
 }
 
 // The handshake may have begun before the rules changed, and the old rules may have let its peer in.
-void Worker::peer_let_in(Connection& connection) {
-  peers_.add(connection);
-  if (&connection.snapshot() != snapshot_.get()) peers_.evaluate_soon(connection);
+void Worker::client_let_in(Connection& connection) {
+  const bool has_new_rules = &connection.snapshot() != snapshot_.get();
+  if (connection.info().peer) {
+    peers_.add(connection);
+    if (has_new_rules) peers_.evaluate_soon(connection);
+  } else if (has_new_rules && is_refused_without_certificate(connection, *snapshot_)) {
+    end_clients_without_certificate_soon();
+  }
+}
+
+void Worker::end_clients_without_certificate_soon() {
+  if (std::exchange(looks_for_clients_without_certificate_, true)) return;
+  post([this] {
+    looks_for_clients_without_certificate_ = false;
+    end_clients_without_certificate(*this);
+  });
 }
 
 void Worker::evaluate_soon(Connection& connection) {
@@ -289,6 +365,7 @@ void Worker::second_over(void* self) {
 void Worker::each_second() {
   static_cast<void>(done_unless_out_of_memory([this] { log_summaries(); }));
   peers_.look_for_expired();
+  tcp_sampler_.sample(connections_);
   second_due_ = Clock::now() + kSecond;
   second_timer_.set(second_due_);
 }
@@ -320,18 +397,16 @@ void Worker::before_wait(void* self) {
 }
 
 void Worker::serve_handshakes() {
-  bool newcomers_are_left = false;
-  if (!newcomers_.empty()) {
-    const TimePoint began = Clock::now();
-    newcomers_are_left = newcomers_.serve();
+  const TurnShares::Share share = shares_.take_turn(!newcomers_.empty(), !admission_.empty());
+  if (share == TurnShares::Share::kNobody) return;
+  const TimePoint began = Clock::now();
+  if (share == TurnShares::Share::kNewcomers) {
+    newcomers_.serve();
     shares_.newcomers_had(Clock::now() - began);
-  }
-  if (!admission_.empty() && shares_.permits_are_due(newcomers_are_left)) {
-    const TimePoint began = Clock::now();
+  } else {
     admission_.serve();
     shares_.permits_had(Clock::now() - began);
   }
-  shares_.turn_over();
 }
 
 void Worker::after_wait(void* self) {
@@ -368,6 +443,7 @@ void Worker::destroy(Connection& dead) {
   if (dead.flush_due) std::erase(to_flush_, &dead);
   newcomers_.remove(dead);
   std::erase(to_call_, &dead);
+  if (counts_connections_ && !dead.has_no_place) snapshot_->shared->counters->remove(1);
   const std::uint32_t slot = dead.slot;
   std::swap(connections_[slot], connections_.back());
   connections_[slot]->slot = slot;

@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <thread>
 #include <unordered_map>
 #include <vector>
 
+#include "base/cpu_set.h"
 #include "connection/connection.h"
 #include "connection/services.h"
 #include "event/inbox.h"
@@ -23,6 +25,7 @@
 #include "worker/newcomers.h"
 #include "worker/openssl_handshakes.h"
 #include "worker/peer_watch.h"
+#include "worker/tcp_sampler.h"
 #include "worker/turn_shares.h"
 
 namespace headgate {
@@ -78,6 +81,10 @@ class Worker final : public Host, private OffloadRoom {
 
   /// Takes over a snapshot; new connections begin with it.
   void adopt(std::shared_ptr<WorkerSnapshot> snapshot, config::AccessLog access);
+  /// Binds the thread to `cpu`, or frees it from the CPU to which it was bound where there is none: then it
+  /// runs on any of `all`, the CPUs of all workers. So does the crypto offload thread in any case: a
+  /// signature need not wait for this loop's CPU.
+  void run_on(std::optional<std::size_t> cpu, const CpuSet& all);
   /// Which connections have a log level of their own. Looks at no connection: each finds its level in this
   /// list, which log_control.h keeps short, when it writes a line.
   void set_log_levels(std::vector<LogOverride> overrides) { services_.levels.set(std::move(overrides)); }
@@ -116,7 +123,9 @@ class Worker final : public Host, private OffloadRoom {
   void call_in_turn(Connection& connection) override { newcomers_.push(connection); }
   void flush_soon(Connection& connection) override;
   void offload(Connection& connection, std::shared_ptr<PrivateKeyOperation> operation) override;
-  void peer_let_in(Connection& connection) override;
+  [[nodiscard]] std::function<void()> waker(Connection& connection) override;
+  void forget_waker(Connection& connection) override;
+  void client_let_in(Connection& connection) override;
 
  private:
   Worker(const Options& options, std::unique_ptr<LibraryContext> library, Log& log,
@@ -130,9 +139,18 @@ class Worker final : public Host, private OffloadRoom {
 
   void run();
   void accepted(const std::string& listener, Fd client, const Address& source);
+  /// The limit of the process that a new connection exceeds.
+  struct Refusal {
+    CloseReason reason;
+    std::string_view limit;
+  };
+  [[nodiscard]] std::optional<Refusal> refusal(TimePoint now) const;
+  void count_connections();
+  void keep(std::unique_ptr<Connection> connection);
   void operation_finished(const CryptoOffload::Task& task);
   void out_of_descriptors(const std::string& listener, bool refused);
   void flush_held_back();
+  void end_clients_without_certificate_soon();
   void each_second();
   void log_summaries();
   void log_left_out(TimePoint until);
@@ -175,10 +193,14 @@ class Worker final : public Host, private OffloadRoom {
   std::vector<Bound> acceptors_;
   TurnShares shares_;
   PeerWatch peers_;
+  TcpSampler tcp_sampler_;
+  bool looks_for_clients_without_certificate_ = false;
+  bool is_bound_ = false;  // by run_on()
   Draining draining_{*this};
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<Connection*> morgue_;  // buried in this turn
   bool some_not_in_morgue_ = false;
+  bool counts_connections_ = false;    // for limits.max_connections of the process
   std::vector<Connection*> to_call_;   // with work that no descriptor announces
   std::vector<Connection*> to_flush_;  // holding session tickets back
   struct Offloading {
@@ -186,6 +208,7 @@ class Worker final : public Host, private OffloadRoom {
     std::shared_ptr<PrivateKeyOperation> operation;
   };
   std::unordered_map<std::uint64_t, Offloading> offloading_;  // by connection: the operation it waits for
+  std::unordered_map<std::uint64_t, Connection*> to_wake_;    // by id: those with a waker
   std::uint64_t next_id_;
   TimePoint turn_began_{};
   TimePoint last_descriptor_warning_{};

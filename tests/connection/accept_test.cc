@@ -39,6 +39,99 @@ TEST_F(AcceptTest, KeepsItsPlaceUntilItIsGone) {
   EXPECT_EQ(counters->enter(listener().limits, source_network), std::nullopt);
 }
 
+/// A listener with a rate. Its clients send nothing.
+class RateTest : public ConnectionTest {
+ protected:
+  /// Starts connections until one is refused; returns how many were let in.
+  int let_in() {
+    int count = 0;
+    for (start(); !connection->is_buried(); ++count) {
+      served.push_back(std::move(connection));
+      connection = accept(std::make_shared<Script>(), served.size() + 1);
+    }
+    return count;
+  }
+  std::vector<std::unique_ptr<Connection>> served;
+};
+
+TEST_F(RateTest, RefusesWhatIsOverTheRateOfTheListener) {
+  listener().limits.connection_rate = 1;
+  EXPECT_EQ(let_in(), 2) << "a second's worth, and the one that is due now";
+  EXPECT_EQ(connection->info().detail.view(), "limits.connection_rate");
+  EXPECT_END("connection_limit");
+}
+
+TEST_F(RateTest, RefusesWhatIsOverTheRateOfItsSourceAndCountsItForNoOtherRate) {
+  listener().limits.connection_rate = 2;
+  listener().limits.connection_rate_per_source = 1;
+  EXPECT_EQ(let_in(), 2);
+  EXPECT_EQ(connection->info().detail.view(), "limits.connection_rate_per_source");
+  EXPECT_END("source_limit");
+  source = "192.0.2.8:1";
+  connection = accept(std::make_shared<Script>(), 10);
+  EXPECT_FALSE(connection->is_buried()) << "the listener's rate has room for a third one";
+}
+
+/// A listener with penalties.
+class PenaltyTest : public ConnectionTest {
+ protected:
+  PenaltyTest() { listener().limits.penalty = {.failures = 2, .within = 1min, .for_time = 1min}; }
+  /// Another client that sends `first` and leaves.
+  void comes(const std::string& first) {
+    auto script = std::make_shared<Script>();
+    if (!first.empty()) script->sends(first);
+    script->leaves();
+    connection = accept(std::move(script), ++last_id);
+    while (!connection->is_buried() && phase() == "shutdown") wake();
+  }
+  std::uint64_t penalized() { return connection->listener().metrics->sources_penalized.value(); }
+  std::uint64_t last_id = 1;
+};
+
+TEST_F(PenaltyTest, ASourceWhoseHandshakesFailGetsNoConnectionForAWhile) {
+  start();
+  for (int i = 0; i < 2; ++i) comes("garbage");
+  EXPECT_EQ(penalized(), 1U);
+  comes("garbage");
+  EXPECT_EQ(name(connection->close_reason()), "source_penalized");
+  source = "192.0.2.8:1";
+  comes("garbage");
+  EXPECT_EQ(name(connection->close_reason()), "not_tls");
+  source = "192.0.2.7:2";
+  host.time += 1min;
+  comes("garbage");
+  EXPECT_EQ(name(connection->close_reason()), "not_tls");
+  EXPECT_EQ(penalized(), 1U);
+}
+
+TEST_F(PenaltyTest, AClientThatLeavesWithoutAByteIsNoFailure) {
+  start();
+  for (int i = 0; i < 10; ++i) comes("");
+  EXPECT_EQ(name(connection->close_reason()), "probe");
+  EXPECT_EQ(penalized(), 0U);
+}
+
+TEST_F(PenaltyTest, AListedProbeGetsNone) {
+  listener().probes.push_back(*Network::parse("192.0.2.7"));
+  start();
+  for (int i = 0; i < 10; ++i) comes("garbage");
+  EXPECT_EQ(name(connection->close_reason()), "not_tls");
+}
+
+TEST_F(PenaltyTest, AHandshakeThatSucceedsTakesAFailureBack) {
+  start();
+  comes("garbage");
+  auto good = std::make_shared<Script>();
+  good->sends(client_hello());
+  connection = accept(good, ++last_id);
+  permits.grant();
+  EXPECT_EQ(phase(), "relay");
+  comes("garbage");
+  EXPECT_EQ(penalized(), 0U);
+  comes("garbage");
+  EXPECT_EQ(penalized(), 1U);
+}
+
 TEST_F(AcceptTest, OneNetworkOfIpv6IsOneSource) {
   listener().limits.max_connections_per_source = 1;
   source = "[2001:db8::1]:4711";
@@ -155,7 +248,35 @@ TEST_F(StarttlsInTest, EndsAClientThatDoesNotAskForTls) {
   client->sends(std::string("\x00\x00\x00\x08\x00\x03\x00\x00", 8));
   client->leaves();
   start();
-  EXPECT_END("starttls_malformed");
+  EXPECT_END("starttls_not_requested");
+  EXPECT_NE(connection->info().detail.view().find("sslmode"), std::string_view::npos);
+}
+
+TEST_F(StarttlsInTest, ACancelRequestGoesToEveryServerAndIsNoFailure) {
+  const std::string cancel("\x00\x00\x00\x10\x04\xD2\x16\x2E\x00\x00\x00\x01\x00\x00\x00\x02", 16);
+  const auto second = std::make_shared<Script>();
+  transport.servers.push_back(second);
+  for (const auto& one : {server, second}) one->leaves();
+  client->sends(cancel);
+  client->leaves();
+  start();
+  EXPECT_EQ(server->written, cancel);
+  EXPECT_EQ(second->written, cancel);
+  EXPECT_EQ(client->written, "");
+  EXPECT_END("finished");
+}
+
+TEST_F(StarttlsInTest, ACancelRequestInPlaintextGoesNowhereWhereClientsNeedACertificate) {
+  config::ClientAuth& rules =
+      listener().tls->client_auth_by_name.emplace_back(config::NamedClientAuth{}).rules;
+  rules.mode = config::ClientAuthMode::kRequired;
+  rules.ca = listener().tls->certificates.front().certificate;
+  listener().tls->client_auth_by_name.front().sni = {"admin.example.com"};
+  client->sends(std::string("\x00\x00\x00\x10\x04\xD2\x16\x2E\x00\x00\x00\x01\x00\x00\x00\x02", 16));
+  client->leaves();
+  start();
+  EXPECT_TRUE(transport.dialled.empty());
+  EXPECT_END("starttls_ended");
 }
 
 TEST_F(StarttlsInTest, AClientThatLeavesWithoutAByteIsAProbe) {

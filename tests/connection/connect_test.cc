@@ -65,6 +65,43 @@ TEST_F(ConnectTest, NamesTheTimeoutWhenTheLastServerDoesNotAnswer) {
   EXPECT_END("backend_connect_timeout");
 }
 
+TEST_F(ConnectTest, ConnectsFromTheAddressOfTheBackendsSource) {
+  app().source = "192.0.2.99";
+  start();
+  EXPECT_EQ(phase(), "relay");
+  EXPECT_EQ(transport.dialled_from.front().address->host_text(), "192.0.2.99");
+  EXPECT_FALSE(transport.dialled_from.front().foreign);
+}
+
+TEST_F(ConnectTest, ConnectsFromTheAddressOfTheClientAsIpv4WhereItIsMapped) {
+  app().source = "client";
+  source = "[::ffff:192.0.2.7]:4711";
+  start();
+  EXPECT_EQ(phase(), "relay");
+  const OwnEnd& own = transport.dialled_from.front();
+  EXPECT_EQ(own.address->family(), AF_INET);
+  EXPECT_EQ(own.address->host_text(), "192.0.2.7");
+  EXPECT_TRUE(own.foreign);
+}
+
+TEST_F(ConnectTest, PassesOverServersOfAnotherFamilyThanTheClientWhoseAddressItNeeds) {
+  app().source = "client";
+  app().servers[0].address = "[::1]:1001";
+  start();
+  EXPECT_EQ(phase(), "relay");
+  EXPECT_THAT(transport.dialled, testing::ElementsAre("127.0.0.1:1002"));
+}
+
+TEST_F(ConnectTest, HasNoBackendForAClientOfAFamilyThatNoServerHas) {
+  app().source = "client";
+  source = "[2001:db8::7]:4711";
+  start();
+  EXPECT_TRUE(transport.dialled.empty());
+  EXPECT_THAT(std::string(connection->info().detail.view()),
+              testing::HasSubstr("no connection goes from the IPv6 address 2001:db8::7 to 127.0.0.1:100"));
+  EXPECT_END("no_backend");
+}
+
 TEST_F(ConnectTest, HasNoBackendWhenEveryServerIsFull) {
   app().servers.resize(1);
   app().servers[0].max_connections = 1;
@@ -74,12 +111,126 @@ TEST_F(ConnectTest, HasNoBackendWhenEveryServerIsFull) {
   EXPECT_EQ(picker.pick(Address::loopback(1), {}, host.now()).error(), NoServer::kAllFull);
 }
 
+/// One server with one place, and a queue for two connections.
+class QueueTest : public ConnectTest {
+ protected:
+  QueueTest() {
+    app().servers.resize(1);
+    app().servers[0].max_connections = 1;
+    app().queue = {.size = 2, .timeout = 3s};
+    for (int i = 0; i < 4; ++i) transport.servers.push_back(std::make_shared<Script>());
+  }
+
+  /// Accepts the connection that takes the place, and then `count` others.
+  void accept_all(int count) {
+    start();
+    for (int i = 0; i < count; ++i)
+      others.push_back(accept(std::make_shared<Script>(), static_cast<std::uint64_t>(i + 2)));
+  }
+  static std::string phase_of(const Connection& one) { return std::string(name(one.phase())); }
+  /// Ends the connection that has the place, as its worker does.
+  void end_first() {
+    connection->end(CloseReason::kDrained);
+    connection.reset();
+  }
+  void step_the_woken() {
+    for (Connection* one : std::exchange(host.woken, {})) one->resume();
+  }
+  std::uint64_t ended(QueueEnd how) {
+    return metrics.backend(0, "app").queue_ends[static_cast<std::size_t>(how)].value();
+  }
+  std::uint64_t queued() { return metrics.backend(0, "app").queued.value(); }
+
+  std::vector<std::unique_ptr<Connection>> others;
+};
+
+TEST_F(QueueTest, AConnectionWaitsForAPlaceWhenEveryServerIsFull) {
+  accept_all(1);
+  EXPECT_EQ(phase(), "relay");
+  EXPECT_EQ(phase_of(*others[0]), "connect");
+  EXPECT_EQ(queued(), 1U);
+  end_first();
+  EXPECT_EQ(host.woken, std::vector<Connection*>{others[0].get()});
+  step_the_woken();
+  EXPECT_EQ(phase_of(*others[0]), "relay");
+  EXPECT_EQ(queued(), 0U);
+  EXPECT_EQ(ended(QueueEnd::kServed), 1U);
+  EXPECT_TRUE(host.with_waker.empty());
+}
+
+TEST_F(QueueTest, AConnectionThatWouldBeOneTooManyEndsAtOnce) {
+  accept_all(3);
+  EXPECT_EQ(phase_of(*others[1]), "connect");
+  ASSERT_TRUE(others[2]->is_buried());
+  EXPECT_EQ(others[2]->close_reason(), CloseReason::kNoBackend);
+  EXPECT_EQ(others[2]->info().detail.view(), "queue_full");
+  EXPECT_EQ(ended(QueueEnd::kFull), 1U);
+}
+
+TEST_F(QueueTest, AConnectionEndsWhenItsTimeIsOver) {
+  accept_all(1);
+  host.time += 3s - 1ms;
+  others[0]->deadline_passed();
+  EXPECT_EQ(phase_of(*others[0]), "connect");
+  host.time += 1ms;
+  others[0]->deadline_passed();
+  ASSERT_TRUE(others[0]->is_buried());
+  EXPECT_EQ(others[0]->close_reason(), CloseReason::kNoBackend);
+  EXPECT_EQ(others[0]->info().detail.view(), "queue_timeout");
+  EXPECT_EQ(ended(QueueEnd::kTimeout), 1U);
+  EXPECT_EQ(queued(), 0U);
+}
+
+TEST_F(QueueTest, ANewConnectionDoesNotOvertakeThoseThatWait) {
+  accept_all(1);
+  end_first();
+  others.push_back(accept(std::make_shared<Script>(), 9));
+  EXPECT_EQ(phase_of(*others[1]), "connect") << "the place is for the one that waits already";
+  step_the_woken();
+  EXPECT_EQ(phase_of(*others[0]), "relay");
+  EXPECT_EQ(phase_of(*others[1]), "connect");
+}
+
+TEST_F(QueueTest, AConnectionThatEndsMeanwhileLeavesItsTurnToTheNext) {
+  accept_all(2);
+  end_first();
+  others[0]->end(CloseReason::kDrained);
+  EXPECT_EQ(ended(QueueEnd::kLeft), 1U);
+  step_the_woken();
+  EXPECT_EQ(phase_of(*others[1]), "relay");
+}
+
+TEST_F(QueueTest, TheTimeInTheQueueIsNotTheServers) {
+  app().connect_timeout = 1s;
+  accept_all(1);
+  transport.servers.front()->handshakes = {IoStatus::kWantWrite, IoStatus::kWantWrite};
+  host.time += 2s;
+  end_first();
+  step_the_woken();
+  host.time += 1s - 1ms;
+  others[0]->deadline_passed();
+  EXPECT_FALSE(others[0]->is_buried());
+  EXPECT_EQ(metrics.backend(0, "app").queue_duration.sum(), 2'000'000U);
+}
+
+TEST_F(QueueTest, AServerThatIsDownEndsTheWait) {
+  accept_all(1);
+  connection->snapshot().shared->backends.at("app").group->servers[0].state->set_condition({.up = false});
+  end_first();
+  step_the_woken();
+  EXPECT_EQ(others[0]->info().detail.view(), "all_down");
+}
+
 TEST_F(ConnectTest, HasNoBackendWhileNoNameIsResolved) {
   app().servers.resize(1);
   app().servers[0].address = "not-resolved.example:80";
   start();
   EXPECT_EQ(connection->info().detail.view(), "unresolved");
   EXPECT_END("no_backend");
+  EXPECT_EQ(metrics.server(0, "app", "not-resolved.example:80")
+                .connect_failures[static_cast<std::size_t>(ConnectFailure::kResolve)]
+                .value(),
+            1U);
 }
 
 TEST_F(ConnectTest, HasNoRouteWhereNothingMatchesAndThereIsNoBackendOfItsOwn) {
@@ -119,6 +270,47 @@ TEST_F(ConnectTest, NamesAFailedHandshakeWithTheServer) {
   start();
   permits.grant();
   EXPECT_END("backend_handshake_failed");
+}
+
+/// A backend of one server with TLS, whose handshakes fail.
+class BlameTest : public ConnectionTest {
+ protected:
+  BlameTest() {
+    app().tls.emplace().verify = false;
+    app().servers.resize(1);
+    app().connect_attempts = 1;
+    server->handshakes = {IoStatus::kDone, IoStatus::kFailed};
+  }
+  /// The failures that count against the server, after the connection of a client that asks for a name.
+  int failures() {
+    client->sends(client_hello("invented.example"));
+    start();
+    while (permits.waiting != nullptr) permits.grant();
+    EXPECT_TRUE(connection->is_buried());
+    const auto& state = connection->snapshot().backends.at("app");
+    EXPECT_EQ(
+        state.metrics[0]->connect_failures[static_cast<std::size_t>(ConnectFailure::kTls)].value() +
+            state.metrics[0]->connect_failures[static_cast<std::size_t>(ConnectFailure::kOther)].value(),
+        1U)
+        << "the metric counts it in any case";
+    return state.picker->counters(0).failures_in_row;
+  }
+};
+
+TEST_F(BlameTest, AFailureInTlsCountsAgainstTheServer) {
+  EXPECT_EQ(failures(), 1);
+}
+
+// Ten clients with invented names had the server ejected for all others.
+TEST_F(BlameTest, AFailureInTlsDoesNotCountAgainstAServerThatIsAskedForTheClientsName) {
+  app().tls->server_name = "$sni";
+  EXPECT_EQ(failures(), 0);
+}
+
+TEST_F(BlameTest, AFailureToConnectCountsWhateverNameTheClientAsksFor) {
+  app().tls->server_name = "$sni";
+  server->handshakes = {IoStatus::kFailed};
+  EXPECT_EQ(failures(), 1);
 }
 
 TEST_F(ConnectTest, BeginsTlsWhenTheIntroductionHasLeft) {
@@ -231,6 +423,118 @@ TEST_F(ConnectTest, LeavesTheQueueWhenTheConnectionEnds) {
   ASSERT_NE(permits.waiting, nullptr);
   connection->end(CloseReason::kCut);
   EXPECT_EQ(permits.waiting, nullptr);
+}
+
+/// A mail server that is asked for TLS, behind a listener without TLS.
+class AskForTlsTest : public ConnectTest {
+ protected:
+  AskForTlsTest() {
+    app().tls.emplace().verify = false;
+    app().tls->starttls = StarttlsProtocol::kPop3;
+    app().connect_attempts = 1;
+  }
+  std::uint64_t failures(ConnectFailure failure) {
+    std::uint64_t count = 0;
+    for (const char* address : {"127.0.0.1:1001", "127.0.0.1:1002"})
+      count += metrics.server(0, "app", address).connect_failures[static_cast<std::size_t>(failure)].value();
+    return count;
+  }
+};
+
+TEST_F(AskForTlsTest, SpeaksTheServersProtocolUntilTlsAndGreetsTheClient) {
+  start();
+  EXPECT_EQ(connection->waiting().backend, Interest::kRead);
+  server->sends("+OK <secret@server>\r\n");
+  wake();
+  EXPECT_EQ(server->written, "STLS\r\n");
+  EXPECT_EQ(permits.waiting, nullptr) << "TLS has not begun";
+  server->sends("+OK go\r\n");
+  wake();
+  ASSERT_NE(permits.waiting, nullptr);
+  permits.grant();
+  EXPECT_EQ(handshakes.script.secured, 1);
+  EXPECT_EQ(phase(), "relay");
+  EXPECT_EQ(client->written, "+OK headgate ready\r\n");
+}
+
+TEST_F(AskForTlsTest, TellsTheServerWhoTheClientIsBeforeItAsks) {
+  app().send_proxy = config::SendProxy::kV1;
+  app().tls->starttls = StarttlsProtocol::kPostgres;
+  app().servers.resize(1);  // of several servers one is chosen by what the client says first
+  start();
+  EXPECT_THAT(server->written, testing::StartsWith("PROXY "));
+  EXPECT_THAT(server->written, testing::EndsWith("\x04\xD2\x16\x2F"));
+}
+
+TEST_F(AskForTlsTest, WaitsUntilTheRequestHasLeft) {
+  app().tls->starttls = StarttlsProtocol::kPostgres;
+  app().servers.resize(1);  // of several servers one is chosen by what the client says first
+  server->writes = {IoStatus::kWantWrite};
+  server->flushes = {IoStatus::kDone, IoStatus::kDone};
+  start();
+  EXPECT_EQ(connection->waiting().backend, Interest::kWrite);
+  server->sends("S");
+  wake();
+  EXPECT_NE(permits.waiting, nullptr);
+}
+
+TEST_F(AskForTlsTest, RefusesPlaintextBehindTheGoAheadAndNamesIt) {
+  start();
+  server->sends("+OK\r\n");
+  wake();
+  server->sends("+OK go\r\n+OK injected\r\n");
+  wake();
+  EXPECT_EQ(handshakes.script.secured, 0);
+  EXPECT_EQ(failures(ConnectFailure::kPlaintext), 1U);
+  EXPECT_EQ(client->written, "");
+  EXPECT_END("backend_plaintext");
+}
+
+TEST_F(AskForTlsTest, NamesAServerThatRefuses) {
+  start();
+  server->sends("-ERR too busy\r\n");
+  wake();
+  EXPECT_EQ(connection->info().detail.view(),
+            transport.dialled.front() + ": the server does not welcome us: \"-ERR too busy\"");
+  EXPECT_EQ(failures(ConnectFailure::kStarttls), 1U);
+  EXPECT_END("backend_starttls_failed");
+}
+
+TEST_F(AskForTlsTest, NamesAServerThatEndsOrSaysTooMuch) {
+  for (const bool ends : {true, false}) {
+    transport.servers = {server = std::make_shared<Script>()};
+    host.buried = 0;
+    start();
+    if (ends) {
+      server->leaves();
+    } else {
+      server->sends(std::string(kMaxStarttlsInputBytes + 1, '+'));
+    }
+    wake();
+    EXPECT_EQ(name(connection->close_reason()), "backend_starttls_failed");
+    EXPECT_EQ(host.buried, 1);
+  }
+}
+
+TEST_F(AskForTlsTest, TriesAnotherServerWhenOneBreaksOff) {
+  app().connect_attempts = 2;
+  transport.servers.push_back(second);
+  start();
+  server->breaks(FailureKind::kReset);
+  wake();
+  EXPECT_EQ(transport.dialled.size(), 2U);
+  EXPECT_EQ(phase(), "connect");
+  second->sends("+OK\r\n");
+  wake();
+  EXPECT_EQ(second->written, "STLS\r\n");
+}
+
+TEST_F(AskForTlsTest, ASilentServerHasTheConnectTimeout) {
+  start();
+  pass(app().connect_timeout - 1ms);
+  EXPECT_EQ(phase(), "connect");
+  pass(1ms);
+  EXPECT_END("backend_connect_timeout");
 }
 
 TEST_F(ConnectTest, CountsEachFailedAttempt) {

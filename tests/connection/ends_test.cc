@@ -8,6 +8,7 @@
 
 #include "connection/far_peer.h"
 #include "connection/fixture.h"
+#include "tls/handshake/tls_stream.h"
 
 namespace headgate::test {
 namespace {
@@ -203,6 +204,40 @@ TEST_P(EndsOfBothSidesTest, AnEndInOrderIsOneForTheOtherSide) {
   });
 }
 
+/// The ends that may lie behind bytes of which nothing is read yet.
+struct LateEnd {
+  void (FarPeer::*end)();
+  EndCause from_client, from_backend;
+};
+constexpr LateEnd kLateEnds[] = {
+    {&FarPeer::end_in_order, EndCause::kOtherEnded, EndCause::kOtherEnded},
+    {&FarPeer::end_cut_short, EndCause::kClientCutShort, EndCause::kBackendCutShort},
+};
+
+// A server has answered a slow client, closes, and resets an upload that goes on. The last bytes of its
+// answer are still in our kernel, and the end behind them: the read of these bytes does not see the end.
+TEST_P(EndsOfBothSidesTest, AnEndBehindUnreadBytesIsKeptAlsoWhenAWriteFindsAReset) {
+  const Side to = GetParam(), from = other(to);
+  const std::string bytes = many_bytes(), last = "the last bytes";
+  for (const LateEnd& how : kLateEnds) {
+    for_all_layers(to, [&](Layer at_client, Layer at_backend, Reader reader) {
+      const bool plain = layer_of(from, at_client, at_backend) == Layer::kPlain;
+      const LateEnd& late = plain ? kLateEnds[0] : how;
+      connect(at_client, at_backend, reader == Reader::kSlow ? to : Side::kNone);
+      peer(from).send(bytes);
+      turns(20);
+      peer(from).send(last);
+      (peer(from).*late.end)();
+      peer(from).reset();
+      peer(to).send("the other direction goes on");
+      turn_until_over(to, reader);
+      const EndCause cause = from == Side::kClient ? late.from_client : late.from_backend;
+      expect_end(to, cause, layer_of(to, at_client, at_backend), bytes + last);
+      turn_until_buried();
+    });
+  }
+}
+
 // What one side was told stays true, whatever happens to the other direction later.
 TEST_P(EndsOfBothSidesTest, ADirectionThatHasEndedInOrderStaysSoWhenItsSourceResetsLater) {
   const Side to = GetParam(), from = other(to);
@@ -324,6 +359,97 @@ TEST_F(EndsTest, IdleWithBytesThatThePeerDoesNotTakeIsACut) {
   });
 }
 
+/// Clients that must take 100 bytes a second.
+class SlowReaderEndsTest : public EndsTest {
+ protected:
+  SlowReaderEndsTest() {
+    listener().limits.read_bytes_per_second = 100;
+    listener().timeouts.idle = listener().timeouts.half_close = 24h;
+    listener().timeouts.shutdown = 1min;
+  }
+  /// The client takes nothing more. Its kernel may still fill its buffers in the first interval.
+  void pass_intervals_until_the_cut() {
+    turn_until([&] { return !connection->is_delivered(); }, 0, 0);
+    turns(50);
+    ahead += ReaderWatch::kInterval / 2;
+    turns(5);
+    EXPECT_EQ(phase(), "relay");
+    for (int i = 0; i < 3 && phase() == "relay"; ++i) {
+      ahead += kLongestInterval;
+      turns(5);
+    }
+    ASSERT_EQ(phase(), "shutdown");
+  }
+  /// Twice the time in which 64 KiB, the largest segment of loopback, come at the limit.
+  static constexpr Duration kLongestInterval = 2 * 656s;
+  const std::string bytes = many_bytes();
+};
+
+TEST_F(SlowReaderEndsTest, AClientThatTakesTooLittleIsCut) {
+  for_all_layers(Side::kClient, [&](Layer at_client, Layer at_backend, Reader reader) {
+    if (reader == Reader::kFast) return;
+    connect(at_client, at_backend, Side::kClient);
+    far_backend->send(bytes);
+    pass_intervals_until_the_cut();
+    turn_until([&] { return far_backend->is_over(); }, 0, 1 << 16);
+    expect_end(Side::kBackend, EndCause::kCut, at_backend, "");
+    turn_until([&] { return far_client->is_over(); }, 1 << 16, 0);
+    const std::string got = far_client->received;
+    EXPECT_TRUE(bytes.starts_with(got)) << got.size();
+    expect_end(Side::kClient, EndCause::kCut, at_client, got);
+    turn_until_buried();
+    EXPECT_EQ(connection->close_reason(), CloseReason::kSlowReader);
+  });
+}
+
+// It takes a byte now and then, which must not draw out its end.
+TEST_F(SlowReaderEndsTest, ItsEndTakesNoLongerThanTheTimeout) {
+  connect(Layer::kPlain, Layer::kPlain, Side::kClient);
+  far_backend->send(bytes);
+  pass_intervals_until_the_cut();
+  for (int i = 0; i < 3; ++i) {
+    ahead += 20s;
+    far_client->hear(1000);
+    turns(3);
+  }
+  EXPECT_TRUE(connection->is_buried());
+}
+
+// The kernel acknowledges what it takes in steps of half of its buffer, or of a segment of loopback.
+TEST_F(SlowReaderEndsTest, AClientThatKeepsToTheRateGetsEverything) {
+  for_all_layers(Side::kClient, [&](Layer at_client, Layer at_backend, Reader reader) {
+    if (reader == Reader::kFast) return;
+    connect(at_client, at_backend, Side::kClient);
+    far_backend->send(bytes);
+    far_backend->end_in_order();
+    for (std::size_t goal = 10'000; goal < bytes.size(); goal += 10'000) {
+      turn_until([&] { return far_client->received.size() >= goal; }, 1000, 0);
+      ahead += ReaderWatch::kInterval;
+      turns(3);
+      ASSERT_FALSE(connection->is_buried()) << goal;
+    }
+    turn_until_over(Side::kClient, Reader::kSlow);
+    expect_end(Side::kClient, EndCause::kOtherEnded, at_client, bytes);
+  });
+}
+
+// As on a quiet channel whose messages are small: there is never as much to take as the limit says.
+TEST_F(SlowReaderEndsTest, AClientThatTakesEveryMessageIsNotSlow) {
+  for_all_layers(Side::kClient, [&](Layer at_client, Layer at_backend, Reader reader) {
+    if (reader == Reader::kFast) return;
+    connect(at_client, at_backend);
+    for (int i = 0; i < 5; ++i) {
+      far_backend->send("tick");
+      turn_until([&] { return far_client->received.size() == 4 * static_cast<std::size_t>(i + 1); }, 100, 0);
+      // The clock is moved by hand, and the kernel may still wait with its acknowledgement.
+      turn_until([&] { return connection->is_delivered(); }, 0, 0);
+      ahead += ReaderWatch::kInterval;
+      turns(3);
+      ASSERT_EQ(phase(), "relay");
+    }
+  });
+}
+
 // A reader that goes on taking bytes gets all of them, however long it takes; one that stops is given up.
 TEST_F(EndsTest, ThePatienceStartsAgainWithEveryByteThatIsTaken) {
   listener().timeouts.shutdown = 1s;
@@ -356,6 +482,21 @@ TEST_F(EndsTest, AnAlertBehindDataInOneSegmentIsNotTakenForAnEnd) {
     EXPECT_EQ(connection->close_reason(), CloseReason::kClientProtocolError);
     EXPECT_EQ(connection->info().alert, static_cast<int>(Alert::kInternalError));
   }
+}
+
+// The tickets left at the end of a turn in which the client had reset: the kernel told of the reset to that
+// send, and of EPIPE to the next one, which looked as if the client had ended before.
+TEST_F(EndsTest, AResetOfWhichASendOfTicketsHeardIsNotTakenForAnEnd) {
+  connect(Layer::kOpenssl13, Layer::kPlain);
+  dynamic_cast<TlsStream&>(*connection->sides().client).send_tickets(1);
+  far_client->send("half a question");
+  far_client->turn();
+  far_client->reset();
+  connection->flush_held_back();
+  turn_until_over(Side::kBackend, Reader::kFast);
+  expect_end(Side::kBackend, EndCause::kOtherBrokeOff, Layer::kPlain, "half a question");
+  turn_until_buried();
+  EXPECT_EQ(connection->close_reason(), CloseReason::kClientReset);
 }
 
 TEST_F(EndsTest, ThePageShowsTheTableThatTheCodeFollows) {

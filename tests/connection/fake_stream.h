@@ -29,6 +29,7 @@ struct Script {
     IoStatus status;
     std::string bytes;
     bool drained = false;
+    std::uint16_t key_updates = 0;
   };
 
   std::deque<IoStatus> handshakes, writes, flushes, ends;
@@ -91,7 +92,7 @@ class FakeStream final : public Stream {
     const std::size_t size = std::min(piece.bytes.size(), into.size());
     std::memcpy(into.data(), piece.bytes.data(), size);
     script_->bytes_read += size;
-    ReadResult result{piece.status, size, piece.drained};
+    ReadResult result{piece.status, size, piece.drained, std::exchange(piece.key_updates, std::uint16_t{})};
     if (size < piece.bytes.size()) {
       piece.bytes.erase(0, size);
       result.drained = false;

@@ -40,8 +40,7 @@ ConnectionTest::~ConnectionTest() {
 
 void ConnectionTest::prepare() {
   Diagnostics faults;
-  auto shared =
-      Snapshot::build(config, nullptr, nullptr, directory_, std::chrono::system_clock::now(), faults);
+  auto shared = Snapshot::build(config, {}, directory_, std::chrono::system_clock::now(), faults);
   ASSERT_NE(shared, nullptr) << (faults.empty() ? "" : faults.front().what);
   snapshot_ = *WorkerSnapshot::prepare(std::move(shared), 0, *library_, nullptr, metrics);
   snapshot_->adopt(nullptr, 1);

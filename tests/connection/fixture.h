@@ -27,6 +27,7 @@ class FakeTransport final : public Transport {
   std::deque<std::shared_ptr<Script>>
       servers;  ///< The servers that the next dials reach; nullptr: ECONNREFUSED at once.
   std::vector<std::string> dialled;
+  std::vector<OwnEnd> dialled_from;  ///< In the same order.
 
   [[nodiscard]] std::unique_ptr<Stream> unread(std::unique_ptr<Stream> plain,
                                                std::vector<std::byte> received) override {
@@ -39,8 +40,10 @@ class FakeTransport final : public Transport {
     if (dynamic_cast<FakeStream*>(&client) == nullptr) return sockets_.discard(client, room);
     return client.read(room).status;
   }
-  [[nodiscard]] tl::expected<std::unique_ptr<Stream>, int> dial(const Address& address) override {
+  [[nodiscard]] tl::expected<std::unique_ptr<Stream>, int> dial(const Address& address,
+                                                                const OwnEnd& from) override {
     dialled.push_back(address.text());
+    dialled_from.push_back(from);
     if (servers.empty()) return tl::unexpected(ECONNREFUSED);
     auto script = std::move(servers.front());
     servers.pop_front();
@@ -92,10 +95,7 @@ class FakeServerHandshake final : public ServerHandshake {
     switch (stream_->handshake()) {
       case IoStatus::kDone:
         client_.tls = true;
-        return Accepted{.stream = std::move(stream_),
-                        .negotiated = {.version = "TLSv1.3", .group = {}, .cipher = {}, .alpn = {}},
-                        .key_type = {},
-                        .peer = std::move(script_.peer)};
+        return accepted();
       case IoStatus::kWantRead:
         return Wait{.read = true, .write = stream_->unsent_bytes() > 0};
       case IoStatus::kWantWrite:
@@ -126,6 +126,14 @@ class FakeServerHandshake final : public ServerHandshake {
   [[nodiscard]] int descriptor() const override { return client_.event.number(); }
 
  private:
+  Accepted accepted() {
+    Accepted done;
+    done.stream = std::move(stream_);
+    done.negotiated.version = "TLSv1.3";
+    done.peer = std::move(script_.peer);
+    return done;
+  }
+
   HandshakeScript& script_;
   std::unique_ptr<Stream> stream_;
   Script& client_;
@@ -187,7 +195,8 @@ class FakeHandshakes final : public Handshakes {
 class FakeHost final : public Host {
  public:
   TimePoint time = Clock::now() + 24h;  ///< So far ahead that no real timer fires in a test.
-  int buried = 0, called_again = 0, flushes_asked = 0, peers_let_in = 0;
+  int buried = 0, called_again = 0, flushes_asked = 0, clients_let_in = 0;
+  std::vector<Connection*> with_waker, woken;
   std::shared_ptr<PrivateKeyOperation> operation;  ///< The operation that was offloaded last.
   std::function<void(Connection&)> on_ready_newcomer = [](Connection& connection) { connection.take_turn(); };
 
@@ -199,7 +208,15 @@ class FakeHost final : public Host {
   void offload(Connection&, std::shared_ptr<PrivateKeyOperation> handed_over) override {
     operation = std::move(handed_over);
   }
-  void peer_let_in(Connection&) override { ++peers_let_in; }
+  [[nodiscard]] std::function<void()> waker(Connection& connection) override {
+    with_waker.push_back(&connection);
+    return [this, &connection] { woken.push_back(&connection); };
+  }
+  void forget_waker(Connection& connection) override {
+    std::erase(with_waker, &connection);
+    std::erase(woken, &connection);
+  }
+  void client_let_in(Connection&) override { ++clients_let_in; }
 };
 
 /// An admission queue of at most one request, which the test serves.

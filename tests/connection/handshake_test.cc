@@ -30,6 +30,70 @@ TEST_F(HandshakeTest, GathersAHelloThatComesInPieces) {
   EXPECT_EQ(handshakes.script.received, hello);
 }
 
+/// A client that sends the beginning of its ClientHello at once, and then nothing.
+class SlowHelloTest : public ConnectionTest {
+ protected:
+  SlowHelloTest() { listener().timeouts.handshake = 1h; }
+  void begin(std::size_t size) {
+    start();
+    pass(1min);
+    EXPECT_EQ(phase(), "hello") << "a client without a byte has the time of the handshake";
+    client->sends(hello.substr(0, size));
+    wake();
+  }
+  const std::string hello = client_hello();
+};
+
+TEST_F(SlowHelloTest, IsEndedWhenItsBytesHaveBeenUsedUp) {
+  listener().limits.hello_bytes_per_second = 10;
+  begin(100);
+  pass(10s - 1ms);
+  EXPECT_EQ(phase(), "hello");
+  pass(1ms);
+  EXPECT_END("slow_hello");
+  const auto& timeouts =
+      connection->listener().metrics->handshakes[static_cast<std::size_t>(HandshakeResult::kTimeout)];
+  EXPECT_EQ(timeouts[0].value(), 1U);
+  EXPECT_EQ(recorder.failed().size(), 1U);
+}
+
+TEST_F(SlowHelloTest, HasAFewSecondsInAnyCase) {
+  listener().limits.hello_bytes_per_second = 1'000'000;
+  begin(1);
+  pass(5s - 1ms);
+  EXPECT_EQ(phase(), "hello");
+  pass(1ms);
+  EXPECT_END("slow_hello");
+}
+
+TEST_F(SlowHelloTest, GoesOnWhileItKeepsToTheRate) {
+  listener().limits.hello_bytes_per_second = 10;
+  begin(60);
+  for (std::size_t sent = 60; sent < hello.size(); sent += 10) {
+    pass(1s);
+    EXPECT_EQ(phase(), "hello") << sent;
+    client->sends(hello.substr(sent, 10));
+    wake();
+  }
+  EXPECT_EQ(phase(), "handshake");
+}
+
+TEST_F(SlowHelloTest, EndsWithTheTimeOfTheHandshakeAtTheLatest) {
+  listener().timeouts.handshake = 62s;
+  begin(1);
+  pass(2s);
+  EXPECT_END("handshake_timeout");
+}
+
+TEST_F(SlowHelloTest, HasNoBoundOfItsOwnWhereTheLimitIsOff) {
+  listener().limits.hello_bytes_per_second = 0;
+  begin(1);
+  pass(59min - 1ms);
+  EXPECT_EQ(phase(), "hello");
+  pass(1ms);
+  EXPECT_END("handshake_timeout");
+}
+
 TEST_F(HandshakeTest, GivesAHelloOfManyRecordsToTlsInOne) {
   const std::string hello = client_hello();
   constexpr std::size_t kHeader = 5;
@@ -297,7 +361,7 @@ TEST_F(HandshakeTest, RefusesAHelloWhoseRecordsTakeTooManyBytes) {
 }
 
 TEST_F(HandshakeTest, RefusesAnUnknownNameWhereTheListenerSaysSo) {
-  listener().tls->unknown_name = config::UnknownName::kReject;
+  listener().tls->unknown_name = config::UncoveredName::kReject;
   client->sends(client_hello("other.example.net"));
   client->leaves();
   start();
@@ -463,15 +527,15 @@ TEST_F(HandshakeTest, AnIdentityThatMayNotPassIsToldSoByAnAlert) {
   EXPECT_END("client_not_allowed");
 }
 
-TEST_F(HandshakeTest, HasThePeerWatchedOnceItIsLetIn) {
+TEST_F(HandshakeTest, TellsTheWorkerThatTheClientIsLetIn) {
   handshakes.script.peer = std::make_unique<PeerIdentity>();
   start_relay();
-  EXPECT_EQ(host.peers_let_in, 1);
+  EXPECT_EQ(host.clients_let_in, 1);
 }
 
-TEST_F(HandshakeTest, WithoutAPeerHasNobodyWatched) {
+TEST_F(HandshakeTest, TellsTheWorkerThatAClientWithoutACertificateIsLetIn) {
   start_relay();
-  EXPECT_EQ(host.peers_let_in, 0);
+  EXPECT_EQ(host.clients_let_in, 1);
 }
 
 }  // namespace

@@ -120,6 +120,17 @@ TEST_F(RelayTest, LetsOthersHaveTheirTurnAfterABoundedNumberOfBytes) {
   EXPECT_EQ(server->written.size(), 3 * kTurnBytes);
 }
 
+TEST_F(RelayTest, LetsOthersHaveTheirTurnAfterAFewReadsHoweverLittleTheyBring) {
+  start_relay();
+  client->buffered = true;
+  for (int i = 0; i < 100; ++i) client->sends("x");
+  wake();
+  EXPECT_EQ(server->written, "xxx");
+  EXPECT_EQ(host.called_again, 1);
+  connection->resume();
+  EXPECT_EQ(server->written, "xxxxxx");
+}
+
 TEST_F(RelayTest, ABackendsResetReachesTheClientAsAReset) {
   start_relay();
   server->sends("half an ans");
@@ -147,6 +158,27 @@ TEST_F(RelayTest, AResetFoundByWritingCountsLikeOneFoundByReading) {
   server->sends("answer");
   wake();
   EXPECT_TRUE(server->reset);
+  EXPECT_END("client_reset");
+}
+
+// The client's second piece is still unread when a write to it fails.
+TEST_F(RelayTest, WhatAPeerHadSentBeforeItBrokeIsCountedAsAllElse) {
+  start_relay();
+  server->writes = {IoStatus::kWantWrite};
+  client->sends("first, ");
+  wake();
+  server->flushes = {IoStatus::kWantWrite};
+  client->comes({.status = IoStatus::kDone, .bytes = "second", .drained = true, .key_updates = 3});
+  client->failure.kind = FailureKind::kReset;
+  client->writes = {IoStatus::kFailed};
+  server->sends("answer");
+  wake();
+  connection->resume();
+  EXPECT_EQ(server->written, "first, second");
+  EXPECT_EQ(connection->info().bytes_from_client, server->written.size());
+  const ListenerMetrics& counted = metrics.listener(0, listener().name);
+  EXPECT_EQ(counted.bytes[static_cast<std::size_t>(Direction::kFromClient)].value(), server->written.size());
+  EXPECT_EQ(counted.key_updates[static_cast<std::size_t>(Side::kClient)].value(), 3U);
   EXPECT_END("client_reset");
 }
 
@@ -235,6 +267,68 @@ TEST_F(RelayTest, EndsAHalfClosedConnectionSooner) {
   EXPECT_FALSE(connection->is_buried());
   pass(1s);
   EXPECT_END("half_close_timeout");
+}
+
+/// A client that must take 10 bytes a second, and that does not read.
+class SlowReaderTest : public RelayTest {
+ protected:
+  SlowReaderTest() { listener().limits.read_bytes_per_second = 10; }
+  void bytes_wait(std::size_t size) {
+    client->writes = {IoStatus::kWantWrite};
+    server->sends(std::string(size, 'a'));
+    wake();
+    ASSERT_EQ(client->kept.size(), size);
+  }
+};
+
+TEST_F(SlowReaderTest, IsCutWhenItHasTakenTooLittleForThirtySeconds) {
+  start_relay();
+  pass(1min);
+  bytes_wait(1000);
+  pass(30s - 1ms);
+  EXPECT_EQ(phase(), "relay");
+  pass(1ms);
+  EXPECT_TRUE(client->reset);
+  EXPECT_TRUE(server->reset);
+  EXPECT_END("slow_reader");
+}
+
+TEST_F(SlowReaderTest, IsCutForFewBytesToo) {
+  start_relay();
+  bytes_wait(1);
+  pass(30s);
+  EXPECT_END("slow_reader");
+}
+
+TEST_F(SlowReaderTest, IsNotOneThatTakesAllThatIsThere) {
+  start_relay();
+  for (int i = 0; i < 5; ++i) {
+    bytes_wait(1);
+    pass(29s);
+    wake();
+    ASSERT_EQ(client->kept.size(), 0U);
+    bytes_wait(1);
+    pass(1s);
+    ASSERT_EQ(phase(), "relay") << "these bytes have waited for a second";
+    wake();
+    pass(30s);
+  }
+  EXPECT_EQ(phase(), "relay");
+}
+
+TEST_F(SlowReaderTest, IsNotOneThatWasSentNothing) {
+  start_relay();
+  for (int i = 0; i < 8; ++i) pass(30s);
+  EXPECT_EQ(phase(), "relay");
+}
+
+TEST_F(SlowReaderTest, GoesOnWhereTheLimitIsOff) {
+  listener().limits.read_bytes_per_second = 0;
+  start_relay();
+  bytes_wait(1000);
+  pass(listener().timeouts.idle - 1ms);
+  EXPECT_EQ(phase(), "relay");
+  EXPECT_EQ(std::get<Relay>(connection->phase()).reader, nullptr);
 }
 
 TEST_F(RelayTest, EndsABusyConnectionWhenItsLifetimeIsOver) {

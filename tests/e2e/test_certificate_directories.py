@@ -1,6 +1,9 @@
 """Many certificates in a directory: each is served, and a change is served without a signal to the process."""
 
+import contextlib
+import os
 import signal
+import socket
 
 import pytest
 
@@ -146,3 +149,20 @@ def test_a_listed_certificate_comes_before_those_of_a_directory(start, backend, 
     headgate.write_config(config)
     assert headgate.post("/reload")[0] == 200
     assert served(headgate, "default.test") == listed.x509
+
+
+def test_files_of_a_directory_that_are_no_files_stop_nothing(serving, directory):
+    good, many = directory.write("good.test"), directory.path
+    os.mkfifo(many / "fifo.pem")
+    (many / "directory.pem").mkdir()
+    (many / "loop.pem").symlink_to(many / "loop.pem")
+    (many / "endless.pem").symlink_to("/dev/zero")
+    (many / "large.pem").write_bytes(bytes(5_000_000))
+    with socket.socket(socket.AF_UNIX) as one, contextlib.chdir(many):
+        one.bind("socket.pem")
+    headgate = serving()
+    for name in ("fifo", "directory", "loop", "endless", "large", "socket"):
+        assert any(f"/{name}.pem: " in line["message"] for line in headgate.log_with(level="warn")), name
+    assert served(headgate, "good.test") == good
+    assert headgate.post("/reload")[0] == 200
+    assert served(headgate, "good.test") == good

@@ -11,7 +11,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 from harness.authority import DAY, Authority
 from harness.config import certificate_entry, proxy
 from harness.headgate import Headgate
-from harness.tls_client import TLS12, TLS13, TlsClient, alerts_in, connect, handshake_alert, python_tls
+from harness.tls_client import TLS12, TLS13, TlsClient, alerts_in, connect, handshake_alert, python_tls, read_to_end
 from harness.tools import run, tool
 
 VERSIONS = pytest.mark.parametrize("version", [TLS12, TLS13], ids=["tls12", "tls13"])
@@ -76,6 +76,27 @@ def test_an_unknown_name_is_rejected_with_unrecognized_name_where_that_is_asked(
     assert (2, 112) in alerts_in(wire)
     headgate.wait_metric("headgate_handshake_failures_total", reason="unknown_name")
     assert served(headgate, "a.example.test") == leaves["exact"].x509
+
+
+MISSING_EXTENSION, UNRECOGNIZED_NAME = 109, 112
+
+
+@pytest.mark.parametrize(
+    ("version", "alert", "word"),
+    [(TLS13, MISSING_EXTENSION, "missing_extension"), (TLS12, UNRECOGNIZED_NAME, "unrecognized_name")],
+    ids=["tls13", "tls12"],
+)
+@pytest.mark.parametrize("name", [None, "."], ids=["no name", "a final dot alone"])
+def test_a_client_that_names_no_server_is_rejected_where_that_is_asked(
+    start, backend, leaves, version, alert, word, name
+):
+    headgate = start(proxy(backend().address, leaves["exact"], tls={"missing_name": "reject"}))
+    with TlsClient(headgate.port(), sni=name, version=version) as client:
+        client.socket.sendall(client.client_hello())
+        assert alerts_in(read_to_end(client.socket)) == [(2, alert)]
+    headgate.wait_metric("headgate_handshake_failures_total", reason="unknown_name", alert=word)
+    assert "the client named no server" in headgate.wait_log(reason="handshake_failed")[0]["detail"]
+    assert served(headgate, "nobody.invalid") == leaves["exact"].x509
 
 
 @VERSIONS
@@ -148,7 +169,8 @@ def test_a_certificate_that_is_not_yet_valid_is_a_fault(authority, tmp_path):
 
 
 def test_a_certificate_that_expires_soon_is_a_warning(authority, tmp_path):
-    soon = authority.issue("app.test", not_after=datetime.timedelta(days=6, hours=1))
+    days = datetime.timedelta(days=1)
+    soon = authority.issue("app.test", not_before=-30 * days, not_after=6 * days + datetime.timedelta(hours=1))
     code, output = check(tmp_path, certificate_entry(soon))
     assert code == 0 and "6 days" in output
 

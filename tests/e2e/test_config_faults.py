@@ -46,16 +46,38 @@ def test_the_good_file_of_these_tests_is_good(check):
         ("    backend: app", "    backned: app", r":7:5: .*backned.*backend"),
         ("    bind: 127.0.0.1:0", "    bind: 127.0.0.1:99999", r":3:11: .*bind"),
         ("    bind: 127.0.0.1:0", "    bind: 127.0.0.1", r":3:11: .*bind"),
+        ("    bind: 127.0.0.1:0", "    bind: {ipv6_only: on}", r":3:11: .*bind\[0\]: needs .address"),
+        ("127.0.0.1:0", "{address: '127.0.0.1:0', ipv6_only: on}", r":3:47: .*ipv6_only: .*no IPv6 address"),
+        ("127.0.0.1:0", "{address: ':0', ipv6_only: maybe}", r":3:38: .*ipv6_only: .*on.*off"),
+        ("127.0.0.1:0", "{address: ':0', mode: '0660'}", r":3:33: .*mode: has no effect"),
+        ("127.0.0.1:0", "{address: 'unix:@x', group: '0'}", r":3:39: .*group: has no effect"),
+        ("127.0.0.1:0", "{address: 'unix:/x', mode: '0999'}", r":3:38: .*mode: .*octal"),
+        ("127.0.0.1:0", "{address: 'unix:/x', mode: u+rw}", r":3:38: .*mode: .*octal"),
+        ("127.0.0.1:0", "{address: 'unix:/x', mode: '04755'}", r":3:38: .*mode: .*octal"),
+        ("127.0.0.1:0", "{address: 'unix:/x', owner: no-such-user}", r":3:39: .*owner: there is no user"),
+        ("127.0.0.1:0", "{address: 'unix:/x', group: no-such-group}", r":3:39: .*group: there is no group"),
+        ("127.0.0.1:0", "[{address: ':1'}, {adress: ':2'}]", r":3:30: .*adress: unknown key; did you mean .address"),
         ("    backend: app", "    backend: nowhere", r":7:14: .*nowhere"),
         ("    backend: app", "    backend: app\n    timeouts: {idle: 30}", r":8:22: .*idle.*30s?"),
         ("    backend: app", "    backend: app\n    timeouts: {idle: 5 parsecs}", r":8:22: .*idle"),
         ("    backend: app", "    backend: app\n    backlog: many", r":8:14: .*backlog"),
-        ("    backend: app", "    backend: app\n    starttls: mysql", r":8:15: .*mysql.*not available"),
+        ("    backend: app", "    backend: app\n    starttls: mysql", r":7:14: .*mysql.*unix sockets"),
         ("    tls:", "    tls:\n      min_version: '1.1'", r":5:20: .*min_version"),
         ("    tls:", "    tls:\n      min_version: '1.3'\n      max_version: '1.2'", r"(min|max)_version"),
+        ("    tls:", "    tls:\n      missing_name: refuse", r":5:21: .*missing_name.*serve_default.*reject"),
         ("    tls:", "    tls:\n      groups: [Q-999]", r":5:1[5-9]: .*Q-999"),
         ("    tls:", "    tls:\n      cipher_suites: [TLS_NONSENSE]", r":5:2[0-9]: .*TLS_NONSENSE"),
         ("    tls:", "    tls:\n      client_auth: {mode: required}", r"ca"),
+        ("    tls:", "    tls:\n      client_auth: {by_name: [{mode: none}]}", r":5:31: .*by_name\[0\]: needs .sni"),
+        ("    tls:", "    tls:\n      client_auth: {by_name: [{sni: a.test, mode: required}]}", r":5:31: .*needs .ca"),
+        ("    tls:", "    tls:\n      client_auth: {by_name: [{sni: a.test, ca: x.pem}]}", r":5:31: .*mode is none"),
+        ("    tls:", "    tls:\n      client_auth: {by_name: [{sni: a.*}]}", r":5:37: .*sni\[0\]: .*is not a name"),
+        ("    tls:", "    tls:\n      client_auth: {by_name: [{sni: [a.test, A.test]}]}", r":5:46: .*already"),
+        ("    tls:", "    tls:\n      client_auth: {by_name: [{sni: a.test, by_name: []}]}", r":5:45: .*unknown key"),
+        ("    tls:", "    tls:\n      client_auth: {by_name: [{sni: a.test, mode: optional, ca: absent.pem}]}", r":5:65: .*by_name\[0\].ca: "),
+        ("    tls:", "    tls:\n      client_auth: {allow: {public_key: abc}}", r":5:41: .*public_key"),
+        ("    tls:", "    tls:\n      dry_run: [client_auth]", r":5:17: .*dry_run\[0\]: has no effect"),
+        ("    tls:", "    tls:\n      dry_run: [client_authentication]", r":5:17: .*dry_run.*client_auth"),
         ("    servers: [127.0.0.1:8080]", "    servers: []", r":9:3: .*servers"),
         ("  app:", "  app:\n    balance: fair", r":10:14: .*balance.*fair"),
         ("  app:", "  app:\n    send_proxy: v3", r":10:17: .*send_proxy"),
@@ -155,3 +177,118 @@ def test_a_client_certificate_for_a_backend_has_its_place_too(check):
     told = check(GOOD + "    tls: {certificate: absent.crt}\n")
     assert told.returncode == 1
     assert re.search(r"headgate\.yaml:11:24: backends\.app\.tls\.certificate: .*absent\.crt: ", told.text), told.text
+
+
+def faults_in(text):
+    """Without notes: OpenSSL may lack a group of the default, which is one."""
+    return [line for line in text.splitlines() if ": note: " not in line]
+
+
+def test_the_faults_of_the_text_do_not_hide_those_of_the_files(check):
+    text = GOOD.replace("private_key: KEY", "private_key: /nonexistent.key") + "    balance: fair\n"
+    text = text.replace("    backend: app", "    backend: app\n    timeouts: {idle: 30}")
+    told = check(text)
+    assert told.returncode == 1
+    lines = faults_in(told.text)
+    assert len(lines) == 3, told.text
+    assert "private_key: /nonexistent.key: cannot open the file" in lines[0]
+    assert "listeners[0].timeouts.idle" in lines[1]
+    assert "backends.app.balance" in lines[2]
+
+
+def test_a_file_that_a_faulty_key_names_is_not_reported_twice(check):
+    told = check(GOOD.replace("certificate: CERTIFICATE", 'certificate: "a\\nb"'))
+    assert told.returncode == 1
+    assert len(faults_in(told.text)) == 1, told.text
+
+
+def ciphers(check, text):
+    told = check(GOOD.replace("    tls:\n", f"    tls:\n      ciphers: \"{text}\"\n"))
+    return told.returncode, [line for line in told.text.splitlines() if ".tls.ciphers: " in line]
+
+
+@pytest.mark.parametrize(
+    "text, what",
+    [
+        ("ECDHE-ECDSA-AES128-GCM-SHA265:HIGH", '"ECDHE-ECDSA-AES128-GCM-SHA265" .*did you mean "ECDHE-ECDSA-AES128-GCM-SHA256"'),
+        ("HIGH:!aNUL", '"aNUL" .*did you mean "aNULL"'),
+        ("HIHG:ECDHE+AESGCM", '"HIHG" .*did you mean "HIGH"'),
+        ("ECDHE+AESGMC:HIGH", '"AESGMC" .*did you mean "AESGCM"'),
+        ("HIGH,nothing-like-it", '"nothing-like-it" is no cipher'),
+    ],
+    ids=lambda value: value if " " not in value else None,
+)
+def test_a_mistyped_cipher_is_a_fault_although_openssl_passes_over_it(check, text, what):
+    code, lines = ciphers(check, text)
+    assert code == 1 and len(lines) == 1
+    assert re.search(r"headgate\.yaml:5:16: listeners\[0\]\.tls\.ciphers: " + what, lines[0]), lines
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "HIGH:!aNULL:!eNULL:!EXPORT:!DES:!MD5:!PSK:!RC4:!LOW:!SSLv2:!3DES",
+        "ECDHE+AESGCM:ECDHE+CHACHA20:+AES256:-SHA1:@STRENGTH",
+        "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:!DES-CBC3-SHA",
+        "DEFAULT@SECLEVEL=1",
+        "DEFAULT:@SECLEVEL=1",
+        "TLSv1.2+kECDHE",
+    ],
+)
+def test_the_words_of_ciphers_that_are_in_use_are_no_fault(check, text):
+    assert ciphers(check, text) == (0, [])
+
+
+def test_a_cipher_that_this_openssl_lacks_is_a_warning(check):
+    code, lines = ciphers(check, "ECDHE+AESGCM:ECDHE-ECDSA-RC4-SHA")
+    assert code == 0 and len(lines) == 1
+    assert re.search(r'warning: OpenSSL .* lacks the cipher "ECDHE-ECDSA-RC4-SHA", which is left out', lines[0]), lines
+
+
+@pytest.mark.parametrize("key, word", [("user", "there is no user"), ("group", "there is no group")])
+def test_a_user_or_group_that_does_not_exist_is_a_fault(check, key, word):
+    told = check(f"{key}: headgate-nobody-has-this\n" + GOOD)
+    assert told.returncode == 1
+    assert faults_in(told.text) == [
+        line for line in told.text.splitlines() if f'headgate.yaml:1:{len(key) + 3}: {key}: {word} "headgate-nobody-has-this"' in line
+    ]
+    assert len(faults_in(told.text)) == 1, told.text
+
+
+def test_faults_of_the_user_and_of_the_files_are_reported_together(check):
+    told = check("user: headgate-nobody-has-this\n" + GOOD.replace("KEY", "/nonexistent.key") + "    balance: fair\n")
+    lines = faults_in(told.text)
+    assert [": user: " in lines[0], "/nonexistent.key" in lines[1], "balance" in lines[2]] == [True] * 3, told.text
+
+
+def test_plain_text_on_both_sides_is_a_warning(check):
+    plain = "listeners:\n  - {name: web, bind: 127.0.0.1:0, backend: app}\nbackends:\n  app: {servers: [127.0.0.1:8080]}\n"
+    told = check(plain)
+    assert told.returncode == 0
+    assert 'headgate.yaml:2:45: listeners[0].backend: warning: nothing is encrypted between the clients and backend "app"' in told.text
+    assert "nothing is encrypted" not in check(plain.replace("8080]}", "8080], tls: {}}")).text
+    assert "nothing is encrypted" not in check(GOOD).text
+
+
+def test_a_listener_that_is_its_own_backend_is_a_fault_and_does_not_start(check, tmp_path):
+    told = check(GOOD.replace("127.0.0.1:0", "127.0.0.1:8443").replace("127.0.0.1:8080", "localhost:8443"))
+    assert told.returncode == 1
+    assert 'headgate.yaml:10:15: backends.app.servers[0]: "localhost:8443" is where listener "web" listens' in told.text
+    assert run(headgate_binary(), "run", tmp_path / "headgate.yaml").returncode == 1
+
+
+def test_faults_of_the_text_and_of_the_files_come_in_one_go(check):
+    told = check(GOOD.replace("CERTIFICATE", "nope.crt").replace("KEY", "nope.key").replace("    backend: app", "    backend: ap"))
+    lines = faults_in(told.text)
+    assert told.returncode == 1 and len(lines) == 3, told.text
+    assert re.search(r":6:25: listeners\[0\]\.tls\.certificates\[0\]\.certificate: .*nope.crt: ", lines[0]), lines
+    assert re.search(r":6:48: listeners\[0\]\.tls\.certificates\[0\]\.private_key: .*nope.key: ", lines[1]), lines
+    assert re.search(r':7:14: listeners\[0\]\.backend: there is no backend "ap"; did you mean "app"', lines[2]), lines
+
+
+def test_a_mistyped_cipher_group_and_protocol_are_told_in_one_go(check):
+    words = "      ciphers: ECDHE-ECDSA-AES128-GCM-SHA265:HIGH\n      groups: [P256, kyber]\n      alpn: [h2, http1.1]\n"
+    told = check(GOOD.replace("    tls:\n", "    tls:\n" + words))
+    assert told.returncode == 1
+    for wanted in (r"\.ciphers: .*SHA265", r"\.groups\[0\]: .*P256", r"\.groups\[1\]: .*kyber", r"\.alpn\[1\]: warning: .*http1\.1"):
+        assert re.search(wanted, told.text), (wanted, told.text)

@@ -50,6 +50,16 @@ def test_it_serves_again_once_descriptors_are_free(cramped):
     wait_until(lambda: serves(cramped), "it serves again")
 
 
+def test_probes_are_answered_while_it_has_none(cramped):
+    clients = crowd(cramped.port(), 2 * LIMIT)
+    cramped.wait_log(message="out of file descriptors: accepting pauses; raise LimitNOFILE or lower limits.max_connections")
+    for _ in range(5):
+        assert cramped.get("/healthz")[0] == 200
+        assert cramped.get("/readyz")[0] == 200
+    for client in clients:
+        client.close()
+
+
 def test_it_does_not_spin_while_it_has_none(cramped):
     clients = crowd(cramped.port(), 2 * LIMIT)
     wait_until(lambda: cramped.descriptors() >= LIMIT - 4, lambda: f"{cramped.descriptors()} descriptors")

@@ -13,7 +13,7 @@ from OpenSSL import SSL
 
 from harness.backends import CHUNK_BYTES, known_stream, reset_on_close
 from harness.config import plain_proxy, proxy
-from harness.tls_client import TLS12, TLS13, TlsClient, connect, raw_socket
+from harness.tls_client import TLS12, TLS13, TlsClient, connect, raw_socket, seen_by
 from harness.waiting import DEADLINE_SECONDS, wait_until
 from test_starttls import DIALOGUES, GREETINGS
 
@@ -43,22 +43,6 @@ def socket_to(port, slow):
     connection.settimeout(DEADLINE_SECONDS)
     connection.connect(("127.0.0.1", port))
     return connection
-
-
-def seen_by(client):
-    """(the bytes, the end) that reached a TLS client: "in order", "cut short", "reset", or OpenSSL's words for an alert."""
-    data = b""
-    try:
-        while chunk := client.recv(1500):
-            data += chunk
-        return data, "in order"
-    except ConnectionResetError:
-        return data, "reset"
-    except SSL.SysCallError:
-        return data, "cut short"
-    except SSL.Error as error:
-        reasons = [reason for _, _, reason in error.args[0]]
-        return data, "cut short" if "unexpected eof" in reasons[-1] else reasons[-1]
 
 
 def answer_then_reset(answered):

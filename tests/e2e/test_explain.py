@@ -54,9 +54,32 @@ def test_a_denied_source_is_refused(explain, certificate):
     assert "backend:" in explain(config, "--source", "198.51.100.7").stdout
 
 
+def test_it_says_the_limits_that_may_refuse_or_end_the_connection(explain, certificate):
+    penalty = {"failures": 20, "within": "2m", "for": "10m"}
+    listener = {"limits": {"connection_rate_per_source": 10, "penalty": penalty, "read_bytes_per_second": 200}}
+    process = {"max_connections": 5000, "handshake_rate": 300, "max_memory": "512MiB"}
+    config = proxy("127.0.0.1:9", certificate, listener=listener, limits=process)
+    lines = explain(config, "--source", "192.0.2.7").stdout.splitlines()
+    assert "limits of the process: max_connections 5000, handshake_rate 300, max_memory 512MiB" in lines
+    assert (
+        "limits: max_handshakes 1000, connection_rate_per_source 10, penalty of 10m after 20 failed handshakes within "
+        "2m, hello_bytes_per_second 100, read_bytes_per_second 200"
+    ) in lines
+    del config["listeners"][0]["tls"]
+    lines = explain(config).stdout.splitlines()
+    assert "limits of the process: max_connections 5000, max_memory 512MiB" in lines
+    assert "limits: connection_rate_per_source 10, read_bytes_per_second 200" in lines
+
+
 def test_a_name_that_nobody_holds_is_refused_where_that_is_asked_for(explain, certificate):
     told = explain(proxy("127.0.0.1:9", certificate, tls={"unknown_name": "reject"}), "--sni", "nobody.test")
     assert told.returncode == 0 and "unknown_name" in told.stdout and "backend:" not in told.stdout
+
+
+def test_a_client_that_names_no_server_is_refused_where_that_is_asked_for(explain, certificate):
+    told = explain(proxy("127.0.0.1:9", certificate, tls={"missing_name": "reject"}))
+    assert told.returncode == 0 and "unknown_name: refused: the client named no server" in told.stdout
+    assert "backend:" not in told.stdout
 
 
 def test_a_client_certificate_is_judged_as_in_a_handshake(explain, authority, certificate):
@@ -67,6 +90,40 @@ def test_a_client_certificate_is_judged_as_in_a_handshake(explain, authority, ce
     assert "good.test: allowed" in explain(config, "--client-cert", good.certificate).stdout
     assert "client_certificate_not_allowed" in explain(config, "--client-cert", bad.certificate).stdout
     assert "client_certificate_missing" in explain(config).stdout
+
+
+def test_the_rules_of_the_clients_name_are_explained(explain, authority, certificate):
+    auth = {"by_name": [{"sni": ["admin.test"], "mode": "required", "ca": str(authority.file)}]}
+    config = proxy("127.0.0.1:9", certificate, tls={"client_auth": auth})
+    for name in ("admin.test", "ADMIN.test."):
+        told = explain(config, "--sni", name)
+        assert "client rules: by_name[0]" in told.stdout and "client_certificate_missing" in told.stdout
+    other = explain(config, "--sni", "app.test").stdout
+    assert "client: not asked for a certificate" in other and "by_name" not in other
+
+
+def test_a_dry_run_of_client_authentication_is_explained(explain, authority, certificate):
+    tls = {"client_auth": {"mode": "required", "ca": str(authority.file)}, "dry_run": ["client_auth"]}
+    told = explain(proxy("127.0.0.1:9", certificate, tls=tls))
+    assert "client: no certificate: let in by dry_run, counted as client_certificate_missing" in told.stdout
+    assert "backend: app" in told.stdout
+
+
+def test_what_a_backend_does_with_its_servers_is_explained(explain, certificate):
+    settings = {
+        "queue": {"size": 20, "timeout": "3s"},
+        "slow_start": "30s",
+        "health_check": {"send": "PING\r\n", "expect": "hex:2b504f4e47", "interval": "5s"},
+    }
+    server = {"address": "srv:_pg._tcp.example.com", "max_connections": 10}
+    config = proxy([server], certificate, app=settings, listener={"starttls": "postgres"})
+    told = explain(config, "--sni", "app.test")
+    assert told.returncode == 0, told
+    assert told.stdout.splitlines()[-3:] == [
+        "backend: app, round_robin over srv:_pg._tcp.example.com, a queue of 20 for 3s, slow start over 30s",
+        'health check: tcp every 5s, says "PING??", expects "+PONG"',
+        "cancel requests: to every address of srv:_pg._tcp.example.com",
+    ]
 
 
 def test_an_unknown_listener_exits_1_and_names_those_there_are(explain, certificate):
@@ -83,7 +140,7 @@ def test_an_import_passes_check_and_names_what_has_no_equal(tmp_path, certificat
     )
     told = run(headgate_binary(), "import", "hitch", theirs)
     assert told.returncode == 0, told
-    assert f"{theirs}:3: chroot" in told.stderr
+    assert f"{theirs}:3: note: chroot" in told.stderr
     ours = tmp_path / "headgate.yaml"
     ours.write_text(told.stdout)
     assert run(headgate_binary(), "check", "--config", ours).returncode == 0

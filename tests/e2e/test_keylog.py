@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 
 import pytest
 
@@ -45,6 +46,20 @@ def test_a_command_that_only_looks_at_the_configuration_makes_no_file(certificat
     configuration.write_text(json.dumps(proxy("127.0.0.1:9", certificate, tls={"keylog_file": str(tmp_path / "no" / "f")})))
     told = run(headgate_binary(), "check", "--config", configuration)
     assert told.returncode == 1 and "No such file or directory" in told.stdout, told
+
+
+@pytest.mark.parametrize("mode, owner, words", [(0o644, None, "chmod o= "), (0o640, None, ""), (0o600, 65534, "another user")])
+def test_a_file_of_before_that_others_can_read_is_warned_about(start, backend, certificate, tmp_path, mode, owner, words):
+    file = tmp_path / "web.log"
+    file.touch()
+    file.chmod(mode)
+    if owner is not None:
+        if os.geteuid() != 0:
+            pytest.skip("only root can give a file away")
+        os.chown(file, owner, owner)
+    headgate = start(proxy(backend().address, certificate, tls={"keylog_file": str(file)}))
+    warned = [line for line in headgate.output.splitlines() if "the key log" in line]
+    assert all(words in line for line in warned) and bool(warned) == bool(words), headgate.output
 
 
 def test_a_file_that_cannot_be_written_is_a_fault(certificate, tmp_path):

@@ -6,12 +6,15 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
 
 import pytest
+from OpenSSL import SSL
 
+from harness.backends import greeting_then_echo
 from harness.config import proxy
 from harness.kernel import listening_ports
-from harness.tls_client import TlsClient
+from harness.tls_client import TlsClient, connect
 from harness.tools import headgate_binary, tool
 from harness.waiting import wait_until
 
@@ -124,3 +127,160 @@ def test_a_process_whose_names_are_never_resolved_serves_after_a_while(start, ce
     headgate = start(proxy("silent.test:80", certificate), wait=False)
     headgate.wait_log(message=_GIVES_UP, hosts="silent.test")
     headgate.wait_ready()
+
+
+SERVICE = "_app._tcp.test"
+A, SRV = 1, 33
+
+
+def labels(name):
+    return b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0"
+
+
+def target(priority, weight, port, host):
+    return struct.pack(">3H", priority, weight, port) + labels(host)
+
+
+class Zone:
+    """Answers for `names` from `records`, by name and type, which a test may change. `silent`: it answers nothing;
+    `garbage`: it answers with random bytes behind the question."""
+
+    def __init__(self, names, records):
+        self.records = records
+        self.silent = self.garbage = False
+        self.asked = 0
+        self._socket = names.socket
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        self._socket.settimeout(0.1)
+        while not self._stopping:
+            try:
+                query, client = self._socket.recvfrom(512)
+            except TimeoutError:
+                continue
+            self.asked += 1
+            if not self.silent:
+                self._socket.sendto(self._reply(query), client)
+
+    def _reply(self, query):
+        end = query.index(b"\0", 12) + 5
+        name, at = [], 12
+        while query[at]:
+            name.append(query[at + 1 : at + 1 + query[at]].decode())
+            at += 1 + query[at]
+        (kind,) = struct.unpack(">H", query[end - 4 : end - 2])
+        found = self.records.get((".".join(name), kind), [])
+        if self.garbage:
+            return query[:2] + struct.pack(">5H", 0x8180, 1, 3, 0, 0) + query[12:end] + os.urandom(60)
+        reply = query[:2] + struct.pack(">5H", 0x8180, 1, len(found), 0, 0) + query[12:end]
+        for data in found:
+            reply += b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 1, len(data)) + data
+        return reply
+
+    def close(self):
+        self._stopping = True
+        self._thread.join(30)
+
+
+@pytest.fixture
+def zone(names, backend):
+    """A service with two targets, of which the first one comes first: 127.0.0.1 with the port of a server that says "1",
+    and of one that says "2"."""
+    first, second = (backend(greeting_then_echo(name)).port for name in (b"1", b"2"))
+    zone = Zone(names, {("a.test", A): [bytes([127, 0, 0, 1])], ("b.test", A): [bytes([127, 0, 0, 1])]})
+    zone.first, zone.second = target(10, 1, first, "a.test"), target(20, 1, second, "b.test")
+    zone.records[SERVICE, SRV] = [zone.second, zone.first]
+    yield zone
+    zone.close()
+
+
+def named(port):
+    with connect(port) as client:
+        return client.recv_exactly(1)
+
+
+def follows(port, wanted):
+    wait_until(lambda: named(port) == wanted, f"connections go to {wanted}")
+
+
+def test_a_service_has_the_ports_and_the_order_that_its_records_say(start, certificate, zone):
+    headgate = start(proxy(f"srv:{SERVICE}", certificate))
+    assert {named(headgate.port()) for _ in range(6)} == {b"1"}
+    assert headgate.metric("headgate_backend_up", server=f"srv:{SERVICE}") == 1
+
+
+def test_connections_follow_the_records_of_a_service_also_after_a_reload(start, certificate, zone):
+    headgate = start(proxy(f"srv:{SERVICE}", certificate))
+    follows(headgate.port(), b"1")
+    zone.records[SERVICE, SRV] = [zone.second]
+    follows(headgate.port(), b"2")
+    assert headgate.post("/reload")[0] == 200
+    assert named(headgate.port()) == b"2"
+    zone.records[SERVICE, SRV] = [zone.second, zone.first]
+    follows(headgate.port(), b"1")
+
+
+def test_a_service_with_weights_gets_its_connections_by_them(start, certificate, zone):
+    zone.records[SERVICE, SRV] = [zone.first[:2] + b"\0\3" + zone.first[4:], zone.first[:2] + b"\0\1" + zone.second[4:]]
+    headgate = start(proxy(f"srv:{SERVICE}", certificate, workers=1))
+    assert [named(headgate.port()) for _ in range(8)].count(b"1") == 6
+
+
+@pytest.mark.parametrize("fault", ["silent", "garbage"])
+def test_the_addresses_known_before_stay_while_the_name_server_is_ill(start, certificate, zone, fault):
+    headgate = start(proxy(f"srv:{SERVICE}", certificate))
+    assert named(headgate.port()) == b"1"
+    setattr(zone, fault, True)
+    if fault == "garbage":
+        headgate.wait_log(message="a backend's name does not resolve", host=f"srv:{SERVICE}")
+    else:
+        before = zone.asked
+        wait_until(lambda: zone.asked > before, "it is asked again")
+    assert named(headgate.port()) == b"1"
+    assert headgate.get("/healthz")[0] == 200
+    setattr(zone, fault, False)
+    zone.records[SERVICE, SRV] = [zone.second]
+    follows(headgate.port(), b"2")
+
+
+def test_the_next_priority_is_tried_where_the_first_refuses(start, certificate, zone, refusing):
+    zone.records[SERVICE, SRV] = [target(1, 1, int(refusing.rsplit(":", 1)[1]), "a.test"), zone.second]
+    headgate = start(proxy(f"srv:{SERVICE}", certificate))
+    assert {named(headgate.port()) for _ in range(4)} == {b"2"}
+
+
+def test_a_service_that_does_not_exist_is_no_crash_and_is_found_later(start, certificate, zone):
+    zone.records[SERVICE, SRV] = [target(0, 0, 0, ".")[:7]]
+    headgate = start(proxy(f"srv:{SERVICE}", certificate))
+    told = headgate.wait_log(message="a backend's name does not resolve")[0]
+    assert told["error"].endswith("its SRV records say that there is no such service")
+    with TlsClient(headgate.port()) as client:
+        client.handshake()
+        assert client.wait_transport_end() == "end"
+    assert headgate.wait_log(message="connection ended", reason="no_backend")[0]["detail"] == "unresolved"
+    assert headgate.metric("headgate_backend_connect_failures_total", reason="resolve") == 1
+    zone.records[SERVICE, SRV] = [zone.first]
+    headgate.wait_metric("headgate_backend_up", 1)
+    wait_until(lambda: reaches(headgate.port()), "the service is there")
+
+
+def reaches(port):
+    with TlsClient(port) as client:
+        client.handshake()
+        try:
+            return client.recv(1) == b"1"
+        except SSL.Error:
+            return False
+
+
+def test_a_service_is_resolved_in_the_process_after_an_upgrade(names, zone, line, certificate):
+    running = line(proxy(f"srv:{SERVICE}", certificate))
+    port = running.headgate.port()
+    with connect(port) as before:
+        assert before.recv_exactly(1) == b"1"
+        running.upgrade()
+        before.exchange(b"still here")
+        assert named(port) == b"1"

@@ -3,6 +3,7 @@
 import datetime
 import socket
 import ssl
+import time
 
 import pytest
 
@@ -15,9 +16,10 @@ from harness.waiting import wait_until
 
 @pytest.fixture
 def tls_backend(backend):
-    """Starts a backend that speaks TLS with the given certificate. `seen` records the wishes of each client."""
+    """Starts a backend that speaks TLS with the given certificate. `seen` records the wishes of each client; `refuse` says
+    for some names how the handshake ends."""
 
-    def start_one(pair, serve=echo, client_ca=None, alpn=None, seen=None):
+    def start_one(pair, serve=echo, client_ca=None, alpn=None, seen=None, refuse=None):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(str(pair.certificate), str(pair.key))
         if client_ca:
@@ -29,6 +31,10 @@ def tls_backend(backend):
 
         def note_name(_, name, __):
             names.append(name)
+            how = (refuse or {}).get(name)
+            if how == "silence":
+                time.sleep(1)  # Longer than the client waits.
+            return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME if how == "alert" else None
 
         context.sni_callback = note_name
 
@@ -77,6 +83,22 @@ def test_a_configured_server_name_is_asked_for_and_verified(start, tls_backend, 
         client.sendall(b"x")
         assert client.recv(1) == b"x"
     assert seen[0]["sni"] == "app.test"
+
+
+def test_a_server_that_is_an_address_is_verified_by_that_address(start, tls_backend, certificate, authority):
+    """No name stands in the file then, and an address is not asked for: RFC 6066, section 3."""
+    seen = []
+    one = tls_backend(certificate, seen=seen)
+    headgate = start(plain_proxy(one.address, app={"tls": {"ca": str(authority.file)}}))
+    with raw_socket(headgate.port()) as client:
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"
+    assert seen[0]["sni"] is None
+
+
+def test_a_server_whose_certificate_lacks_its_address_is_refused(start, tls_backend, authority):
+    one = tls_backend(authority.issue("app.test", "127.0.0.2"))
+    refused(start(plain_proxy(one.address, app={"tls": {"ca": str(authority.file)}})))
 
 
 def test_the_clients_own_name_may_be_passed_on(start, tls_backend, certificate, authority):
@@ -291,3 +313,66 @@ def test_a_second_server_is_reached_when_its_socket_gets_the_number_of_the_first
         with raw_socket(headgate.port()) as client:
             client.sendall(b"served by the second")
             assert client.recv(20) == b"served by the second"
+
+
+def test_the_log_the_status_and_the_health_check_say_why_a_servers_certificate_is_refused(
+    start, tls_backend, authority, tmp_path
+):
+    day = datetime.timedelta(days=1)
+    stranger = Authority(tmp_path / "stranger", "Stranger")
+    servers = {
+        "certificate has expired": authority.issue("db.test", not_before=-10 * day, not_after=-day),
+        "certificate is not yet valid": authority.issue("db.test", not_before=day),
+        "the certificate is for other.test, third.test, not for db.test": authority.issue("other.test", "third.test"),
+        "unable to get local issuer certificate": stranger.issue("db.test", chain=False),
+    }
+    for expected, pair in servers.items():
+        one = tls_backend(pair)
+        config = plain_proxy(one.address, app={"tls": {"ca": str(authority.file), "server_name": "db.test"}})
+        headgate = start(config)
+        with raw_socket(headgate.port()) as client:
+            client.sendall(b"x")
+            read_to_end(client)
+        assert expected in headgate.wait_log(message="connection ended")[0]["detail"]
+        # Only now: a client that comes when the server is down is told so, and not why.
+        config["backends"]["app"]["health_check"] = {"type": "tls", "interval": "50ms", "fall": 2}
+        headgate.write_config(config)
+        assert headgate.post("/reload")[0] == 200
+        assert expected in headgate.wait_log(message="server is down")[0]["why"]
+        wait_until(lambda text=expected: text in headgate.get("/status.json")[1], "the status says why too")
+        one.failures.clear()
+
+
+@pytest.mark.parametrize("end", ["name_not_covered", "alert", "silence"])
+def test_a_server_is_not_ejected_for_the_names_that_clients_invent(start, tls_backend, authority, end):
+    """Only the first server answers for `odd.test`: the second one refuses, or keeps silent, in its own way."""
+    names = ["good.test", "odd.test"]
+    served = {"first": 0, "second": 0}
+
+    def serving(name):
+        def serve(connection):
+            served[name] += 1
+            echo(connection)
+
+        return serve
+
+    first = tls_backend(authority.issue(*names), serve=serving("first"))
+    second = tls_backend(authority.issue("good.test"), serve=serving("second"), refuse={"odd.test": end})
+    settings = {
+        "tls": {"ca": str(authority.file), "server_name": "$sni"},
+        "ejection": {"failures": 2, "for": "1h"},
+        "connect_timeout": "300ms",
+    }
+    servers = [f"localhost:{one.port}" for one in (first, second)]
+    headgate = start(proxy(servers, authority.issue(*names), app=settings, workers=1))
+    for _ in range(10):
+        with connect(headgate.port(), sni="odd.test") as client:
+            client.exchange(b"by the first one, at the second attempt")
+    assert headgate.metric("headgate_backend_connect_failures_total", server=servers[1]) >= 4
+    served["second"] = 0
+    for _ in range(10):
+        with connect(headgate.port(), sni="good.test") as client:
+            client.exchange(b"by both")
+    assert served["second"] == 5, served
+    first.failures.clear()
+    second.failures.clear()

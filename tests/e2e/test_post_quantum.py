@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture
 def hybrid_only(start, backend, certificate):
     """Headgate before an echo, with X25519MLKEM768 as its only group and time for slow machines."""
-    patience = {"timeouts": {"handshake": "2m"}}
+    patience = {"timeouts": {"handshake": "2m"}, "limits": {"hello_bytes_per_second": 0}}
     return start(proxy(backend().address, certificate, tls={"groups": [HYBRID]}, listener=patience))
 
 

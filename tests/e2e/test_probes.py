@@ -33,7 +33,7 @@ def no_shared_cipher(port, address):
 
 
 def failure_lines(headgate):
-    return [line for line in headgate.log if line["level"] in ("warn", "error") or line.get("failure")]
+    return headgate.complaints() + [line for line in headgate.log if line.get("failure")]
 
 
 def failed_handshakes(headgate):

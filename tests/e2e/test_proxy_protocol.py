@@ -4,12 +4,30 @@ import json
 import socket
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from harness.backends import recording
 from harness.config import plain_proxy, proxy
-from harness.proxy_header import ALPN, AUTHORITY, CRC32C, SIGNATURE, SSL_CN, SSL_VERSION, Version2, version1, version2
+from harness.proxy_header import (
+    ALPN,
+    AUTHORITY,
+    CRC32C,
+    SIGNATURE,
+    SSL_CIPHER,
+    SSL_CLIENT_CERT,
+    SSL_CN,
+    SSL_GROUP,
+    SSL_KEY_ALG,
+    SSL_SIG_ALG,
+    SSL_SIG_SCHEME,
+    SSL_VERSION,
+    UNIQUE_ID,
+    Version2,
+    version1,
+    version2,
+)
 from harness.servers import short_directory
-from harness.tls_client import TlsClient, connect, raw_socket, read_to_end
+from harness.tls_client import TLS12, TLS13, TlsClient, connect, python_context, raw_socket, read_to_end, visit
 from harness.waiting import wait_until
 
 FROM_HERE = {"proxy_protocol": {"from": ["127.0.0.0/8"]}}
@@ -61,6 +79,23 @@ def test_a_trusted_source_without_a_header_is_refused(start, backend, certificat
         client.socket.sendall(client.client_hello())
         client.wait_transport_end()
     headgate.wait_metric("headgate_connections_closed_total", reason="proxy_header_malformed")
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1:0", "[::]:0"])
+def test_a_source_of_ipv4_is_not_trusted_by_a_network_of_ipv6(start, backend, certificate, bind):
+    listener = {"bind": bind, "proxy_protocol": {"from": ["::/0"]}}
+    headgate = start(proxy(backend().address, certificate, listener=listener))
+    with raw_socket(headgate.port()) as client:
+        client.sendall(version2())
+        headgate.wait_metric("headgate_connections_closed_total", 1, reason="not_tls")
+
+
+@pytest.mark.parametrize("source", ["192.0.2.7", "::ffff:192.0.2.7"])
+def test_a_source_of_ipv4_is_in_no_list_of_ipv6(start, backend, certificate, source):
+    headgate = start(proxy(backend().address, certificate, listener={**FROM_HERE, "allow": ["::/0"]}))
+    with raw_socket(headgate.port()) as client:
+        client.sendall(version2(source, "::1" if ":" in source else "192.0.2.8"))
+        headgate.wait_metric("headgate_connections_closed_total", 1, reason="source_denied")
 
 
 def test_a_source_that_is_not_trusted_may_not_send_a_header(start, backend, certificate):
@@ -148,7 +183,7 @@ def test_version_2_tells_the_backend_about_the_clients_tls(start, backend, certi
 
 
 def a_client_on_a_unix_socket(start, backend, certificate, version):
-    """The bytes that the backend got from it."""
+    """The path of the socket, and the bytes that the backend got from the client."""
     path = short_directory() / "in.sock"
 
     def exchange(headgate):
@@ -161,24 +196,26 @@ def a_client_on_a_unix_socket(start, backend, certificate, version):
             assert source_in(headgate) == "unix:"
 
     listener = {"bind": f"unix:{path}"}
-    return received_by(
+    received = received_by(
         start,
         backend,
         exchange,
         lambda address: proxy(address, certificate, listener=listener, app={"send_proxy": version}),
     )
+    return path, received
 
 
 def test_version_1_says_unknown_for_a_client_on_a_unix_socket(start, backend, certificate):
-    received = a_client_on_a_unix_socket(start, backend, certificate, "v1")
+    _, received = a_client_on_a_unix_socket(start, backend, certificate, "v1")
     assert received == b"PROXY UNKNOWN\r\ndata"
 
 
-def test_version_2_names_no_address_of_a_client_on_a_unix_socket(start, backend, certificate):
-    received = a_client_on_a_unix_socket(start, backend, certificate, "v2")
+def test_version_2_names_the_path_that_a_client_on_a_unix_socket_connected_to(start, backend, certificate):
+    path, received = a_client_on_a_unix_socket(start, backend, certificate, "v2")
     header = Version2(received)
     assert received[header.size :] == b"data"
-    assert header.source is None
+    assert header.source == bytes(108)
+    assert header.destination == str(path).encode().ljust(108, b"\0")
     assert header.tlvs[AUTHORITY] == b"app.test"
     assert header.ssl[SSL_VERSION] == b"TLSv1.3"
     assert header.crc32c_is_right()
@@ -208,6 +245,98 @@ def test_version_2_names_the_clients_certificate(start, backend, certificate, au
     ssl = Version2(received).ssl
     assert ssl["client"] & 2 and ssl["verify"] == 0
     assert ssl[SSL_CN] == b"alice"
+
+
+def of_one_client(start, backend, served, tls=None, app=None, **options):
+    """The header that the backend got for one client, and the id of the connection."""
+    ids = []
+
+    def exchange(headgate):
+        with connect(headgate.port(), **options) as client:
+            client.send(b"data")
+            client.recv_exactly(1)
+            (connection,) = json.loads(headgate.get("/connections.json")[1])["connections"]
+            ids.append(connection["id"])
+
+    app = {"send_proxy": "v2", **(app or {})}
+    received = received_by(start, backend, exchange, lambda address: proxy(address, served, tls=tls, app=app))
+    return Version2(received), ids[0]
+
+
+@pytest.mark.parametrize(
+    "version, key, expected",
+    [
+        (TLS13, "certificate", (b"TLS_AES_256_GCM_SHA384", b"EC256", b"ecdsa_secp256r1_sha256")),
+        (TLS12, "certificate", (b"ECDHE-ECDSA-AES128-GCM-SHA256", b"EC256", b"ecdsa_secp256r1_sha256")),
+        (TLS13, "rsa_certificate", (b"TLS_AES_256_GCM_SHA384", b"RSA2048", b"rsa_pss_rsae_sha256")),
+        (TLS12, "rsa_certificate", (b"ECDHE-RSA-AES128-GCM-SHA256", b"RSA2048", b"rsa_pss_rsae_sha256")),
+    ],
+    ids=["tls13-ecdsa", "tls12-ecdsa", "tls13-rsa", "tls12-rsa"],
+)
+def test_version_2_has_the_names_that_the_specification_gives(start, backend, request, version, key, expected):
+    tls = {"groups": ["P-256"], "cipher_suites": ["TLS_AES_256_GCM_SHA384"]}
+    header, _ = of_one_client(start, backend, request.getfixturevalue(key), tls, version=version)
+    ssl = header.ssl
+    assert (ssl[SSL_CIPHER], ssl[SSL_KEY_ALG], ssl[SSL_SIG_SCHEME]) == expected
+    assert ssl[SSL_GROUP] == b"secp256r1"
+    assert ssl[SSL_SIG_ALG] == b"ecdsa-with-SHA256"  # the authority's
+    assert SSL_CLIENT_CERT not in ssl
+    assert header.crc32c_is_right()
+
+
+def test_version_2_names_the_connection_as_the_log_does(start, backend, certificate):
+    header, number = of_one_client(start, backend, certificate)
+    process, _, connection = header.tlvs[UNIQUE_ID].partition(b"-")
+    assert len(process) == 16
+    assert connection == str(number).encode()
+
+
+CLIENT_CERTIFICATE = {"send_proxy": "v2", "send_client_certificate": True}
+
+
+@pytest.mark.parametrize("layer", ["auto", "openssl"])
+@pytest.mark.parametrize("version", [TLS12, TLS13], ids=["tls12", "tls13"])
+def test_version_2_carries_the_clients_certificate(start, backend, certificate, authority, version, layer):
+    ours = authority.issue(client=True, common_name="alice")
+    tls = {"client_auth": {"mode": "optional", "ca": str(authority.file)}, "record_layer": layer}
+    header, _ = of_one_client(
+        start, backend, certificate, tls, CLIENT_CERTIFICATE, certificate=ours, version=version
+    )
+    assert header.ssl[SSL_CLIENT_CERT] == ours.x509.public_bytes(serialization.Encoding.DER)
+    assert header.ssl[SSL_CN] == b"alice"
+    assert header.crc32c_is_right()
+
+
+def test_version_2_carries_no_certificate_of_a_client_without_one(start, backend, certificate, authority):
+    tls = {"client_auth": {"mode": "optional", "ca": str(authority.file)}}
+    header, _ = of_one_client(start, backend, certificate, tls, CLIENT_CERTIFICATE)
+    assert SSL_CLIENT_CERT not in header.ssl
+    assert header.ssl["verify"] != 0
+
+
+def test_version_2_carries_the_clients_certificate_on_a_resumed_session(start, backend, certificate, authority):
+    """It comes from the ticket: the client sends none."""
+    ours = authority.issue(client=True, common_name="alice")
+    headers = []
+
+    def first_bytes(connection):
+        received = b""
+        while len(received) < 16 or len(received) < 16 + int.from_bytes(received[14:16], "big") + 1:
+            received += connection.recv(65536)
+        headers.append(Version2(received))
+        connection.sendall(b"x")
+        connection.recv(100)
+
+    one = backend(first_bytes)
+    tls = {"client_auth": {"mode": "required", "ca": str(authority.file)}}
+    headgate = start(proxy(one.address, certificate, tls=tls, app=CLIENT_CERTIFICATE))
+    context = python_context(certificate=ours)
+    _, session = visit(headgate.port(), context)
+    resumed, _ = visit(headgate.port(), context, session=session)
+    assert resumed
+    der = ours.x509.public_bytes(serialization.Encoding.DER)
+    assert [header.ssl[SSL_CLIENT_CERT] for header in headers] == [der, der]
+    assert SSL_SIG_SCHEME in headers[0].ssl and SSL_SIG_SCHEME not in headers[1].ssl
 
 
 @HEADERS

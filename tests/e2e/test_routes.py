@@ -7,7 +7,9 @@ import pytest
 from harness.backends import greeting_then_echo
 from harness.config import plain_proxy, proxy
 from harness.servers import short_directory
-from harness.tls_client import TlsClient, connect, raw_socket, read_to_end
+from harness.tls_client import TlsClient, connect, handshake_alert, raw_socket, read_to_end
+from harness.tools import headgate_binary, run
+from harness.waiting import wait_until
 
 
 @pytest.fixture
@@ -94,6 +96,99 @@ def test_a_split_client_hello_still_finds_its_passthrough_route(start, backend, 
             client.socket.sendall(bytes([value]))
         client.handshake()
         assert client.recv_exactly(1) == b"l"
+
+
+def checked_passthrough(start, server, certificate):
+    """Headgate whose only backend is reached by passthrough and checked with TLS."""
+    config = proxy(server, certificate, app={"health_check": {"type": "tls", "interval": "50ms", "rise": 1, "fall": 1}})
+    listener = config["listeners"][0]
+    del listener["backend"]
+    listener["routes"] = [{"sni": "app.test", "passthrough": True, "backend": "app"}]
+    return start(config)
+
+
+@pytest.mark.parametrize(
+    "strict",
+    [{}, {"missing_name": "reject"}, {"max_version": "1.2", "client_auth": {"mode": "required"}}],
+    ids=["open", "wants a name", "wants a certificate"],
+)
+def test_a_healthy_server_behind_a_passthrough_stays_up(start, backend, certificate, authority, strict):
+    """Its certificate is its clients' business: no authority of this machine knows it."""
+    if "client_auth" in strict:
+        strict = {**strict, "client_auth": {"mode": "required", "ca": str(authority.file)}}
+    server = start(proxy(backend().address, certificate, tls=strict))
+    headgate = checked_passthrough(start, server.address(), certificate)
+    wait_until(lambda: server.metric("headgate_connections_accepted_total") >= 3, lambda: server.output)
+    assert headgate.metric("headgate_backend_up", backend="app") == 1, headgate.output
+    assert not headgate.log_with(message="server is down")
+    if "client_auth" not in strict:
+        with connect(headgate.port(), sni="app.test") as client:
+            client.exchange(b"end to end")
+
+
+def test_a_server_behind_a_passthrough_that_speaks_no_tls_is_down(start, backend, certificate):
+    headgate = checked_passthrough(start, backend(lambda connection: connection.sendall(b"220 hello\r\n")).address, certificate)
+    wait_until(lambda: headgate.metric("headgate_backend_up", backend="app") == 0, lambda: headgate.output)
+
+
+@pytest.fixture
+def router(start, backend, authority, certificate):
+    """A router by name, without tls and certificates: a.test goes to one TLS server, every other client to another."""
+    theirs = authority.issue("a.test")
+    one = start(proxy(backend(greeting_then_echo(b"a")).address, theirs))
+    rest = start(proxy(backend(greeting_then_echo(b"r")).address, certificate))
+    config = plain_proxy(one.address())
+    listener = config["listeners"][0]
+    del listener["backend"]
+    listener["routes"] = [
+        {"sni": "a.test", "passthrough": True, "backend": "app"},
+        {"sni": "*", "passthrough": True, "backend": "rest"},
+    ]
+    config["backends"]["rest"] = {"servers": [rest.address()]}
+    headgate = start(config)
+    headgate.certificates = {"a": theirs.x509, "r": certificate.x509}
+    return headgate
+
+
+@pytest.mark.parametrize(
+    "sni, greeting", [("a.test", "a"), ("other.test", "r"), ("x.y.other.test", "r"), (None, "r")], ids=str
+)
+def test_a_router_by_name_needs_no_certificate_and_has_a_default(router, sni, greeting):
+    with connect(router.port(), sni=sni) as client:
+        assert client.certificate() == router.certificates[greeting]
+        assert client.recv_exactly(1) == greeting.encode()
+        client.exchange(b"end to end")
+
+
+@pytest.mark.parametrize("hello", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00", b"EHLO a\r\n"])
+def test_a_router_by_name_refuses_a_client_without_a_client_hello(router, hello):
+    with TlsClient(router.port()) as client:
+        client.socket.sendall(hello)
+        client.wait_transport_end()
+    router.wait_metric("headgate_connections_closed_total", side="client")
+
+
+def test_a_router_by_name_without_a_default_refuses_other_names_and_lives_on(start, backend, certificate):
+    """There is no certificate for a handshake."""
+    server = start(proxy(backend().address, certificate))
+    config = plain_proxy(server.address())
+    del config["listeners"][0]["backend"]
+    config["listeners"][0]["routes"] = [{"sni": "app.test", "passthrough": True, "backend": "app"}]
+    headgate = start(config)
+    for name in ("other.test", None):
+        assert handshake_alert(headgate.port(), sni=name) != "no alert"
+    headgate.wait_metric("headgate_handshake_failures_total", 2, reason="unknown_name")
+    with connect(headgate.port(), sni="app.test") as client:
+        client.exchange(b"end to end")
+
+
+def test_check_of_a_router_by_name_says_nothing(router, tmp_path):
+    file = tmp_path / "router.yaml"
+    file.write_text(
+        "listeners:\n  - {bind: ':8443', routes: [{sni: '*', passthrough: on, backend: b}]}\nbackends: {b: {servers: '127.0.0.1:1'}}\n"
+    )
+    told = run(headgate_binary(), "check", file)
+    assert (told.returncode, told.stdout) == (0, f"{file}: ok\n")
 
 
 def test_a_source_that_is_denied_gets_nothing(start, backend, certificate):

@@ -47,6 +47,17 @@ def test_all_workers_accept_from_the_one_socket_of_systemd(start, backend, certi
         wait_until(another_worker_accepts, lambda: f"only workers {seen} accept")
 
 
+def test_the_admin_endpoint_may_be_on_a_socket_of_systemd(start, backend, certificate, activated):
+    address = "127.0.0.1:%d" % activated.getsockname()[1]
+    headgate = start(proxy(backend().address, certificate, admin={"bind": address}), pass_fds=[activated.fileno()])
+    assert headgate.admin_address == address
+    assert headgate.get("/readyz")[0] == 200
+    headgate.stop()
+    activated.setblocking(False)
+    with socket.create_connection(activated.getsockname()):  # systemd still has it
+        wait_until(lambda: activated.accept()[0], "the socket is open")
+
+
 def test_the_number_of_workers_may_grow_under_the_socket_of_systemd(start, backend, certificate, activated):
     headgate = start(config(activated, backend, certificate, 1), pass_fds=[activated.fileno()])
     headgate.write_config(config(activated, backend, certificate, 2))

@@ -106,3 +106,61 @@ def test_garbage_instead_of_an_upgrade_ends_the_connection(start, backend, certi
         client.sendall(b"\xff\x00garbage" * 2000)
         read_to_end(client)
     headgate.wait_metric("headgate_connections_active", 0)
+
+
+STARTUP = bytes.fromhex("000000120003000075736572006162630000")
+
+
+def end_of(start, backend, certificate, protocol, *said):
+    """The log line of a client that says these things and waits for an answer to each."""
+    headgate = start(proxy(backend().address, certificate, listener={"starttls": protocol}))
+    with raw_socket(headgate.port()) as client:
+        if protocol in GREETINGS:
+            assert client.recv(1000)
+        for words in said[:-1]:
+            client.sendall(words)
+            assert client.recv(1000)
+        client.sendall(said[-1])
+        read_to_end(client)
+    return headgate.wait_log(message="connection ended")[0]
+
+
+@pytest.mark.parametrize(
+    "protocol, said",
+    [
+        ("smtp", [b"EHLO probe\r\n", b"QUIT\r\n"]),
+        ("imap", [b"a LOGOUT\r\n"]),
+        ("pop3", [b"QUIT\r\n"]),
+        ("ldap", [b"\x30\x05\x02\x01\x03\x42\x00"]),
+    ],
+)
+def test_a_client_that_ends_the_dialogue_in_order_is_no_failure(start, backend, certificate, protocol, said):
+    line = end_of(start, backend, certificate, protocol, *said)
+    assert (line["reason"], line["level"]) == ("starttls_ended", "info")
+
+
+@pytest.mark.parametrize(
+    "protocol, said, hint",
+    [
+        ("postgres", [STARTUP], "sslmode=require"),
+        ("smtp", [b"EHLO a\r\n", b"MAIL FROM:<a@b.test>\r\n", b"QUIT\r\n"], "STARTTLS"),
+        ("imap", [b"a LOGIN b c\r\n", b"a LOGOUT\r\n"], "STARTTLS"),
+        ("pop3", [b"USER a\r\n", b"QUIT\r\n"], "STARTTLS"),
+    ],
+)
+def test_a_client_that_does_not_ask_for_tls_is_named_with_what_to_change(
+    start, backend, certificate, protocol, said, hint
+):
+    line = end_of(start, backend, certificate, protocol, *said)
+    assert (line["reason"], line["level"]) == ("starttls_not_requested", "warn")
+    assert hint in line["detail"]
+
+
+def test_a_client_that_begins_tls_without_asking_is_named_with_what_to_change(start, backend, certificate):
+    headgate = start(proxy(backend().address, certificate, listener={"starttls": "smtp"}))
+    with TlsClient(headgate.port()) as client:
+        client.socket.sendall(client.client_hello())
+        client.wait_transport_end()
+    (line,) = headgate.wait_log(message="connection ended")
+    assert line["reason"] == "starttls_malformed"
+    assert "without asking" in line["detail"]

@@ -153,9 +153,18 @@ def test_the_progress_of_a_drain_is_shown(start, backend, certificate, query, wh
 
 
 def crowded(backend, authority, refusing, certificates=1000, servers=200):
-    """A configuration with many of both. Certificate 3 ends in 30 hours, 700 in five days, 4 in twelve; server 123 is down."""
-    ends = {3: 1.26 * DAY, 700: 5.5 * DAY, 4: 12.5 * DAY}
-    held = [authority.issue(f"name-{i}.test", not_after=ends.get(i, (90 + i % 200) * DAY)) for i in range(certificates)]
+    """A configuration with many of both. Certificate 3 ends in 30 hours, 700 in five days, 4 in twelve; server 123 is down.
+
+    Certificate 5 ends in three days, but has more than a quarter of its life left, so it is no warning."""
+    ends = {3: 1.26 * DAY, 700: 5.5 * DAY, 4: 12.5 * DAY, 5: 3.5 * DAY}
+    held = [
+        authority.issue(
+            f"name-{i}.test",
+            not_before=-60 * DAY if i in ends and i != 5 else -DAY,
+            not_after=ends.get(i, (90 + i % 200) * DAY),
+        )
+        for i in range(certificates)
+    ]
     address = backend().address
     config = proxy(address, *held)
     for number in range(servers - 1):
@@ -174,13 +183,13 @@ def test_a_thousand_certificates_and_200_backends_stay_small_and_what_needs_atte
     with page_of(headgate) as browser:
         browser.wait("document.getElementById('attention').innerText.includes('down')")
         assert set(texts(browser, "#attention a")) == {
-            "1 of 200 servers down", "2 certificates end within 7 days", "1 certificates end within 21 days",
+            "1 of 200 servers down", "2 certificates end within 7 days", "1 certificates expire soon",
         }  # fmt: skip
         assert rows(browser, "backends")[0].startswith(f"team-123 {refusing} ")
         assert "refused" in rows(browser, "backends")[0] and "down" in rows(browser, "backends")[0]
-        first = rows(browser, "certificates")[:4]
-        assert [row.split()[0] for row in first[:3]] == ["name-3.test", "name-700.test", "name-4.test"], first
-        assert [row.split()[-1] for row in first[1:]] == ["5", "12", "89"] and re.search(r"(29|30) h$", first[0]), first
+        first = rows(browser, "certificates")[:5]
+        assert [row.split()[0] for row in first[:4]] == ["name-3.test", "name-5.test", "name-700.test", "name-4.test"], first
+        assert [row.split()[-1] for row in first[1:]] == ["3", "5", "12", "89"] and re.search(r"(29|30) h$", first[0]), first
         assert "1,000 held" in browser.text("#certificates-about")
         assert browser.value("document.querySelectorAll('#backends .cell').length") == 200
         assert browser.value("document.getElementsByTagName('*').length") < FEW_NODES

@@ -1,5 +1,6 @@
 """Versions and application protocols: a listener's policy lets some through and refuses others."""
 
+import json
 import ssl
 
 import pytest
@@ -7,6 +8,8 @@ from OpenSSL import SSL
 
 from harness.config import proxy
 from harness.tls_client import TLS12, TLS13, TlsClient, alerts_in, connect, handshake_alert, python_context, python_tls
+from harness.tools import headgate_binary, openssl_version, run
+from harness.waiting import wait_until
 
 
 def test_the_newest_version_is_chosen_when_the_client_has_both(echo_proxy):
@@ -95,12 +98,101 @@ def test_no_common_group_is_refused_by_name(start, backend, certificate, version
     headgate.wait_metric("headgate_handshake_failures_total", reason="no_shared_group")
 
 
-def test_a_group_that_openssl_lacks_is_left_out_and_the_log_names_it_at_the_start(start, backend, certificate):
-    headgate = start(proxy(backend().address, certificate, tls={"groups": ["X25519", "no-such-group"]}))
-    lines = [line for line in headgate.output.splitlines() if "this OpenSSL lacks" in line]
-    assert len(lines) == 1 and "no-such-group" in lines[0] and "X25519" not in lines[0], headgate.output
+LACKING = {"groups": ["no-such-group", "X25519", "Y-MLKEM-1"]}
+
+
+def lines_about_groups(text):
+    return [line for line in text.splitlines() if "lacks the group" in line]
+
+
+def test_each_group_that_openssl_lacks_is_named_at_the_start_and_at_each_reload(start, backend, certificate):
+    headgate = start(proxy(backend().address, certificate, tls=LACKING))
+    for count in (1, 2):
+        wait_until(lambda: len(lines_about_groups(headgate.output)) == 2 * count, lambda: headgate.output)
+        lines = lines_about_groups(headgate.output)
+        assert "groups[0]" in lines[-2] and "lacks the group no-such-group" in lines[-2]
+        assert "groups[2]" in lines[-1] and "no client gets a post-quantum key exchange" in lines[-1]
+        assert all('"level":"warn"' in line for line in lines)
+        assert headgate.post("/reload")[0] == 200
     with connect(headgate.port("web")) as client:
         client.exchange(b"hello")
+
+
+def test_a_group_of_the_defaults_that_openssl_lacks_is_a_warning_only_where_it_is_written(start, tmp_path, certificate):
+    """Before OpenSSL 3.5. The log has it as information, and `check` as a note."""
+    lacks = openssl_version() < (3, 5)
+    for tls, word in ({}, "note"), ({"groups": ["X25519MLKEM768", "X25519", "P-256", "P-384"]}, "warning"):
+        headgate = start(proxy("127.0.0.1:9", certificate, tls=tls))
+        assert headgate.post("/reload")[0] == 200
+        wait_until(lambda: len(headgate.log_with(message="reloaded")) == 1, lambda: headgate.output)
+        levels = [json.loads(line)["level"] for line in lines_about_groups(headgate.output)]
+        assert levels == (["info" if word == "note" else "warn"] * 2 if lacks else [])
+        told = run(headgate_binary(), "check", "--config", headgate.config_file)
+        assert told.returncode == 0
+        assert (f": {word}: OpenSSL " in told.stdout) == lacks, told.stdout
+
+
+def test_check_names_each_group_that_openssl_lacks(tmp_path, certificate):
+    file = tmp_path / "headgate.yaml"
+    file.write_text(json.dumps(proxy("127.0.0.1:9", certificate, tls=LACKING)))
+    told = run(headgate_binary(), "check", "--config", file)
+    assert told.returncode == 0
+    assert len(lines_about_groups(told.stdout)) == 2, told.stdout
+
+
+@pytest.mark.parametrize(
+    "tls, key",
+    [
+        ({"ciphers": "DHE-RSA-AES128-GCM-SHA256"}, "ciphers"),
+        ({"ciphers": "ECDHE-RSA-AES128-GCM-SHA256"}, "ciphers"),
+        ({"ciphers": "DHE-RSA-AES128-SHA256:DHE-RSA-AES256-GCM-SHA384", "max_version": "1.2"}, "ciphers"),
+        pytest.param(
+            {"cipher_suites": ["TLS_AES_128_CCM_8_SHA256"]},
+            "cipher_suites",
+            marks=pytest.mark.skipif(openssl_version() < (3, 2), reason="OpenSSL before 3.2 takes CCM_8 for strong"),
+        ),
+    ],
+)
+def test_check_refuses_ciphers_with_which_no_handshake_can_succeed(tmp_path, certificate, tls, key):
+    """The key is ECDSA, no DH parameters exist, and OpenSSL takes CCM_8 for too weak."""
+    file = tmp_path / "headgate.yaml"
+    file.write_text(json.dumps(proxy("127.0.0.1:9", certificate, tls=tls)))
+    told = run(headgate_binary(), "check", "--config", file)
+    assert told.returncode == 1
+    assert f"listeners[0].tls.{key}: none of these ciphers works in TLS 1." in told.stdout, told.stdout
+
+
+@pytest.mark.parametrize("group", ["P-521", "ffdhe2048", "brainpoolP256r1"])
+def test_check_blames_no_ciphers_for_the_groups(tmp_path, certificate, group):
+    """TLS 1.2 has no ffdhe2048, TLS 1.3 no brainpoolP256r1: not the ciphers are wrong there."""
+    file = tmp_path / "headgate.yaml"
+    tls = {
+        "groups": [group],
+        "ciphers": "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "cipher_suites": ["TLS_AES_128_GCM_SHA256"],
+    }
+    file.write_text(json.dumps(proxy("127.0.0.1:9", certificate, tls=tls)))
+    told = run(headgate_binary(), "check", "--config", file)
+    assert told.returncode == 0, told.stdout
+    assert "none of these ciphers" not in told.stdout, told.stdout
+
+
+def test_check_warns_of_ciphers_that_leave_one_of_two_kinds_of_keys_without_use(tmp_path, certificate, rsa_certificate):
+    file = tmp_path / "headgate.yaml"
+    tls = {"ciphers": "ECDHE-RSA-AES128-GCM-SHA256"}
+    file.write_text(json.dumps(proxy("127.0.0.1:9", certificate, rsa_certificate, tls=tls)))
+    told = run(headgate_binary(), "check", "--config", file)
+    assert told.returncode == 0
+    assert "tls.ciphers: warning: none of these ciphers works in TLS 1.2 with the ECDSA P-256 key" in told.stdout
+
+
+def test_a_dry_run_does_not_count_handshakes_that_fail(start, backend, certificate):
+    tls = {"dry_run": ["tls13_only", "pq_only"], "alpn": ["h2"]}
+    headgate = start(proxy(backend().address, certificate, tls=tls))
+    with pytest.raises(SSL.Error):
+        connect(headgate.port(), version=TLS12, alpn=["spdy/1"])
+    headgate.wait_metric("headgate_handshakes_total", result="failed")
+    assert headgate.metric("headgate_handshakes_would_refuse_total") == 0
 
 
 def test_tls_compression_is_never_negotiated(echo_proxy):

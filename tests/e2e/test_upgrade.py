@@ -1,5 +1,6 @@
 """Upgrade by SIGUSR2: a new process takes over, and no connection is cut."""
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -10,81 +11,28 @@ import socket
 import struct
 import threading
 import time
+import urllib.request
 
 import pytest
 
 from harness.backends import reset_on_close
-from harness.config import plain_proxy, proxy
+from harness.config import SANITIZED, plain_proxy, proxy
 from harness.crash import crash_library, needs_its_own_crash_report
 from harness.dialogue import Dialogue
 from harness.knocking import Knocking
+from harness.servers import short_directory
 from harness.tls_client import TLS12, connect, raw_socket
-from harness.tools import headgate_binary, tool
+from harness.tools import run, tool
 from harness.waiting import wait_until
 
 # The message with which a program tells the process before that it has loaded everything.
 _READY = b"HGHO" + struct.pack("<HH", 2, 0) + struct.pack("<HHIB", 1, 0, 1, 1) + struct.pack("<HHI", 2, 1, 0)
 _READY_MESSAGE = struct.pack("=II", len(_READY), 0) + _READY
-
-
-class Line:
-    """A running Headgate and its successors, upgraded by signal. This object knows which of them serves now."""
-
-    def __init__(self, headgate):
-        self.headgate = headgate
-        self.pid = headgate.child.pid
-        self._upgrades = 0
-
-    def wait_log(self, count, message):
-        """Waits for the `count`th line of that kind by any of them. Headgate.wait_log() would end with the first
-        process."""
-        wait_until(lambda: len(self.headgate.log_with(message=message)) >= count, lambda: self.headgate.output)
-        return self.headgate.log_with(message=message)[count - 1]
-
-    def begin(self):
-        os.kill(self.pid, signal.SIGUSR2)
-
-    def upgrade(self):
-        """Upgrades and waits until the new process serves."""
-        self.begin()
-        self._upgrades += 1
-        done = self.wait_log(self._upgrades, "upgraded: the new process serves")
-        self.pid = int(done["pid"])
-        self.wait_log(self._upgrades + 1, "admin listening")
-        return done
-
-    def fail(self, count=1):
-        """Tries an upgrade that must fail."""
-        self.begin()
-        return self.wait_log(count, "the upgrade failed: this process carries on with everything")
-
-    def end(self):
-        """Ends the last of them; its output ends with it."""
-        if self.pid == self.headgate.child.pid:
-            return
-        os.kill(self.pid, signal.SIGTERM)
-        for reader in self.headgate._readers:
-            reader.join(10)
-        assert not any(reader.is_alive() for reader in self.headgate._readers), self.headgate.output
-
-
-@pytest.fixture
-def line(start, tmp_path, monkeypatch):
-    """Starts a copy of Headgate, which a test may replace, and ends the process that serves at the end."""
-    program = tmp_path / "program" / "headgate"
-    program.parent.mkdir()
-    shutil.copy2(headgate_binary(), program)
-    monkeypatch.setenv("HEADGATE_BINARY", str(program))
-    lines = []
-
-    def start_one(config):
-        lines.append(Line(start({**config, "sandbox": False})))
-        lines[-1].program = program
-        return lines[-1]
-
-    yield start_one
-    for one in lines:
-        one.end()
+_DIES_HALF_WAY = (
+    "#!/usr/bin/env python3\nimport socket\ns = socket.socket(fileno=3)\n"
+    f"s.sendall({_READY_MESSAGE!r})\n"
+    "s.recv(20000)\n"
+)
 
 
 def replace(program, text):
@@ -92,6 +40,13 @@ def replace(program, text):
     fresh.write_text(text)
     fresh.chmod(0o755)
     fresh.rename(program)
+
+
+def confinement(pid):
+    """What /proc tells of the sandbox of a process."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        fields = dict(line.split(":\t", 1) for line in file.read().splitlines() if ":\t" in line)
+    return {name: fields.get(name) for name in ("NoNewPrivs", "Seccomp", "Seccomp_filters")}
 
 
 class Busy:
@@ -133,6 +88,20 @@ def test_a_client_that_connects_in_a_loop_sees_no_upgrade(line, backend, certifi
             running.upgrade()
             wait_until(lambda: knocking.count > before + 3 or knocking.failures, "the client goes on")
     assert knocking.failures == []
+
+
+@pytest.mark.skipif(SANITIZED, reason="a build with sanitizers runs without the sandbox")
+def test_twenty_upgrades_in_a_row_stay_in_one_sandbox(line, backend, certificate):
+    """The kernel takes 16 layers of Landlock, and every filter of system calls makes each of them slower."""
+    running = line(proxy(backend().address, certificate), sandbox=True)
+    before = confinement(running.pid)
+    assert before["Seccomp"] == "2" and before["NoNewPrivs"] == "1"
+    with connect(running.headgate.port()) as client:
+        for _ in range(20):
+            running.upgrade()
+            client.exchange(b"moved once more")
+    assert confinement(running.pid) == before
+    assert [entry for entry in running.headgate.log_with(level="warn") if "without" in entry["message"]] == []
 
 
 def test_idle_and_busy_connections_live_through_upgrades_in_a_row(line, backend, certificate):
@@ -209,12 +178,7 @@ def still_serves(running, clients):
         pytest.param(
             "#!/usr/bin/env python3\nimport socket\ns = socket.socket(fileno=3)\ns.recv(8)\n", id="dies_at_the_hello"
         ),
-        pytest.param(
-            "#!/usr/bin/env python3\nimport socket\ns = socket.socket(fileno=3)\n"
-            f"s.sendall({_READY_MESSAGE!r})\n"
-            "s.recv(20000)\n",
-            id="dies_half_way",
-        ),
+        pytest.param(_DIES_HALF_WAY, id="dies_half_way"),
     ],
 )
 def test_a_program_that_fails_changes_nothing(line, backend, certificate, program):
@@ -499,3 +463,69 @@ def swap_in(program, other):
     fresh = program.with_name("fresh")
     shutil.copy2(other, fresh)
     fresh.rename(program)
+
+
+def test_the_admin_endpoint_keeps_its_socket_and_the_clients_that_wait_in_it(line, backend, certificate):
+    """The client asks while neither process serves the endpoint, again and again; none is refused."""
+    running = line(proxy(backend().address, certificate))
+    address = running.headgate.admin_address
+    refused, over = [], threading.Event()
+
+    def ask():
+        while not over.is_set():
+            try:
+                assert running.headgate.get("/readyz")[0] == 200
+            except OSError as error:
+                refused.append(error)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    for _ in range(3):
+        running.upgrade()
+        assert running.headgate.admin_address == address
+    over.set()
+    asking.join(30)
+    assert not refused
+
+
+def test_a_unix_socket_of_the_admin_endpoint_goes_from_process_to_process(line, backend, certificate):
+    path = short_directory() / "admin.sock"
+    running = line(proxy(backend().address, certificate, admin={"bind": f"unix:{path}"}), wait=False)
+    running.wait_log(1, "admin listening")
+    running.wait_log(1, "listening")
+    inode = path.stat().st_ino
+    ask = (tool("curl"), "-s", "--unix-socket", path, "http://headgate/readyz")
+    for _ in range(2):
+        running.upgrade()
+        assert path.stat().st_ino == inode
+        assert run(*ask).stdout == "ok\n"
+    running.end()
+    assert not path.exists()
+
+
+def test_a_failed_upgrade_opens_the_admin_endpoint_again_on_its_socket(line, backend, certificate):
+    running = line(proxy(backend().address, certificate))
+    address = running.headgate.admin_address
+    replace(running.program, _DIES_HALF_WAY)
+    running.fail()
+    running.wait_log(2, "admin listening")
+    assert running.headgate.admin_address == address
+    assert running.headgate.get("/readyz")[0] == 200
+
+
+def test_the_metrics_address_keeps_its_socket_over_upgrades_good_and_bad(line, backend, certificate):
+    running = line(proxy(backend().address, certificate, admin={"bind": "127.0.0.1:0", "metrics_bind": "127.0.0.1:0"}))
+    address = running.headgate.wait_log(message="metrics listening")[0]["address"]
+
+    def is_served():
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{address}/readyz", timeout=20) as answer:
+            return answer.status == 200
+        return False
+
+    running.upgrade()
+    assert running.wait_log(2, "metrics listening")["address"] == address
+    wait_until(is_served, lambda: running.headgate.output)
+    replace(running.program, _DIES_HALF_WAY)
+    running.fail()
+    assert running.wait_log(3, "metrics listening")["address"] == address
+    wait_until(is_served, lambda: running.headgate.output)

@@ -3,6 +3,7 @@
 #include <span>
 
 #include "base/check.h"
+#include "net/private_link.h"
 #include "net/proxy_protocol.h"
 
 /// Whatever parses says how much of the input it took, and what it says can be said again.
@@ -13,6 +14,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!header) return 0;
   HG_CHECK(header->size_bytes > 0 && header->size_bytes <= input.size());
   HG_CHECK(header->size_bytes <= kMaxProxyHeaderBytes);
+  const PrivateLink link = private_link(header->info.other_tlvs);
+  HG_CHECK(link.aws_vpc_endpoint.empty() || is_vpc_endpoint(link.aws_vpc_endpoint));
   const auto prefix = parse_proxy_header(input.first(header->size_bytes - 1));
   HG_CHECK(!prefix && prefix.error().kind == ErrorKind::kIncomplete);
   for (const auto version : {ProxyVersion::kV1, ProxyVersion::kV2}) {

@@ -12,8 +12,8 @@ import javax.net.ssl.SSLSocket;
 import javax.net.ssl.TrustManagerFactory;
 
 /**
- * Sends a mebibyte to an echo over TLS and compares: PORT CA VERSION [STORE PASSWORD], the store with a certificate to show;
- * prints the version and "same" per connection.
+ * Sends a mebibyte and then a byte to an echo over TLS and compares: PORT CA VERSION [STORE PASSWORD], the store with a
+ * certificate to show; prints the version and "same" per connection.
  */
 public class EchoClient {
   public static void main(String[] arguments) throws Exception {
@@ -53,7 +53,10 @@ public class EchoClient {
       writer.start();
       byte[] heard = socket.getInputStream().readNBytes(data.length);
       writer.join();
-      System.out.println(socket.getSession().getProtocol() + (Arrays.equals(data, heard) ? " same" : " different"));
+      // All KeyUpdates of this client are sent now: an answer to them comes before the echo of this byte.
+      socket.getOutputStream().write(1);
+      boolean same = Arrays.equals(data, heard) && socket.getInputStream().read() == 1;
+      System.out.println(socket.getSession().getProtocol() + (same ? " same" : " different"));
     }
   }
 

@@ -127,7 +127,11 @@ def test_node_downloads_across_many_keys(file_short_keys, authority):
 def test_java_exchanges_a_mebibyte_while_either_side_changes_keys(
     start, backend, certificate, authority, tmp_path, monkeypatch, request, keys
 ):
-    """The JDK changes its keys, and asks for ours, when the security property says that they protected enough."""
+    """The JDK changes its keys, and asks for ours, when the security property says that they protected enough.
+
+    It looks when it has written or read: by then our whole mebibyte may be on its way. The answer to its last KeyUpdate comes
+    before the byte that it exchanges at the end (RFC 8446, section 4.6.3).
+    """
     if keys != "theirs":
         request.getfixturevalue("short_keys")
     limits = tmp_path / "java.security"

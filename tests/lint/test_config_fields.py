@@ -26,8 +26,8 @@ WRITTEN = re.compile(r"\w+(\s*=(?!=)|\.(push_back|emplace_back|emplace|assign|in
 # These make a configuration out of something else, and use no configuration.
 MAKERS = re.compile(r"src/cli/(import|haproxy|demo)")
 
-# Fields with one value that can be given: config/unavailable.cc refuses the others by name.
-NO_CHOICE = {"Config::key_isolation": "key_isolation", "BackendTls::starttls": "backends.*.tls.starttls"}
+# Fields with one value that can be given: the table of keys refuses every other word by name.
+NO_CHOICE = {"Config::key_isolation": "kKeyIsolations"}
 
 
 def without_comments(text: str) -> str:
@@ -181,6 +181,10 @@ def test_a_field_that_is_only_written_or_has_a_read_namesake_is_found(tmp_path):
 
 
 def test_a_field_with_one_value_has_its_others_refused():
-    table = (SRC / "config/unavailable.cc").read_text(encoding="utf-8")
-    for field, key in NO_CHOICE.items():
-        assert f'{{"{key}", ' in table, f"{field} is not read, and {key} is not refused either"
+    table = (SRC / "config/keys.h").read_text(encoding="utf-8")
+    for field, words in NO_CHOICE.items():
+        key = field.partition("::")[2]
+        assert re.search(rf'visitor\.value\("{key}", \w+\.{key}, {words}\);', table), field
+    refuses = {"kKeyIsolations": r'\{"off", false\}, \{"process", true\}\}, "word", 1\)'}
+    for words, rest in refuses.items():
+        assert re.search(rf"{words}\b[^;]*{rest};", table), f"{words} offers more than one word"

@@ -37,6 +37,29 @@ def test_links_lead_somewhere(document):
     assert not broken, "\n".join(broken)
 
 
+def test_the_tests_that_the_page_on_security_names_are_there():
+    """`test_a_sentence` and `test_file.py` of pytest, `Suite.Sentence` and `Suite.*` of GoogleTest."""
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in files(".py", ".cc") if "tests" in path.parts)
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(test_\w+)`", text), re.findall(r"`([A-Z]\w+)\.([A-Z][a-z]+[A-Z]\w+)`", text)
+    missing = [name for name in named[0] if f"def {name}(" not in tests]
+    missing += [f"{suite}.{name}" for suite, name in named[1] if not re.search(rf"TEST\w*\(\s*{suite},\s*{name}\)", tests)]
+    missing += [suite for suite in re.findall(r"`([A-Z]\w+)\.\*`", text) if not re.search(rf"TEST\w*\(\s*{suite},", tests)]
+    files_named = {name for name in re.findall(r"\b(test_\w+\.py)`", text)}
+    missing += sorted(files_named - {path.name for path in files(".py")})
+    assert named[0] and named[1] and not missing, "\n".join(missing)
+
+
+def test_each_row_of_the_page_on_security_names_a_test():
+    """A row may say that there is none."""
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    tables = re.findall(r"^\|[^\n]*\| test \|\n\|[ -|]+\|\n((?:\|.*\n)+)", text, re.M)
+    rows = [row for table in tables for row in table.splitlines()]
+    last_cells = [row.rstrip("| ").rpartition("|")[2].strip() for row in rows]
+    unnamed = [cell for cell in last_cells if cell != "none" and not re.search(r"`(?:tests/\w+/)?(?:test_|[A-Z]\w+\.)", cell)]
+    assert len(rows) > 50 and not unnamed, "\n".join(unnamed)
+
+
 FOLDERS = r"(?:src|tests|docs|config|deploy|bench|cmake|\.ci|\.githooks)"
 LAYERS = "|".join(sorted(path.name for path in (ROOT / "src").iterdir() if path.is_dir()))
 
@@ -110,7 +133,7 @@ def test_metrics_are_described_with_their_labels_and_no_others():
 
 def test_the_fields_of_the_line_about_a_connections_end_are_described():
     source = (ROOT / "src/connection/access_log.cc").read_text(encoding="utf-8")
-    line = source[source.index("void write_access_line") : source.index("void write_phase_line")]
+    line = source[source.index("Fields fields_of") : source.index("void write_phase_line")]
     written = set(re.findall(r'fields\.(?:text|number)\("(\w+)"', line))
     page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
     table = page[page.index("| field | is |") :].partition("\n\n")[0]

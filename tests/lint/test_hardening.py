@@ -50,6 +50,26 @@ def test_libc_calls_are_fortified(readelf):
     assert re.search(r"__\w+_chk@", readelf("--dyn-syms").replace("__stack_chk_fail", ""))
 
 
+def test_a_stack_frame_touches_each_page_that_it_takes():
+    """Stack clash protection: the stack grows by a page at a time, and each page is written to."""
+    machine = os.uname().machine
+    if machine != "x86_64":
+        pytest.skip(f"this test cannot read the code of {machine}")
+    grows = re.compile(r"\bsub +\$0x([0-9a-f]+),%rsp")
+    code = subprocess.Popen(
+        ["objdump", "--disassemble", "--section=.text", "--no-show-raw-insn", HEADGATE], stdout=subprocess.PIPE, text=True
+    )
+    probes, unprobed, before = 0, [], ""
+    for line in code.stdout:
+        if (found := grows.search(before)) and 4096 <= int(found[1], 16) < 1 << 31:
+            probed = re.search(r"\b(?:or|mov)q +\$0x0,(?:0x[0-9a-f]+)?\(%rsp\)", line)
+            probes += bool(probed)
+            unprobed += [] if probed else [before.strip()]
+        before = line
+    assert code.wait() == 0
+    assert probes and not unprobed, "\n".join(unprobed)
+
+
 def test_containers_check_their_indices(readelf):
     assert "__glibcxx_assert_fail" in readelf("--dyn-syms")
 

@@ -15,7 +15,7 @@ OWNERS = {
     r"ev\.h$": ["event/"],
     r"yaml-cpp/": ["config/"],
     r"prometheus/": ["metrics/exporter", "metrics/scrape"],
-    r"(civetweb\.h|CivetServer\.h)$": ["admin/"],
+    r"microhttpd\.h$": ["admin/"],
     r"nlohmann/": ["admin/"],
     r"spdlog/": ["log/"],
     r"CLI/": ["cli/"],

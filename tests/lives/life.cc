@@ -36,7 +36,11 @@ class LifeHost final : public Host {
   void call_in_turn(Connection&) override { has_turn = true; }
   void flush_soon(Connection&) override { is_flush_due = true; }
   void offload(Connection&, std::shared_ptr<PrivateKeyOperation>) override { HG_CHECK(false); }
-  void peer_let_in(Connection&) override {}
+  std::function<void()> waker(Connection&) override {
+    return [] {};
+  }
+  void forget_waker(Connection&) override {}
+  void client_let_in(Connection&) override {}
 };
 
 class NoHandshakes final : public Handshakes {
@@ -120,8 +124,7 @@ struct World::Parts {
 
 World::Parts::Parts() {
   Diagnostics faults;
-  auto shared =
-      Snapshot::build(make_config(), nullptr, nullptr, directory, std::chrono::system_clock::now(), faults);
+  auto shared = Snapshot::build(make_config(), {}, directory, std::chrono::system_clock::now(), faults);
   HG_CHECK(shared != nullptr);
   snapshot = *WorkerSnapshot::prepare(std::move(shared), 0, *library, nullptr, metrics);
   snapshot->adopt(nullptr, 1);
@@ -165,6 +168,7 @@ class World::Life {
   void look_at_the_deadline();
   void settle();
   bool turn();
+  bool flush_held_back();
   void collect();
   void end(Cause cause, CloseReason reason, std::uint8_t alert = 0);
   void revoke(std::uint32_t choice);
@@ -219,7 +223,7 @@ World::Life::Life(Parts& world, const Script& script, Chance& sizes)
 }
 
 std::string World::Life::run() {
-  settle();
+  if (!sizes_.once_in(4)) settle();
   for (const Deed& deed : script_.deeds) {
     act(deed);
     if (!deed.at_once) settle();
@@ -402,11 +406,14 @@ void World::Life::settle() {
   for (int turns = 0; turn(); ++turns) {
     if (turns > kMaxTurns) return differ("the connection", "it never comes to rest");
   }
-  if (std::exchange(world_.host.is_flush_due, false) && connection_ != nullptr) {
-    connection_->flush_held_back();
-    settle();
-  }
+  if (flush_held_back()) settle();
   if (waits_for_what_is_there()) differ("the connection", "it waits for what is there: the loop would spin");
+}
+
+bool World::Life::flush_held_back() {
+  if (!std::exchange(world_.host.is_flush_due, false) || connection_ == nullptr) return false;
+  connection_->flush_held_back();
+  return true;
 }
 
 bool World::Life::turn() {
@@ -417,6 +424,7 @@ bool World::Life::turn() {
   backend_->read();
   client_tcp_.signal();
   backend_tcp_.signal();
+  if (sizes_.once_in(2)) flush_held_back();  // what the turn brings may have come behind it
   const bool again = std::exchange(world_.host.is_called_again, false);
   if (again && connection_ != nullptr) connection_->resume();
   world_.loop.run_once();

@@ -120,6 +120,8 @@ void Peer::sends_odd(std::uint8_t type, Chance& content) {
   const bool data = type == static_cast<std::uint8_t>(ContentType::kApplicationData);
   std::string inside(data ? 0 : content.below(8), '\0');
   for (char& byte : inside) byte = static_cast<char>(content.below(content.below(2) == 0 ? 256 : 3));
+  // In TLS 1.3 a type of 0 is padding, and the last byte of the content that is not 0 is the type.
+  if (type == 0) std::ranges::replace(inside, static_cast<char>(ContentType::kApplicationData), '\xff');
   send_record(static_cast<ContentType>(type), inside);
   if (content.below(2) == 0) tcp_.peer_ends();
 }

@@ -242,7 +242,7 @@ ssize_t Tcp::receive(void* into, std::size_t size, int flags) {
   if (fin_arrived_) return 0;
   if (!reset_arrived_) return fail_with(EAGAIN);
   if (error_ == 0) return 0;
-  return fail_with((flags & MSG_PEEK) != 0 ? error_ : std::exchange(error_, 0));
+  return fail_with(std::exchange(error_, 0));  // also where it only peeks
 }
 
 int Tcp::end_sending() {
@@ -299,6 +299,8 @@ ssize_t __wrap_recvmsg(int fd, msghdr* message, int flags) {
   for (std::size_t i = 0; i < message->msg_iovlen; ++i) {
     const iovec& part = message->msg_iov[i];
     if (part.iov_len == 0) continue;
+    // Linux: a call that has bytes leaves the error of a reset to the next call.
+    if (total > 0 && !tcp->has_bytes()) break;
     const ssize_t got = tcp->receive(part.iov_base, part.iov_len, flags);
     if (got < 0) return total > 0 ? total : got;
     total += got;

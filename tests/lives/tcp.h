@@ -80,6 +80,7 @@ class Tcp {
   bool tick();    ///< Moves what can move. False: nothing did.
   void signal();  ///< Shows epoll what the descriptor is ready for.
   [[nodiscard]] bool is_closed() const { return closed_; }
+  [[nodiscard]] bool has_bytes() const { return !inbox_.empty(); }
   [[nodiscard]] bool is_readable() const { return !inbox_.empty() || fin_arrived_ || reset_arrived_; }
   [[nodiscard]] bool is_writable() const;
   /// What changes with every call that moves something: a loop that leaves it as it was did nothing.

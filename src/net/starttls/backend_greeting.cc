@@ -2,6 +2,8 @@
 
 #include <string_view>
 
+#include "base/text_of.h"
+
 namespace headgate {
 namespace {
 
@@ -35,7 +37,7 @@ Verdict read_smtp(std::string_view received) {
 }  // namespace
 
 Verdict BackendGreeting::read(StarttlsProtocol protocol, std::span<const std::byte> received) {
-  const std::string_view text{reinterpret_cast<const char*>(received.data()), received.size()};
+  const std::string_view text = text_of(received);
   switch (protocol) {
     case StarttlsProtocol::kSmtp:
       return read_smtp(text);

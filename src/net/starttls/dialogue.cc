@@ -19,7 +19,11 @@ Result<std::unique_ptr<StarttlsDialogue>> open_starttls(StarttlsProtocol protoco
     case StarttlsProtocol::kMysql:
       break;
   }
-  return fail(ErrorKind::kInvalid, "starttls: mysql is not available in this version");
+  return fail(ErrorKind::kInvalid, "MySQL is greeted by its server");
+}
+
+std::unique_ptr<StarttlsDialogue> open_mysql_starttls(std::span<const std::byte> greeting) {
+  return std::make_unique<MysqlStarttls>(greeting);
 }
 
 bool server_speaks_first(StarttlsProtocol protocol) {

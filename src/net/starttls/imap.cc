@@ -40,7 +40,7 @@ LineDialogue::Answer ImapStarttls::answer(std::string_view line) {
   }
   if (command == "NOOP") return {kNeedMore, tag + " OK NOOP completed\r\n"};
   if (command == "LOGOUT") return {kEnded, "* BYE headgate\r\n" + tag + " OK LOGOUT completed\r\n"};
-  return {kNeedMore, tag + " NO [PRIVACYREQUIRED] Use STARTTLS first\r\n"};
+  return {kNeedMore, tag + " NO [PRIVACYREQUIRED] Use STARTTLS first\r\n", true};
 }
 
 }  // namespace headgate

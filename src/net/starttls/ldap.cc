@@ -1,22 +1,16 @@
 #include <array>
 #include <optional>
 
+#include "base/text_of.h"
+#include "net/starttls/ldap_message.h"
 #include "net/starttls/protocols.h"
 
 namespace headgate {
 namespace {
 
 // BER tags of RFC 4511, appendix B.
-constexpr std::uint8_t kSequence = 0x30;
-constexpr std::uint8_t kInteger = 0x02;
 constexpr std::uint8_t kUnbindRequest = 0x42;
 constexpr std::uint8_t kAbandonRequest = 0x50;
-constexpr std::uint8_t kExtendedRequest = 0x77;
-constexpr std::uint8_t kExtendedResponse = 0x78;
-constexpr std::uint8_t kRequestName = 0x80;
-constexpr std::uint8_t kResponseName = 0x8A;
-constexpr std::string_view kStartTlsOid = "1.3.6.1.4.1.1466.20037";
-
 constexpr char kSuccess = 0;
 constexpr char kProtocolError = 2;
 constexpr char kConfidentialityRequired = 13;
@@ -37,7 +31,7 @@ constexpr std::array<ResponseTag, 8> kResponseTags{{
     {0x4A, 0x6B},  // delete
     {0x6C, 0x6D},  // modify DN
     {0x6E, 0x6F},  // compare
-    {kExtendedRequest, kExtendedResponse},
+    {ldap::kExtendedRequest, ldap::kExtendedResponse},
 }};
 
 std::optional<std::uint8_t> response_tag(std::uint8_t request) {
@@ -47,86 +41,42 @@ std::optional<std::uint8_t> response_tag(std::uint8_t request) {
   return std::nullopt;
 }
 
-struct Element {
-  std::uint8_t tag = 0;
-  std::string_view value;
-  std::size_t size_bytes = 0;  // tag and length included
-};
-
-enum class Reading : std::uint8_t { kDone, kIncomplete, kMalformed };
-
-/// Reads the element at the start of `input`: definite lengths only, as RFC 4511, section 5.1, has it. One
-/// that would be longer than a dialogue may keep is malformed.
-Reading read_element(std::string_view input, Element& element) {
-  const auto octet = [&](std::size_t i) { return static_cast<std::uint8_t>(input[i]); };
-  if (input.size() < 2) return Reading::kIncomplete;
-  std::size_t head = 2;
-  std::size_t length = octet(1);
-  if (length >= 0x80) {
-    const std::size_t count = length & 0x7F;
-    if (count == 0 || count > 4) return Reading::kMalformed;
-    if (input.size() < 2 + count) return Reading::kIncomplete;
-    length = 0;
-    for (std::size_t i = 0; i < count; ++i) length = length << 8 | octet(2 + i);
-    head += count;
-  }
-  if (head + length > kMaxStarttlsInputBytes) return Reading::kMalformed;
-  if (input.size() < head + length) return Reading::kIncomplete;
-  element = {octet(0), input.substr(head, length), head + length};
-  return Reading::kDone;
-}
-
-/// A short-form element; every answer of ours is shorter than 128 bytes.
-std::string encode(std::uint8_t tag, std::string_view value) {
-  return std::string{static_cast<char>(tag), static_cast<char>(value.size())} += value;
-}
-
 std::string response(std::string_view message_id, std::uint8_t tag, char result,
                      std::string_view diagnostic) {
-  std::string body = encode(0x0A, std::string_view(&result, 1)) + encode(0x04, "") + encode(0x04, diagnostic);
-  if (tag == kExtendedResponse) body += encode(kResponseName, kStartTlsOid);
-  return encode(kSequence, encode(kInteger, message_id) + encode(tag, body));
+  std::string body = ldap::encode(ldap::kEnumerated, std::string_view(&result, 1)) +
+                     ldap::encode(ldap::kOctetString, "") + ldap::encode(ldap::kOctetString, diagnostic);
+  if (tag == ldap::kExtendedResponse) body += ldap::encode(ldap::kResponseName, ldap::kStartTlsOid);
+  return ldap::encode(ldap::kSequence, ldap::encode(ldap::kInteger, message_id) + ldap::encode(tag, body));
 }
 
 /// Sends no Notice of Disconnection: it is of no use to a client that does not speak LDAP.
-StarttlsStep malformed_message(StarttlsStep step) {
+StarttlsStep malformed_message(StarttlsStep step, std::string_view why) {
   step.state = StarttlsState::kMalformed;
+  step.why = why;
   return step;
 }
 
-struct Message {
-  std::string_view id;  // the integer's own bytes, 1 to 4 of them
-  Element operation;
-};
-
-std::optional<Message> read_message(std::string_view envelope) {
-  Element id;
-  Message message;
-  if (read_element(envelope, id) != Reading::kDone || id.tag != kInteger) return std::nullopt;
-  if (id.value.empty() || id.value.size() > 4) return std::nullopt;
-  message.id = id.value;
-  if (read_element(envelope.substr(id.size_bytes), message.operation) != Reading::kDone) return std::nullopt;
-  return message;
-}
-
-bool asks_for_tls(const Element& operation) {
-  Element name;
-  return operation.tag == kExtendedRequest && read_element(operation.value, name) == Reading::kDone &&
-         name.tag == kRequestName && name.value == kStartTlsOid;
+bool asks_for_tls(const ldap::Element& operation) {
+  ldap::Element name;
+  return operation.tag == ldap::kExtendedRequest &&
+         ldap::read_element(operation.value, name) == ldap::Reading::kDone &&
+         name.tag == ldap::kRequestName && name.value == ldap::kStartTlsOid;
 }
 
 }  // namespace
 
 StarttlsStep LdapStarttls::feed(std::span<const std::byte> received) {
-  const std::string_view input{reinterpret_cast<const char*>(received.data()), received.size()};
+  const std::string_view input = text_of(received);
   StarttlsStep step;
   while (step.consumed_bytes < input.size()) {
-    if (input[step.consumed_bytes] != static_cast<char>(kSequence)) return malformed_message(step);
-    Element envelope;
-    const Reading reading = read_element(input.substr(step.consumed_bytes), envelope);
-    if (reading == Reading::kIncomplete) return step;
-    const auto message = reading == Reading::kDone ? read_message(envelope.value) : std::nullopt;
-    if (!message || ++requests_ > kMaxRequests) return malformed_message(step);
+    if (input[step.consumed_bytes] != static_cast<char>(ldap::kSequence))
+      return malformed_message(step, "what the client sends is not LDAP");
+    ldap::Element envelope;
+    const ldap::Reading reading = ldap::read_element(input.substr(step.consumed_bytes), envelope);
+    if (reading == ldap::Reading::kIncomplete) return step;
+    const auto message = reading == ldap::Reading::kDone ? ldap::read_message(envelope.value) : std::nullopt;
+    if (!message) return malformed_message(step, "an LDAP message that cannot be read");
+    if (++requests_ > kMaxRequests) return malformed_message(step, "more than 32 requests before TLS");
     step.consumed_bytes += envelope.size_bytes;
 
     const std::uint8_t tag = message->operation.tag;
@@ -134,16 +84,19 @@ StarttlsStep LdapStarttls::feed(std::span<const std::byte> received) {
       // No bytes may follow the request: they would be plaintext that passes for part of the TLS session.
       const bool alone = step.consumed_bytes == input.size();
       step.state = alone ? StarttlsState::kTlsBegins : StarttlsState::kMalformed;
-      step.reply += response(message->id, kExtendedResponse, alone ? kSuccess : kProtocolError, "");
+      if (!alone) step.why = "plaintext behind the request for TLS";
+      step.reply += response(message->id, ldap::kExtendedResponse, alone ? kSuccess : kProtocolError, "");
       return step;
     }
     if (tag == kUnbindRequest) {
-      step.state = StarttlsState::kEnded;
+      step.state = refused_ ? StarttlsState::kPlaintext : StarttlsState::kEnded;
+      if (refused_) step.why = "the client does not ask for TLS: turn StartTLS on in the client";
       return step;
     }
     if (tag == kAbandonRequest) continue;
     const auto answer = response_tag(tag);
-    if (!answer) return malformed_message(step);
+    if (!answer) return malformed_message(step, "an LDAP request of an unknown kind");
+    refused_ = true;
     step.reply += response(message->id, *answer, kConfidentialityRequired, "StartTLS first");
   }
   return step;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/text_of.h"
+
 namespace headgate {
 namespace {
 
@@ -21,15 +23,14 @@ constexpr char kTlsHandshakeRecord = 0x16;
 }  // namespace
 
 StarttlsStep LineDialogue::feed(std::span<const std::byte> received) {
-  const std::string_view text{reinterpret_cast<const char*>(received.data()), received.size()};
+  const std::string_view text = text_of(received);
   StarttlsStep step;
   while (step.state == StarttlsState::kNeedMore) {
     const std::string_view rest = text.substr(step.consumed_bytes);
     const auto end = rest.find('\n', searched_bytes_);
-    const bool too_long = std::min(end, rest.size()) > kMaxLineBytes;
-    const bool too_many = end != rest.npos && commands_ == kMaxCommands;
-    if (too_long || too_many || rest.starts_with(kTlsHandshakeRecord)) {
+    if (const std::string_view fault = fault_of(rest, end); !fault.empty()) {
       step.state = StarttlsState::kMalformed;
+      step.why = fault;
       step.reply += farewell();
       break;
     }
@@ -40,14 +41,29 @@ StarttlsStep LineDialogue::feed(std::span<const std::byte> received) {
     searched_bytes_ = 0;
     ++commands_;
     step.consumed_bytes += end + 1;
-    auto [state, reply] = answer(rest.substr(0, end > 0 && rest[end - 1] == '\r' ? end - 1 : end));
+    auto [state, reply, needs_tls] = answer(rest.substr(0, end > 0 && rest[end - 1] == '\r' ? end - 1 : end));
     // No bytes may follow the request to upgrade: they would be plaintext that passes for part of the TLS
     // session.
     const bool injected = state == StarttlsState::kTlsBegins && step.consumed_bytes != text.size();
     step.state = injected ? StarttlsState::kMalformed : state;
+    if (injected) step.why = "plaintext behind the request for TLS";
+    refused_ = refused_ || needs_tls;
+    if (step.state == StarttlsState::kEnded && refused_) {
+      step.state = StarttlsState::kPlaintext;
+      step.why = "the client does not ask for TLS: turn STARTTLS on in the client";
+    }
     step.reply += injected ? farewell() : std::string_view(reply);
   }
   return step;
+}
+
+/// Why the dialogue cannot go on with `rest`, whose first line ends at `line_end`. Empty: it can.
+std::string_view LineDialogue::fault_of(std::string_view rest, std::size_t line_end) const {
+  if (rest.starts_with(kTlsHandshakeRecord))
+    return "the client begins TLS without asking for it: set STARTTLS, not implicit TLS, in the client";
+  if (std::min(line_end, rest.size()) > kMaxLineBytes) return "a line of more than 2048 bytes";
+  if (line_end != rest.npos && commands_ == kMaxCommands) return "more than 32 commands before TLS";
+  return {};
 }
 
 std::string first_word(std::string_view line, std::string_view* rest) {

@@ -16,6 +16,7 @@ class LineDialogue : public StarttlsDialogue {
   struct Answer {
     StarttlsState state = StarttlsState::kNeedMore;
     std::string reply;
+    bool needs_tls = false;  ///< The command was refused because TLS must come first.
   };
 
   /// Answers one command; `line` is without its end. kTlsBegins where TLS is to begin.
@@ -24,7 +25,10 @@ class LineDialogue : public StarttlsDialogue {
   [[nodiscard]] virtual std::string_view farewell() const = 0;
 
  private:
+  [[nodiscard]] std::string_view fault_of(std::string_view rest, std::size_t line_end) const;
+
   int commands_ = 0;
+  bool refused_ = false;            // a command that needs TLS
   std::size_t searched_bytes_ = 0;  // of what was left unconsumed: no line ends in it
 };
 

@@ -20,7 +20,7 @@ LineDialogue::Answer Pop3Starttls::answer(std::string_view line) {
   }
   if (command == "CAPA") return {kNeedMore, "+OK Capability list follows\r\nSTLS\r\n.\r\n"};
   if (command == "QUIT") return {kEnded, "+OK Bye\r\n"};
-  return {kNeedMore, "-ERR Use STLS first\r\n"};
+  return {kNeedMore, "-ERR Use STLS first\r\n", true};
 }
 
 }  // namespace headgate

@@ -1,5 +1,6 @@
 #include <cstdint>
 
+#include "net/starttls/postgres_packet.h"
 #include "net/starttls/protocols.h"
 
 namespace headgate {
@@ -7,18 +8,10 @@ namespace {
 
 constexpr std::uint32_t kSslRequest = 80877103;
 constexpr std::uint32_t kGssEncryptionRequest = 80877104;
-constexpr std::uint32_t kCancelRequest = 80877102;
-constexpr std::size_t kRequestBytes = 8;
-constexpr std::uint32_t kCancelRequestMinBytes = 16;
+constexpr std::size_t kRequestBytes = postgres::kHeadBytes;
 constexpr std::uint32_t kMaxStartupBytes = 10'000;  // what the server itself allows
 constexpr std::uint32_t kProtocolMajor = 3;
 constexpr std::byte kTlsFirstByte{0x16};
-
-std::uint32_t read_u32(std::span<const std::byte> at) {
-  std::uint32_t value = 0;
-  for (std::size_t i = 0; i < 4; ++i) value = value << 8 | std::to_integer<std::uint32_t>(at[i]);
-  return value;
-}
 
 /// ErrorResponse: 'E', the length, then fields of a type letter and a string, and a zero.
 std::string error_response(std::string_view sqlstate, std::string_view message) {
@@ -38,8 +31,9 @@ std::string error_response(std::string_view sqlstate, std::string_view message) 
   return head + fields;
 }
 
+/// `message` is a constant.
 StarttlsStep malformed_request(std::string_view message) {
-  return {StarttlsState::kMalformed, 0, error_response("08P01", message)};
+  return {StarttlsState::kMalformed, 0, error_response("08P01", message), message};
 }
 
 /// No bytes may follow the eight of a request, because the client has to wait for the one-letter answer.
@@ -50,11 +44,11 @@ StarttlsStep answer_request(std::span<const std::byte> received, StarttlsState n
 }
 
 StarttlsStep refuse_plaintext(std::uint32_t length, std::uint32_t code) {
-  if (code == kCancelRequest && length >= kCancelRequestMinBytes) return {StarttlsState::kPlaintext, 0, {}};
   if (code >> 16 == kProtocolMajor && length <= kMaxStartupBytes) {
     // 28000, invalid_authorization_specification: what the server says when its rules ask for TLS.
     return {StarttlsState::kPlaintext, 0,
-            error_response("28000", "TLS required: connect with sslmode=require")};
+            error_response("28000", "TLS required: connect with sslmode=require"),
+            "the client does not ask for TLS: it needs sslmode=require or stricter"};
   }
   return malformed_request("unsupported frontend protocol");
 }
@@ -68,8 +62,8 @@ StarttlsStep PostgresStarttls::feed(std::span<const std::byte> received) {
   if (received[0] == kTlsFirstByte && !gss_refused_) return {StarttlsState::kTlsBegins, 0, {}};
   if (received[0] != std::byte{0}) return malformed_request("neither TLS nor a request for TLS");
   if (received.size() < kRequestBytes) return {};
-  const std::uint32_t length = read_u32(received);
-  const std::uint32_t code = read_u32(received.subspan(4));
+  const std::uint32_t length = postgres::read_u32(received);
+  const std::uint32_t code = postgres::read_u32(received.subspan(4));
   if (length == kRequestBytes && code == kSslRequest) {
     return answer_request(received, StarttlsState::kTlsBegins, 'S');
   }
@@ -77,6 +71,9 @@ StarttlsStep PostgresStarttls::feed(std::span<const std::byte> received) {
     gss_refused_ = true;
     return answer_request(received, StarttlsState::kNeedMore, 'N');
   }
+  const postgres::FirstMessage first = postgres::read_first_message(received);
+  if (first.kind == postgres::FirstMessage::Kind::kNeedMore) return {};
+  if (first.kind == postgres::FirstMessage::Kind::kCancel) return {StarttlsState::kCancel, 0, {}};
   return refuse_plaintext(length, code);
 }
 

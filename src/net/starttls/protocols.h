@@ -29,6 +29,21 @@ class LdapStarttls final : public StarttlsDialogue {
 
  private:
   int requests_ = 0;
+  bool refused_ = false;  // a request that needs TLS
+};
+
+/// MySQL and MariaDB. The greeting is that of the server which will log the client in, since the proof of the
+/// password is made of its random bytes. SSLRequest has no answer: the client begins TLS at once. A login in
+/// plaintext gets an error that says why.
+class MysqlStarttls final : public StarttlsDialogue {
+ public:
+  explicit MysqlStarttls(std::span<const std::byte> greeting)
+      : greeting_(reinterpret_cast<const char*>(greeting.data()), greeting.size()) {}
+  [[nodiscard]] std::string_view greeting() const override { return greeting_; }
+  [[nodiscard]] StarttlsStep feed(std::span<const std::byte> received) override;
+
+ private:
+  std::string greeting_;
 };
 
 /// POP3 (RFC 2595, section 4). The greeting has no timestamp, so there is no APOP.
@@ -45,8 +60,7 @@ class Pop3Starttls final : public LineDialogue {
 ///
 /// SSLRequest is answered with 'S', and GSSENCRequest with 'N', after which the client tries another request.
 /// A ClientHello at the beginning (direct TLS, PostgreSQL 17) begins TLS at once. A StartupMessage in plain
-/// text gets an error that says why. A CancelRequest in plain text gets no answer, as from any server, and
-/// the connection is closed.
+/// text gets an error that says why. A CancelRequest in plain text is for the caller.
 class PostgresStarttls final : public StarttlsDialogue {
  public:
   [[nodiscard]] StarttlsStep feed(std::span<const std::byte> received) override;

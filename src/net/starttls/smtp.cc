@@ -24,7 +24,7 @@ LineDialogue::Answer SmtpStarttls::answer(std::string_view line) {
   if (verb == "HELO") return {kNeedMore, "250 headgate\r\n"};
   if (verb == "NOOP" || verb == "RSET") return {kNeedMore, "250 2.0.0 OK\r\n"};
   if (verb == "QUIT") return {kEnded, "221 2.0.0 Bye\r\n"};
-  return {kNeedMore, "530 5.7.0 Must issue a STARTTLS command first\r\n"};
+  return {kNeedMore, "530 5.7.0 Must issue a STARTTLS command first\r\n", true};
 }
 
 }  // namespace headgate

@@ -2,12 +2,19 @@
 
 #include <string_view>
 
+#include "net/starttls/ldap_message.h"
+#include "net/starttls/mysql_packet.h"
+
 namespace headgate {
 namespace {
 
 using namespace std::string_view_literals;
 
 constexpr std::string_view kSentence = "no server can be reached at the moment";
+
+// MySQL: the greeting has number 0, the request for TLS 1, and the login 2.
+constexpr std::uint8_t kLoginAnswerNumber = 3;
+constexpr std::uint16_t kUnknownError = 1105;
 
 /// ErrorResponse with the code cannot_connect_now, for which clients with several servers try the next one.
 /// PostgreSQL documentation, "Message Formats" and "Error and Notice Message Fields".
@@ -19,20 +26,14 @@ std::string postgres_error() {
   return "E" + std::string("\0\0\0"sv) + static_cast<char>(length) + fields;
 }
 
-/// A short element of ASN.1 BER.
-std::string element(char tag, std::string_view content) {
-  return std::string{tag, static_cast<char>(content.size())} + std::string(content);
-}
-
 /// Notice of Disconnection, with the result unavailable. RFC 4511, section 4.4.1.
 std::string ldap_notice() {
-  constexpr char kSequenceTag = 0x30, kIntegerTag = 0x02, kExtendedResponseTag = 0x78, kEnumeratedTag = 0x0a,
-                 kOctetStringTag = 0x04;
-  constexpr char kResponseNameTag = static_cast<char>(0x8a);
-  const std::string response = element(kEnumeratedTag, "\x34") + element(kOctetStringTag, "") +
-                               element(kOctetStringTag, kSentence) +
-                               element(kResponseNameTag, "1.3.6.1.4.1.1466.20036");
-  return element(kSequenceTag, element(kIntegerTag, "\0"sv) + element(kExtendedResponseTag, response));
+  const std::string response = ldap::encode(ldap::kEnumerated, "\x34") +
+                               ldap::encode(ldap::kOctetString, "") +
+                               ldap::encode(ldap::kOctetString, kSentence) +
+                               ldap::encode(ldap::kResponseName, "1.3.6.1.4.1.1466.20036");
+  return ldap::encode(ldap::kSequence,
+                      ldap::encode(ldap::kInteger, "\0"sv) + ldap::encode(ldap::kExtendedResponse, response));
 }
 
 std::string with_sentence(std::string_view before) {
@@ -54,9 +55,13 @@ std::string starttls_unavailable(StarttlsProtocol protocol) {
     case StarttlsProtocol::kLdap:
       return ldap_notice();
     case StarttlsProtocol::kMysql:
-      break;
+      return mysql::error_packet(kLoginAnswerNumber, kUnknownError, "HY000", kSentence);
   }
   return {};
+}
+
+std::string mysql_unavailable_greeting() {
+  return mysql::error_packet(0, kUnknownError, {}, kSentence);
 }
 
 }  // namespace headgate

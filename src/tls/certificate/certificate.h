@@ -74,6 +74,7 @@ class StoredCertificate {
   [[nodiscard]] int key_bits() const { return key_bits_; }
   [[nodiscard]] WallTime not_before() const { return WallTime(std::chrono::seconds(not_before_)); }
   [[nodiscard]] WallTime not_after() const { return WallTime(std::chrono::seconds(not_after_)); }
+  [[nodiscard]] bool is_valid_at(WallTime now) const { return not_before() <= now && now <= not_after(); }
   /// SHA-256 of the leaf's DER: the certificate's identity in tickets and in the status page.
   [[nodiscard]] const Sha256& fingerprint() const { return fingerprint_; }
   /// Bytes of memory this certificate occupies, chain aside.
@@ -100,7 +101,9 @@ struct CertificateInput {
   std::string certificate_file;  ///< Named in diagnostics.
   std::string key_file;          ///< The same, when the key is in the certificate's file.
   std::string_view certificate_pem;
-  std::string_view key_pem;  ///< May be the same text as certificate_pem.
+  std::string_view key_pem;      ///< May be the same text as certificate_pem.
+  bool in_directory = false;     ///< A file of `certificate_dirs`: no key of the configuration names its key.
+  int warn_before_percent = 25;  ///< Of its life, left over: from then on the end is warned of.
 };
 
 /// Chains that were seen before, so that certificates of the same intermediate share one in memory. One for
@@ -134,6 +137,19 @@ inline constexpr int kRsa4096HandshakePrice = 19;
                                                                          CertificatePurpose purpose,
                                                                          WallTime now, ChainPool& pool,
                                                                          Diagnostics& out);
+
+/// The time from which at most `percent` of a certificate's life is left.
+[[nodiscard]] WallTime begin_of_last_share(WallTime not_before, WallTime not_after, int percent);
+
+/// Whether a file holds certificates of CAs alone and no key, as the `ca.crt` that a Kubernetes Secret has
+/// beside the certificate.
+[[nodiscard]] bool holds_authorities_alone(std::string_view pem);
+
+/// The certificate of these bytes, which another process checked; nullptr if `leaf` is none. Nothing is
+/// checked again.
+[[nodiscard]] std::shared_ptr<const StoredCertificate> restore_certificate(
+    const std::string& file, std::span<const std::byte> leaf, std::span<const std::byte> key,
+    std::shared_ptr<const CertificateChain> chain);
 
 /// The same certificate with another staple, nullptr for none.
 [[nodiscard]] std::shared_ptr<const StoredCertificate> with_staple(const StoredCertificate& certificate,

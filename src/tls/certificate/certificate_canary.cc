@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <random>
 
 namespace headgate {
 namespace {
@@ -10,7 +11,7 @@ namespace {
 constexpr double kRareWhileComparing = 0.001;
 /// The counts are evaluated once.
 constexpr double kRareAtTheEnd = 0.01;
-/// One client that leaves proves nothing.
+/// One source whose client leaves proves nothing.
 constexpr std::uint64_t kFewestFailures = 2;
 
 /// ln n!. std::lgamma() writes to a variable of all threads.
@@ -45,10 +46,10 @@ double worse_by_chance(const GroupCounts& with_new, const GroupCounts& with_old)
   return std::min(sum, 1.0);
 }
 
-CanaryVerdict evaluate(const GroupCounts& with_new, const GroupCounts& with_old, Duration compared,
-                       Duration planned, Duration old_lives) {
+CanaryVerdict evaluate(const GroupCounts& with_new, const GroupCounts& with_old, std::uint64_t shown,
+                       Duration compared, Duration planned, Duration old_lives) {
   if (old_lives <= kCanaryEndsBeforeExpiry) return {CanaryState::kWentOn, "the old one is about to expire"};
-  const bool enough = with_new.all() >= kEnoughHandshakes && compared >= planned;
+  const bool enough = shown >= kEnoughHandshakes && compared >= planned;
   const bool too_long = compared >= planned * kLongestInPlanned;
   const bool over = enough || too_long;
   const double by_chance = with_new.failed < kFewestFailures ? 1 : worse_by_chance(with_new, with_old);
@@ -59,11 +60,17 @@ CanaryVerdict evaluate(const GroupCounts& with_new, const GroupCounts& with_old,
   return {};
 }
 
+std::uint64_t CertificateCanary::random_secret() {
+  std::random_device source;
+  return std::uint64_t{source()} << 32U | source();
+}
+
 CanaryVerdict evaluate(const CertificateCanary& canary, TimePoint now, WallTime wall_now) {
   const Duration old_lives = canary.old()->not_after() - wall_now;
   const bool is_held_back = canary.state() == CanaryState::kWentBack && old_lives > kCanaryEndsBeforeExpiry;
   if (is_held_back) return {.state = CanaryState::kWentBack};
-  return evaluate(canary.with_new.counts(), canary.with_old.counts(), now - canary.started(),
+  const CanarySources::Counts sources = canary.sources().counts();
+  return evaluate(sources.with_new, sources.with_old, canary.with_new.counts().all(), now - canary.started(),
                   canary.planned(), old_lives);
 }
 

@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <array>
 #include <optional>
+#include <set>
 
 #include <openssl/sha.h>
 
@@ -12,7 +14,6 @@
 namespace headgate {
 namespace {
 
-constexpr auto kExpirySoon = std::chrono::hours(24 * 21);
 constexpr int kWeakRsaBits = 2048;
 constexpr int kDearRsaBits = 3072;  // above this, signing is most of the cost of a handshake
 
@@ -28,6 +29,16 @@ class Findings {
     out_.push_back({Severity::kError, input_.key_file, std::move(what),
                     one_file ? "certificate" : "private_key", fault});
   }
+  void no_key() {
+    key_error(input_.in_directory
+                  ? "there is no private key in it; put the key into the file, or into a file with the same "
+                    "name but for the ending .key"
+                  : "there is no private key in it; name its file with `private_key`");
+  }
+  void not_yet_valid(WallTime from) {
+    error("the certificate is not valid before " + date_text(from), FileFault::kNotYetValid);
+    out_.back().usable_from = from;
+  }
   void warn(std::string what) {
     out_.push_back({Severity::kWarning, input_.certificate_file, std::move(what), "certificate"});
   }
@@ -42,8 +53,10 @@ class Findings {
   std::size_t before_;
 };
 
-long long days_between(WallTime from, WallTime to) {
-  return std::chrono::duration_cast<std::chrono::hours>(to - from).count() / 24;
+/// "6 days", and "20 hours" below two days.
+std::string time_between(WallTime from, WallTime to) {
+  const auto hours = std::chrono::duration_cast<std::chrono::hours>(to - from).count();
+  return hours < 48 ? std::to_string(hours) + " hours" : std::to_string(hours / 24) + " days";
 }
 
 bool is_certificate(const PemBlock& block) {
@@ -92,7 +105,7 @@ const PemBlock* find_key(const std::vector<PemBlock>& blocks, Findings& findings
     found = &block;
   }
   if (found == nullptr) {
-    findings.key_error("there is no private key in it; name its file with `private_key`");
+    findings.no_key();
     return nullptr;
   }
   if (is_encrypted(*found)) {
@@ -127,13 +140,65 @@ std::vector<Link> read_links(const std::vector<PemBlock>& blocks, Findings& find
   return links;
 }
 
+/// Names the kind of a key that Headgate does not serve: its curve, or its algorithm.
+std::string kind_of_key(const PemBlock& block) {
+  const auto certificate = parse_certificate(block.der, nullptr);
+  const ASN1_OBJECT* algorithm = nullptr;
+  const ASN1_OBJECT* parameter = nullptr;
+  X509_ALGOR* identifier = nullptr;
+  int type = V_ASN1_UNDEF;
+  if (certificate && X509_PUBKEY_get0_param(nullptr, nullptr, nullptr, &identifier,
+                                            X509_get_X509_PUBKEY(certificate->get())) == 1) {
+    const void* value = nullptr;
+    X509_ALGOR_get0(&algorithm, &type, &value, identifier);
+    if (type == V_ASN1_OBJECT) parameter = static_cast<const ASN1_OBJECT*>(value);
+  }
+  const auto named = [](const ASN1_OBJECT* object) {
+    std::array<char, 80> text{};
+    const int nid = OBJ_obj2nid(object);
+    if (nid != NID_undef) return std::string(OBJ_nid2sn(nid));
+    return OBJ_obj2txt(text.data(), static_cast<int>(text.size()), object, 1) > 0 ? std::string(text.data())
+                                                                                  : std::string("unknown");
+  };
+  if (algorithm == nullptr) return "this kind of key";
+  if (OBJ_obj2nid(algorithm) != NID_X9_62_id_ecPublicKey) return "keys of the kind " + named(algorithm);
+  return parameter == nullptr ? "a curve with explicit parameters" : "the curve " + named(parameter);
+}
+
+/// A key above the leaf is used by clients alone.
+void check_kind_of_key(const Link& leaf, Findings& findings) {
+  if (leaf.fields.has_known_key) return;
+  findings.error("Headgate does not support " + kind_of_key(*leaf.block) + ": use ECDSA P-256 or RSA");
+}
+
+/// A bundle to which the leaf was appended a second time is common, and the repetition helps no client.
+void leave_out_repeated(std::vector<Link>& links, Findings& findings) {
+  std::set<std::string_view> seen;
+  std::erase_if(links, [&](const Link& link) {
+    const SecretBytes& der = link.block->der;
+    const bool first = seen.emplace(reinterpret_cast<const char*>(der.data()), der.size()).second;
+    if (!first) {
+      findings.warn("the certificate at line " + std::to_string(link.block->line) + " (\"" +
+                    link.fields.common_name + "\") is in the file a second time; it is left out");
+    }
+    return !first;
+  });
+}
+
+/// The leaf's issuer must follow it. Certificates after the end of the chain, such as a second version of an
+/// intermediate that another root has signed, do no harm: clients have to expect them (RFC 8446, section
+/// 4.4.2).
 void check_chain_order(const std::vector<Link>& links, Findings& findings) {
-  for (std::size_t i = 0; i + 1 < links.size(); ++i) {
-    if (issued_by(links[i].fields, links[i + 1].fields)) continue;
-    findings.error("certificate " + std::to_string(i + 2) + " of the file (\"" +
-                   links[i + 1].fields.common_name + "\") did not issue the one before it (\"" +
-                   links[i].fields.common_name + "\"): the leaf comes first, then each issuer in turn");
-    return;
+  std::size_t end = 1;
+  while (end < links.size() && issued_by(links[end - 1].fields, links[end].fields)) ++end;
+  if (end == links.size()) return;
+  const std::string which = "certificate " + std::to_string(end + 1) + " of the file (\"" +
+                            links[end].fields.common_name + "\") did not issue the one before it (\"" +
+                            links[end - 1].fields.common_name + "\")";
+  if (end == 1) {
+    findings.error(which + ": the leaf comes first, then each issuer in turn");
+  } else {
+    findings.warn(which + "; the clients get it and all after it in addition to the chain");
   }
 }
 
@@ -165,15 +230,16 @@ void check_key(const std::vector<Link>& links, const PemBlock& key, Findings& fi
       FileFault::kKeyMismatch);
 }
 
-void check_validity(const CertificateFields& leaf, WallTime now, Findings& findings) {
+void check_validity(const CertificateFields& leaf, const CertificateInput& input, WallTime now,
+                    Findings& findings) {
   if (now > leaf.not_after) {
     findings.error("the certificate expired on " + date_text(leaf.not_after), FileFault::kExpired);
   } else if (now < leaf.not_before) {
-    findings.error("the certificate is not valid before " + date_text(leaf.not_before),
-                   FileFault::kNotYetValid);
-  } else if (leaf.not_after - now < kExpirySoon) {
-    findings.warn("the certificate expires in " + std::to_string(days_between(now, leaf.not_after)) +
-                  " days, on " + date_text(leaf.not_after));
+    findings.not_yet_valid(leaf.not_before);
+  } else if (now >= begin_of_last_share(leaf.not_before, leaf.not_after, input.warn_before_percent)) {
+    findings.warn("the certificate expires in " + time_between(now, leaf.not_after) + ", on " +
+                  date_text(leaf.not_after) + ": less than " + std::to_string(input.warn_before_percent) +
+                  "% of its life is left");
   }
 }
 
@@ -206,8 +272,9 @@ void check_purpose(const std::vector<Link>& links, CertificatePurpose purpose, F
                    FileFault::kWrongPurpose);
   }
   if (purpose == CertificatePurpose::kClient && !leaf.for_clients) {
-    findings.error("its extended key usage does not include clientAuth: it is not a client certificate",
-                   FileFault::kWrongPurpose);
+    findings.warn(
+        "its extended key usage does not include clientAuth, as with public CAs: a server that looks at it "
+        "refuses it");
   }
   if (purpose == CertificatePurpose::kClient) return;
   if (!leaf.has_san)
@@ -235,25 +302,48 @@ Sha256 digest_of(std::span<const std::byte> bytes) {
   return digest;
 }
 
-std::shared_ptr<const StoredCertificate> store(const CertificateInput& input, const std::vector<Link>& links,
-                                               const PemBlock& key, ChainPool& pool) {
-  const Link& leaf = links.front();
+std::shared_ptr<const StoredCertificate> store(const std::string& file, const CertificateFields& fields,
+                                               std::span<const std::byte> leaf,
+                                               std::span<const std::byte> key,
+                                               std::shared_ptr<const CertificateChain> chain) {
   return std::make_shared<StoredCertificate>(StoredCertificate::Parts{
-      .file = input.certificate_file,
-      .leaf = leaf.block->der,
-      .key = key.der,
-      .names = leaf.fields.names,
-      .chain = pool.intern(chain_of(links)),
+      .file = file,
+      .leaf = leaf,
+      .key = key,
+      .names = fields.names,
+      .chain = std::move(chain),
       .staple = nullptr,
-      .key_type = leaf.fields.key_type,
-      .key_bits = leaf.fields.key_bits,
-      .not_before = leaf.fields.not_before,
-      .not_after = leaf.fields.not_after,
-      .fingerprint = digest_of(leaf.block->der),
+      .key_type = fields.key_type,
+      .key_bits = fields.key_bits,
+      .not_before = fields.not_before,
+      .not_after = fields.not_after,
+      .fingerprint = digest_of(leaf),
   });
 }
 
 }  // namespace
+
+bool holds_authorities_alone(std::string_view pem) {
+  const auto blocks = parse_pem(pem);
+  return blocks && !blocks->empty() && std::ranges::all_of(*blocks, [](const PemBlock& block) {
+           const auto fields = is_certificate(block)
+                                   ? read_certificate(block.der)
+                                   : Result<CertificateFields>(fail(ErrorKind::kInvalid, ""));
+           return fields && fields->is_ca;
+         });
+}
+
+std::shared_ptr<const StoredCertificate> restore_certificate(const std::string& file,
+                                                             std::span<const std::byte> leaf,
+                                                             std::span<const std::byte> key,
+                                                             std::shared_ptr<const CertificateChain> chain) {
+  const auto fields = read_certificate(leaf);
+  return fields ? store(file, *fields, leaf, key, std::move(chain)) : nullptr;
+}
+
+WallTime begin_of_last_share(WallTime not_before, WallTime not_after, int percent) {
+  return not_after - std::chrono::duration_cast<WallTime::duration>((not_after - not_before) / 100) * percent;
+}
 
 std::shared_ptr<const StoredCertificate> check_certificate(const CertificateInput& input,
                                                            CertificatePurpose purpose, WallTime now,
@@ -262,7 +352,8 @@ std::shared_ptr<const StoredCertificate> check_certificate(const CertificateInpu
   const auto blocks = read_blocks(
       input.certificate_pem, [&](std::string what) { findings.error(std::move(what), FileFault::kDamaged); });
   if (!blocks) return nullptr;
-  const std::vector<Link> links = read_links(*blocks, findings);
+  std::vector<Link> links = read_links(*blocks, findings);
+  leave_out_repeated(links, findings);
 
   const bool one_file = input.key_file == input.certificate_file;
   std::optional<std::vector<PemBlock>> key_blocks;
@@ -274,13 +365,15 @@ std::shared_ptr<const StoredCertificate> check_certificate(const CertificateInpu
   const PemBlock* key = find_key(one_file ? *blocks : *key_blocks, findings);
   if (links.empty()) return nullptr;
 
-  if (key != nullptr) check_key(links, *key, findings);
+  check_kind_of_key(links.front(), findings);
+  if (key != nullptr && !findings.failed()) check_key(links, *key, findings);
   if (!findings.failed()) check_chain_order(links, findings);
-  check_validity(links.front().fields, now, findings);
+  check_validity(links.front().fields, input, now, findings);
   check_strength(links, findings);
   check_purpose(links, purpose, findings);
   if (key == nullptr || findings.failed()) return nullptr;
-  return store(input, links, *key, pool);
+  const Link& leaf = links.front();
+  return store(input.certificate_file, leaf.fields, leaf.block->der, key->der, pool.intern(chain_of(links)));
 }
 
 }  // namespace headgate

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string_view>
 
+#include "base/ascii.h"
 #include "tls/certificate/der.h"
 #include "tls/octets.h"
 
@@ -57,14 +58,6 @@ constexpr std::array<Oid, 4> kWeakSignatures{
     "\x2b\x0e\x03\x02\x1d"sv,                  // sha1WithRSA of OIW
     "\x2a\x86\x48\xce\x3d\x04\x01"sv,          // ecdsa-with-SHA1
 };
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
 
 std::optional<int> digits(std::string_view text, std::size_t from, std::size_t count) {
   int value = 0;
@@ -181,7 +174,7 @@ void read_names(std::span<const std::byte> value, CertificateFields& fields) {
   DerReader names(sequence->content);
   while (const auto name = names.next()) {
     std::string text;
-    if (name->tag == der_context_primitive(2)) text = lower_case(text_of(name->content));
+    if (name->tag == der_context_primitive(2)) text = ascii_lower(text_of(name->content));
     if (name->tag == der_context_primitive(7)) text = address_text(name->content);
     if (text.empty() || text.find('\0') != std::string::npos) continue;
     fields.has_san = true;
@@ -287,13 +280,11 @@ Result<CertificateFields> read_body(const DerValue& body) {
   fields.subject = subject->whole;
   fields.common_name = read_common_name(subject->content);
   if (auto read = read_validity(*validity, fields); !read) return tl::unexpected(read.error());
-  if (!read_public_key(*key_info, fields)) {
-    return fail(ErrorKind::kInvalid, "its key is of a kind that TLS does not have: use ECDSA P-256 or RSA");
-  }
+  fields.has_known_key = read_public_key(*key_info, fields);
   read_extensions(reader, fields);
   if (fields.names.empty() && !fields.common_name.empty() &&
       fields.common_name.find('\0') == std::string::npos) {
-    fields.names.push_back(lower_case(fields.common_name));
+    fields.names.push_back(ascii_lower(fields.common_name));
   }
   return fields;
 }

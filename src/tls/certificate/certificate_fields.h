@@ -45,6 +45,7 @@ struct CertificateFields {
   std::span<const std::byte> public_key_bits;  ///< Inside it: the point, the RSAPublicKey, ...
   std::span<const std::byte> subject_key_id;   ///< Empty: none.
   std::span<const std::byte> authority_key_id;
+  bool has_known_key = true;  ///< False: not served; key_type and key_bits say nothing.
   KeyType key_type = KeyType::kP256;
   std::uint16_t key_bits = 0;
   WallTime not_before;
@@ -63,8 +64,7 @@ struct CertificateFields {
   [[nodiscard]] bool self_issued() const;
 };
 
-/// Reads a certificate, RFC 5280, section 4. Pure; any thread. Errors: kMalformed (not a certificate),
-/// kInvalid (a kind of key that TLS does not have).
+/// Reads a certificate, RFC 5280, section 4. Pure; any thread. Errors: kMalformed (not a certificate).
 [[nodiscard]] Result<CertificateFields> read_certificate(std::span<const std::byte> der);
 
 /// The common name of the issuer of the certificate `der`; empty if the issuer has none.

@@ -26,10 +26,12 @@ std::string item_key(const char* list, std::size_t index) {
 /// Makes a CertificateStore from files and from the store before it.
 class CertificateStore::Loader {
  public:
-  Loader(const CertificateStore* previous, const ChangedFiles* changed, WallTime now, Diagnostics& out)
+  Loader(const CertificateStore* previous, const ChangedFiles* changed, WallTime now, int warn_before_percent,
+         Diagnostics& out)
       : previous_(previous),
         changed_(changed),
         now_(now),
+        warn_before_percent_(warn_before_percent),
         out_(out),
         chains_(previous == nullptr ? std::make_shared<ChainPool>() : previous->chains_) {
     chains_->drop_unused();
@@ -40,39 +42,29 @@ class CertificateStore::Loader {
   Contents load(const config::Tls& tls) {
     Contents contents;
     for (std::size_t i = 0; i < tls.certificates.size(); ++i) {
-      auto one = load_listed(tls.certificates[i], item_key("certificates", i));
+      auto one = load_listed(tls.certificates[i], i, item_key("certificates", i));
       if (one) contents.listed.push_back(std::move(*one));
     }
+    in_directory_ = true;
     for (std::size_t i = 0; i < tls.certificate_dirs.size(); ++i) {
       auto one = load_directory(tls.certificate_dirs[i], item_key("certificate_dirs", i));
       if (one) contents.directories.push_back(std::move(one));
     }
     contents.chains = std::move(chains_);
+    contents.refused = std::move(refused_);
     return contents;
   }
   [[nodiscard]] std::size_t files_read() const { return files_read_; }
   /// The certificates that were not taken from the store before, in order.
   [[nodiscard]] const Fresh& fresh() const { return fresh_; }
 
-  /// If a changed file of a directory would take a name away from `store`, its certificate from before stays.
-  /// A file that was removed from the directory is meant to be gone.
-  void keep_names(CertificateStore& store) {
-    for (const Replaced& one : replaced_) {
-      const auto old_names = one.before->certificate->names();
-      const auto lost =
-          std::ranges::find_if(old_names, [&](std::string_view name) { return !store.holds_name(name); });
-      if (lost == old_names.end()) continue;
-      const std::string file(one.before->certificate->file());
-      out_.push_back({Severity::kLeftOut, file,
-                      "it no longer covers " + std::string(*lost) +
-                          ", which is served now; what the file held before stays in use",
-                      one.config_key});
-      auto& directory = *std::ranges::find(store.directories_, one.directory,
-                                           [](const Directory& each) { return each->path(); });
-      directory = with(directory, {{file, one.before}});
-      std::erase_if(fresh_, [&](const auto& each) { return each->file() == file; });
-      store.held_back_.push_back(file);
-      store.find_defaults();
+  /// If a changed file would take a name away from `store`, its certificate from before stays. A file that
+  /// was removed from its directory is meant to be gone, and so is a name when the list itself was changed.
+  void keep_names(CertificateStore& store, const config::Tls& tls) {
+    if (!lists_the_files_of_before(tls)) replaced_listed_.clear();
+    const auto keep = [&](const auto& one) { return keeps_names_of(one, store); };
+    // What stays takes names away that its successor would have brought, so all others are looked at again.
+    while (std::erase_if(replaced_listed_, keep) + std::erase_if(replaced_, keep) > 0) {
     }
   }
 
@@ -90,26 +82,105 @@ class CertificateStore::Loader {
     std::string config_key;
   };
 
-  std::optional<Listed> load_listed(const config::Certificate& settings, const std::string& config_key) {
+  /// A listed file with new contents, by its place in the list.
+  struct ReplacedListed {
+    std::size_t index;
+    const Listed* before;
+    std::string config_key;
+  };
+
+  /// The first name that the certificate before has and `store` does not cover. A name of a valid certificate
+  /// is lost to an expired one, too.
+  [[nodiscard]] std::optional<std::string> name_lost(const StoredCertificate& before,
+                                                     const CertificateStore& store) const {
+    const auto names = before.names();
+    const bool was_served = before.is_valid_at(now_);
+    const auto lost = std::ranges::find_if(names, [&](std::string_view name) {
+      return was_served ? !store.serves_name(name, now_) : !store.covers_name(name);
+    });
+    return lost == names.end() ? std::nullopt : std::optional<std::string>(*lost);
+  }
+
+  /// Notes that the new contents of `file` are refused, because they lack `name`.
+  void refuse_for_name(const std::string& file, const std::string& name, Severity severity,
+                       const std::string& config_key, CertificateStore& store) {
+    const std::string why = "it no longer covers " + name + ", which is served now";
+    out_.push_back({severity, file, why + "; what the file held before stays in use", config_key});
+    store.refused_[file] = {.why = why, .kept = true, .lost_name = true};
+    std::erase_if(fresh_, [&](const auto& each) { return each->file() == file; });
+  }
+
+  /// Returns whether the certificate from before stays.
+  bool keeps_names_of(const ReplacedListed& one, CertificateStore& store) {
+    const auto before = in_use(*one.before);
+    const auto lost = name_lost(*before, store);
+    if (!lost) return false;
+    refuse_for_name(std::string(before->file()), *lost, Severity::kKept, one.config_key, store);
+    store.listed_[one.index] = *one.before;
+    store.build_index();
+    store.find_defaults();
+    return true;
+  }
+
+  bool keeps_names_of(const Replaced& one, CertificateStore& store) {
+    const auto lost = name_lost(*one.before->certificate, store);
+    if (!lost) return false;
+    const std::string file(one.before->certificate->file());
+    refuse_for_name(file, *lost, Severity::kLeftOut, one.config_key, store);
+    auto& directory = *std::ranges::find(store.directories_, one.directory,
+                                         [](const Directory& each) { return each->path(); });
+    directory = with(directory, {{file, one.before}});
+    store.find_defaults();
+    return true;
+  }
+
+  /// Whether the list names the same files, in the same order, as that of the store before.
+  [[nodiscard]] bool lists_the_files_of_before(const config::Tls& tls) const {
+    return previous_ != nullptr &&
+           std::ranges::equal(tls.certificates, previous_->listed_, {}, &config::Certificate::certificate,
+                              [](const Listed& one) { return one.held.certificate->file(); });
+  }
+
+  std::optional<Listed> load_listed(const config::Certificate& settings, std::size_t index,
+                                    const std::string& config_key) {
     const Source source{settings.certificate,
                         settings.private_key.empty() ? settings.certificate : settings.private_key};
     Diagnostics found;
-    const auto before = listed_before_.find(source.certificate);
-    std::optional<Listed> one;
-    if (before != listed_before_.end() && is_unchanged(source, before->second->held)) {
-      one = *before->second;
+    const auto at = listed_before_.find(source.certificate);
+    const Listed* before = at == listed_before_.end() ? nullptr : at->second;
+    std::optional<Listed> one = read_listed(source, before, found);
+    const bool renewed = one && before != nullptr &&
+                         one->held.certificate->fingerprint() != before->held.certificate->fingerprint();
+    if (one) load_staple(settings.ocsp_staple, *one, found, renewed);
+    if (!one || has_errors(found)) {
+      if (before != nullptr) refuse(source.certificate, found, Kept::kYes);
+      if (before != nullptr) keep_before(found);
+      one = before != nullptr ? std::optional<Listed>(*before) : std::nullopt;
     } else {
-      const auto live = before == listed_before_.end() ? nullptr : in_use(*before->second);
-      if (auto held = read_one(source, live.get(), found)) {
-        check_with_openssl(*held, found);
-        one = Listed{.held = std::move(*held)};
-      }
+      one->canary = canary_for(settings, *one);
+      const bool replaced = before != nullptr && one->held.certificate != before->held.certificate;
+      if (replaced) replaced_listed_.push_back({index, before, config_key + ".certificate"});
     }
-    if (one) load_staple(settings.ocsp_staple, *one, found);
-    const bool usable = one && !has_errors(found);
-    if (usable) one->canary = canary_for(settings, *one);
     add_below(out_, std::move(found), config_key);
-    return usable ? std::move(one) : std::nullopt;
+    return one;
+  }
+
+  /// The certificate of before where its files have not changed; nullopt where they cannot be used.
+  std::optional<Listed> read_listed(const Source& source, const Listed* before, Diagnostics& found) {
+    if (before != nullptr && is_unchanged(source, before->held)) return *before;
+    const auto live = before == nullptr ? nullptr : in_use(*before);
+    auto held = read_one(source, live.get(), found);
+    if (!held) return std::nullopt;
+    check_with_openssl(*held, found);
+    return Listed{.held = std::move(*held)};
+  }
+
+  enum class Kept : bool { kNo, kYes };
+  /// Notes that `file` is refused for the first error of `found`.
+  void refuse(const std::string& file, const Diagnostics& found, Kept kept) {
+    const auto error = std::ranges::find(found, Severity::kError, &Diagnostic::severity);
+    if (error == found.end()) return;
+    refused_[file] = {.why = error->what, .kept = kept == Kept::kYes, .usable_from = error->usable_from};
   }
 
   /// The comparison of the certificate of `one` from now on; nullptr: all clients get it.
@@ -158,12 +229,20 @@ class CertificateStore::Loader {
 
   Directory load_directory(const std::string& path, const std::string& config_key) {
     const Directory before = directory_before(path);
-    if (before != nullptr && changed_ != nullptr) {
+    if (before != nullptr && changed_ != nullptr && is_directory(path)) {
       keys_.reset();
+      carry_refused(path);
       return with(before, load_files(*before, certificates_concerned(path), config_key));
     }
-    const auto files = list(path, config_key);
-    if (!files) return nullptr;
+    Diagnostics found;
+    const auto files = list(path, config_key, found);
+    const bool can_stay = before != nullptr && previous_->is_whole_;
+    if (!files && can_stay) {
+      keep_before(found);
+      carry_refused(path);
+    }
+    out_.insert(out_.end(), found.begin(), found.end());
+    if (!files) return can_stay ? before : nullptr;
     if (before == nullptr) {
       const auto empty = std::make_shared<const CertificateDirectory>(path);
       return with(empty, load_files(*empty, *files, config_key));
@@ -184,8 +263,8 @@ class CertificateStore::Loader {
   /// because the reason for that may be gone.
   [[nodiscard]] std::vector<std::string> certificates_concerned(const std::string& directory) const {
     std::set<std::string> concerned;  // in order, so that every instance makes the same choice
-    for (const std::string& path : previous_->held_back_) {
-      if (is_in(directory, path)) concerned.insert(path);
+    for (const auto& [path, file] : previous_->refused_) {
+      if (file.lost_name && is_in(directory, path)) concerned.insert(path);
     }
     for (const std::string& path : *changed_) {
       if (!is_in(directory, path)) continue;
@@ -200,12 +279,20 @@ class CertificateStore::Loader {
     return {concerned.begin(), concerned.end()};
   }
 
+  /// The files of the directory that are not looked at stay refused.
+  void carry_refused(const std::string& directory) {
+    for (const auto& [path, file] : previous_->refused_) {
+      if (is_in(directory, path)) refused_.emplace(path, file);
+    }
+  }
+
   static bool is_in(std::string_view directory, std::string_view path) {
     return path.starts_with(directory) && path.rfind('/') == directory.size();
   }
 
   /// The certificates' files, sorted; nothing when the directory cannot be read.
-  std::optional<std::vector<std::string>> list(const std::string& directory, const std::string& config_key) {
+  std::optional<std::vector<std::string>> list(const std::string& directory, const std::string& config_key,
+                                               Diagnostics& found) {
     std::vector<std::string> files;
     keys_.emplace();
     std::error_code failure;
@@ -215,13 +302,18 @@ class CertificateStore::Loader {
       (is_certificate_of_directory(name) ? files : *keys_).push_back(directory + '/' + name);
     }
     if (failure) {
-      out_.push_back({Severity::kError, directory, "reading the directory: " + failure.message(), config_key,
-                      FileFault::kUnreadable});
+      found.push_back({Severity::kError, directory, "reading the directory: " + failure.message(), config_key,
+                       FileFault::kUnreadable});
       return std::nullopt;
     }
     std::ranges::sort(files);
     std::ranges::sort(*keys_);
     return files;
+  }
+
+  static bool is_directory(const std::string& path) {
+    std::error_code failure;
+    return fs::is_directory(path, failure);
   }
 
   /// A link without a target counts as a file, and is a fault.
@@ -235,6 +327,7 @@ class CertificateStore::Loader {
                                  const std::string& config_key) {
     std::vector<Change> changes;
     for (const std::string& file : files) {
+      refused_.erase(file);
       const auto held = before.find_file(file);
       if (held != nullptr && is_unchanged(source_of(file), *held)) continue;
       if (!exists(file)) {
@@ -258,6 +351,8 @@ class CertificateStore::Loader {
                                                    const std::string& config_key) {
     Diagnostics found;
     auto one = read_one(source, before == nullptr ? nullptr : before->certificate.get(), found);
+    if (!one && before == nullptr && is_of_authorities(source)) return std::nullopt;
+    refuse(source.certificate, found, before != nullptr ? Kept::kYes : Kept::kNo);
     for (Diagnostic& each : found) {
       each.key = config_key;
       if (each.severity == Severity::kError) {
@@ -268,6 +363,12 @@ class CertificateStore::Loader {
       out_.push_back(std::move(each));
     }
     return one;
+  }
+
+  static bool is_of_authorities(const Source& source) {
+    if (source.key != source.certificate) return false;
+    const auto file = read_secret_file(source.certificate, kMaxCertificateFileBytes);
+    return file && holds_authorities_alone(file->text());
   }
 
   static bool is_unchanged(const Source& source, const HeldCertificate& before) {
@@ -290,7 +391,9 @@ class CertificateStore::Loader {
     auto checked = check_certificate({.certificate_file = source.certificate,
                                       .key_file = source.key,
                                       .certificate_pem = certificate->text(),
-                                      .key_pem = one_file ? certificate->text() : key->text()},
+                                      .key_pem = one_file ? certificate->text() : key->text(),
+                                      .in_directory = in_directory_,
+                                      .warn_before_percent = warn_before_percent_},
                                      CertificatePurpose::kServer, now_, *chains_, found);
     if (checked == nullptr) return std::nullopt;
     if (is_older(source, live, *checked, found)) return std::nullopt;
@@ -301,13 +404,26 @@ class CertificateStore::Loader {
   }
 
   std::optional<SecretFile> read(const std::string& path, const char* config_key, Diagnostics& found) {
-    auto file = read_secret_file(path);
+    auto file = read_secret_file(path, kMaxCertificateFileBytes);
     if (!file) {
       found.push_back({Severity::kError, path, file.error().what, config_key, FileFault::kUnreadable});
       return std::nullopt;
     }
     ++files_read_;
     return std::move(*file);
+  }
+
+  /// Staples come later than renewals: a staple that a `renewed` certificate cannot use is left out, and does
+  /// not stop that certificate.
+  void load_staple(const std::string& file, Listed& one, Diagnostics& found, bool renewed) {
+    Diagnostics of_staple;
+    load_staple(file, one, of_staple);
+    for (Diagnostic& each : of_staple) {
+      if (!renewed || each.severity != Severity::kError) continue;
+      each.severity = Severity::kLeftOut;
+      each.what += "; it is not sent";
+    }
+    found.insert(found.end(), of_staple.begin(), of_staple.end());
   }
 
   void load_staple(const std::string& file, Listed& one, Diagnostics& found) {
@@ -321,9 +437,13 @@ class CertificateStore::Loader {
     if (stamp && *stamp == one.staple_stamp) return;
     const auto staple = read(file, "ocsp_staple", found);
     if (!staple) return;
-    certificate =
-        with_staple(*certificate, read_ocsp_staple(staple->text(), file, *certificate, now_, found));
-    one.staple_stamp = staple->stamp;
+    Diagnostics of_staple;
+    auto fresh = read_ocsp_staple(staple->text(), file, *certificate, now_, of_staple);
+    if (!has_errors(of_staple)) {
+      certificate = with_staple(*certificate, std::move(fresh));
+      one.staple_stamp = staple->stamp;
+    }
+    found.insert(found.end(), of_staple.begin(), of_staple.end());
   }
 
   /// OpenSSL parses the certificates that are listed by hand at once: there are few, and the operator waits
@@ -340,12 +460,16 @@ class CertificateStore::Loader {
   const CertificateStore* previous_;
   const ChangedFiles* changed_;
   WallTime now_;
+  int warn_before_percent_;
+  bool in_directory_ = false;  // the files at hand are of a directory
   Diagnostics& out_;
   std::shared_ptr<ChainPool> chains_;
   std::optional<std::vector<std::string>> keys_;  // those of the current directory, if it was listed
   std::unordered_map<std::string_view, const Listed*> listed_before_;  // by certificate file
   Fresh fresh_;
   std::vector<Replaced> replaced_;
+  std::vector<ReplacedListed> replaced_listed_;
+  RefusedFiles refused_;
   std::size_t files_read_ = 0;
 };
 
@@ -411,10 +535,12 @@ std::shared_ptr<const CertificateStore> CertificateStore::load(const config::Tls
                                                                const ChangedFiles* changed, WallTime now,
                                                                Diagnostics& out) {
   Diagnostics found;
-  Loader loader(previous, changed, now, found);
+  Loader loader(previous, changed, now, tls.warn_before_percent, found);
   Contents contents = loader.load(tls);
   const auto is_empty = [](const auto& directory) { return directory->size() == 0; };
-  const bool nothing = contents.listed.empty() && std::ranges::all_of(contents.directories, is_empty);
+  const bool wanted = !tls.certificates.empty() || !tls.certificate_dirs.empty();
+  const bool nothing =
+      wanted && contents.listed.empty() && std::ranges::all_of(contents.directories, is_empty);
   if (nothing && !has_errors(found)) {
     const bool listed = tls.certificate_dirs.empty();
     found.push_back({Severity::kError, listed ? "" : tls.certificate_dirs.front(),
@@ -425,7 +551,7 @@ std::shared_ptr<const CertificateStore> CertificateStore::load(const config::Tls
   if (!has_errors(found)) {
     store.reset(new CertificateStore(tls, std::move(contents)));
     store->files_read_ = loader.files_read();
-    loader.keep_names(*store);
+    loader.keep_names(*store, tls);
     store->warn_of_shared_keys(loader.fresh(), tls, found);
   }
   out.insert(out.end(), found.begin(), found.end());

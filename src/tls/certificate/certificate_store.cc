@@ -25,23 +25,44 @@ std::string wildcard_for(std::string_view name) {
 /// The best certificate so far that the client can verify, and the best one that it cannot verify.
 struct CertificateStore::Candidates {
   const ClientHello& hello;
+  WallTime now;
   CanaryDraw draw;
   std::uint16_t version = kTls12Number;
   Selection verifiable;
   Selection other;
+
+  /// A certificate that is valid now comes before one that is not, whatever else speaks for that one. Of two
+  /// for the same reason, the cheaper one to sign with comes first, and of two equal ones with the name the
+  /// one that ends last: the other is a copy that nobody renews. Of equal defaults the first stays.
+  [[nodiscard]] bool prefers(const Selection& one, const Selection& place) const {
+    const StoredCertificate &a = *one.certificate, &b = *place.certificate;
+    const bool valid = a.is_valid_at(now);
+    if (valid != b.is_valid_at(now)) return valid;
+    if (one.why != place.why) return false;
+    if (a.key_type() != b.key_type()) return a.key_type() < b.key_type();
+    return later_end_wins && a.not_after() > b.not_after();
+  }
+  [[nodiscard]] bool has_valid() const {
+    return verifiable.certificate != nullptr && verifiable.certificate->is_valid_at(now);
+  }
+  bool later_end_wins = true;
 };
 
 CertificateStore::CertificateStore(const config::Tls& tls, Contents contents)
     : unknown_name_(tls.unknown_name),
+      missing_name_(tls.missing_name),
       max_version_(tls.max_version),
       listed_(std::move(contents.listed)),
       directories_(std::move(contents.directories)),
-      chains_(std::move(contents.chains)) {
+      chains_(std::move(contents.chains)),
+      refused_(std::move(contents.refused)) {
   build_index();
   find_defaults();
 }
 
 void CertificateStore::build_index() {
+  index_.clear();
+  has_canaries_ = false;
   for (std::uint32_t i = 0; i < listed_.size(); ++i) {
     for (const std::string_view name : in_file(i).names()) index_.push_back({hash_of_name(name), i});
     if (canary(i) == nullptr) continue;
@@ -63,7 +84,7 @@ void CertificateStore::find_defaults() {
   for (auto at = directories_.begin(); defaults_.empty() && at != directories_.end(); ++at) {
     if ((*at)->first() != nullptr) defaults_.push_back({.held = (*at)->first()->certificate.get()});
   }
-  HG_CHECK(!defaults_.empty());
+  if (is_empty()) return;
   const StoredCertificate& first = listed_.empty() ? *defaults_.front().held : in_file(0);
   const auto add = [this](Answer answer) {
     const auto same = [&](const Answer& one) {
@@ -79,6 +100,7 @@ void CertificateStore::find_defaults() {
 }
 
 const StoredCertificate& CertificateStore::default_certificate() const {
+  HG_CHECK(!is_empty());
   return listed_.empty() ? *defaults_.front().held : listed(0);
 }
 
@@ -103,6 +125,45 @@ std::shared_ptr<const CertificateStore> CertificateStore::of(
   for (auto& one : certificates)
     contents.listed.push_back({.held = {.certificate = std::move(one), .certificate_stamp = {}}});
   return std::shared_ptr<const CertificateStore>(new CertificateStore(tls, std::move(contents)));
+}
+
+std::vector<CertificateInUse> CertificateStore::in_use() const {
+  std::vector<CertificateInUse> all;
+  for (const Listed& one : listed_) {
+    const bool over = one.canary == nullptr || one.canary->state() == CanaryState::kWentOn;
+    all.push_back({.held = one.held.certificate, .canary = over ? nullptr : one.canary});
+  }
+  for (const auto& [file, refused] : refused_) {
+    for (const auto& directory : directories_) {
+      const auto held = refused.kept ? directory->find_file(file) : nullptr;
+      if (held != nullptr) all.push_back({.directory = directory->path(), .held = held->certificate});
+    }
+  }
+  return all;
+}
+
+std::shared_ptr<const CertificateStore> CertificateStore::of_in_use(
+    std::vector<CertificateInUse> certificates) {
+  Contents contents{.listed = {}, .directories = {}, .chains = std::make_shared<ChainPool>()};
+  std::map<std::string, std::vector<CertificateDirectory::Change>> directories;
+  for (CertificateInUse& one : certificates) {
+    // No stamps: the files are read again.
+    HeldCertificate held{
+        .certificate = one.held, .certificate_stamp = {}, .key_digest = digest_of_key(*one.held)};
+    if (one.directory.empty()) {
+      contents.listed.push_back({.held = std::move(held), .canary = std::move(one.canary)});
+    } else {
+      directories[one.directory].push_back(
+          {std::string(one.held->file()), std::make_shared<const HeldCertificate>(std::move(held))});
+    }
+  }
+  for (const auto& [path, changes] : directories) {
+    contents.directories.push_back(
+        std::make_shared<const CertificateDirectory>(CertificateDirectory(path), changes));
+  }
+  std::shared_ptr<CertificateStore> store(new CertificateStore({}, std::move(contents)));
+  store->is_whole_ = false;
+  return store;
 }
 
 /// Calls `see(const Listed*, const StoredCertificate&)` for each certificate in the order of the
@@ -151,10 +212,8 @@ Selection CertificateStore::shown(const Listed& one, CanaryDraw draw, std::strin
 void CertificateStore::consider(Selection shown, std::string_view why, Candidates& best) {
   const bool verifiable = shown.certificate->verifiable_by(best.hello, best.version);
   Selection& place = verifiable ? best.verifiable : best.other;
-  const bool better = place.certificate == nullptr ||
-                      (place.why == why && shown.certificate->key_type() < place.certificate->key_type());
   shown.why = why;
-  if (better) place = shown;
+  if (place.certificate == nullptr || best.prefers(shown, place)) place = shown;
 }
 
 void CertificateStore::consider_name(std::string_view name, std::string_view why, Candidates& best) const {
@@ -175,21 +234,25 @@ std::string_view CertificateStore::why_default(const ClientHello& hello) const {
                                    : "default: no certificate has this name";
 }
 
-Selection CertificateStore::select(const ClientHello& hello, CanaryDraw draw) const {
-  Candidates best{.hello = hello, .draw = draw, .verifiable = {}, .other = {}};
+Selection CertificateStore::select(const ClientHello& hello, WallTime now, CanaryDraw draw) const {
+  Candidates best{.hello = hello, .now = now, .draw = draw, .verifiable = {}, .other = {}};
   best.version = max_version_ == config::TlsVersion::kTls13 && hello.offers_version(kTls13Number)
                      ? kTls13Number
                      : kTls12Number;
   if (!hello.server_name.empty()) {
     const std::string_view name = without_brackets(hello.server_name);
     consider_name(name, "exact name", best);
-    if (best.verifiable.certificate == nullptr) consider_name(wildcard_for(name), "wildcard", best);
+    if (!best.has_valid()) consider_name(wildcard_for(name), "wildcard", best);
     if (best.verifiable.certificate != nullptr) return best.verifiable;
     // The client can verify none of the certificates with this name. The handshake fails and reports why.
     if (best.other.certificate != nullptr) return best.other;
-    if (unknown_name_ == config::UnknownName::kReject)
+    if (unknown_name_ == config::UncoveredName::kReject)
       return {.certificate = nullptr, .why = "refused: no certificate has this name"};
+  } else if (missing_name_ == config::UncoveredName::kReject) {
+    return {.certificate = nullptr, .why = "refused: the client named no server"};
   }
+  if (is_empty()) return {.certificate = nullptr, .why = "refused: the listener has no certificate"};
+  best.later_end_wins = false;
   for (const Answer& one : defaults_) {
     const Selection answer =
         one.listed != nullptr ? shown(*one.listed, draw) : Selection{.certificate = one.held};
@@ -198,22 +261,22 @@ Selection CertificateStore::select(const ClientHello& hello, CanaryDraw draw) co
   return best.verifiable.certificate != nullptr ? best.verifiable : best.other;
 }
 
-bool CertificateStore::holds_name(std::string_view name) const {
+bool CertificateStore::covers_name(std::string_view name) const {
   bool found = false;
-  for_each_with_name(name, [&](const Listed*, const StoredCertificate&) { found = true; });
+  const auto see = [&](const Listed*, const StoredCertificate&) { found = true; };
+  for_each_with_name(name, see);
+  if (!found) for_each_with_name(wildcard_for(name), see);
   return found;
 }
 
-std::vector<std::string> CertificateStore::names_lost_since(const CertificateStore& before) const {
-  std::vector<std::string> lost;
-  before.for_each([&](const StoredCertificate& one) {
-    for (const std::string_view name : one.names()) {
-      if (!holds_name(name)) lost.emplace_back(name);
-    }
-  });
-  std::ranges::sort(lost);
-  lost.erase(std::unique(lost.begin(), lost.end()), lost.end());
-  return lost;
+bool CertificateStore::serves_name(std::string_view name, WallTime now) const {
+  bool found = false;
+  const auto see = [&](const Listed*, const StoredCertificate& one) {
+    found = found || one.is_valid_at(now);
+  };
+  for_each_with_name(name, see);
+  if (!found) for_each_with_name(wildcard_for(name), see);
+  return found;
 }
 
 }  // namespace headgate

@@ -1,8 +1,11 @@
 #include "tls/certificate/pem.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string>
+
+#include "tls/certificate/der.h"
 
 namespace headgate {
 namespace {
@@ -10,6 +13,8 @@ namespace {
 constexpr std::string_view kBegin = "-----BEGIN ";
 constexpr std::string_view kEnd = "-----END ";
 constexpr std::string_view kDashes = "-----";
+constexpr std::string_view kCertificate = "CERTIFICATE";
+constexpr std::string_view kTrustedCertificate = "TRUSTED CERTIFICATE";
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr std::uint8_t kNotBase64 = 0xff;
 
@@ -91,6 +96,36 @@ tl::unexpected<Error> fail_at(std::size_t line, const std::string& what) {
   return fail(ErrorKind::kMalformed, "line " + std::to_string(line) + ": " + what);
 }
 
+/// Makes an ordinary certificate of the form that `openssl x509 -trustout` writes.
+void divide_trusted_certificate(PemBlock& block) {
+  if (block.label != kTrustedCertificate) return;
+  block.label = kCertificate;
+  const auto certificate = DerReader(block.der).next(kDerSequence);
+  if (!certificate) return;  // the reader of the certificate says so
+  const auto end = block.der.begin() + static_cast<std::ptrdiff_t>(certificate->whole.size());
+  block.trust_settings.assign(end, block.der.end());
+  block.der.erase(end, block.der.end());
+}
+
+/// A label in words of capitals, like "EC PRIVATE KEY". A block whose line breaks are lost is one line that
+/// begins and ends as a BEGIN line does, and its key would be the label.
+bool is_label(std::string_view label) {
+  constexpr std::size_t kLongestLabel = 40;
+  return label.size() <= kLongestLabel && std::ranges::all_of(label, [](char c) {
+           return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == ' ' || c == '.' || c == '#';
+         });
+}
+
+/// What is wrong with a line that begins as a BEGIN line. No message has a part of the line in it.
+std::string fault_of_begin(std::string_view line) {
+  const std::size_t dashes = line.find(kDashes, kBegin.size());
+  if (dashes == std::string_view::npos)
+    return "a BEGIN line that does not end in five dashes: the file is damaged";
+  if (dashes + kDashes.size() == line.size())
+    return "a BEGIN line whose label is not in words of capitals: the file is damaged";
+  return "the line breaks are lost: a PEM block has its BEGIN, its base64 and its END on lines of their own";
+}
+
 /// Reads on after a BEGIN line, up to its END.
 Result<void> read_body(Lines& lines, PemBlock& block) {
   Base64Decoder decoder(block.der);
@@ -118,6 +153,13 @@ Result<void> read_body(Lines& lines, PemBlock& block) {
                  "the block " + std::string(block.label) + " has no END line: the file is truncated");
 }
 
+/// Whether a line between two blocks is the BEGIN or END of one whose other line is damaged, or that is
+/// indented. To pass over it would lose a certificate, or a whole revocation list, without a word.
+bool is_stray_boundary(std::string_view line) {
+  line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+  return line.starts_with(kBegin) || line.starts_with(kEnd);
+}
+
 }  // namespace
 
 Result<std::vector<PemBlock>> parse_pem(std::string_view text) {
@@ -126,13 +168,17 @@ Result<std::vector<PemBlock>> parse_pem(std::string_view text) {
   Lines lines(text);
   std::string_view line;
   while (lines.next(line)) {
-    if (!line.starts_with(kBegin)) continue;
+    if (!line.starts_with(kBegin)) {
+      if (!is_stray_boundary(line)) continue;
+      return fail_at(lines.number(),
+                     "the BEGIN or END line of a block that is indented, or whose other line is damaged");
+    }
     PemBlock block;
     block.label = label_in(line, kBegin);
     block.line = lines.number();
-    if (block.label.empty())
-      return fail_at(block.line, "a BEGIN line that does not end in five dashes: the file is damaged");
+    if (block.label.empty() || !is_label(block.label)) return fail_at(block.line, fault_of_begin(line));
     if (auto read = read_body(lines, block); !read) return tl::unexpected(read.error());
+    divide_trusted_certificate(block);
     blocks.push_back(std::move(block));
   }
   return blocks;

@@ -11,10 +11,13 @@ namespace headgate {
 
 /// One block between "-----BEGIN label-----" and "-----END label-----". RFC 7468.
 struct PemBlock {
-  std::string_view label;  ///< Points into the text that was parsed.
+  std::string_view label;  ///< Points into the text that was parsed, or is a constant.
   bool encrypted = false;  ///< RFC 1421 headers say so. The contents are then not decoded.
   std::size_t line = 0;    ///< Of its BEGIN, from 1.
   SecretBytes der;
+  /// What OpenSSL wrote behind the certificate of a "TRUSTED CERTIFICATE": the purposes for which it is to be
+  /// trusted, and for which not. The label is then "CERTIFICATE".
+  SecretBytes trust_settings{};
 };
 
 /// All PEM blocks in `text`, in order. Text before, between and after them is skipped; lines may end in CRLF

@@ -1,6 +1,7 @@
 #include "tls/certificate/self_signed.h"
 
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 
@@ -49,6 +50,7 @@ bool write_pem(X509* certificate, EVP_PKEY* key, int fd) {
 Result<SelfSigned> SelfSigned::make(const std::string& name) {
   Fd memory(::memfd_create("self-signed", MFD_CLOEXEC));
   if (!memory) return fail_errno("memfd_create", errno);
+  if (::fchmod(memory.number(), S_IRUSR | S_IWUSR) != 0) return fail_errno("fchmod", errno);
   const auto made = call_openssl(ErrorKind::kSystem, "OpenSSL could not make a self-signed certificate", [&] {
     const PkeyPtr key(EVP_EC_gen("P-256"));
     const X509Ptr certificate(X509_new());

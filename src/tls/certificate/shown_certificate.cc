@@ -14,7 +14,7 @@ using StoreContextPtr = std::unique_ptr<X509_STORE_CTX, FreedBy<X509_STORE_CTX_f
 
 Result<CertificatesPtr> read_certificates(const std::string& file) {
   Diagnostics faults;
-  const auto ders = read_trusted_certificates(file, faults);
+  const auto ders = read_trusted_certificates(file, TrustedFor::kClients, faults);
   if (!faults.empty()) return fail(ErrorKind::kInvalid, file + ": " + faults.front().what);
   CertificatesPtr stack(sk_X509_new_null());
   for (const auto& der : ders) {
@@ -45,12 +45,18 @@ Result<X509StorePtr> make_store(const std::vector<std::vector<std::byte>>& trust
 
 }  // namespace
 
-Result<EvaluatedPeer> evaluate_peer_file(const std::string& file, const ListenerTls& tls, WallTime now) {
+Result<EvaluatedPeer> evaluate_peer_file(const std::string& file, const ClientRules& rules, WallTime now) {
   const auto shown = read_certificates(file);
   if (!shown) return tl::unexpected(shown.error());
-  const auto store = make_store(tls.client_ca_der);
-  if (!store) return tl::unexpected(store.error());
   X509* leaf = sk_X509_value(shown->get(), 0);
+  PeerIdentity identity = identity_of(leaf);
+  const ClientCas* cas = rules.cas_of(identity);
+  if (cas == nullptr) {
+    Authorization refusal = no_ca_for(identity);
+    return EvaluatedPeer{std::move(identity), std::move(refusal)};
+  }
+  const auto store = make_store(cas->ders);
+  if (!store) return tl::unexpected(store.error());
   const StoreContextPtr context(X509_STORE_CTX_new());
   const auto ready = call_openssl(ErrorKind::kSystem, "OpenSSL could not begin to verify a certificate", [&] {
     return context != nullptr && X509_STORE_CTX_init(context.get(), store->get(), leaf, shown->get()) == 1 &&
@@ -64,9 +70,8 @@ Result<EvaluatedPeer> evaluate_peer_file(const std::string& file, const Listener
     return EvaluatedPeer{std::nullopt,
                          {false, failure_of_verification(error), X509_verify_cert_error_string(error)}};
   }
-  PeerIdentity identity = identity_of(leaf);
-  add_chain(identity, X509_STORE_CTX_get0_chain(context.get()), shown->get());
-  Authorization answer = tls.peers->authorize(&identity, now);
+  add_chain(identity, context.get());
+  Authorization answer = rules.peers->authorize(&identity, now);
   return EvaluatedPeer{std::move(identity), std::move(answer)};
 }
 

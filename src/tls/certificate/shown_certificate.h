@@ -19,10 +19,10 @@ struct EvaluatedPeer {
 };
 
 /// Evaluates a client that sends the certificates in `file` (PEM: its own first, then intermediates) as a
-/// handshake with a listener of `tls` does. For `headgate explain`; reads the file.
+/// handshake under `rules` does. For `headgate explain`; reads the file.
 ///
 /// Errors: kSystem or kInvalid, when the file cannot be read or holds no certificate.
-[[nodiscard]] Result<EvaluatedPeer> evaluate_peer_file(const std::string& file, const ListenerTls& tls,
+[[nodiscard]] Result<EvaluatedPeer> evaluate_peer_file(const std::string& file, const ClientRules& rules,
                                                        WallTime now);
 
 }  // namespace headgate

@@ -20,6 +20,7 @@ enum class Alert : std::uint8_t {
   kProtocolVersion = 70,
   kInternalError = 80,
   kUserCanceled = 90,
+  kMissingExtension = 109,
   kUnrecognizedName = 112,
 };
 

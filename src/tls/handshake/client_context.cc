@@ -9,6 +9,7 @@
 #include "tls/handshake/listener_tls.h"
 #include "tls/handshake/secret_file.h"
 #include "tls/openssl/openssl_call.h"
+#include "tls/peer/server_refusal.h"
 
 namespace headgate {
 namespace {
@@ -18,8 +19,8 @@ constexpr std::string_view kSystemCas = "system";
 std::shared_ptr<const StoredCertificate> read_client_certificate(const config::BackendTls& settings,
                                                                  WallTime now, Diagnostics& out) {
   const std::string& key_path = settings.private_key.empty() ? settings.certificate : settings.private_key;
-  const auto certificate = read_secret_file(settings.certificate);
-  const auto key = read_secret_file(key_path);
+  const auto certificate = read_secret_file(settings.certificate, kMaxCertificateFileBytes);
+  const auto key = read_secret_file(key_path, kMaxCertificateFileBytes);
   if (!certificate)
     out.push_back({Severity::kError, settings.certificate, certificate.error().what, "certificate"});
   if (!key && key_path != settings.certificate)
@@ -95,6 +96,17 @@ struct ClientCallbacks {
     return 0;  // the reference stays OpenSSL's
   }
 
+  /// OpenSSL says "certificate verify failed" alone, and forgets the certificate.
+  static int verified(int passes, X509_STORE_CTX* chain) {
+    if (passes == 1) return passes;
+    const auto* ssl =
+        static_cast<const SSL*>(X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx()));
+    SslExtraData* extra = ssl == nullptr ? nullptr : extra_data_of(ssl);
+    if (extra != nullptr && extra->refusal_detail.empty())
+      extra->refusal_detail = why_server_is_refused(chain);
+    return passes;
+  }
+
   /// A fatal alert also ends the sessions that could be resumed. RFC 5246, section 7.2.2; RFC 8446, section
   /// 6.2.
   static void event(const SSL* ssl, int where, int value) {
@@ -105,18 +117,30 @@ struct ClientCallbacks {
   }
 };
 
-std::shared_ptr<const BackendTls> BackendTls::load(const config::Backend& backend, WallTime now,
-                                                   Diagnostics& out) {
-  Diagnostics found;
+std::shared_ptr<const BackendTls> BackendTls::load(const config::Backend& backend, const BackendTls* before,
+                                                   WallTime now, Diagnostics& out) {
   auto tls = std::make_shared<BackendTls>();
   tls->backend = backend.name;
   tls->settings = *backend.tls;
   const config::BackendTls& settings = tls->settings;
+  Diagnostics of_ca, of_certificate;
   if (settings.verify && settings.ca != kSystemCas)
-    tls->ca_der = read_trusted_certificates(settings.ca, found);
-  if (!settings.certificate.empty()) tls->certificate = read_client_certificate(settings, now, found);
-  const bool failed = has_errors(found);
-  add_below(out, std::move(found), "tls");
+    tls->ca_der = read_trusted_certificates(settings.ca, TrustedFor::kServers, of_ca);
+  if (!settings.certificate.empty())
+    tls->certificate = read_client_certificate(settings, now, of_certificate);
+  if (before != nullptr && has_errors(of_ca) && before->settings.ca == settings.ca &&
+      !before->ca_der.empty()) {
+    tls->ca_der = before->ca_der;
+    keep_before(of_ca);
+  }
+  if (before != nullptr && has_errors(of_certificate) &&
+      before->settings.certificate == settings.certificate) {
+    tls->certificate = before->certificate;
+    keep_before(of_certificate);
+  }
+  const bool failed = has_errors(of_ca) || has_errors(of_certificate);
+  add_below(out, std::move(of_ca), "tls");
+  add_below(out, std::move(of_certificate), "tls");
   return failed ? nullptr : tls;
 }
 
@@ -175,7 +199,8 @@ Result<void> ClientContext::set_certificate() {
 Result<void> ClientContext::set_trust() {
   SSL_CTX* context = context_.get();
   const config::BackendTls& settings = shared_->settings;
-  SSL_CTX_set_verify(context, settings.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
+  SSL_CTX_set_verify(context, settings.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
+                     settings.verify ? callable_from_c<ClientCallbacks::verified, 0> : nullptr);
   if (!settings.verify) return {};
   X509_STORE* trusted = SSL_CTX_get_cert_store(context);
   if (settings.ca == kSystemCas) {

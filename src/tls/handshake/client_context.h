@@ -26,9 +26,10 @@ struct BackendTls {
   std::vector<std::vector<std::byte>> ca_der;            ///< Empty: the system's.
   std::shared_ptr<const StoredCertificate> certificate;  ///< nullptr: no client certificate.
 
-  /// Reads all files that `backend.tls` names. Faults go to `out`; returns nullptr when one of them is an
-  /// error. Supervisor.
-  [[nodiscard]] static std::shared_ptr<const BackendTls> load(const config::Backend& backend, WallTime now,
+  /// Reads all files that `backend.tls` names. What `before` (nullptr: none) read from a file that cannot be
+  /// used now stays in use. Faults go to `out`; returns nullptr when one of them is an error. Supervisor.
+  [[nodiscard]] static std::shared_ptr<const BackendTls> load(const config::Backend& backend,
+                                                              const BackendTls* before, WallTime now,
                                                               Diagnostics& out);
 };
 

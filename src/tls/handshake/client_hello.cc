@@ -5,6 +5,7 @@
 #include <bitset>
 #include <optional>
 
+#include "base/ascii.h"
 #include "tls/octets.h"
 #include "tls/record/record_layer.h"
 
@@ -107,10 +108,7 @@ bool read_server_name(std::span<const std::byte> extension, ClientHello& hello) 
   if (!list.complete() || kind != 0 || host.empty()) return false;
   if (host.back() == '.') host.remove_suffix(1);
   hello.has_server_name = true;
-  hello.server_name.assign(host);
-  for (char& c : hello.server_name) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
+  hello.server_name = ascii_lower(host);
   return true;
 }
 

@@ -1,18 +1,22 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/units.h"
 #include "config/fault.h"
 
 namespace headgate {
 
-/// kWarning: it works, but is dangerous. kLeftOut: a file of a directory cannot be used; the others can.
-/// kError: no part of it can be used, so the version loaded before stays in force. Only an error fails a
-/// start, a reload or `headgate check`; the other two are warnings for the operator.
-enum class Severity : std::uint8_t { kWarning, kLeftOut, kError };
+/// kNote: a default that cannot be had on this system; a warning for an operator that wrote it. kWarning: it
+/// works, but is dangerous. kLeftOut: a file of a directory cannot be used; the others can.
+/// kKept: a file that the configuration names cannot be used, and what it held before stays in use; the rest
+/// of a reload goes on, and its outcome tells this fault. kError: no part of it can be used, so the
+/// configuration before stays in force. Only an error fails a start, a reload or `headgate check`.
+enum class Severity : std::uint8_t { kNote, kWarning, kLeftOut, kKept, kError };
 
 /// The fault of a file, for the metric; the sentence for the operator says more.
 enum class FileFault : std::uint8_t {
@@ -39,6 +43,7 @@ struct Diagnostic {
   /// "tls.certificates[0].private_key" of a listener. The keys of a whole snapshot are complete.
   std::string key{};
   FileFault fault = FileFault::kOther;
+  std::optional<WallTime> usable_from{};  ///< When the fault goes away by itself, where it does.
   bool operator==(const Diagnostic&) const = default;
 };
 
@@ -50,6 +55,9 @@ using Diagnostics = std::vector<Diagnostic>;
   }
   return false;
 }
+
+/// Makes kKept of each error of `found`, and says so in its words.
+void keep_before(Diagnostics& found);
 
 /// Moves `found` to the end of `out`, with keys that begin at `key`: "private_key" becomes "tls.private_key".
 void add_below(Diagnostics& out, Diagnostics found, std::string_view key);

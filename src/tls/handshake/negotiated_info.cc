@@ -1,5 +1,8 @@
 #include "tls/handshake/negotiated_info.h"
 
+#include <algorithm>
+#include <array>
+
 #include <openssl/ssl.h>
 
 namespace headgate {
@@ -15,17 +18,91 @@ std::string_view group_of(SSL* ssl) {
   return id > 0 ? words(SSL_group_to_name(ssl, id)) : std::string_view();
 }
 
+/// The SignatureScheme of one kind of key with SHA-256, SHA-384 and SHA-512. RFC 8446, section 4.2.3.
+struct HashedScheme {
+  int key;
+  std::array<std::string_view, 3> names;
+};
+constexpr std::array kHashedSchemes{
+    HashedScheme{EVP_PKEY_EC, {"ecdsa_secp256r1_sha256", "ecdsa_secp384r1_sha384", "ecdsa_secp521r1_sha512"}},
+    HashedScheme{EVP_PKEY_RSA, {"rsa_pkcs1_sha256", "rsa_pkcs1_sha384", "rsa_pkcs1_sha512"}},
+    HashedScheme{EVP_PKEY_RSA_PSS, {"rsa_pss_rsae_sha256", "rsa_pss_rsae_sha384", "rsa_pss_rsae_sha512"}}};
+constexpr std::array<std::string_view, 3> kPssKeySchemes{"rsa_pss_pss_sha256", "rsa_pss_pss_sha384",
+                                                         "rsa_pss_pss_sha512"};
+
+/// The place of `hash` among the names of a scheme; their number if no scheme has this hash.
+std::size_t index_of_hash(int hash) {
+  constexpr std::array kHashes{NID_sha256, NID_sha384, NID_sha512};
+  return static_cast<std::size_t>(std::ranges::find(kHashes, hash) - kHashes.begin());
+}
+
+/// A key whose scheme has no hash of its own; empty for the others.
+std::string_view whole_scheme_of(KeyType type) {
+  switch (type) {
+    case KeyType::kEd25519:
+      return "ed25519";
+    case KeyType::kEd448:
+      return "ed448";
+    case KeyType::kMlDsa44:
+      return "mldsa44";
+    case KeyType::kMlDsa65:
+      return "mldsa65";
+    case KeyType::kMlDsa87:
+      return "mldsa87";
+    default:
+      return {};
+  }
+}
+
+/// A resumed handshake is not signed: RFC 8446, section 2.2.
+std::string_view signature_scheme_of(SSL* ssl, const StoredCertificate& certificate) {
+  int kind = NID_undef;
+  int hash = NID_undef;
+  if (SSL_session_reused(ssl) == 1 || SSL_get_signature_type_nid(ssl, &kind) != 1) return {};
+  if (const auto whole = whole_scheme_of(certificate.key_type()); !whole.empty()) return whole;
+  if (SSL_get_signature_nid(ssl, &hash) != 1) return {};
+  const std::size_t index = index_of_hash(hash);
+  const auto* row = std::ranges::find(kHashedSchemes, kind, &HashedScheme::key);
+  if (index == kPssKeySchemes.size() || row == kHashedSchemes.end()) return {};
+  const bool pss_key = kind == EVP_PKEY_RSA_PSS && certificate.key_type() == KeyType::kRsaPss;
+  return pss_key ? kPssKeySchemes[index] : row->names[index];
+}
+
+/// OpenSSL's table of objects holds the word as long as the library lives.
+std::string_view certificate_signature_of(SSL* ssl) {
+  const X509* own = SSL_get_certificate(ssl);
+  return own == nullptr ? std::string_view() : words(OBJ_nid2sn(X509_get_signature_nid(own)));
+}
+
 }  // namespace
 
-NegotiatedInfo negotiated_info(SSL* ssl) {
+NegotiatedInfo negotiated_info(SSL* ssl, const StoredCertificate& certificate) {
   const unsigned char* protocol = nullptr;
   unsigned int size_bytes = 0;
   SSL_get0_alpn_selected(ssl, &protocol, &size_bytes);
   return {.version = words(SSL_get_version(ssl)),
           .group = group_of(ssl),
           .cipher = words(SSL_CIPHER_standard_name(SSL_get_current_cipher(ssl))),
+          .openssl_cipher = words(SSL_CIPHER_get_name(SSL_get_current_cipher(ssl))),
+          .signature_scheme = signature_scheme_of(ssl, certificate),
+          .certificate_signature = certificate_signature_of(ssl),
           .alpn = std::string(reinterpret_cast<const char*>(protocol), size_bytes),
           .resumed = SSL_session_reused(ssl) == 1};
+}
+
+std::string key_algorithm_text(const StoredCertificate& certificate) {
+  const KeyType type = certificate.key_type();
+  if (is_rsa(type)) return "RSA" + std::to_string(certificate.key_bits());
+  switch (type) {
+    case KeyType::kP256:
+      return "EC256";
+    case KeyType::kP384:
+      return "EC384";
+    case KeyType::kP521:
+      return "EC521";
+    default:
+      return std::string(key_type_word(certificate));
+  }
 }
 
 std::string_view key_type_word(const StoredCertificate& certificate) {

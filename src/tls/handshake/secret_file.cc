@@ -18,7 +18,7 @@ FileStamp stamp_of(const struct stat& status) {
 }
 
 /// Reads until the end: the file may have grown or shrunk since it was measured.
-Result<void> read_all(int descriptor, SecretBytes& into) {
+Result<void> read_all(int descriptor, std::size_t max_bytes, SecretBytes& into) {
   std::size_t filled = 0;
   for (;;) {
     if (filled == into.size()) into.resize(into.size() + 4096);
@@ -27,9 +27,9 @@ Result<void> read_all(int descriptor, SecretBytes& into) {
     if (count < 0) return fail_errno("cannot read the file", errno);
     if (count == 0) break;
     filled += static_cast<std::size_t>(count);
-    if (filled > kMaxSecretFileBytes)
+    if (filled > max_bytes)
       return fail(ErrorKind::kInvalid,
-                  "the file is larger than " + std::to_string(kMaxSecretFileBytes >> 20U) + " MiB");
+                  "the file is larger than " + std::to_string(max_bytes >> 20U) + " MiB");
   }
   into.resize(filled);
   return {};
@@ -43,7 +43,7 @@ Result<FileStamp> stamp_file(const std::string& path) {
   return stamp_of(status);
 }
 
-Result<SecretFile> read_secret_file(const std::string& path) {
+Result<SecretFile> read_secret_file(const std::string& path, std::size_t max_bytes) {
   // A FIFO would block an open for reading; O_NONBLOCK means nothing to a regular file.
   const Fd descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!descriptor) return fail_errno("cannot open the file", errno);
@@ -53,17 +53,26 @@ Result<SecretFile> read_secret_file(const std::string& path) {
   SecretFile file;
   file.stamp = stamp_of(status);
   file.mode = status.st_mode & 07777;
+  file.owner = status.st_uid;
   // One byte more than there is, so that the end is seen without growing.
-  file.bytes.resize(std::min<std::size_t>(static_cast<std::size_t>(status.st_size), kMaxSecretFileBytes) + 1);
-  if (auto read = read_all(descriptor.number(), file.bytes); !read) return tl::unexpected(read.error());
+  file.bytes.resize(std::min<std::size_t>(static_cast<std::size_t>(status.st_size), max_bytes) + 1);
+  if (auto read = read_all(descriptor.number(), max_bytes, file.bytes); !read)
+    return tl::unexpected(read.error());
   return file;
+}
+
+bool is_private(const SecretFile& file) {
+  const mode_t tolerated = file.owner == 0 ? S_IRWXU | S_IRGRP : S_IRWXU;
+  return (file.mode & (S_IRWXU | S_IRWXG | S_IRWXO) & ~tolerated) == 0;
 }
 
 void warn_of_open_key(const SecretFile& file, const std::string& path, const char* config_key,
                       Diagnostics& out) {
-  if ((file.mode & S_IROTH) == 0) return;
+  const bool readable = (file.mode & S_IROTH) != 0, writable = (file.mode & S_IWOTH) != 0;
+  if (!readable && !writable) return;
+  const std::string means = readable && writable ? "read and replace" : readable ? "read" : "replace";
   out.push_back({Severity::kWarning, path,
-                 "every user of the machine can read the private key: run `chmod o= " + path + "`",
+                 "every user of the machine can " + means + " the private key: run `chmod o= " + path + "`",
                  config_key});
 }
 

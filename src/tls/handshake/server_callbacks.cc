@@ -43,7 +43,7 @@ struct ServerCallbacks {
   static int cert_verify(X509_STORE_CTX* store, void* arg);
   static int ticket_key(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
                         EVP_MAC_CTX* mac, int encrypt);
-  static SessionBinding binding_for(const SSL* ssl, const ListenerTls& shared, WallTime now);
+  static SessionBinding binding_for(const SSL* ssl, const ClientRules& rules, WallTime now);
   static int generate_ticket(SSL* ssl, void* arg);
   static SSL_TICKET_RETURN decrypt_ticket(SSL* ssl, SSL_SESSION* session, const unsigned char* name,
                                           std::size_t size, SSL_TICKET_STATUS status, void* arg);
@@ -74,6 +74,7 @@ std::unique_ptr<PeerIdentity> peer_of(SSL_SESSION* session, const SessionBinding
   X509* leaf = SSL_SESSION_get0_peer(session);
   if (leaf == nullptr) return nullptr;
   auto identity = std::make_unique<PeerIdentity>(identity_of(leaf));
+  identity->issued_by = binding.issued_by;
   identity->chain = binding.chain;
   identity->trust = binding.trust;
   identity->not_after =
@@ -164,26 +165,35 @@ int ServerCallbacks::cert_verify(X509_STORE_CTX* store, void* arg) {
   const auto* ssl =
       static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
   SslExtraData* extra = extra_data_of(ssl);
+  const ServerContext& context = *static_cast<ServerContext*>(arg);
+  const ClientRules& rules = context.rules_;
+  auto peer = std::make_unique<PeerIdentity>(identity_of(X509_STORE_CTX_get0_cert(store)));
+  const auto refuse = [&](Authorization answer, ClientCertificateFault fault) {
+    count(ssl, fault);
+    extra->refusal = answer.why;
+    extra->refusal_detail = std::move(answer.detail);
+    X509_STORE_CTX_set_error(store, rules.only_count ? X509_V_OK : verify_error_for(answer.why));
+    return rules.only_count ? 1 : 0;
+  };
+  const ClientCas* cas = rules.cas_of(*peer);
+  if (cas == nullptr) return refuse(no_ca_for(*peer), ClientCertificateFault::kUnknownCa);
+  const auto of_domain = context.domain_cas_.find(cas);
+  // Only the CAs of the peer's trust domain may be the end of its chain.
+  if (of_domain != context.domain_cas_.end())
+    X509_STORE_CTX_set0_trusted_stack(store, of_domain->second.get());
   if (X509_verify_cert(store) != 1) {
     const int error = X509_STORE_CTX_get_error(store);
     count(ssl, fault_of_verification(error));
     extra->refusal = failure_of_verification(error);
     extra->refusal_detail = std::string("the client's certificate: ") + X509_verify_cert_error_string(error);
-    return 0;
+    if (rules.only_count) X509_STORE_CTX_set_error(store, X509_V_OK);
+    return rules.only_count ? 1 : 0;
   }
-  auto peer = std::make_unique<PeerIdentity>(identity_of(X509_STORE_CTX_get0_cert(store)));
-  add_chain(*peer, X509_STORE_CTX_get0_chain(store), X509_STORE_CTX_get0_untrusted(store));
-  const PeerPolicy& policy = *static_cast<ServerContext*>(arg)->shared_->peers;
-  Authorization answer = policy.authorize(peer.get(), std::chrono::system_clock::now());
-  if (!answer.allowed) {
-    count(ssl, fault_of_refusal(answer.why));
-    extra->refusal = answer.why;
-    extra->refusal_detail = std::move(answer.detail);
-    X509_STORE_CTX_set_error(store, verify_error_for(answer.why));
-    return 0;
-  }
-  extra->verified_peer = std::move(peer);
-  return 1;
+  add_chain(*peer, store);
+  Authorization answer = rules.peers->authorize(peer.get(), std::chrono::system_clock::now());
+  const ClientCertificateFault fault = fault_of_refusal(answer.why);
+  if (answer.keeps_identity() && (answer.allowed || rules.only_count)) extra->verified_peer = std::move(peer);
+  return answer.allowed ? 1 : refuse(std::move(answer), fault);
 }
 
 /// RFC 5077, section 4: name, IV, AES-256-CBC, HMAC-SHA-256.
@@ -210,17 +220,18 @@ int ServerCallbacks::ticket_key(SSL* ssl, unsigned char* name, unsigned char* iv
 }
 
 /// The binding of a session that is about to become a ticket.
-SessionBinding ServerCallbacks::binding_for(const SSL* ssl, const ListenerTls& shared, WallTime now) {
+SessionBinding ServerCallbacks::binding_for(const SSL* ssl, const ClientRules& rules, WallTime now) {
   if (auto before = SSL_session_reused(ssl) == 1 ? binding_of(SSL_get_session(ssl)) : std::nullopt) {
     return std::move(*before);  // resuming does not make a session younger
   }
   const SslExtraData* extra = extra_data_of(ssl);
   SessionBinding binding;
-  copy_start(shared.policy, binding.policy);
+  copy_start(rules.policy, binding.policy);
   copy_start(extra->certificate->fingerprint(), binding.certificate);
   binding.authenticated_at = epoch_seconds(now);
   if (extra->verified_peer != nullptr) {
     binding.chain_not_after = epoch_seconds(extra->verified_peer->not_after);
+    binding.issued_by = extra->verified_peer->issued_by;
     binding.trust = extra->verified_peer->trust;
     binding.chain = extra->verified_peer->chain;
   }
@@ -228,8 +239,8 @@ SessionBinding ServerCallbacks::binding_for(const SSL* ssl, const ListenerTls& s
 }
 
 int ServerCallbacks::generate_ticket(SSL* ssl, void* arg) {
-  const ListenerTls& shared = *static_cast<ServerContext*>(arg)->shared_;
-  if (!bind(SSL_get_session(ssl), binding_for(ssl, shared, std::chrono::system_clock::now()))) return 0;
+  const ClientRules& rules = static_cast<ServerContext*>(arg)->rules_;
+  if (!bind(SSL_get_session(ssl), binding_for(ssl, rules, std::chrono::system_clock::now()))) return 0;
   count(ssl, TicketEvent::kIssued);
   return 1;
 }
@@ -243,10 +254,11 @@ SSL_TICKET_RETURN ServerCallbacks::decrypt_ticket(SSL* ssl, SSL_SESSION* session
     return SSL_TICKET_RETURN_IGNORE_RENEW;
 
   const ListenerTls& shared = *static_cast<ServerContext*>(arg)->shared_;
+  const ClientRules& rules = static_cast<ServerContext*>(arg)->rules_;
   const WallTime now = std::chrono::system_clock::now();
   const auto binding = binding_of(session);
   SessionBinding wanted;
-  copy_start(shared.policy, wanted.policy);
+  copy_start(rules.policy, wanted.policy);
   copy_start(extra_data_of(ssl)->certificate->fingerprint(), wanted.certificate);
   if (!binding || binding->policy != wanted.policy || binding->certificate != wanted.certificate) {
     count(ssl, TicketEvent::kRefusedPolicy);
@@ -256,7 +268,7 @@ SSL_TICKET_RETURN ServerCallbacks::decrypt_ticket(SSL* ssl, SSL_SESSION* session
     count(ssl, TicketEvent::kExpired);
     return SSL_TICKET_RETURN_IGNORE_RENEW;
   }
-  if (!shared.peers->authorize(peer_of(session, *binding).get(), now).allowed) {
+  if (!rules.peers->authorize(peer_of(session, *binding).get(), now).allowed) {
     count(ssl, TicketEvent::kRefusedPolicy);
     return SSL_TICKET_RETURN_IGNORE_RENEW;
   }
@@ -276,7 +288,7 @@ void ServerCallbacks::install(ServerContext& context) {
   SSL_CTX_set_tlsext_status_cb(ctx, status);
   SSL_CTX_set_tlsext_status_arg(ctx, &context);
   if (!settings.alpn.empty()) SSL_CTX_set_alpn_select_cb(ctx, alpn_select, &context);
-  if (settings.client_auth.mode != config::ClientAuthMode::kNone) {
+  if (context.rules_.ask()) {
     SSL_CTX_set_cert_verify_callback(ctx, callable_from_c<cert_verify, 0>, &context);
   }
   if (settings.resumption.tickets) {
@@ -304,7 +316,7 @@ std::vector<std::byte> ServerContext::issue_tickets(SSL* ssl, Octets resumption_
   const std::size_t count = tickets_due(ssl);
   if (count == 0) return {};
   const WallTime now = std::chrono::system_clock::now();
-  const SessionBinding binding = ServerCallbacks::binding_for(ssl, *shared_, now);
+  const SessionBinding binding = ServerCallbacks::binding_for(ssl, rules_, now);
   SSL_SESSION* session = SSL_get_session(ssl);
   if (!bind(session, binding)) return {};
   const std::chrono::seconds age(epoch_seconds(now) - binding.authenticated_at);

@@ -34,38 +34,35 @@ std::string alpn_wire_format(const std::vector<std::string>& protocols) {
   return wire;
 }
 
-int verify_mode(config::ClientAuthMode mode) {
-  switch (mode) {
-    case config::ClientAuthMode::kNone:
-      return SSL_VERIFY_NONE;
-    case config::ClientAuthMode::kOptional:
-      return SSL_VERIFY_PEER;
-    case config::ClientAuthMode::kRequired:
-      return SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-  }
-  return SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+int verify_mode(const ClientRules& rules) {
+  if (!rules.ask()) return SSL_VERIFY_NONE;
+  const bool may_lack = rules.only_count || rules.settings.mode == config::ClientAuthMode::kOptional;
+  return may_lack ? SSL_VERIFY_PEER : SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
 }
 
 }  // namespace
 
 ServerContext::ServerContext(const LibraryContext& library, std::shared_ptr<const LibraryContext> offload,
-                             std::shared_ptr<const ListenerTls> shared, ListenerMetrics& metrics)
+                             std::shared_ptr<const ListenerTls> shared, ListenerMetrics& metrics,
+                             std::size_t rules)
     : library_(library),
       shared_(std::move(shared)),
+      rules_(shared_->rules.at(rules)),
       metrics_(metrics),
       certificates_(library, std::move(offload)),
       ticket_keys_(library, shared_->ticket_secrets),
       ticket_issuer_(library, ticket_keys_),
-      presented_by_default_(&shared_->certificates->default_certificate()),
+      presented_by_default_(
+          shared_->certificates->is_empty() ? nullptr : &shared_->certificates->default_certificate()),
       draws_(std::random_device()()),
       alpn_wire_(alpn_wire_format(shared_->settings.alpn)) {}
 
 Result<std::shared_ptr<ServerContext>> ServerContext::make(const LibraryContext& library,
                                                            std::shared_ptr<const LibraryContext> offload,
                                                            std::shared_ptr<const ListenerTls> shared,
-                                                           ListenerMetrics& metrics) {
+                                                           ListenerMetrics& metrics, std::size_t rules) {
   std::shared_ptr<ServerContext> made(
-      new ServerContext(library, std::move(offload), std::move(shared), metrics));
+      new ServerContext(library, std::move(offload), std::move(shared), metrics, rules));
   if (auto configured = made->configure(); !configured) {
     return fail(configured.error().kind,
                 "listener " + made->shared_->listener + ": " + configured.error().what);
@@ -84,6 +81,7 @@ Result<void> ServerContext::configure() {
   if (auto set = set_client_auth(); !set) return set;
   if (auto set = set_resumption(); !set) return set;
   set_server_callbacks(*this);
+  if (presented_by_default_ == nullptr) return {};  // no handshake begins
   return certificates_.apply(context_.get(), *presented_by_default_);
 }
 
@@ -105,23 +103,36 @@ Result<void> ServerContext::set_versions_and_options() {
 
 Result<void> ServerContext::set_client_auth() {
   SSL_CTX* context = context_.get();
-  const config::ClientAuth& auth = shared_->settings.client_auth;
-  SSL_CTX_set_verify(context, verify_mode(auth.mode), nullptr);
-  if (auth.mode == config::ClientAuthMode::kNone) return {};
+  SSL_CTX_set_verify(context, verify_mode(rules_), nullptr);
+  if (!rules_.ask()) return {};
 
-  X509_STORE* trusted = SSL_CTX_get_cert_store(context);
   // Each certificate of the file is trusted, be it a root or not.
-  X509_STORE_set_flags(trusted, X509_V_FLAG_PARTIAL_CHAIN);
-  for (const auto& der : shared_->client_ca_der) {
-    auto certificate = parse_certificate(der, library_.get());
-    if (!certificate) return tl::unexpected(certificate.error());
-    auto added = call_openssl(ErrorKind::kInvalid, "client_auth.ca: " + auth.ca, [&] {
-      return X509_STORE_add_cert(trusted, certificate->get()) == 1 &&
-             SSL_CTX_add_client_CA(context, certificate->get()) == 1;
-    });
-    if (!added) return added;
+  X509_STORE_set_flags(SSL_CTX_get_cert_store(context), X509_V_FLAG_PARTIAL_CHAIN);
+  for (const ClientCas& cas : rules_.cas) {
+    if (auto added = add_client_cas(cas); !added) return added;
   }
   SSL_CTX_set_verify_depth(context, kMaxChainDepth);
+  if (rules_.settings.purpose == config::ClientPurpose::kClient)
+    return {};  // OpenSSL's own rule for a server
+  return call_openssl(ErrorKind::kSystem, "OpenSSL refused to set the purpose of client certificates",
+                      [&] { return SSL_CTX_set_purpose(context, X509_PURPOSE_ANY); });
+}
+
+Result<void> ServerContext::add_client_cas(const ClientCas& cas) {
+  SSL_CTX* context = context_.get();
+  CertificatesPtr stack(sk_X509_new_null());
+  for (const auto& der : cas.ders) {
+    auto certificate = parse_certificate(der, library_.get());
+    if (!certificate) return tl::unexpected(certificate.error());
+    auto added = call_openssl(ErrorKind::kInvalid, "client_auth.ca", [&] {
+      return X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate->get()) == 1 &&
+             SSL_CTX_add_client_CA(context, certificate->get()) == 1 &&
+             sk_X509_push(stack.get(), certificate->get()) > 0;
+    });
+    if (!added) return added;
+    static_cast<void>(certificate->release());  // the stack's now
+  }
+  if (!cas.trust_domain.empty()) domain_cas_.emplace(&cas, std::move(stack));
   return {};
 }
 
@@ -131,15 +142,15 @@ Result<void> ServerContext::set_resumption() {
   // Sessions live only in tickets. Without tickets no version can resume.
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_timeout(context, static_cast<long>(resumption.lifetime.count()));
-  const auto* policy = reinterpret_cast<const unsigned char*>(shared_->policy.data());
+  const auto* policy = reinterpret_cast<const unsigned char*>(rules_.policy.data());
   if (!resumption.tickets) SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
   const int count = resumption.tickets ? resumption.per_connection : 0;
-  return call_openssl(ErrorKind::kSystem,
-                      "OpenSSL refused to set the session id context or the number of tickets", [&] {
-                        return SSL_CTX_set_session_id_context(
-                                   context, policy, static_cast<unsigned>(shared_->policy.size())) == 1 &&
-                               SSL_CTX_set_num_tickets(context, static_cast<std::size_t>(count)) == 1;
-                      });
+  return call_openssl(
+      ErrorKind::kSystem, "OpenSSL refused to set the session id context or the number of tickets", [&] {
+        return SSL_CTX_set_session_id_context(context, policy, static_cast<unsigned>(rules_.policy.size())) ==
+                   1 &&
+               SSL_CTX_set_num_tickets(context, static_cast<std::size_t>(count)) == 1;
+      });
 }
 
 // RFC 5077, section 4: the MAC covers the key's name, the IV and the encrypted state.
@@ -158,7 +169,7 @@ bool ServerContext::is_authentic_ticket(Octets ticket, WallTime now) {
 Selection ServerContext::select(const ClientHello& hello) {
   CanaryDraw draw;
   if (shared_->certificates->has_canaries()) draw.number = static_cast<std::uint8_t>(draws_() % 100);
-  return shared_->certificates->select(hello, draw);
+  return shared_->certificates->select(hello, std::chrono::system_clock::now(), draw);
 }
 
 Result<SslPtr> ServerContext::new_ssl(const StoredCertificate& certificate, SslExtraData& extra) {

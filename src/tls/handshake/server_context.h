@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <random>
 #include <string>
@@ -18,19 +19,20 @@
 
 namespace headgate {
 
-/// One worker's side of one listener's TLS policy: an SSL_CTX, the certificates in use, the ticket keys.
+/// One worker's side of one listener's TLS policy: an SSL_CTX, the certificates in use, the ticket keys. Each
+/// of the listener's rules for clients has a context of its own, so that nothing of one is left in another.
 ///
 /// It belongs to one worker. SSLs made from it live on that worker's loop thread, and each connection holds a
 /// reference to the context that made its SSL. Another thread may make it, before the worker sees it. Neither
 /// copied nor moved: OpenSSL's callbacks keep its address.
 class ServerContext {
  public:
-  /// `library` and `metrics` outlive the context. RSA keys are used on the thread to which `offload` belongs;
-  /// nullptr: on the loop. Groups that this OpenSSL lacks are left out. Errors: kInvalid;
-  /// the text names the setting that OpenSSL does not take.
+  /// `library` and `metrics` outlive the context; `rules` is an index into those of `shared`. RSA keys are
+  /// used on the thread to which `offload` belongs; nullptr: on the loop. Groups that this OpenSSL lacks are
+  /// left out. Errors: kInvalid; the text names the setting that OpenSSL does not take.
   [[nodiscard]] static Result<std::shared_ptr<ServerContext>> make(
       const LibraryContext& library, std::shared_ptr<const LibraryContext> offload,
-      std::shared_ptr<const ListenerTls> shared, ListenerMetrics& metrics);
+      std::shared_ptr<const ListenerTls> shared, ListenerMetrics& metrics, std::size_t rules = 0);
   ServerContext(const ServerContext&) = delete;
   ServerContext& operator=(const ServerContext&) = delete;
 
@@ -54,6 +56,8 @@ class ServerContext {
   [[nodiscard]] std::vector<std::byte> issue_tickets(SSL* ssl, Octets resumption_secret);
 
   [[nodiscard]] const ListenerTls& shared() const { return *shared_; }
+  /// The rules for the clients of this context.
+  [[nodiscard]] const ClientRules& rules() const { return rules_; }
   /// Whether Headgate protects the records of TLS 1.3, and so sends the session tickets itself.
   [[nodiscard]] bool takes_records_over() const {
     return shared_->settings.record_layer == config::RecordLayer::kAuto;
@@ -67,15 +71,17 @@ class ServerContext {
  private:
   friend struct ServerCallbacks;
   ServerContext(const LibraryContext& library, std::shared_ptr<const LibraryContext> offload,
-                std::shared_ptr<const ListenerTls> shared, ListenerMetrics& metrics);
+                std::shared_ptr<const ListenerTls> shared, ListenerMetrics& metrics, std::size_t rules);
 
   [[nodiscard]] Result<void> configure();
   [[nodiscard]] Result<void> set_versions_and_options();
   [[nodiscard]] Result<void> set_client_auth();
+  [[nodiscard]] Result<void> add_client_cas(const ClientCas& cas);
   [[nodiscard]] Result<void> set_resumption();
 
   const LibraryContext& library_;
   std::shared_ptr<const ListenerTls> shared_;
+  const ClientRules& rules_;  // of shared_
   ListenerMetrics& metrics_;
   CertificateCache certificates_;
   TicketKeys ticket_keys_;
@@ -83,8 +89,10 @@ class ServerContext {
   const StoredCertificate* presented_by_default_ =
       nullptr;              // each SSL presents it unless another one is applied
   std::minstd_rand draws_;  // for canaries
-  std::string alpn_wire_;   // the listener's protocols, each with its length before it
-  SslCtxPtr context_;       // last: its callbacks use the members above
+  /// The CAs of `rules_` that vouch for the workloads of one trust domain alone.
+  std::map<const ClientCas*, CertificatesPtr> domain_cas_;
+  std::string alpn_wire_;  // the listener's protocols, each with its length before it
+  SslCtxPtr context_;      // last: its callbacks use the members above
 };
 
 /// Returns the identity of the peer of `ssl` after its handshake: from the verification just done, or from

@@ -13,6 +13,14 @@
 namespace headgate {
 namespace {
 
+/// A resumed session has it from the ticket.
+std::string certificate_of_peer(SSL* ssl) {
+  X509* peer = SSL_SESSION_get0_peer(SSL_get_session(ssl));
+  if (peer == nullptr) return {};
+  const EncodedOctets der = encoded<i2d_X509>(peer);
+  return {reinterpret_cast<const char*>(der.memory.get()), der.size};
+}
+
 /// The handshake by OpenSSL.
 class OpensslHandshake final : public ServerHandshake {
  public:
@@ -25,6 +33,7 @@ class OpensslHandshake final : public ServerHandshake {
         tickets_(static_cast<std::uint16_t>(std::min<std::size_t>(start.tickets, UINT16_MAX))),
         sends_early_data_(start.sends_early_data),
         takes_tickets_(start.takes_tickets),
+        keeps_certificate_(start.keeps_client_certificate),
         socket_(std::move(socket)),
         received_(std::move(start.received)) {}
 
@@ -58,6 +67,7 @@ class OpensslHandshake final : public ServerHandshake {
   std::uint16_t tickets_;
   bool sends_early_data_;
   bool takes_tickets_;
+  bool keeps_certificate_;
   bool needs_permit_ = true;           // for the next step
   Fd socket_;                          // until stream_ has it
   std::vector<std::byte> received_;    // likewise
@@ -140,8 +150,7 @@ void OpensslHandshake::look_ahead() {
   if (extra.server_hellos == 0 || SSL_session_reused(ssl) == 1) return;
   const bool retried = tls13 && !extra.finished_sent;
   work_ = retried ? HandshakeWork::kFull : HandshakeWork::kFinish;
-  const bool verifies = context_->shared().settings.client_auth.mode != config::ClientAuthMode::kNone;
-  needs_permit_ = retried || verifies || !tls13;
+  needs_permit_ = retried || context_->rules().ask() || !tls13;
 }
 
 // RSA key exchange: the client's secret is decrypted with our key. RFC 5246, section 7.4.7.1.
@@ -155,8 +164,9 @@ ServerHandshake::Answer OpensslHandshake::accepted() {
   TlsStream& tls = *stream_;
   if (sends_early_data_) end_skipping_early_data(tls.ssl());
   Accepted accepted;
-  accepted.negotiated = negotiated_info(tls.ssl());
+  accepted.negotiated = negotiated_info(tls.ssl(), certificate_);
   accepted.key_type = key_type_word(certificate_);
+  accepted.key_algorithm = key_algorithm_text(certificate_);
   accepted.retried = tls.extra().server_hellos > 1;
   accepted.reason = tls.protection_reason(aead_);
   const bool ours = accepted.reason == ProtectionReason::kDefault;
@@ -165,6 +175,9 @@ ServerHandshake::Answer OpensslHandshake::accepted() {
   if (takes_tickets_ && ours) tickets = context_->issue_tickets(tls.ssl(), tls.resumption_secret());
   if (takes_tickets_ && !ours) tls.send_tickets(context_->tickets_due(tls.ssl()));
   accepted.peer = peer_identity(tls.ssl(), tls.extra());
+  accepted.would_refuse = {
+      .allowed = false, .why = tls.extra().refusal, .detail = tls.extra().refusal_detail};
+  if (keeps_certificate_ && accepted.peer) accepted.peer->certificate_der = certificate_of_peer(tls.ssl());
   if (ours) {
     auto records = std::make_unique<RecordStream>(tls.hand_over(), buffers_, aead_);
     records->hold_back(tickets);

@@ -14,6 +14,7 @@
 #include "tls/handshake/negotiated_info.h"
 #include "tls/handshake/server_context.h"
 #include "tls/openssl/private_key_operation.h"
+#include "tls/peer/peer_policy.h"
 #include "tls/record/aead_contexts.h"
 
 namespace headgate {
@@ -44,10 +45,13 @@ class ServerHandshake {
     std::unique_ptr<Stream> stream;
     NegotiatedInfo negotiated;
     std::string_view key_type;  ///< Of our certificate: a constant.
+    std::string key_algorithm;  ///< Of our certificate: "EC256".
     std::unique_ptr<PeerIdentity> peer;
     Protection protection = Protection::kOpenssl;
     ProtectionReason reason = ProtectionReason::kDefault;
     bool retried = false;  ///< The server sent a HelloRetryRequest.
+    /// Why a dry run would refuse the client's certificate; HandshakeFailure::kNone: it would not.
+    Authorization would_refuse;
   };
   /// The handshake failed, and this object is used up. `stream` holds the alert, where one is due.
   struct Refused {
@@ -90,6 +94,7 @@ struct HandshakeStart {
   std::size_t tickets = 0;                         ///< ClientHello::psk_identities.
   bool sends_early_data = false;                   ///< ClientHello::offers_early_data.
   bool takes_tickets = true;                       ///< ClientHello::offers_psk_dhe_ke; for TLS 1.3 only.
+  bool keeps_client_certificate = false;           ///< PeerIdentity::certificate_der is wanted.
   std::vector<std::byte> received;  ///< The bytes of the ClientHello, and all bytes that came behind it.
 };
 

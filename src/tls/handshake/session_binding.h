@@ -13,13 +13,14 @@ namespace headgate {
 /// The data that a ticket protects in addition to TLS's own state: the session is bound to them.
 struct SessionBinding {
   static constexpr std::size_t kPolicyBytes = 16;
-  static constexpr std::size_t kMaxLinks = 16;
+  static constexpr std::size_t kMaxLinks = PeerIdentity::kMaxLinks;
   std::array<std::byte, kPolicyBytes> policy{};       ///< The start of ListenerTls::policy.
   std::array<std::byte, kPolicyBytes> certificate{};  ///< The start of the served certificate's fingerprint.
   std::int64_t authenticated_at =
       0;  ///< Seconds since the epoch: the full handshake at the root of the session.
   // As in PeerIdentity; nothing without a client certificate. At most kMaxLinks of each.
   std::int64_t chain_not_after = 0;  ///< Seconds since the epoch.
+  IssuedKey issued_by{};
   std::vector<IssuedKey> trust;
   std::vector<IssuedKey> chain;
 

@@ -1,7 +1,5 @@
 #include "tls/handshake/session_tickets.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <optional>
 
@@ -10,6 +8,7 @@
 #include <openssl/rand.h>
 
 #include "base/check.h"
+#include "base/hex.h"
 #include "tls/handshake/secret_file.h"
 
 namespace headgate {
@@ -61,11 +60,19 @@ std::string_view trimmed(std::string_view line) {
 Result<std::vector<TicketSecret>> read_secrets(const std::string& path) {
   const auto file = read_secret_file(path);
   if (!file) return fail(file.error().kind, file.error().what);
-  if ((file->mode & (S_IRWXG | S_IRWXO)) != 0) {
-    return fail(ErrorKind::kInvalid,
-                "the ticket secret is open to others than its owner: run `chmod 600 " + path + "`");
+  if (!is_private(*file)) {
+    return fail(ErrorKind::kInvalid, "the ticket secret is open to others than its owner: run `chmod 600 " +
+                                         path +
+                                         "`; of root's file a group may be the reader (mode 0440 or 0640; "
+                                         "for a Kubernetes secret `defaultMode: 0440`)");
   }
   return parse_ticket_secrets(file->text());
+}
+
+WallTime used_since(const TicketSecret& secret, const TicketSecrets* previous, WallTime now) {
+  if (previous == nullptr) return now;
+  const auto found = std::ranges::find(previous->secrets, secret, &TicketSecrets::Accepted::secret);
+  return found == previous->secrets.end() ? now : found->used_since;
 }
 
 /// The old secrets that are still accepted in addition to the new ones: for one lifetime of the tickets made
@@ -75,7 +82,7 @@ void keep_old(const TicketSecrets& previous, WallTime now, TicketSecrets& secret
     const bool still_there = std::ranges::any_of(
         secrets.secrets, [&](const TicketSecrets::Accepted& one) { return one.secret == old.secret; });
     const WallTime until = std::min(old.accepted_until, now + secrets.lifetime);
-    if (!still_there && until > now) secrets.secrets.push_back({old.secret, until});
+    if (!still_there && until > now) secrets.secrets.push_back({old.secret, until, old.used_since});
   }
 }
 
@@ -114,12 +121,13 @@ Result<std::shared_ptr<const TicketSecrets>> TicketSecrets::load(const config::R
   if (!settings.secret_file.empty()) {
     auto read = read_secrets(settings.secret_file);
     if (!read) return tl::unexpected(read.error());
-    for (const TicketSecret& one : *read) secrets->secrets.push_back({one, WallTime::max()});
+    for (const TicketSecret& one : *read)
+      secrets->secrets.push_back({one, WallTime::max(), used_since(one, previous, now)});
     if (same_source) keep_old(*previous, now, *secrets);
   } else if (same_source && !previous->secrets.empty()) {
     secrets->secrets = previous->secrets;
   } else {
-    secrets->secrets.push_back({random_secret(), WallTime::max()});
+    secrets->secrets.push_back({random_secret(), WallTime::max(), now});
   }
   return secrets;
 }
@@ -153,20 +161,13 @@ Result<std::vector<TicketSecret>> parse_ticket_secrets(std::string_view text) {
 }
 
 std::string new_secret_file() {
-  constexpr std::string_view kHex = "0123456789abcdef";
   std::string text =
       "# Headgate session ticket secret. Keep it as private as a private key (mode 0600): its holder can "
       "read\n"
       "# resumed sessions. Instances that hold the same file resume each other's sessions. The first secret "
       "makes new\n"
       "# tickets, further lines are only accepted.\n";
-  text += kPrefix;
-  const TicketSecret secret = random_secret();
-  for (const std::byte byte : secret.bytes()) {
-    text += kHex[std::to_integer<unsigned>(byte) >> 4];
-    text += kHex[std::to_integer<unsigned>(byte) & 0x0f];
-  }
-  return text + "\n";
+  return text.append(kPrefix).append(hex_of(random_secret().bytes())).append("\n");
 }
 
 TicketKeys::TicketKeys(const LibraryContext& library, std::shared_ptr<const TicketSecrets> secrets)

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/locked_memory.h"
 #include "base/result.h"
 #include "base/units.h"
 #include "config/config.h"
@@ -40,15 +41,16 @@ struct TicketSecrets {
   struct Accepted {
     TicketSecret secret;
     WallTime accepted_until = WallTime::max();
+    WallTime used_since = WallTime::min();  ///< When this process had it first.
   };
-  std::vector<Accepted> secrets;  ///< Empty: tickets are off.
-  std::string file;               ///< The file that they came from; empty: random ones of this process.
+  LockedVector<Accepted> secrets;  ///< Empty: tickets are off.
+  std::string file;                ///< The file that they came from; empty: random ones of this process.
   std::chrono::seconds rotate_every{6 * 3600};
   std::chrono::seconds lifetime{12 * 3600};
 
   /// Returns the secrets for `settings`: those of its secret_file, else a random one, or the random one of
-  /// `previous`. Reads a file: supervisor only. Errors: kInvalid (readable by group or others, not of the
-  /// right form), kSystem.
+  /// `previous`. Reads a file: supervisor only. Errors: kInvalid (not is_private(), not of
+  /// the right form), kSystem.
   [[nodiscard]] static Result<std::shared_ptr<const TicketSecrets>> load(const config::Resumption& settings,
                                                                          const TicketSecrets* previous,
                                                                          WallTime now);
@@ -96,7 +98,7 @@ class TicketKeys {
   std::shared_ptr<const TicketSecrets> secrets_;
   WallTime good_from_ = WallTime::max();   // keys_ are right from this time
   WallTime good_until_ = WallTime::min();  // to this time
-  std::vector<TicketKey> keys_;            // the issuing one first; wiped before it is filled again
+  LockedVector<TicketKey> keys_;           // the issuing one first; wiped before it is filled again
 };
 
 }  // namespace headgate

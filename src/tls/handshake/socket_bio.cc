@@ -17,8 +17,8 @@ struct SocketBioMethod {
     BIO_clear_retry_flags(bio);
     auto* self = static_cast<SocketBio*>(BIO_get_data(bio));
     const int n = self->read(std::as_writable_bytes(std::span(into, static_cast<std::size_t>(size))));
-    if (n < 0 && self->io_error_ == 0) BIO_set_retry_read(bio);
-    return n;
+    if (n == SocketBio::kNothingYet) BIO_set_retry_read(bio);
+    return n < 0 ? -1 : n;
   }
   static int write(BIO* bio, const char* from, int size) {
     BIO_clear_retry_flags(bio);
@@ -68,7 +68,8 @@ void SocketBio::attach(BIO* bio) {
   BIO_set_data(bio, this);
 }
 
-void SocketBio::open() {
+void SocketBio::open(int receives) {
+  receives_left_ = receives;
   records_written_ = 0;
   drained_ = std::exchange(just_received_, false);
 }
@@ -80,9 +81,7 @@ IoStatus SocketBio::settle(Then then) {
     unsent_.keep(gathered);
     return flush(then);
   }
-  const SocketIo sent = send_or_keep(fd_.number(), gathered, unsent_, then);
-  if (sent.status == IoStatus::kFailed) io_error_ = sent.error;
-  return sent.status;
+  return outcome(send_or_keep(fd_.number(), gathered, unsent_, then));
 }
 
 void SocketBio::settle_holding_output() {
@@ -91,8 +90,13 @@ void SocketBio::settle_holding_output() {
 }
 
 IoStatus SocketBio::flush(Then then) {
-  const SocketIo sent = unsent_.send(fd_.number(), then);
-  if (sent.status == IoStatus::kFailed) io_error_ = sent.error;
+  return outcome(unsent_.send(fd_.number(), then));
+}
+
+// The kernel tells of a reset once. After that a send gets EPIPE, as if a FIN had come before the reset, and
+// a receive finds an end.
+IoStatus SocketBio::outcome(const SocketIo& sent) {
+  if (sent.status == IoStatus::kFailed && !std::exchange(send_failed_, true)) io_error_ = sent.error;
   return sent.status;
 }
 
@@ -128,11 +132,16 @@ int SocketBio::read(std::span<std::byte> into) {
     return static_cast<int>(size);
   }
   if (unread_.empty()) {
-    if (drained_ || ended_) return ended_ ? 0 : -1;
+    if (ended_) return 0;
+    if (drained_ || receives_left_ == 0) return kNothingYet;
+    --receives_left_;
     const SocketIo got = receive_some(fd_.number(), buffers_.received);
-    if (got.status == IoStatus::kFailed) io_error_ = got.error;
-    if (got.status == IoStatus::kEnded) ended_ = true;
-    if (got.status != IoStatus::kDone) return ended_ ? 0 : -1;
+    if (got.status == IoStatus::kFailed) {
+      io_error_ = got.error;
+      return kBroken;
+    }
+    ended_ = got.status == IoStatus::kEnded;
+    if (got.status != IoStatus::kDone) return ended_ ? 0 : kNothingYet;
     drained_ = got.size_bytes < buffers_.received.size();
     unread_ = std::span<const std::byte>(buffers_.received).first(got.size_bytes);
   }

@@ -25,6 +25,9 @@ namespace headgate {
 /// Every call into the SSL happens between open() and settle() or discard().
 class SocketBio {
  public:
+  /// As many as it takes to fill a whole buffer with data.
+  static constexpr int kReceives = 2;
+
   /// `received` was read from the socket before, and comes first.
   SocketBio(Fd fd, Buffers& buffers, std::vector<std::byte> received);
   SocketBio(const SocketBio&) = delete;
@@ -36,7 +39,10 @@ class SocketBio {
   /// object must outlive the SSL.
   void attach(BIO* bio);
 
-  void open();
+  /// The SSL may then receive so many times: a peer that sends records without data, or of a byte each,
+  /// faster than the SSL reads them would not let it come back. The rest waits in the socket, which stays
+  /// readable.
+  void open(int receives = kReceives);
   /// Keeps the bytes that the SSL left unread, and sends those that it wrote. Returns kDone, kWantWrite (it
   /// keeps the unsent bytes) or kFailed (io_error()).
   IoStatus settle(Then then = Then::kMore);
@@ -58,7 +64,7 @@ class SocketBio {
   [[nodiscard]] std::size_t unsent_bytes() const { return unsent_.size_bytes(); }
   /// The peer's FIN was read.
   [[nodiscard]] bool ended() const { return ended_; }
-  /// The errno of the socket's last failure, 0 for no failure.
+  /// The errno of the socket's last failure, 0 for no failure. Of sends only the first failure counts.
   [[nodiscard]] int io_error() const { return io_error_; }
   /// The last receive gave fewer bytes than it had room for: another one would only answer EAGAIN.
   [[nodiscard]] bool drained() const { return drained_; }
@@ -72,8 +78,12 @@ class SocketBio {
 
  private:
   friend struct SocketBioMethod;
-  int read(std::span<std::byte> into);  // bytes, 0 at the end, -1 to retry or on failure
+  static constexpr int kNothingYet = -1, kBroken = -2;
+  /// Returns the number of bytes, 0 at the end, or one of the two above. A write that has failed before does
+  /// not make a read fail: bytes may still be there.
+  int read(std::span<std::byte> into);
   int write(std::span<const std::byte> bytes);
+  IoStatus outcome(const SocketIo& sent);
   void count_records(std::span<const std::byte> bytes);
   void keep_unread();
 
@@ -86,8 +96,10 @@ class SocketBio {
   Unsent unsent_;
   std::uint32_t records_written_ = 0;
   std::size_t record_rest_bytes_ = 0;  // of the record being written, not seen yet
+  int receives_left_ = 0;              // until the next open()
   int io_error_ = 0;
   bool ended_ = false;
+  bool send_failed_ = false;
   bool drained_ = false;
   bool just_received_;  // the bytes given at the start are all that have arrived: asking again would be in
                         // vain

@@ -17,13 +17,16 @@ int extra_data_index() {
 /// What a peer may make us keep for it while it reads nothing: twice the most of one write. Each answer to a
 /// KeyUpdate or to a request to renegotiate adds to it.
 constexpr std::size_t kMaxUnsentBytes = 2 * kMaxWriteBytes;
+static_assert(kMaxUnsentBytes == 256 * 1024, "charge() and docs/security.md say so");
 
 /// OpenSSL reads on by itself until it has data, so it has to be stopped here.
 void charge(SslExtraData& extra, std::uint32_t price, const char* flood) {
   if (extra.bio == nullptr || extra.flood != nullptr) return;
   if (extra.budget.needs_time()) extra.budget.pass_time(coarse_now());
-  if (extra.budget.spend(price) && extra.bio->unsent_bytes() <= kMaxUnsentBytes) return;
-  extra.flood = flood;
+  const bool paid = extra.budget.spend(price);
+  const bool reads = extra.bio->unsent_bytes() <= kMaxUnsentBytes;
+  if (paid && reads) return;
+  extra.flood = paid ? "the peer reads nothing, and 256 KiB wait for it" : flood;
   extra.bio->break_off();
 }
 

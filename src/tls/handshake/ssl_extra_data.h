@@ -24,7 +24,7 @@ struct SslExtraData {
   /// The identity of a peer that verification let pass in a full handshake.
   std::unique_ptr<PeerIdentity> verified_peer;
   HandshakeFailure refusal = HandshakeFailure::kNone;  ///< Why verification refused the peer.
-  std::string refusal_detail;                          ///< The sentence for the operator.
+  std::string refusal_detail;  ///< The sentence for the operator: why the client or server was refused.
   int alert_sent = -1;
   int alert_received = -1;
   std::uint8_t server_hellos = 0;  ///< Two: the first was a HelloRetryRequest.

@@ -117,7 +117,14 @@ std::vector<std::byte> TicketIssuer::issue(const TicketOrder& order, WallTime no
     messages.raw(ticket);
     messages.number(0, 2);
   }
+  forget_key();
   return messages.take();
+}
+
+// OpenSSL's memory may be written to the swap space, and that of the keys may not.
+void TicketIssuer::forget_key() {
+  constexpr std::array<unsigned char, sizeof(TicketKey::aes)> kNoKey{};
+  EVP_EncryptInit_ex2(cipher_.get(), nullptr, kNoKey.data(), nullptr, nullptr);
 }
 
 bool TicketIssuer::protect(Octets session, const TicketKey& key, Octets iv, std::span<std::byte> ticket) {

@@ -39,6 +39,9 @@ class TicketIssuer {
  private:
   [[nodiscard]] bool protect(Octets session, const TicketKey& key, Octets iv, std::span<std::byte> ticket);
 
+  /// Overwrites the ticket key in `cipher_`.
+  void forget_key();
+
   const LibraryContext& library_;
   TicketKeys& keys_;
   CipherCtxPtr cipher_;  // made with the first ticket

@@ -10,6 +10,9 @@
 namespace headgate {
 namespace {
 
+/// A flight of an honest peer fits in one receive, and a longer one goes on in the next turn of the loop.
+constexpr int kReceivesOfHandshake = 1;
+
 /// Whether the client negotiated a bound for the contents of a record. RFC 6066, section 4.
 bool wants_short_records(const SSL* ssl) {
   const unsigned length = SSL_SESSION_get_max_fragment_length(SSL_get0_session(ssl));
@@ -55,7 +58,7 @@ IoStatus TlsStream::handshake() {
   if (operation_ != nullptr && !operation_->is_finished())
     return flush() == IoStatus::kFailed ? IoStatus::kFailed : IoStatus::kPaused;
   forget_earlier_errors();
-  bio_.open();
+  bio_.open(kReceivesOfHandshake);
   const IoStatus status = answer(do_handshake());
   if (status != IoStatus::kDone) return settled(status);
   handshake_done_ = true;
@@ -189,6 +192,7 @@ IoStatus TlsStream::answer(int returned) {
   failure_ = std::move(answer.failure);
   error_code_ = answer.error_code;
   if (failure_.alert < 0) failure_.alert = extra_->alert_sent;
+  if (!handshake_done_ && !extra_->refusal_detail.empty()) failure_.what = extra_->refusal_detail;
   if (extra_->flood != nullptr) {
     failure_.kind = FailureKind::kFlood;
     failure_.what = extra_->flood;

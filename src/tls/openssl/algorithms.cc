@@ -1,5 +1,6 @@
 #include "tls/openssl/algorithms.h"
 
+#include "tls/openssl/cipher_words.h"
 #include "tls/openssl/openssl_call.h"
 
 namespace headgate {
@@ -17,11 +18,14 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
-Result<void> set_groups(SSL_CTX* context, const config::Tls& settings, std::vector<std::string>& missing) {
+bool has_group(SSL_CTX* context, const std::string& group) {
+  return ask_openssl([&] { return SSL_CTX_set1_groups_list(context, group.c_str()); }) == 1;
+}
+
+Result<void> set_groups(SSL_CTX* context, const config::Tls& settings) {
   std::vector<std::string> groups;
   for (const std::string& group : settings.groups) {
-    const bool known = ask_openssl([&] { return SSL_CTX_set1_groups_list(context, group.c_str()); }) == 1;
-    (known ? groups : missing).push_back(group);
+    if (has_group(context, group)) groups.push_back(group);
   }
   if (settings.groups.empty()) return {};
   if (groups.empty())
@@ -44,29 +48,54 @@ Result<void> set_ciphers(SSL_CTX* context, const config::Tls& settings) {
                       [&] { return SSL_CTX_set_cipher_list(context, ciphers); });
 }
 
+/// The names of post-quantum groups have the key encapsulation mechanism in them: FIPS 203.
+bool is_post_quantum(const std::string& group) {
+  return group.find("MLKEM") != std::string::npos;
+}
+
+/// One line for each group that no client can get although it is listed. The loss of the last post-quantum
+/// group is a loss of protection, so the line says so.
+void warn_of_missing_groups(SSL_CTX* context, const config::Tls& settings, Diagnostics& out) {
+  std::vector<std::size_t> missing;
+  bool post_quantum = false;
+  for (std::size_t i = 0; i < settings.groups.size(); ++i) {
+    const bool known = has_group(context, settings.groups[i]);
+    if (!known) missing.push_back(i);
+    post_quantum = post_quantum || (known && is_post_quantum(settings.groups[i]));
+  }
+  if (missing.size() == settings.groups.size()) return;  // set_groups() has refused them
+  const bool is_default = settings.groups == config::Tls{}.groups;
+  for (const std::size_t i : missing) {
+    const bool loses = !post_quantum && is_post_quantum(settings.groups[i]);
+    out.push_back({is_default ? Severity::kNote : Severity::kWarning, "",
+                   std::string(OpenSSL_version(OPENSSL_VERSION)) + " lacks the group " + settings.groups[i] +
+                       ", which is left out" +
+                       (loses ? ": no client gets a post-quantum key exchange; OpenSSL 3.5 has it" : ""),
+                   "groups[" + std::to_string(i) + ']'});
+  }
+}
+
 }  // namespace
 
 Result<void> set_algorithms(SSL_CTX* context, const config::Tls& settings) {
-  std::vector<std::string> missing;
-  const auto named = [](const char* key, const Error& error) {
-    return fail(error.kind, std::string(key) + ": " + error.what);
-  };
-  if (const auto set = set_groups(context, settings, missing); !set) return named("groups", set.error());
-  if (const auto set = set_cipher_suites(context, settings); !set) return named("cipher_suites", set.error());
-  if (const auto set = set_ciphers(context, settings); !set) return named("ciphers", set.error());
+  if (const auto set = set_groups(context, settings); !set) return fail_in("groups", set.error());
+  if (const auto set = set_cipher_suites(context, settings); !set)
+    return fail_in("cipher_suites", set.error());
+  if (const auto set = set_ciphers(context, settings); !set) return fail_in("ciphers", set.error());
   return {};
 }
 
-std::vector<std::string> check_algorithms(const config::Tls& settings, Diagnostics& out) {
+void check_algorithms(const config::Tls& settings, Diagnostics& out) {
   const SslCtxPtr context(SSL_CTX_new(TLS_server_method()));
   const auto check = [&](const char* key, const Result<void>& set) {
     if (!set) out.push_back({Severity::kError, "", set.error().what, key});
   };
-  std::vector<std::string> missing;
-  check("groups", set_groups(context.get(), settings, missing));
+  warn_of_missing_groups(context.get(), settings, out);
+  check("groups", set_groups(context.get(), settings));
   check("cipher_suites", set_cipher_suites(context.get(), settings));
-  check("ciphers", set_ciphers(context.get(), settings));
-  return missing;
+  const auto ciphers = set_ciphers(context.get(), settings);
+  check("ciphers", ciphers);
+  if (ciphers) check_cipher_words(settings, out);
 }
 
 }  // namespace headgate

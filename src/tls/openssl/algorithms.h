@@ -1,8 +1,5 @@
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "base/result.h"
 #include "config/config.h"
 #include "tls/handshake/diagnostic.h"
@@ -14,8 +11,8 @@ namespace headgate {
 /// Errors: kInvalid; the text names the key and the value that OpenSSL refuses.
 [[nodiscard]] Result<void> set_algorithms(SSL_CTX* context, const config::Tls& settings);
 
-/// Asks OpenSSL about each setting. A value that it refuses becomes a fault of its key. Returns the groups of
-/// `settings` that this OpenSSL lacks.
-[[nodiscard]] std::vector<std::string> check_algorithms(const config::Tls& settings, Diagnostics& out);
+/// Asks OpenSSL about each setting. A value that it refuses becomes a fault of its key, and each group that
+/// it lacks a warning, or a note where the groups are the default ones.
+void check_algorithms(const config::Tls& settings, Diagnostics& out);
 
 }  // namespace headgate

@@ -4,12 +4,11 @@
 #include <cstdint>
 #include <iterator>
 
+#include "base/ascii.h"
+#include "base/hex.h"
+
 namespace headgate {
 namespace {
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
 
 /// The text that a '*' may match.
 struct Wildcard {
@@ -42,7 +41,16 @@ bool matches(std::string_view pattern, std::string_view text, Wildcard wildcard)
   return true;
 }
 
-enum class AllowKind : std::uint8_t { kEveryone, kSpiffe, kUri, kDns, kSubjectName, kUnit, kFingerprint };
+enum class AllowKind : std::uint8_t {
+  kEveryone,
+  kSpiffe,
+  kUri,
+  kDns,
+  kSubjectName,
+  kUnit,
+  kFingerprint,
+  kPublicKey
+};
 
 /// Calls `see(AllowKind, const std::string&)` for each entry of the list.
 template <class See>
@@ -53,6 +61,7 @@ void for_each_entry(const config::ClientAllow& allow, See&& see) {
   for (const std::string& entry : allow.common_name) see(AllowKind::kSubjectName, entry);
   for (const std::string& entry : allow.organizational_unit) see(AllowKind::kUnit, entry);
   for (const std::string& entry : allow.fingerprint) see(AllowKind::kFingerprint, entry);
+  for (const std::string& entry : allow.public_key) see(AllowKind::kPublicKey, entry);
 }
 
 bool matches_entry(AllowKind kind, const std::string& entry, const PeerIdentity& peer) {
@@ -73,6 +82,8 @@ bool matches_entry(AllowKind kind, const std::string& entry, const PeerIdentity&
       return std::ranges::find(peer.organizational_units, entry) != peer.organizational_units.end();
     case AllowKind::kFingerprint:
       return peer.fingerprint == entry;
+    case AllowKind::kPublicKey:
+      return is_hex_of(entry, peer.public_key);
   }
   return false;
 }
@@ -92,19 +103,33 @@ bool matches_uri(std::string_view pattern, std::string_view text) {
 }
 
 bool matches_dns(std::string_view pattern, std::string_view text) {
-  std::string lower_pattern(pattern), lower_text(text);
-  std::ranges::transform(lower_pattern, lower_pattern.begin(), lower);
-  std::ranges::transform(lower_text, lower_text.begin(), lower);
-  return matches(lower_pattern, lower_text, {'.', 1});
+  return matches(ascii_lower(pattern), ascii_lower(text), {'.', 1});
 }
 
-PeerPolicy::PeerPolicy(const config::ClientAuth& settings, std::vector<IssuedKey> trusted,
+PeerPolicy::PeerPolicy(const config::ClientAuth& settings, TrustedKeys trusted,
                        std::shared_ptr<const RevocationList> revocations)
     : mode_(settings.mode),
       allow_(settings.allow),
       trusted_(std::move(trusted)),
       revocations_(std::move(revocations)) {
-  std::ranges::sort(trusted_);
+  for (auto& [domain, keys] : trusted_) std::ranges::sort(keys);
+}
+
+std::span<const IssuedKey> PeerPolicy::trusted_for(std::string_view trust_domain) const {
+  auto found = trusted_.find(std::string_view());
+  if (found == trusted_.end()) found = trusted_.find(trust_domain);
+  return found == trusted_.end() ? std::span<const IssuedKey>() : found->second;
+}
+
+std::vector<IssuedKey> PeerPolicy::distrusted_since(const PeerPolicy& before) const {
+  std::vector<IssuedKey> keys;
+  for (const auto& [domain, were] : before.trusted_) {
+    const auto are = trusted_.find(domain);
+    const std::span<const IssuedKey> now =
+        are == trusted_.end() ? std::span<const IssuedKey>() : std::span<const IssuedKey>(are->second);
+    std::ranges::set_difference(were, now, std::back_inserter(keys));
+  }
+  return keys;
 }
 
 std::optional<IssuedKey> PeerPolicy::admission_of(const PeerIdentity& peer) const {
@@ -126,8 +151,7 @@ std::vector<IssuedKey> PeerPolicy::admissions() const {
 }
 
 std::vector<IssuedKey> PeerPolicy::stricter_since(const PeerPolicy& before) const {
-  std::vector<IssuedKey> keys;
-  std::ranges::set_difference(before.trusted_, trusted_, std::back_inserter(keys));
+  std::vector<IssuedKey> keys = distrusted_since(before);
   // A list that admits every peer admits all that any entry admitted.
   if (!allow_.empty())
     std::ranges::set_difference(before.admissions(), admissions(), std::back_inserter(keys));
@@ -139,6 +163,15 @@ std::vector<IssuedKey> PeerPolicy::stricter_since(const PeerPolicy& before) cons
   add(revocations_->revoked_since(lists_before));
   if (lists_before != nullptr) add(revocations_->issuers_lost_since(*lists_before));
   return keys;
+}
+
+Authorization no_ca_for(const PeerIdentity& peer) {
+  const std::string who = "the certificate of " + peer.short_name() + " (serial " + peer.serial + ")";
+  return refuse(
+      HandshakeFailure::kClientCertificateUntrusted,
+      peer.spiffe_id.empty()
+          ? who + " is that of no workload (X509-SVID), and each CA is bound to a SPIFFE trust domain"
+          : who + " is of a trust domain that has no CA in `ca`");
 }
 
 Authorization PeerPolicy::authorize(const PeerIdentity* peer, WallTime now) const {
@@ -156,18 +189,20 @@ Authorization PeerPolicy::authorize(const PeerIdentity* peer, WallTime now) cons
   if (revocations_ != nullptr && std::ranges::any_of(peer->chain, revoked)) {
     return refuse(HandshakeFailure::kClientCertificateRevoked, who + ", or one above it, is revoked");
   }
-  const auto trusted = [this](const IssuedKey& key) { return std::ranges::binary_search(trusted_, key); };
+  const auto authorities = trusted_for(peer->trust_domain());
+  const auto trusted = [&](const IssuedKey& key) { return std::ranges::binary_search(authorities, key); };
   if (std::ranges::none_of(peer->trust, trusted)) {
     return refuse(HandshakeFailure::kClientCertificateUntrusted,
-                  who + " leads to a CA that is not trusted any more");
+                  who + " leads to a CA that is not, or not any more, trusted for it");
   }
   if (!admission_of(*peer)) {
     return refuse(HandshakeFailure::kClientCertificateNotAllowed,
                   who + " matches no entry of the listener's allow list");
   }
   if (revocations_ != nullptr && !revocations_->covers(peer->issued_by)) {
-    return refuse(HandshakeFailure::kClientCertificateUntrusted,
-                  "no revocation list of " + peer->issuer + " is in the `crl` file");
+    return refuse(
+        HandshakeFailure::kClientCertificateUntrusted,
+        "no revocation list of " + peer->issuer + ", by the key of that issuer, is in the `crl` file");
   }
   return {.allowed = true, .why = HandshakeFailure::kNone, .detail = {}};
 }

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,15 +23,24 @@ struct Authorization {
   bool allowed = false;
   HandshakeFailure why = HandshakeFailure::kNone;
   std::string detail;
+
+  /// Whether the peer's identity is proven all the same: the chain is good, but the allow list lacks the
+  /// peer.
+  [[nodiscard]] bool keeps_identity() const {
+    return allowed || why == HandshakeFailure::kClientCertificateNotAllowed;
+  }
 };
+
+/// The trust_key()s of the trusted authorities by the SPIFFE trust domain for whose workloads they vouch.
+/// Those under "" vouch for anyone; then there is no other domain.
+using TrustedKeys = std::map<std::string, std::vector<IssuedKey>, std::less<>>;
 
 /// Decides which peers may pass: the allow list, revocation list and CAs of one configuration. It is asked in
 /// the handshake, when a session is resumed, and for connected peers that a change may concern. Immutable,
 /// shared by all workers; any thread.
 class PeerPolicy {
  public:
-  /// `trusted` are the trust_key()s of the certificates in the `ca` file.
-  PeerPolicy(const config::ClientAuth& settings, std::vector<IssuedKey> trusted,
+  PeerPolicy(const config::ClientAuth& settings, TrustedKeys trusted,
              std::shared_ptr<const RevocationList> revocations);
 
   /// Evaluates a peer whose chain has been verified, now or when its session began. `peer` is nullptr for a
@@ -50,13 +62,19 @@ class PeerPolicy {
   [[nodiscard]] std::vector<IssuedKey> stricter_since(const PeerPolicy& before) const;
 
  private:
+  /// The authorities that may vouch for such a peer, sorted; empty without any.
+  [[nodiscard]] std::span<const IssuedKey> trusted_for(std::string_view trust_domain) const;
+  [[nodiscard]] std::vector<IssuedKey> distrusted_since(const PeerPolicy& before) const;
   [[nodiscard]] std::vector<IssuedKey> admissions() const;
 
   config::ClientAuthMode mode_;
   config::ClientAllow allow_;
-  std::vector<IssuedKey> trusted_;  // sorted
+  TrustedKeys trusted_;  // each sorted
   std::shared_ptr<const RevocationList> revocations_;
 };
+
+/// The refusal of a peer for whose trust domain, or lack of one, no CA may vouch.
+[[nodiscard]] Authorization no_ca_for(const PeerIdentity& peer);
 
 /// Whether `text` matches `pattern`, in which '*' stands for any characters but '/', also none. So the trust
 /// domain of a SPIFFE ID, which ends at a slash, is never matched across it.

@@ -12,13 +12,13 @@ CHUNK_BYTES = 64 * 1024
 
 
 class Backend:
-    """Accepts on a port (or a unix socket) of its own and gives each connection to `serve(socket)` in a thread.
+    """Accepts `at` a port (or at a unix socket) of its own and gives each connection to `serve(socket)` in a thread.
 
     `accepted` counts connections. `failures` holds the exceptions that `serve` raised, those of broken connections
     aside.
     """
 
-    def __init__(self, serve, path=None, backlog=4096, wrap=None):
+    def __init__(self, serve, path=None, backlog=4096, wrap=None, at=("127.0.0.1", 0)):
         self._serve = serve
         self._wrap = wrap
         self.accepted = 0
@@ -31,10 +31,11 @@ class Backend:
             self._listener.bind(str(path))
             self.address = f"unix:{path}"
         else:
-            self._listener = socket.socket()
+            self._listener = socket.socket(socket.AF_INET6 if ":" in at[0] else socket.AF_INET)
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._listener.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+            self._listener.bind(at)
+            host, port = self._listener.getsockname()[:2]
+            self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._listener.listen(backlog)
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
@@ -102,6 +103,24 @@ class Backend:
 
     def __exit__(self, *_):
         self.close()
+
+
+class GoesAndComes:
+    """A server on the unix socket `path`, which a test brings and takes away. `start` is the fixture `backend`."""
+
+    def __init__(self, start, serve, path):
+        self._start = start
+        self._serve = serve
+        self._path = path
+        self._server = None
+        self.address = f"unix:{path}"
+
+    def come(self):
+        self._server = self._start(self._serve, path=self._path)
+
+    def go(self):
+        self._server.close()
+        self._path.unlink()
 
 
 class ManyEcho:

@@ -2,6 +2,9 @@
 
 import os
 import resource
+import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +12,11 @@ from harness.authority import Authority
 from harness.backends import Backend, Deaf, Refusing, echo
 from harness.config import proxy
 from harness.headgate import Headgate
+from harness.namespaces import make_network
+from harness.tools import headgate_binary
+from harness.upgrades import Line
+
+_failed = pytest.StashKey[bool]()
 
 
 def pytest_collection_modifyitems(items):
@@ -17,6 +25,21 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("memory"):
             item.add_marker(pytest.mark.skip(reason="a sanitizer multiplies the memory that this measures"))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    report = (yield).get_result()
+    item.stash[_failed] = item.stash.get(_failed, False) or report.failed
+
+
+@pytest.fixture(autouse=True)
+def _no_files_of_passed_tests(request):
+    """Removes the test's `tmp_path` unless the test fails. Copies of a program with sanitizers would fill the disk."""
+    directory = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield
+    if directory and not request.node.stash.get(_failed, False):
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -60,6 +83,51 @@ def start(tmp_path):
     codes = [headgate.stop() for headgate in reversed(started)]
     expected = [getattr(headgate, "expected_exit", 0) for headgate in reversed(started)]
     assert codes == expected, "\n".join(headgate.output for headgate in started)
+
+
+@pytest.fixture
+def line(start, tmp_path, monkeypatch):
+    """Starts a copy of Headgate, which a test may replace, and ends the process that serves at the end."""
+    program = tmp_path / "program" / "headgate"
+    program.parent.mkdir()
+    shutil.copy2(headgate_binary(), program)
+    monkeypatch.setenv("HEADGATE_BINARY", str(program))
+    lines = []
+
+    def start_one(config, sandbox=False, **options):
+        lines.append(Line(start({**config, "sandbox": sandbox}, **options)))
+        lines[-1].program = program
+        return lines[-1]
+
+    yield start_one
+    for one in lines:
+        one.end()
+
+
+@pytest.fixture
+def open_directory():
+    """A directory that every user may search, unlike pytest's."""
+    path = Path(tempfile.mkdtemp(prefix="headgate-test-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def open_program(open_directory, monkeypatch):
+    """Headgate is a copy that every user may start: the folder of the build may be closed to them."""
+    program = open_directory / "headgate"
+    shutil.copy2(headgate_binary(), program)
+    monkeypatch.setenv("HEADGATE_BINARY", str(program))
+
+
+@pytest.fixture
+def network():
+    """Clients, a router and servers in namespaces of their own. The test itself is in the router."""
+    made = make_network()
+    with made.router.entered():
+        yield made
+    made.close()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """One running Headgate: its configuration, its sockets, its log and its metrics."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -84,6 +85,11 @@ class Headgate:
     def log_with(self, **fields):
         """The log entries that have all of `fields`."""
         return [entry for entry in self.log if fields.items() <= entry.items()]
+
+    def complaints(self):
+        """The entries at level warn or error, but for those about groups that OpenSSL 3.0 lacks."""
+        worse = [entry for entry in self.log if entry.get("level") in ("warn", "error")]
+        return [entry for entry in worse if "lacks the group" not in entry["message"]]
 
     def wait_log(self, count=1, **fields):
         """Waits for `count` log entries that have all of `fields`; returns them."""
@@ -201,6 +207,9 @@ class Headgate:
         """Ends it as an operator does, and checks for exit code 0 and no sanitizer's report."""
         if self.child.poll() is None:
             self.signal(signal.SIGTERM)
+        for upgraded in self.log_with(message="upgraded: the new process serves"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(upgraded["pid"]), signal.SIGTERM)
         try:
             code = self.wait_exit()
         except subprocess.TimeoutExpired:

@@ -23,8 +23,8 @@ def expand_label(secret, label, size):
     return hmac.digest(secret, info + b"\1", digest)[:size]
 
 
-class _Tls13Sealer:
-    """The client's records of TLS 1.3 with AES-GCM, from the first one behind its Finished on."""
+class Tls13Sealer:
+    """One peer's records of TLS 1.3 with AES-GCM, from the first one behind its Finished on."""
 
     def __init__(self, secret):
         self._install(secret)
@@ -82,7 +82,7 @@ class RawClient(TlsClient):
         if version == TLS12:
             self.sealer = _Tls12Sealer(self.tls)
         else:
-            self.sealer = _Tls13Sealer(secrets["CLIENT_TRAFFIC_SECRET_0"])
+            self.sealer = Tls13Sealer(secrets["CLIENT_TRAFFIC_SECRET_0"])
 
     def send_records(self, *records):
         """Sends them as far as the other end takes them: it may have ended."""

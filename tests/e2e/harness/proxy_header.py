@@ -5,18 +5,23 @@ import struct
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
-ALPN, AUTHORITY, CRC32C, SSL = 0x01, 0x02, 0x03, 0x20
+ALPN, AUTHORITY, CRC32C, UNIQUE_ID, SSL = 0x01, 0x02, 0x03, 0x05, 0x20
 SSL_VERSION, SSL_CN, SSL_CIPHER, SSL_SIG_ALG, SSL_KEY_ALG = 0x21, 0x22, 0x23, 0x24, 0x25
+SSL_GROUP, SSL_SIG_SCHEME, SSL_CLIENT_CERT = 0x26, 0x27, 0x28
 
 
 def version1(source="192.0.2.7", destination="192.0.2.8", source_port=5555, destination_port=443):
     return f"PROXY TCP4 {source} {destination} {source_port} {destination_port}\r\n".encode()
 
 
-def version2(source="192.0.2.7", destination="192.0.2.8", source_port=5555, destination_port=443):
+def tlv(kind, value):
+    return struct.pack(">BH", kind, len(value)) + value
+
+
+def version2(source="192.0.2.7", destination="192.0.2.8", source_port=5555, destination_port=443, tlvs=b""):
     family = socket.AF_INET6 if ":" in source else socket.AF_INET
     body = socket.inet_pton(family, source) + socket.inet_pton(family, destination)
-    body += struct.pack(">HH", source_port, destination_port)
+    body += struct.pack(">HH", source_port, destination_port) + tlvs
     return SIGNATURE + bytes([0x21, 0x21 if family == socket.AF_INET6 else 0x11]) + struct.pack(">H", len(body)) + body
 
 
@@ -34,6 +39,11 @@ class Version2:
         if data[13] == 0x00:  # UNSPEC: no addresses
             self.source = self.destination = self.source_port = self.destination_port = None
             self.tlvs = _tlvs(data[at : self.size])
+            return
+        if data[13] == 0x31:  # AF_UNIX
+            self.source, self.destination = data[at : at + 108], data[at + 108 : at + 216]
+            self.source_port = self.destination_port = None
+            self.tlvs = _tlvs(data[at + 216 : self.size])
             return
         width, family = {0x11: (4, socket.AF_INET), 0x21: (16, socket.AF_INET6)}[data[13]]
         self.source = socket.inet_ntop(family, data[at : at + width])

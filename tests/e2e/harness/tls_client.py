@@ -24,7 +24,16 @@ class TlsClient:
     """
 
     def __init__(
-        self, port, sni="app.test", version=None, alpn=(), ciphers=None, certificate=None, connected=None, on_secret=None
+        self,
+        port,
+        sni="app.test",
+        version=None,
+        alpn=(),
+        ciphers=None,
+        certificate=None,
+        connected=None,
+        on_secret=None,
+        session=None,
     ):
         context = SSL.Context(SSL.TLS_CLIENT_METHOD)
         if on_secret:
@@ -42,6 +51,8 @@ class TlsClient:
         self.tls = SSL.Connection(context, None)
         if sni:
             self.tls.set_tlsext_host_name(sni.encode())
+        if session:
+            self.tls.set_session(session)
         self.tls.set_connect_state()
         self.socket = connected or socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS)
         if self.socket.family != socket.AF_UNIX:
@@ -258,6 +269,22 @@ def handshake_alert(port, **options):
     raise AssertionError("the handshake succeeded")
 
 
+def seen_by(client):
+    """(the bytes, the end) that reached a TLS client: "in order", "cut short", "reset", or OpenSSL's words for an alert."""
+    data = b""
+    try:
+        while chunk := client.recv(1500):
+            data += chunk
+        return data, "in order"
+    except ConnectionResetError:
+        return data, "reset"
+    except SSL.SysCallError:
+        return data, "cut short"
+    except SSL.Error as error:
+        reasons = [reason for _, _, reason in error.args[0]]
+        return data, "cut short" if "unexpected eof" in reasons[-1] else reasons[-1]
+
+
 def alerts_in(wire):
     """The (level, description) of each plaintext alert record among the bytes of `wire`."""
     found = []
@@ -269,9 +296,9 @@ def alerts_in(wire):
     return found
 
 
-def raw_socket(port):
-    """A plain TCP connection with the harness's deadline."""
-    return socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS)
+def raw_socket(port, source="127.0.0.1"):
+    """A plain TCP connection with the harness's deadline. It comes from `source`."""
+    return socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS, source_address=(source, 0))
 
 
 def read_to_end(connection):
@@ -285,10 +312,12 @@ def read_to_end(connection):
     return data
 
 
-def python_tls(port, ca=None, sni="app.test", version=None, session=None, context=None, certificate=None):
-    """Connects Python's own TLS client, which is fast in bulk and can resume a session."""
+def python_tls(
+    port, ca=None, sni="app.test", version=None, session=None, context=None, certificate=None, source="127.0.0.1"
+):
+    """Connects Python's own TLS client, which is fast in bulk and can resume a session. It comes from `source`."""
     context = context or python_context(ca, version, certificate)
-    connection = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS)
+    connection = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS, source_address=(source, 0))
     return context.wrap_socket(connection, server_hostname=sni, session=session)
 
 

@@ -17,8 +17,13 @@ using Json = nlohmann::json;
 
 struct Endpoints : ::testing::Test {
   HttpResponse ask(std::string_view method, std::string_view path, std::string_view query = "") {
-    return answer({.method = method, .path = path, .query = query, .host = "h:1"}, source);
+    const std::string target = std::string(path) + (query.empty() ? "" : "?") + std::string(query);
+    return answer({.method = method, .target = target, .host = "127.0.0.1:9464"}, bound, source);
   }
+  HttpResponse ask_by(std::string_view host, std::string_view target = "/status.json") {
+    return answer({.method = "GET", .target = target, .host = host}, bound, source);
+  }
+  const AdminAddress bound{.bound = Address::loopback(9464)};
   FakeSource source;
 };
 
@@ -27,6 +32,46 @@ TEST_F(Endpoints, GiveTheMetricsAsPrometheusText) {
   EXPECT_EQ(response.status, 200);
   EXPECT_THAT(response.content_type, HasSubstr("version=0.0.4"));
   EXPECT_THAT(response.body, HasSubstr("up 1\n"));
+}
+
+TEST_F(Endpoints, OfTheMetricsAddressAreMetricsAndHealthAlone) {
+  const AdminAddress at{.bound = Address::loopback(9465), .offer = AdminOffer::kMetrics};
+  const auto status = [&](std::string_view method, std::string_view target) {
+    return answer({.method = method, .target = target, .host = "127.0.0.1:9465"}, at, source).status;
+  };
+  for (const char* path : {"/metrics", "/healthz", "/readyz"}) EXPECT_EQ(status("GET", path), 200) << path;
+  for (const char* path : {"/", "/status.json", "/connections.json", "/handshakes.json"})
+    EXPECT_EQ(status("GET", path), 404) << path;
+  for (const char* path : {"/drain", "/reload", "/log?level=debug"})
+    EXPECT_EQ(status("POST", path), 404) << path;
+  EXPECT_EQ(status("POST", "/metrics"), 405);
+  const HttpResponse response =
+      answer({.method = "GET", .target = "/status.json", .host = "127.0.0.1:9465"}, at, source);
+  EXPECT_THAT(response.body,
+              HasSubstr("there is no /status.json here; there are /metrics /healthz /readyz\""));
+}
+
+TEST_F(Endpoints, WantTheTokenForAllButHealthAndTheMetricsAddress) {
+  source.token = "0123456789abcdef";
+  const AdminAddress metrics{.bound = bound.bound, .offer = AdminOffer::kMetrics};
+  const auto status = [&](const AdminAddress& at, std::string_view method, std::string_view target,
+                          std::string_view token) {
+    return answer({.method = method, .target = target, .host = "127.0.0.1:9464", .token = token}, at, source)
+        .status;
+  };
+  for (const char* path : {"/", "/metrics", "/status.json", "/connections.json", "/handshakes.json"}) {
+    EXPECT_EQ(status(bound, "GET", path, ""), 401) << path;
+    EXPECT_EQ(status(bound, "GET", path, "0123456789abcdeF"), 401) << path;
+    EXPECT_EQ(status(bound, "GET", path, source.token), 200) << path;
+  }
+  for (const char* path : {"/drain", "/reload", "/log?level=debug"}) {
+    EXPECT_EQ(status(bound, "POST", path, ""), 401) << path;
+    EXPECT_EQ(status(bound, "POST", path, source.token), 200) << path;
+  }
+  for (const char* path : {"/healthz", "/readyz"}) EXPECT_EQ(status(bound, "GET", path, ""), 200) << path;
+  EXPECT_EQ(status(metrics, "GET", "/metrics", ""), 200);
+  EXPECT_EQ(source.reloads, 1);
+  EXPECT_EQ(source.drains.size(), 1U);
 }
 
 TEST_F(Endpoints, GiveOnlyTheMetricsThatAreNamed) {
@@ -81,6 +126,8 @@ TEST_F(Endpoints, ShowTheStatus) {
       {"app", "round_robin", {{.address = "127.0.0.1:1", .up = false, .reason = "refused"}}});
   process.workers.push_back({.worker = 0, .busy_ratio = 0.5});
   process.reload.faults = {"a.yaml:1:2: x"};
+  process.reload.last_result = "failed";
+  process.reload.for_restart = {"user"};
   process.draining = true;
   process.drains = {{.what = "listener web", .at_start = 9, .remaining = 2, .bytes = 5},
                     {.what = "process", .at_start = 4, .remaining = 3}};
@@ -104,6 +151,7 @@ TEST_F(Endpoints, ShowTheStatus) {
   EXPECT_EQ(status["certificates"][0]["days_left"], 1);
   EXPECT_EQ(status["certificates"][0]["names"][0], "a.example");
   EXPECT_EQ(status["reload"]["last_result"], "failed");
+  EXPECT_EQ(status["reload"]["for_restart"][0], "user");
   EXPECT_EQ(status["drain"]["active"], true);
   EXPECT_EQ(status["drain"]["remaining"], 3);
   EXPECT_EQ(status["drains"][0]["what"], "listener web");
@@ -262,15 +310,76 @@ TEST_F(Endpoints, RefuseWrongMethodsAndPaths) {
 }
 
 TEST_F(Endpoints, DoNothingForAPageOfAnotherSite) {
-  for (const std::string_view origin : {"http://evil.example", "null", "http://h:2"}) {
-    const auto response =
-        answer({.method = "POST", .path = "/drain", .host = "h:1", .origin = origin}, source);
-    EXPECT_EQ(response.status, 403) << origin;
+  const HttpRequest drain{.method = "POST", .target = "/drain", .host = "127.0.0.1:9464"};
+  HttpRequest request = drain;
+  for (const std::string_view origin : {"http://evil.example", "null", "http://127.0.0.1:1"}) {
+    request.origin = origin;
+    EXPECT_EQ(answer(request, bound, source).status, 403) << origin;
   }
-  EXPECT_EQ(
-      answer({.method = "POST", .path = "/drain", .host = "h:1", .origin = "http://h:1"}, source).status,
-      200);
-  EXPECT_EQ(source.drains.size(), 1U);
+  for (const std::string_view site : {"cross-site", "same-site"}) {
+    request = drain;
+    request.fetch_site = site;
+    request.fetch_mode = "navigate";  // a form
+    EXPECT_EQ(answer(request, bound, source).status, 403) << site;
+  }
+  EXPECT_TRUE(source.drains.empty());
+  request = drain;
+  request.origin = "http://127.0.0.1:9464";
+  request.fetch_site = "same-origin";
+  EXPECT_EQ(answer(request, bound, source).status, 200);
+  EXPECT_EQ(answer(drain, bound, source).status, 200);
+  EXPECT_EQ(source.drains.size(), 2U);
+}
+
+TEST_F(Endpoints, ShowAnotherSitesPageNothingButFollowItsLinks) {
+  HttpRequest request{.method = "GET", .target = "/metrics", .host = "127.0.0.1:9464"};
+  request.fetch_site = "cross-site";
+  request.fetch_mode = "no-cors";
+  EXPECT_EQ(answer(request, bound, source).status, 403);
+  request.fetch_mode = "navigate";
+  EXPECT_EQ(answer(request, bound, source).status, 200);
+  request.origin = "http://evil.example";
+  EXPECT_EQ(answer(request, bound, source).status, 403);
+  request = {.method = "GET", .target = "/metrics", .host = "127.0.0.1:9464", .fetch_site = "none"};
+  EXPECT_EQ(answer(request, bound, source).status, 200);
+}
+
+TEST_F(Endpoints, RefuseAHostThatIsNotTheirsAndSayWhichKeyNamesIt) {
+  source.own_names = {"status.example"};
+  EXPECT_EQ(ask_by("localhost").status, 200);
+  EXPECT_EQ(ask_by("status.example:80").status, 200);
+  for (const std::string_view target : {"/", "/metrics", "/healthz", "/nothing"}) {
+    const HttpResponse refused = ask_by("evil.example:9464", target);
+    EXPECT_EQ(refused.status, 421) << target;
+    EXPECT_THAT(refused.body, HasSubstr("evil.example")) << target;
+    EXPECT_THAT(refused.body, HasSubstr("admin.names")) << target;
+  }
+  const HttpRequest drain{
+      .method = "POST", .target = "/drain", .host = "evil.example", .origin = "http://evil.example"};
+  EXPECT_EQ(answer(drain, bound, source).status, 421);
+  EXPECT_TRUE(source.drains.empty());
+}
+
+TEST_F(Endpoints, TakeTheHostOfAnAbsoluteTargetInsteadOfTheHeader) {
+  EXPECT_EQ(ask_by("evil.example", "http://localhost:9464/readyz").status, 200);
+  EXPECT_EQ(ask_by("localhost", "http://evil.example/readyz").status, 421);
+}
+
+TEST_F(Endpoints, WantOneHostLineOfHttp11AndNoneOfHttp10) {
+  HttpRequest request{.method = "GET", .target = "/healthz", .host_line = HttpRequest::HostLine::kFaulty};
+  EXPECT_EQ(answer(request, bound, source).status, 400);
+  request.host_line = HttpRequest::HostLine::kNone;
+  EXPECT_EQ(answer(request, bound, source).status, 200);
+  EXPECT_EQ(ask_by("").status, 421);
+}
+
+TEST_F(Endpoints, KeepProbesReloadsChangesAndQuestionsApart) {
+  EXPECT_EQ(kind_of("/healthz"), AnswerKind::kProbe);
+  EXPECT_EQ(kind_of("/readyz?a=b"), AnswerKind::kProbe);
+  EXPECT_EQ(kind_of("/reload"), AnswerKind::kReload);
+  EXPECT_EQ(kind_of("http://localhost/drain?listener=web"), AnswerKind::kChange);
+  EXPECT_EQ(kind_of("/metrics"), AnswerKind::kQuestion);
+  EXPECT_EQ(kind_of("/nothing"), AnswerKind::kQuestion);
 }
 
 TEST_F(Endpoints, ServeThePageUnderAPolicyWithAFreshNonce) {

@@ -237,11 +237,108 @@ TEST(GroupPicker, ForgivesFailuresOnceAConnectionSucceeds) {
   Backend backend(three());
   backend.eject(0);
   const ServerLease lease = backend.picker().adopt("10.1.0.1:80");
-  backend.picker().on_connected(lease, address("10.1.0.1:80"));
+  backend.picker().on_connected(lease, address("10.1.0.1:80"), backend.now());
   EXPECT_EQ(backend.picker().on_failed(lease, address("10.1.0.1:80"), backend.now()),
             FailureOutcome::kCounted);
   const auto indexes = backend.pick_indexes(6);
   EXPECT_EQ(std::count(indexes.begin(), indexes.end(), 0U), 2);
+}
+
+TEST(GroupPicker, TellsThatAServerIsEjectedUntilItsTimeIsOverOrAConnectionSucceeds) {
+  Backend backend(three());
+  const ServerLease lease = backend.picker().adopt("10.1.0.1:80");
+  EXPECT_FALSE(backend.state(0).ejected_since(backend.now()));
+  backend.eject(0);
+  const auto since = backend.state(0).ejected_since(backend.now());
+  EXPECT_TRUE(since);
+  EXPECT_FALSE(backend.state(1).ejected_since(backend.now()));
+  backend.pass(11s);
+  EXPECT_FALSE(backend.state(0).ejected_since(backend.now()));
+  backend.eject(0);
+  EXPECT_EQ(backend.state(0).ejected_since(backend.now()), since) << "no connection has succeeded since";
+  backend.picker().on_connected(lease, address("10.1.0.1:80"), backend.now());
+  EXPECT_FALSE(backend.state(0).ejected_since(backend.now()));
+}
+
+/// Two servers, of which the second one has just come back, with a slow start of 30 s.
+class WarmingBackend : public Backend {
+ public:
+  explicit WarmingBackend(config::Balance balance = config::Balance::kRoundRobin)
+      : Backend({server("10.1.0.1:80"), server("10.1.0.2:80")}, balance) {
+    config().slow_start = 30s;
+    reload();
+    state(1).set_back_since(now());
+  }
+};
+
+TEST(SlowStart, GivesAServerThatComesBackATenthAtFirstAndEvenlyMore) {
+  WarmingBackend backend;
+  EXPECT_EQ(backend.shares(1100)[1], 100) << "a tenth of its weight, beside the whole of the other one";
+  backend.pass(10s);
+  EXPECT_EQ(backend.shares(1400)[1], 400);
+  backend.pass(20s);
+  EXPECT_EQ(backend.shares(1000)[1], 500);
+}
+
+TEST(SlowStart, HoldsForEveryBalance) {
+  for (const auto balance : {config::Balance::kLeastConnections, config::Balance::kRandomTwo}) {
+    WarmingBackend backend(balance);
+    std::vector<Choice> open;
+    for (int i = 0; i < 1100; ++i) open.push_back(backend.pick().value());
+    EXPECT_NEAR(backend.picker().counters(1).active, 100, 20);
+  }
+}
+
+TEST(SlowStart, TakesSourcesBackWithoutMovingOthers) {
+  WarmingBackend backend(config::Balance::kSourceHash);
+  std::vector<std::size_t> before;
+  for (int i = 0; i < 500; ++i) before.push_back(backend.pick_index(source(i)));
+  EXPECT_NEAR(static_cast<double>(std::count(before.begin(), before.end(), 1U)), 45, 25);
+  backend.pass(15s);
+  for (int i = 0; i < 500; ++i) {
+    if (before[static_cast<std::size_t>(i)] == 1) {
+      EXPECT_EQ(backend.pick_index(source(i)), 1U);
+    }
+  }
+}
+
+TEST(SlowStart, BeginsWhereAnEjectionEnds) {
+  Backend backend({server("10.1.0.1:80"), server("10.1.0.2:80")});
+  backend.config().slow_start = 30s;
+  backend.reload();
+  EXPECT_EQ(backend.shares(100)[1], 50) << "a server that has not been away has its whole share";
+  backend.eject(1);
+  backend.pass(10s);
+  EXPECT_EQ(backend.shares(1100)[1], 100);
+}
+
+TEST(SlowStart, BeginsAtOnceWhereAConnectionToAnEjectedServerSucceeds) {
+  Backend backend({server("10.1.0.1:80"), server("10.1.0.2:80")});
+  backend.config().slow_start = 30s;
+  backend.reload();
+  backend.eject(1);
+  const ServerLease lease = backend.picker().adopt("10.1.0.2:80");
+  backend.picker().on_connected(lease, address("10.1.0.2:80"), backend.now());
+  backend.pass(10s);
+  EXPECT_EQ(backend.shares(1400)[1], 400);
+}
+
+TEST(SlowStart, GoesOnAfterAReload) {
+  WarmingBackend backend;
+  backend.pass(10s);
+  backend.reload();
+  EXPECT_EQ(backend.shares(1400)[1], 400);
+  backend.config().slow_start = 0s;
+  backend.reload();
+  EXPECT_EQ(backend.shares(1000)[1], 500) << "the new configuration has none";
+}
+
+TEST(SlowStart, GivesTheOnlyServerEverything) {
+  Backend backend({server("10.1.0.1:80")});
+  backend.config().slow_start = 30s;
+  backend.reload();
+  backend.state(0).set_back_since(backend.now());
+  EXPECT_EQ(backend.shares(20)[0], 20);
 }
 
 TEST(GroupPicker, UsesEjectedServersWhenThereAreNoOthers) {
@@ -319,6 +416,67 @@ TEST(GroupPicker, TriesAnAvoidedAddressWhenThereIsNoOther) {
 TEST(GroupPicker, KeepsAllAddressesOfASourceTogether) {
   Backend backend({server("app.internal:80")}, config::Balance::kSourceHash);
   backend.state(0).publish({address("10.2.0.1:80"), address("10.2.0.2:80"), address("10.2.0.3:80")});
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(backend.pick(source(i))->address, backend.pick(source(i))->address);
+}
+
+/// One server of the addresses of a service: two of priority 10 with weights 3 and 1, and one of 20.
+class ServiceBackend : public Backend {
+ public:
+  explicit ServiceBackend(config::Balance balance = config::Balance::kRoundRobin)
+      : Backend({server("srv:_pg._tcp.example.com")}, balance) {
+    state(0).publish({{last, 20, 16}, {heavy, 10, 48}, {light, 10, 16}});
+  }
+  std::map<std::string, int> addresses(int count) {
+    std::map<std::string, int> shares;
+    for (int i = 0; i < count; ++i) ++shares[pick(source(i))->address.text()];
+    return shares;
+  }
+  /// Lets the connections to an address fail.
+  void lose(const Address& lost) {
+    static_cast<void>(pick());  // a connection fails at an address that was picked
+    const ServerLease lease = picker().adopt("srv:_pg._tcp.example.com");
+    picker().on_failed(lease, lost, now());
+  }
+
+  const Address heavy = address("10.3.0.1:5432"), light = address("10.3.0.2:5433"),
+                last = address("10.3.0.3:5434");
+};
+
+TEST(GroupPicker, TakesTheAddressesOfTheLowestPriorityByTheirWeights) {
+  ServiceBackend backend;
+  EXPECT_THAT(backend.addresses(400),
+              UnorderedElementsAre(testing::Pair("10.3.0.1:5432", 300), testing::Pair("10.3.0.2:5433", 100)));
+}
+
+TEST(GroupPicker, TakesTheNextPriorityWhereNoAddressOfALowerOneCanBeReached) {
+  ServiceBackend backend;
+  backend.lose(backend.heavy);
+  EXPECT_THAT(backend.addresses(10), ElementsAre(testing::Pair("10.3.0.2:5433", 10)));
+  backend.lose(backend.light);
+  EXPECT_THAT(backend.addresses(10), ElementsAre(testing::Pair("10.3.0.3:5434", 10)));
+  backend.pass(11s);
+  EXPECT_FALSE(backend.addresses(10).contains("10.3.0.3:5434"));
+}
+
+TEST(GroupPicker, TriesEveryAddressOfAServiceByPriorityForOneConnection) {
+  ServiceBackend backend;
+  std::vector<Address> tried;
+  for (int i = 0; i < 3; ++i) {
+    auto choice = backend.pick().value();
+    tried.push_back(choice.address);
+    backend.fail(std::move(choice));
+  }
+  EXPECT_THAT((std::vector(tried.begin(), tried.begin() + 2)),
+              UnorderedElementsAre(backend.heavy, backend.light));
+  EXPECT_EQ(tried[2], backend.last);
+  EXPECT_EQ(backend.pick().error(), NoServer::kAllTried);
+}
+
+TEST(GroupPicker, SpreadsSourcesOverTheAddressesOfAServiceByTheirWeights) {
+  ServiceBackend backend(config::Balance::kSourceHash);
+  auto shares = backend.addresses(2000);
+  EXPECT_NEAR(shares["10.3.0.1:5432"], 1500, 100);
+  EXPECT_NEAR(shares["10.3.0.2:5433"], 500, 100);
   for (int i = 0; i < 20; ++i) EXPECT_EQ(backend.pick(source(i))->address, backend.pick(source(i))->address);
 }
 

@@ -1,15 +1,20 @@
 #include "backend/health_check.h"
 
+#include <poll.h>
+#include <sys/socket.h>
+
 #include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "backend/probe.h"
 #include "net/socket.h"
 
 namespace headgate {
@@ -158,12 +163,169 @@ TEST_F(HealthCheckerTest, TlsChecksFailWhenTheHandshakeCannotBegin) {
   EXPECT_EQ(changes_.next().value().why, "TLS: no TLS in this test");
 }
 
-/// A TLS stream whose peer never answers.
-class SilentStream final : public Stream {
+/// A server that says its words as soon as it is connected, and then nothing more.
+class TalkingServer {
  public:
-  explicit SilentStream(Fd fd) : fd_(std::move(fd)) {}
+  explicit TalkingServer(std::string words)
+      : listening_(listen_anywhere()), thread_([this, words = std::move(words)] {
+          pollfd arriving{listening_.number(), POLLIN, 0};
+          ::poll(&arriving, 1, -1);
+          const Fd connection(::accept(listening_.number(), nullptr, nullptr));
+          static_cast<void>(::send(connection.number(), words.data(), words.size(), MSG_NOSIGNAL));
+          char heard = 0;
+          while (::recv(connection.number(), &heard, 1, 0) > 0) heard_ += heard;
+        }) {}
+  ~TalkingServer() {
+    ::shutdown(listening_.number(), SHUT_RDWR);
+    thread_.join();
+  }
+  TalkingServer(const TalkingServer&) = delete;
+  TalkingServer& operator=(const TalkingServer&) = delete;
+  std::string text() const { return local_address(listening_.number()).text(); }
+
+ private:
+  Fd listening_;
+  std::string heard_;
+  std::thread thread_;
+};
+
+/// Why the first check of a server fails that says `words` and is asked for TLS in `protocol`.
+std::string why_starttls_fails(HealthChecker::Options options, Changes& changes, ServerDirectory& directory,
+                               StarttlsProtocol protocol, std::string words) {
+  const TalkingServer server(std::move(words));
+  auto config = checked_backend(server.text(), config::HealthCheckType::kTls);
+  config.tls.emplace().starttls = protocol;
+  const auto app = BackendGroup::build(config, directory).value();
+  HealthChecker checker(std::move(options));
+  EXPECT_TRUE(checker.watch({app}).has_value());
+  const auto change = changes.next();
+  return change ? change->why : "no change";
+}
+
+TEST_F(HealthCheckerTest, TlsChecksAskForTlsInTheProtocolOfTheBackend) {
+  const auto why = [this](StarttlsProtocol protocol, std::string words) {
+    return why_starttls_fails(options(), changes_, directory_, protocol, std::move(words));
+  };
+  EXPECT_EQ(why(StarttlsProtocol::kPostgres, "S"), "TLS: no TLS in this test") << "it went on to TLS";
+  EXPECT_EQ(why(StarttlsProtocol::kPostgres, "N"), "STARTTLS: the server has no TLS: turn ssl on in it");
+  EXPECT_EQ(why(StarttlsProtocol::kSmtp, "554 no\r\n"),
+            "STARTTLS: the server does not welcome us: \"554 no\"");
+  EXPECT_EQ(why(StarttlsProtocol::kPostgres, "SINJECTED"),
+            "STARTTLS: the server sent plaintext behind its answer, before TLS");
+}
+
+/// Why the first check fails of a server that answers PING with `words` instead of +PONG.
+std::string why_answer_fails(HealthChecker::Options options, Changes& changes, ServerDirectory& directory,
+                             std::string words) {
+  const TalkingServer server(std::move(words));
+  auto config = checked_backend(server.text());
+  config.health_check->send = "PING\r\n";
+  config.health_check->expect = "+PONG";
+  config.health_check->timeout = 200ms;
+  const auto app = BackendGroup::build(config, directory).value();
+  HealthChecker checker(std::move(options));
+  EXPECT_TRUE(checker.watch({app}).has_value());
+  const auto change = changes.next();
+  return change ? change->why : "no change";
+}
+
+TEST_F(HealthCheckerTest, SaysWhatAnswerItHasHeardInPlaceOfTheExpectedOne) {
+  const auto why = [this](std::string words) {
+    return why_answer_fails(options(), changes_, directory_, std::move(words));
+  };
+  EXPECT_EQ(why("-ERR loading the data set\r\n"), "the server answers \"-ERR \", not \"+PONG\"");
+  EXPECT_EQ(why("+P\x01\xff"), "the server answers \"+P??\", not \"+PONG\"") << "as far as it has come";
+  EXPECT_EQ(why(""), "no answer in time");
+  EXPECT_EQ(why("+PON"), "no answer in time");
+}
+
+/// A server that answers each connection, until it is told to answer otherwise.
+class AnsweringServer {
+ public:
+  explicit AnsweringServer(std::string answer)
+      : listening_(listen_anywhere()), answer_(std::move(answer)), thread_([this] { run(); }) {}
+  ~AnsweringServer() {
+    ::shutdown(listening_.number(), SHUT_RDWR);
+    thread_.join();
+  }
+  AnsweringServer(const AnsweringServer&) = delete;
+  AnsweringServer& operator=(const AnsweringServer&) = delete;
+
+  std::string text() const { return local_address(listening_.number()).text(); }
+  void answer(std::string other) {
+    const std::lock_guard lock(mutex_);
+    answer_ = std::move(other);
+  }
+  /// The first bytes of the last connection.
+  std::string heard() {
+    const std::lock_guard lock(mutex_);
+    return heard_;
+  }
+
+ private:
+  void run() {
+    for (;;) {
+      pollfd arriving{listening_.number(), POLLIN, 0};
+      ::poll(&arriving, 1, -1);
+      const Fd connection(::accept(listening_.number(), nullptr, nullptr));
+      if (!connection) return;
+      char room[256];
+      const ssize_t size = ::recv(connection.number(), room, sizeof room, 0);
+      const std::lock_guard lock(mutex_);
+      if (size > 0) heard_.assign(room, static_cast<std::size_t>(size));
+      static_cast<void>(::send(connection.number(), answer_.data(), answer_.size(), MSG_NOSIGNAL));
+    }
+  }
+
+  Fd listening_;
+  std::mutex mutex_;
+  std::string answer_, heard_;
+  std::thread thread_;
+};
+
+TEST_F(HealthCheckerTest, FollowsAServerWhoseAnswersChange) {
+  AnsweringServer server("+PONG\r\n");
+  auto config = checked_backend(server.text());
+  config.health_check->send = "PING\r\n";
+  config.health_check->expect = "+PONG";
+  const auto app = group(config);
+  HealthChecker checker(options());
+  ASSERT_TRUE(checker.watch({app}).has_value());
+  for (int round = 0; round < 3; ++round) {
+    server.answer("-LOADING\r\n");
+    EXPECT_EQ(changes_.next().value().why, "the server answers \"-LOAD\", not \"+PONG\"");
+    server.answer("+PONG and more");
+    EXPECT_TRUE(changes_.next().value().up);
+  }
+  EXPECT_EQ(server.heard(), "PING\r\n");
+}
+
+TEST_F(HealthCheckerTest, SaysThatItSpeaksForItselfWhereTheServersExpectAProxyHeader) {
+  const std::string local("\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", 16);
+  const std::pair<config::SendProxy, std::string> cases[] = {{config::SendProxy::kV1, "PROXY UNKNOWN\r\n"},
+                                                             {config::SendProxy::kV2, local}};
+  for (const auto& [version, header] : cases) {
+    AnsweringServer server("-no");
+    auto config = checked_backend(server.text());
+    config.name = "app" + std::to_string(static_cast<int>(version));
+    config.send_proxy = version;
+    config.health_check->expect = "+PONG";
+    const auto app = group(config);
+    HealthChecker checker(options());
+    ASSERT_TRUE(checker.watch({app}).has_value());
+    EXPECT_FALSE(changes_.next().value().up);
+    EXPECT_EQ(server.heard(), header);
+  }
+}
+
+/// A TLS stream whose handshake has one answer for ever: its peer is silent, or it fails at once.
+class OneAnswerStream final : public Stream {
+ public:
+  explicit OneAnswerStream(Fd fd) : fd_(std::move(fd)), answer_(IoStatus::kWantRead) {}
+  OneAnswerStream(Fd fd, FailureKind kind)
+      : fd_(std::move(fd)), answer_(IoStatus::kFailed), failure_{.kind = kind, .what = "it failed"} {}
   int descriptor() const override { return fd_.number(); }
-  IoStatus handshake() override { return IoStatus::kWantRead; }
+  IoStatus handshake() override { return answer_; }
   ReadResult read(std::span<std::byte>) override { return {}; }
   IoStatus write(std::span<const std::byte>) override { return IoStatus::kFailed; }
   IoStatus flush() override { return IoStatus::kDone; }
@@ -174,13 +336,48 @@ class SilentStream final : public Stream {
 
  private:
   Fd fd_;
+  IoStatus answer_;
   StreamFailure failure_;
 };
+
+class FailingTlsTest : public HealthCheckerTest {
+ protected:
+  Result<std::unique_ptr<Stream>> open_tls(Fd fd) override {
+    return std::make_unique<OneAnswerStream>(std::move(fd), kind_);
+  }
+  /// How a check of such a server ends.
+  IoStatus end_of_check(FailureKind kind, bool backend_has_tls) {
+    kind_ = kind;
+    const Fd server = listen_anywhere();
+    auto config = checked_backend(local_address(server.number()).text(), config::HealthCheckType::kTls);
+    if (backend_has_tls) config.tls.emplace();
+    const auto app = group(config);
+    const OpenTls open = options().open_tls;
+    Probe probe(*app, app->servers[0], local_address(server.number()), open);
+    for (;;) {
+      const IoStatus status = probe.advance();
+      if (status == IoStatus::kDone || status == IoStatus::kFailed) return status;
+      pollfd ready{probe.descriptor(), POLLIN | POLLOUT, 0};
+      ::poll(&ready, 1, 10'000);
+    }
+  }
+
+ private:
+  FailureKind kind_ = FailureKind::kNone;
+};
+
+// The server of a passthrough may want a name or a certificate that only its clients have.
+TEST_F(FailingTlsTest, AnAlertIsAnAnswerWhereClientsBringTheirOwnTls) {
+  EXPECT_EQ(end_of_check(FailureKind::kPeerAlert, false), IoStatus::kDone);
+  EXPECT_EQ(end_of_check(FailureKind::kPeerAlert, true), IoStatus::kFailed);
+  EXPECT_EQ(end_of_check(FailureKind::kProtocol, false), IoStatus::kFailed);
+  EXPECT_EQ(end_of_check(FailureKind::kReset, false), IoStatus::kFailed);
+}
 
 class SilentTlsTest : public HealthCheckerTest {
  protected:
   Result<std::unique_ptr<Stream>> open_tls(Fd fd) override {
-    return std::make_unique<SilentStream>(std::move(fd));
+    return std::make_unique<OneAnswerStream>(std::move(fd));
   }
 };
 

@@ -28,6 +28,28 @@ TEST(ServerEndpoint, IsAnAddressOrAHostName) {
   EXPECT_EQ(named->port, 8080);
 }
 
+TEST(ServerEndpoint, IsVerifiedByItsHostNameOrItsAddress) {
+  EXPECT_EQ(ServerEndpoint::parse("app.internal:8080")->name(), "app.internal");
+  EXPECT_EQ(ServerEndpoint::parse("192.0.2.1:80")->name(), "192.0.2.1");
+  EXPECT_EQ(ServerEndpoint::parse("[2001:db8::1]:80")->name(), "2001:db8::1");
+  EXPECT_EQ(ServerEndpoint::parse("unix:/run/a.sock")->name(), "");
+}
+
+TEST(ServerEndpoint, IsAServiceWhosePortTheNameServerKnows) {
+  for (const auto name : {"_pg._tcp.example.com", "db.service.consul", "_pg._tcp.example.com."}) {
+    const auto service = ServerEndpoint::parse(std::string("srv:") + name);
+    ASSERT_TRUE(service.has_value()) << service.error().what;
+    EXPECT_FALSE(service->literal.has_value());
+    EXPECT_EQ(service->service, name);
+    EXPECT_EQ(service->host, "");
+    EXPECT_EQ(service->name_to_resolve(), std::string("srv:") + name);
+  }
+  EXPECT_EQ(ServerEndpoint::parse("srv:8080")->host, "srv") << "a host may be called so";
+  EXPECT_EQ(ServerEndpoint::parse("app.internal.:80")->host, "app.internal.");
+  for (const auto text : {"srv:", "srv:a b", "srv:_pg._tcp.example.com:5432"})
+    EXPECT_FALSE(ServerEndpoint::parse(text).has_value()) << text;
+}
+
 TEST(ServerEndpoint, RefusesWhatCannotBeConnectedTo) {
   for (const auto text : {"", "app", "app:", "app:0", "app:65536", "app:http", ":8080", "192.0.2.1:0",
                           "10.0.0:80", "192.0.2.256:80", "a b:80", "unix:", "[::1]"}) {
@@ -78,8 +100,19 @@ TEST(ServerDirectory, ForgetsServersThatNobodyUses) {
   ServerDirectory directory;
   directory.state("app", "app.internal:80").value()->set_condition({.up = false});
   EXPECT_THAT(directory.all(), IsEmpty());
-  EXPECT_THAT(directory.host_names(), IsEmpty());
+  EXPECT_THAT(directory.names_to_resolve(), IsEmpty());
   EXPECT_TRUE(directory.state("app", "app.internal:80").value()->is_up());
+}
+
+TEST(ServerDirectory, PublishesTheAddressesOfAServiceWithTheirPorts) {
+  ServerDirectory directory;
+  const auto service = directory.state("app", "srv:_pg._tcp.example.com").value();
+  const auto host = directory.state("app", "_pg._tcp.example.com:80").value();
+  EXPECT_THAT(directory.names_to_resolve(), ElementsAre("_pg._tcp.example.com", "srv:_pg._tcp.example.com"));
+  const ResolvedAddress first(parsed("192.0.2.1:5432"), 10, 3), second(parsed("192.0.2.2:5433"), 20, 1);
+  directory.publish("srv:_pg._tcp.example.com", {first, second});
+  EXPECT_THAT(*service->addresses(), ElementsAre(first, second));
+  EXPECT_THAT(*host->addresses(), IsEmpty());
 }
 
 TEST(ServerDirectory, PublishesAnAnswerToEveryServerOfThatNameWithItsOwnPort) {
@@ -87,7 +120,7 @@ TEST(ServerDirectory, PublishesAnAnswerToEveryServerOfThatNameWithItsOwnPort) {
   const auto a = directory.state("app", "app.internal:80").value();
   const auto b = directory.state("api", "app.internal:81").value();
   const auto c = directory.state("api", "other.internal:81").value();
-  EXPECT_THAT(directory.host_names(), ElementsAre("app.internal", "other.internal"));
+  EXPECT_THAT(directory.names_to_resolve(), ElementsAre("app.internal", "other.internal"));
   directory.publish("app.internal", {parsed("192.0.2.1:0")});
   EXPECT_THAT(*a->addresses(), ElementsAre(parsed("192.0.2.1:80")));
   EXPECT_THAT(*b->addresses(), ElementsAre(parsed("192.0.2.1:81")));

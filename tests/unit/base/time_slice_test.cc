@@ -1,6 +1,8 @@
 #include "base/time_slice.h"
 
+#include <sched.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -9,6 +11,20 @@
 #include <thread>
 
 #include <gtest/gtest.h>
+
+#include "base/thread_cpu_time.h"
+
+namespace {
+
+std::atomic<int> calls_of_sched_yield = 0;
+
+}  // namespace
+
+// Takes the place of the C library's function in this program.
+extern "C" int sched_yield() noexcept {
+  ++calls_of_sched_yield;
+  return static_cast<int>(::syscall(SYS_sched_yield));
+}
 
 namespace headgate {
 namespace {
@@ -85,6 +101,27 @@ TEST(RegularYieldsTest, InterruptsAThreadThatBlocksAllOtherSignals) {
     interruptions = 0;
     yields.begin();
     EXPECT_TRUE(come_true([] { return interruptions > 0; }));
+  });
+}
+
+void compute_for(std::chrono::nanoseconds cpu_time) {
+  const Duration end = thread_cpu_time() + cpu_time;
+  while (thread_cpu_time() < end) {
+  }
+}
+
+// The signals that had come while the thread waited for the processor made it yield as soon as it had it, so
+// a busy loop left it hardly any time.
+TEST(RegularYieldsTest, LetsAThreadComputeBeforeItYieldsAgain) {
+  in_a_thread([] {
+    const RegularYields yields;
+    const int before = calls_of_sched_yield;
+    compute_for(1ms);
+    for (int i = 0; i < 10; ++i) ::raise(SIGURG);
+    EXPECT_EQ(calls_of_sched_yield, before + 1);
+    compute_for(1ms);
+    ::raise(SIGURG);
+    EXPECT_EQ(calls_of_sched_yield, before + 2);
   });
 }
 

@@ -24,37 +24,38 @@ chroot = "/var/empty"
 )";
 
 TEST(ImportHitch, TakesFrontendsBackendCertificatesAndProtocols) {
-  const Imported imported = import_hitch(kHitchFile);
+  const Imported imported = import_hitch({kHitchFile});
   EXPECT_EQ(faults_of(imported), "");
   const config::Config& config = imported.config;
   EXPECT_EQ(config.workers, 4);
   EXPECT_EQ(config.user, "hitch");
   EXPECT_EQ(config.group, "proxy");
   ASSERT_EQ(config.listeners.size(), 2u);
-  EXPECT_EQ(config.listeners[0].bind[0].port(), 443);
-  EXPECT_EQ(config.listeners[1].bind[0].text(), "127.0.0.1:8443");
+  EXPECT_EQ(config.listeners[0].bind[0].address.port(), 443);
+  EXPECT_EQ(config.listeners[1].bind[0].address.text(), "127.0.0.1:8443");
   ASSERT_TRUE(config.listeners[1].tls);
   ASSERT_EQ(config.listeners[1].tls->certificates.size(), 2u);
-  EXPECT_EQ(config.listeners[1].tls->certificates[1].private_key, "/etc/hitch/b.key");
+  EXPECT_EQ(config.listeners[1].tls->certificates[0].private_key,
+            "/etc/hitch/b.key");  // the last is the default
   EXPECT_EQ(config.listeners[0].tls->alpn, (std::vector<std::string>{"h2", "http/1.1"}));
   EXPECT_EQ(config.backends.at("app").servers[0].address, "127.0.0.1:8080");
   EXPECT_EQ(config.backends.at("app").send_proxy, config::SendProxy::kV2);
 }
 
 TEST(ImportHitch, NamesWhatHasNoEqualWithItsLine) {
-  const std::string unequal = unequal_of(import_hitch(kHitchFile));
-  EXPECT_NE(unequal.find("16: chroot"), std::string::npos) << unequal;
-  EXPECT_EQ(unequal.find("keepalive"), std::string::npos) << unequal;
+  const std::string remarks = remarks_of(import_hitch({kHitchFile}));
+  EXPECT_NE(remarks.find("16 note: chroot"), std::string::npos) << remarks;
+  EXPECT_NE(remarks.find("15 note: keepalive"), std::string::npos) << remarks;
 }
 
 TEST(ImportHitch, SaysThatVersionsBelowTls12AreNotSpoken) {
-  const std::string unequal = unequal_of(import_hitch("tls-protos = \"TLSv1.1 TLSv1.2\"\n"));
-  EXPECT_NE(unequal.find("TLSv1.1"), std::string::npos) << unequal;
+  const std::string remarks = remarks_of(import_hitch({"tls-protos = \"TLSv1.1 TLSv1.2\"\n"}));
+  EXPECT_NE(remarks.find("TLSv1.1"), std::string::npos) << remarks;
 }
 
 TEST(ImportHitch, TurnsAClientIntoAPlaintextListenerBeforeATlsBackend) {
   const Imported imported =
-      import_hitch("client = on\nfrontend = \"[*]:80\"\nbackend = \"[192.0.2.1]:443\"\n");
+      import_hitch({"client = on\nfrontend = \"[*]:80\"\nbackend = \"[192.0.2.1]:443\"\n"});
   EXPECT_EQ(faults_of(imported), "");
   EXPECT_FALSE(imported.config.listeners[0].tls);
   EXPECT_TRUE(imported.config.backends.at("app").tls);

@@ -41,7 +41,7 @@ cert = /etc/stunnel/client.pem
 )";
 
 TEST(ImportStunnel, TurnsServicesIntoListenersAndBackends) {
-  const Imported imported = import_stunnel(kStunnelFile);
+  const Imported imported = import_stunnel({kStunnelFile});
   EXPECT_EQ(faults_of(imported), "");
   const config::Config& config = imported.config;
   EXPECT_EQ(config.user, "stunnel");
@@ -55,7 +55,7 @@ TEST(ImportStunnel, TurnsServicesIntoListenersAndBackends) {
 }
 
 TEST(ImportStunnel, TurnsANamedServiceIntoARouteOfItsMaster) {
-  const Imported imported = import_stunnel(kStunnelFile);
+  const Imported imported = import_stunnel({kStunnelFile});
   const config::Listener& master = imported.config.listeners[0];
   ASSERT_EQ(master.routes.size(), 1u);
   EXPECT_EQ(master.routes[0].sni, std::vector<std::string>{"api.example.com"});
@@ -63,8 +63,16 @@ TEST(ImportStunnel, TurnsANamedServiceIntoARouteOfItsMaster) {
   EXPECT_EQ(master.tls->certificates.size(), 2u);
 }
 
+TEST(ImportStunnel, NamesAPatternThatTakesMoreLabelsThanOne) {
+  std::string file(kStunnelFile);
+  file.replace(file.find("imaps:api."), 10, "imaps:*.api.");
+  const Imported imported = import_stunnel({file});
+  EXPECT_EQ(imported.config.listeners[0].routes[0].sni, std::vector<std::string>{"*.api.example.com"});
+  EXPECT_NE(remarks_of(imported).find("error: sni: \"*\" stands for one label"), std::string::npos);
+}
+
 TEST(ImportStunnel, TurnsAClientIntoAnOriginatorThatVerifies) {
-  const Imported imported = import_stunnel(kStunnelFile);
+  const Imported imported = import_stunnel({kStunnelFile});
   EXPECT_FALSE(imported.config.listeners[2].tls);
   const auto& tls = imported.config.backends.at("out").tls;
   ASSERT_TRUE(tls);
@@ -74,8 +82,8 @@ TEST(ImportStunnel, TurnsAClientIntoAnOriginatorThatVerifies) {
 }
 
 TEST(ImportStunnel, NamesWhatHasNoEqualWithItsLine) {
-  const std::string unequal = unequal_of(import_stunnel(kStunnelFile));
-  EXPECT_NE(unequal.find("19: exec"), std::string::npos) << unequal;
+  const std::string remarks = remarks_of(import_stunnel({kStunnelFile}));
+  EXPECT_NE(remarks.find("19 error: exec"), std::string::npos) << remarks;
 }
 
 TEST(ImportStunnel, SurvivesEveryPrefixAndEveryDamagedByte) {

@@ -18,10 +18,11 @@ inline std::string faults_of(const Imported& imported) {
   return lines;
 }
 
-/// The places of the imported file that have no equal here, one in a line: "4: has no equal".
-inline std::string unequal_of(const Imported& imported) {
+/// The remarks, one in a line: "4 error: has no equal".
+inline std::string remarks_of(const Imported& imported) {
   std::string lines;
-  for (const Unequal& one : imported.unequal) lines += std::to_string(one.line) + ": " + one.what + '\n';
+  for (const Remark& one : imported.remarks)
+    lines += std::to_string(one.line) + (one.loss == Loss::kRule ? " error: " : " note: ") + one.what + '\n';
   return lines;
 }
 
@@ -30,11 +31,11 @@ inline std::string unequal_of(const Imported& imported) {
 template <class Import>
 void import_damaged(const Import& import, std::string_view text) {
   for (std::size_t size = 0; size < text.size(); ++size) {
-    static_cast<void>(import(text.substr(0, size)));
+    static_cast<void>(import({text.substr(0, size)}));
     std::string damaged(text);
     for (const char c : {'\0', '"', '}', '[', '\xff'}) {
       damaged[size] = c;
-      static_cast<void>(import(damaged));
+      static_cast<void>(import({damaged}));
     }
   }
 }

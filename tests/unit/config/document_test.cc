@@ -23,6 +23,55 @@ TEST(Document, NamesATabThatIndents) {
             "t.yaml:2:7: yaml: a tab indents this line or the one above; YAML indents with spaces\n");
 }
 
+std::string with_line(const std::string& line) {
+  return faults_of("listeners:\n  - name: web\n    " + line + "\n    backend: app\n");
+}
+
+TEST(Document, AsksForQuotesAroundAnAddressInBrackets) {
+  const auto hint = [](const std::string& column, const std::string& word) {
+    return "t.yaml:3:" + column + ": yaml: an unquoted [ begins a list in YAML; write \"" + word +
+           "\", with the quotes\n";
+  };
+  EXPECT_EQ(with_line("bind: [::]:8443"), hint("15", "[::]:8443"));
+  EXPECT_EQ(with_line("bind: [2001:db8::1]:8443  # all"), hint("24", "[2001:db8::1]:8443"));
+  EXPECT_EQ(with_line("bind: {address: [::]:8443}"), hint("25", "[::]:8443"));
+  EXPECT_EQ(with_line("bind:\n      - [::]:8443"),
+            "t.yaml:4:13: yaml: an unquoted [ begins a list in YAML; write \"[::]:8443\", with the quotes\n");
+  EXPECT_EQ(
+      with_line("bind: [\"127.0.0.1:1\", [::]:8443]"),
+      "t.yaml:3:27: listeners[0].bind[1]: a key is a word, not a list; put quotes around an IPv6 address, as "
+      "in \"[::1]:8443\"\n"
+      "t.yaml:4:14: listeners[0].backend: there is no backend \"app\"\n");
+}
+
+TEST(Document, AsksForQuotesAroundAStar) {
+  const auto hint = [](const std::string& column, const std::string& word) {
+    return "t.yaml:3:" + column + ": yaml: an unquoted * is a reference in YAML; write \"" + word +
+           "\", with the quotes\n";
+  };
+  EXPECT_EQ(with_line("routes: [{sni: *.example.com, backend: app}]"), hint("20", "*.example.com"));
+  EXPECT_EQ(with_line("routes: [{sni: [*.example.com, b], backend: app}]"), hint("21", "*.example.com"));
+  EXPECT_EQ(with_line("routes: [{sni: *, backend: app}]"), hint("21", "*"));
+  EXPECT_EQ(with_line("routes: [{sni: [*], backend: app}]"), hint("22", "*"));
+  EXPECT_EQ(with_line("name: *nowhere\r"), hint("11", "*nowhere"));
+}
+
+TEST(Document, AsksForQuotesAroundOtherMarksOfYaml) {
+  EXPECT_EQ(
+      with_line("name: @web"),
+      "t.yaml:3:11: yaml: YAML keeps @, ` and % at the begin of a word for itself; write \"@web\", with the "
+      "quotes\n");
+  EXPECT_EQ(
+      with_line("name: a: b"),
+      "t.yaml:3:12: yaml: a value with \": \" in it needs quotes, because YAML takes the text before it for "
+      "a key\n");
+}
+
+TEST(Document, ShowsNoKeyInAHint) {
+  EXPECT_EQ(with_line("name: *MHcCAQEEIE5vdCBhIGtleSBhdCBhbGwsIGp1c3QgYnl0ZXMgoAoGCCqGSM49AwEH").find("MHcC"),
+            std::string::npos);
+}
+
 TEST(Document, RefusesWhatIsNoMap) {
   for (const char* text : {"", "- a\n", "text\n", "# nothing\n"}) {
     EXPECT_EQ(faults_of(text),
@@ -48,7 +97,7 @@ TEST(Document, WritesAliasesOut) {
   const Loaded loaded = load(R"(listeners:
   - {bind: ":1", timeouts: &patient {idle: 1h}, backend: app}
   - {bind: ":2", timeouts: *patient, backend: app}
-backends: {app: {servers: 127.0.0.1:1}}
+backends: {app: {servers: 127.0.0.1:9}}
 )");
   EXPECT_EQ(fault_lines(loaded), "");
   EXPECT_EQ(loaded.config.listeners.at(1).timeouts.idle, std::chrono::hours(1));
@@ -59,18 +108,20 @@ TEST(Document, LetsAMapsOwnKeysWinOverWhatItMerges) {
   - &web {name: one, bind: ":1", backlog: 7, backend: app}
   - {<<: *web, name: two, bind: ":2"}
   - {name: three, <<: [{bind: ":3"}, *web]}
-backends: {app: {servers: 127.0.0.1:1}}
+backends: {app: {servers: 127.0.0.1:9}}
 )");
   EXPECT_EQ(fault_lines(loaded), "");
   ASSERT_EQ(loaded.config.listeners.size(), 3u);
   EXPECT_EQ(loaded.config.listeners[1].backlog, 7);
   EXPECT_EQ(loaded.config.listeners[1].name, "two");
-  EXPECT_EQ(loaded.config.listeners[2].bind.at(0).port(), 3);
+  EXPECT_EQ(loaded.config.listeners[2].bind.at(0).address.port(), 3);
 }
 
 TEST(Document, RefusesToMergeWhatIsNoMap) {
   EXPECT_EQ(faults_of("<<: text\n" + small()), "t.yaml:1:5: \"<<\" merges a map or a list of maps\n");
-  EXPECT_EQ(faults_of("? [a]\n: b\n" + small()), "t.yaml:1:3: a key is a word, not a list\n");
+  EXPECT_EQ(
+      faults_of("? [a]\n: b\n" + small()),
+      "t.yaml:1:3: a key is a word, not a list; put quotes around an IPv6 address, as in \"[::1]:8443\"\n");
 }
 
 TEST(Document, RefusesAnAliasInsideWhatItNames) {

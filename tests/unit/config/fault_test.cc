@@ -12,6 +12,7 @@ TEST(Fault, IsWrittenWithItsPlaceItsKeyAndWhatWouldBeRight) {
   EXPECT_EQ((Fault{"a.yaml", 3, 5, "workers", "write 4", true}).text(),
             "a.yaml:3:5: workers: warning: write 4");
   EXPECT_EQ((Fault{"a.yaml", 0, 0, "", "cannot be read", false}).text(), "a.yaml: cannot be read");
+  EXPECT_EQ((Fault{"", 0, 0, "", "is left out", true}).text(), "warning: is left out");
 }
 
 TEST(Fault, StandsAtTheNearestKeyAroundItThatHasAPlace) {

@@ -31,6 +31,7 @@ PeerIdentity some_peer() {
   peer.common_name = "api";
   peer.organizational_units = {"web", "edge"};
   peer.fingerprint = "ab12";
+  peer.public_key.fill(std::byte{5});
   peer.serial = "1F";
   peer.issuer = "CN=Clients CA";
   peer.not_after = WallTime(milliseconds(1'800'000'000'123));
@@ -56,6 +57,10 @@ HandoverConnection some_connection() {
   connection.peer = std::make_unique<PeerIdentity>(some_peer());
   connection.backend = "app";
   connection.server = "127.0.0.1:8080";
+  connection.proxy_id = std::string("\0\xff", 2);
+  connection.aws_vpc_endpoint = "vpce-1";
+  connection.azure_private_link = "7";
+  connection.gcp_psc_connection = "8";
   connection.bytes_from_client = 1ULL << 40;
   connection.bytes_to_client = 77;
   connection.age = milliseconds(123'456);
@@ -106,6 +111,10 @@ TEST(HandoverMessage, AConnectionArrivesAsItWasSent) {
   EXPECT_EQ(*got.peer, *sent.peer);
   EXPECT_EQ(got.backend, sent.backend);
   EXPECT_EQ(got.server, sent.server);
+  EXPECT_EQ(got.proxy_id, sent.proxy_id);
+  EXPECT_EQ(got.aws_vpc_endpoint, sent.aws_vpc_endpoint);
+  EXPECT_EQ(got.azure_private_link, sent.azure_private_link);
+  EXPECT_EQ(got.gcp_psc_connection, sent.gcp_psc_connection);
   EXPECT_EQ(got.bytes_from_client, sent.bytes_from_client);
   EXPECT_EQ(got.bytes_to_client, sent.bytes_to_client);
   EXPECT_EQ(got.age, sent.age);

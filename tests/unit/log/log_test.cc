@@ -1,18 +1,23 @@
 #include "log/log.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace headgate {
 namespace {
+
+using ::testing::HasSubstr;
 
 /// A pipe whose reading end can be read to its end.
 struct Pipe {
@@ -32,6 +37,12 @@ struct Pipe {
     for (ssize_t n = 0; (n = ::read(ends[0], chunk, sizeof chunk)) > 0;)
       all.append(chunk, static_cast<std::size_t>(n));
     return all;
+  }
+  /// Waits for the next bytes.
+  std::string read_some() {
+    char chunk[4096];
+    const ssize_t n = ::read(ends[0], chunk, sizeof chunk);
+    return {chunk, static_cast<std::size_t>(std::max<ssize_t>(n, 0))};
   }
   int ends[2] = {-1, -1};
 };
@@ -116,6 +127,42 @@ TEST(Log, CountsLinesThatTheDescriptorRefuses) {
   const auto deadline = Clock::now() + std::chrono::seconds(5);
   while ((*log)->dropped() == 0 && Clock::now() < deadline) std::this_thread::yield();
   EXPECT_EQ((*log)->dropped(), 1U);
+}
+
+/// Whether the thread that writes lines runs. Other threads do not count: a sanitizer may start one.
+bool writer_runs() {
+  for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string name;
+    std::getline(std::ifstream(thread.path() / "comm") >> std::ws, name);
+    if (name == "log") return true;
+  }
+  return false;
+}
+
+TEST(Log, WritesWithoutAThreadUntilOneIsStarted) {
+  Pipe pipe;
+  auto log = Log::open({.fd = pipe.ends[1], .thread = LogOptions::Thread::kLater});
+  ASSERT_TRUE(log.has_value());
+  (*log)->info("early");
+  EXPECT_THAT(pipe.read_some(), HasSubstr("early"));
+  EXPECT_FALSE(writer_runs());
+  ASSERT_TRUE((*log)->start_thread());
+  (*log)->info("late");
+  EXPECT_THAT(pipe.read_some(), HasSubstr("late"));
+  EXPECT_TRUE(writer_runs());
+  log->reset();
+  EXPECT_FALSE(writer_runs());
+}
+
+TEST(Log, WithoutAThreadHoldsUpItsCallerOnlyOnceWhenNobodyReads) {
+  Pipe pipe;
+  auto log = Log::open({.fd = pipe.ends[1], .thread = LogOptions::Thread::kLater});
+  ASSERT_TRUE(log.has_value());
+  const auto started = Clock::now();
+  const std::string long_value(1000, 'x');
+  for (int i = 0; i < 5000; ++i) (*log)->info("line", {{"v", long_value}});
+  EXPECT_LT(Clock::now() - started, std::chrono::seconds(5));
+  EXPECT_GT((*log)->dropped(), 4000U);
 }
 
 TEST(Log, WritesTextWhenTheJournalIsNotItsStream) {

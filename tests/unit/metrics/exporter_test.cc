@@ -61,6 +61,20 @@ TEST_F(ExporterTest, AgesATicketKeyUntilTheNextOneIsDueWithoutAReload) {
   EXPECT_LT(age, 1);
 }
 
+// A process that has just begun, or just got another secret, issues tickets with a new key, at any place in
+// the slot.
+TEST_F(ExporterTest, AgesATicketKeyFromTheTimeOfItsSecret) {
+  board.update([](ProcessState& state) {
+    state.listeners.push_back(
+        {.name = "web",
+         .ticket_keys_for = std::chrono::hours(24 * 365 * 100),
+         .ticket_secret_since = std::chrono::system_clock::now() - std::chrono::hours(2)});
+  });
+  const double age = value_of(exporter.text(), "headgate_ticket_key_age_seconds");
+  EXPECT_GE(age, 7200);
+  EXPECT_LT(age, 7200 + 600);
+}
+
 TEST_F(ExporterTest, ShowsHistogramsInSecondsWithCumulativeBuckets) {
   auto& histogram = registry.listener(0, "web").handshake_duration[0][1];
   histogram.observe(milliseconds(1));

@@ -16,8 +16,12 @@ class Filler {
   explicit Filler(std::uint64_t first) : next_(first) {}
 
   void fill(Counter& counter) { counter.add(next_++); }
+  void fill(CountHistogram& histogram) {
+    for (const std::uint64_t bound : kCountBounds) histogram.observe(bound);
+    for (const std::uint64_t end = next_ + 3; next_ < end; ++next_) histogram.observe(next_);
+  }
   template <const auto& Bounds>
-  void fill(Histogram<Bounds>& histogram) {
+  void fill(Histogram<Bounds, 1'000'000>& histogram) {
     for (const std::uint64_t bound : Bounds) histogram.observe(std::chrono::microseconds(bound));
     for (const std::uint64_t end = next_ + 3; next_ < end; ++next_)
       histogram.observe(std::chrono::milliseconds(next_));
@@ -49,14 +53,19 @@ void fill(ListenerMetrics& of, std::uint64_t first) {
                          of.handshake_failures, of.handshake_duration, of.client_certificate_faults,
                          of.negotiated, of.tickets, of.record_layer, of.ocsp_staples_expired,
                          of.certificates_compressed, of.hello_retry_requests, of.would_refuse_tls13_only,
-                         of.would_refuse_pq_only, of.log_lines_dropped, of.key_updates);
+                         of.would_refuse_pq_only, of.log_lines_dropped, of.key_updates,
+                         of.would_refuse_client_auth, of.sources_penalized, of.proxy_headers, of.tcp_rtt,
+                         of.tcp_retransmits, of.postgres_cancels);
 }
 void fill(ServerMetrics& of, std::uint64_t first) {
   Filler(first).fill_all(of.active, of.connect_duration, of.connect_failures);
 }
+void fill(BackendMetrics& of, std::uint64_t first) {
+  Filler(first).fill_all(of.queued, of.queue_duration, of.queue_ends);
+}
 void fill(LoopMetrics& of, std::uint64_t first) {
   Filler(first).fill_all(of.handshakes_in_progress, of.handshakes_queued, of.loop_lag, of.busy_us,
-                         of.accept_pauses);
+                         of.accept_pauses, of.cpu_and_one);
 }
 
 std::string golden() {
@@ -76,6 +85,8 @@ TEST(ExporterText, IsThatOfTheFileByteForByte) {
   fill(registry.server(0, "app", "127.0.0.1:1"), 3000);
   fill(registry.server(1, "app", "127.0.0.1:1"), 40'000);
   static_cast<void>(registry.server(1, "app", "127.0.0.1:2"));
+  fill(registry.backend(0, "app"), 7000);
+  fill(registry.backend(1, "app"), 8000);
   fill(registry.loop(0), 5000);
   fill(registry.loop(1), 6000);
   MetricSet wanted;

@@ -66,7 +66,7 @@ TEST(DurationHistogram, PutsADurationIntoTheBucketWhoseBoundHoldsIt) {
   EXPECT_EQ(histogram.bucket(0), 2U);
   EXPECT_EQ(histogram.bucket(1), 1U);
   EXPECT_EQ(histogram.bucket(DurationHistogram::bucket_count() - 1), 1U);
-  EXPECT_EQ(histogram.sum_us(), 25U + 26U + 7'200'000'000U);
+  EXPECT_EQ(histogram.sum(), 25U + 26U + 7'200'000'000U);
 }
 
 TEST(LabelWords, AreThoseOfTheManual) {

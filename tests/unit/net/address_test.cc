@@ -9,6 +9,8 @@
 
 #include <gtest/gtest.h>
 
+#include "net/socket.h"
+
 namespace headgate {
 namespace {
 
@@ -61,6 +63,20 @@ TEST(Address, WithoutAHostIsEveryAddressOfBothFamilies) {
 TEST(Address, ShowsIpv4MappedIpv6AsIpv4) {
   EXPECT_EQ(address("[::ffff:192.0.2.7]:80").text(), "192.0.2.7:80");
   EXPECT_EQ(address("[::ffff:192.0.2.7]:80").host_text(), "192.0.2.7");
+}
+
+TEST(Address, IsIpv4AgainWhereItIsMapped) {
+  const Address mapped = address("[::ffff:192.0.2.1]:80").unmapped();
+  EXPECT_EQ(mapped.family(), AF_INET);
+  EXPECT_EQ(mapped, address("192.0.2.1:80"));
+  for (const auto text : {"[2001:db8::1]:80", "192.0.2.1:80", "unix:/run/x.sock"})
+    EXPECT_EQ(address(text).unmapped(), address(text));
+}
+
+TEST(Address, IsOfThisMachineOrNot) {
+  EXPECT_TRUE(is_of_this_machine(address("127.0.0.1:80")));
+  EXPECT_TRUE(is_of_this_machine(address("127.9.9.9:1")));
+  EXPECT_FALSE(is_of_this_machine(address("192.0.2.1:80"))) << "TEST-NET-1";
 }
 
 TEST(Address, ShowsItsHostWithoutBracketsAndPort) {

@@ -35,14 +35,18 @@ ProxyFacts full_facts() {
   ProxyFacts result = info("192.0.2.1:40000", "198.51.100.2:443");
   result.alpn = "h2";
   result.authority = "api.example.com";
+  result.unique_id = "0123456789abcdef-281474976710657";
+  result.other_tlvs = "\xE0\0\x03one\x30\0\0\xE0\0\x03two"s;
   result.tls = ProxyTls{.certificate_this_connection = true,
                         .certificate_this_session = true,
                         .verified = true,
                         .version = "TLSv1.3",
                         .common_name = "client",
                         .cipher = "TLS_AES_128_GCM_SHA256",
-                        .signature_algorithm = "SHA256",
+                        .signature_algorithm = "ecdsa-with-SHA256",
                         .key_algorithm = "EC256",
+                        .group = "x25519",
+                        .signature_scheme = "ecdsa_secp256r1_sha256",
                         .certificate_der = std::string(700, '\x5A')};
   return result;
 }
@@ -172,6 +176,26 @@ TEST(ProxyProtocolV2, ReadsBackWhatItWrites) {
   }
 }
 
+TEST(ProxyProtocolV2, WritesAUnixSocketWithoutAPathAsZeros) {
+  ProxyFacts given;
+  sockaddr_storage nameless{};
+  nameless.ss_family = AF_UNIX;
+  given.source = Address::from_socket(nameless, sizeof(sa_family_t));
+  given.destination = Address::parse("unix:/run/web.sock").value();
+  const auto written = build_proxy_header(ProxyVersion::kV2, given);
+  EXPECT_EQ(written[13], std::byte{0x31});
+  EXPECT_EQ(text(written).substr(16, 108), std::string(108, '\0'));
+  EXPECT_EQ(text(written).substr(124, 14), "/run/web.sock\0"s);
+}
+
+TEST(ProxyProtocolV2, WritesNoUniqueIdThatIsTooLong) {
+  ProxyFacts given = info("192.0.2.1:1", "192.0.2.2:2");
+  given.unique_id.assign(129, 'u');
+  const auto header = parse_proxy_header(build_proxy_header(ProxyVersion::kV2, given));
+  ASSERT_TRUE(header.has_value());
+  EXPECT_EQ(header->info.unique_id, "");
+}
+
 TEST(ProxyProtocolV2, WritesUnspecifiedWhereItHasNoAddresses) {
   const auto written = build_proxy_header(ProxyVersion::kV2, {});
   EXPECT_EQ(written[12], std::byte{0x21});
@@ -211,9 +235,10 @@ TEST(ProxyProtocolV2, ADamagedByteIsNeverTakenForAnotherHeader) {
     for (int bit = 0; bit < 8; ++bit) {
       auto damaged = written;
       damaged[i] ^= static_cast<std::byte>(1 << bit);
-      const auto header = parse_proxy_header(damaged);
+      auto header = parse_proxy_header(damaged);
       // LOCAL and AF_UNSPEC have nothing to check, and say nothing about the client. A checksum under another
-      // type is not seen as one, and leaves the rest as it was.
+      // type is not seen as one: it is one more of the other TLVs, and leaves the rest as it was.
+      if (header && i == written.size() - 7) header->info.other_tlvs.resize(full_facts().other_tlvs.size());
       if (header && header->info != ProxyFacts{}) {
         EXPECT_EQ(header->info, full_facts()) << "byte " << i << " bit " << bit;
       }

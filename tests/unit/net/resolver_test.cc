@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstring>
 #include <future>
@@ -43,8 +44,8 @@ TEST(LookupSchedule, TriesLessAndLessOftenUntilAnAnswerComes) {
   EXPECT_EQ(schedule.after_failure(), 1s);
 }
 
-/// A name server on a loopback port. It answers A queries from a table, other queries with no records, and
-/// queries for unknown names with NXDOMAIN.
+/// A name server on a loopback port. It answers A and SRV queries from tables, other queries with no records,
+/// and queries for unknown names with NXDOMAIN, or, for a name that fails, with SERVFAIL.
 class NameServer {
  public:
   NameServer() : socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
@@ -59,15 +60,26 @@ class NameServer {
     const std::lock_guard lock(mutex_);
     records_[name] = {std::move(ips), ttl_seconds};
   }
+  /// The records' data: priority, weight, port and target as bytes.
+  void set_service(const std::string& name, std::vector<std::string> targets, std::uint8_t ttl_seconds) {
+    const std::lock_guard lock(mutex_);
+    records_[name] = {.ttl_seconds = ttl_seconds, .services = std::move(targets)};
+  }
   void forget(const std::string& name) {
     const std::lock_guard lock(mutex_);
     records_.erase(name);
   }
+  void fail(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    records_[name] = {.fails = true};
+  }
 
  private:
   struct Records {
-    std::vector<std::string> ips;
+    std::vector<std::string> ips{};
     std::uint8_t ttl_seconds = 0;
+    std::vector<std::string> services{};
+    bool fails = false;
   };
 
   void run(ServiceThread& self) {
@@ -97,15 +109,18 @@ class NameServer {
       name += (name.empty() ? "" : ".") + query.substr(at + 1, static_cast<std::size_t>(query[at]));
       at += static_cast<std::size_t>(query[at]) + 1;
     }
-    const bool asks_a = query[at + 2] == 1;
+    const char type = query[at + 2];
     const auto found = records_.find(name);
-    const auto& ips = found == records_.end() || !asks_a ? std::vector<std::string>{} : found->second.ips;
-    std::string reply = query.substr(0, 2) + '\x81' + (found == records_.end() ? '\x83' : '\x80');
-    reply += std::string("\0\1\0", 3) + static_cast<char>(ips.size()) + std::string(4, '\0');
+    const Records records = found == records_.end() ? Records{} : found->second;
+    const auto& datas = type == 1 ? records.ips : type == 33 ? records.services : std::vector<std::string>{};
+    const char code = found == records_.end() ? '\x83' : records.fails ? '\x82' : '\x80';
+    std::string reply = query.substr(0, 2) + '\x81' + code;
+    reply += std::string("\0\1\0", 3) + static_cast<char>(datas.size()) + std::string(4, '\0');
     reply += query.substr(12, at + 5 - 12);
-    for (const auto& ip : ips) {
-      reply += std::string("\xC0\x0C\0\1\0\1\0\0\0", 9) + static_cast<char>(found->second.ttl_seconds);
-      reply += std::string("\0\4", 2) + ip;
+    for (const auto& data : datas) {
+      reply += std::string("\xC0\x0C\0", 3) + type + std::string("\0\1\0\0\0", 5) +
+               static_cast<char>(records.ttl_seconds);
+      reply += '\0' + std::string(1, static_cast<char>(data.size())) + data;
     }
     return reply;
   }
@@ -119,12 +134,12 @@ class NameServer {
 /// Waits for the answers that a resolver delivers.
 class Deliveries {
  public:
-  void add(const std::string& host, const Result<std::vector<Address>>& found) {
+  void add(const std::string& host, const Resolver::Found& found) {
     const std::lock_guard lock(mutex_);
     delivered_.emplace_back(host, found);
     arrived_.notify_all();
   }
-  std::pair<std::string, Result<std::vector<Address>>> next() {
+  std::pair<std::string, Resolver::Found> next() {
     std::unique_lock lock(mutex_);
     if (!arrived_.wait_for(lock, 20s, [this] { return !delivered_.empty(); })) {
       return {"nothing in time", fail(ErrorKind::kSystem, "nothing in time")};
@@ -137,7 +152,7 @@ class Deliveries {
  private:
   std::mutex mutex_;
   std::condition_variable arrived_;
-  std::vector<std::pair<std::string, Result<std::vector<Address>>>> delivered_;
+  std::vector<std::pair<std::string, Resolver::Found>> delivered_;
 };
 
 class ResolverTest : public testing::Test {
@@ -146,9 +161,7 @@ class ResolverTest : public testing::Test {
   std::unique_ptr<Resolver> resolver() {
     return std::make_unique<Resolver>(
         Resolver::Options{.name_servers = server_.address(), .query_timeout = 2s, .tries = 3},
-        [this](const std::string& host, const Result<std::vector<Address>>& found) {
-          deliveries_.add(host, found);
-        });
+        [this](const std::string& host, const Resolver::Found& found) { deliveries_.add(host, found); });
   }
 
   NameServer server_;
@@ -172,7 +185,7 @@ TEST_F(ResolverTest, LooksUpAgainWhenTheTimeToLiveIsOver) {
   EXPECT_THAT(deliveries_.next().second.value(), ElementsAre(ip("192.0.2.1")));
   server_.set("app.test", {std::string("\xC0\0\2\7", 4)}, 1);
   auto again = deliveries_.next().second.value();
-  if (again == std::vector{ip("192.0.2.1")}) again = deliveries_.next().second.value();
+  if (again == std::vector<ResolvedAddress>{ip("192.0.2.1")}) again = deliveries_.next().second.value();
   EXPECT_THAT(again, ElementsAre(ip("192.0.2.7")));
 }
 
@@ -201,12 +214,98 @@ TEST_F(ResolverTest, DeliversWhatItKnowsAgainWhenItIsToldToFollowAgain) {
   EXPECT_THAT(hosts, testing::UnorderedElementsAre("app.test", "api.test"));
 }
 
+/// The data of an SRV record of port 5432 whose target is `host`.test.
+std::string service_at(const std::string& host, char priority, char weight) {
+  return std::string(1, '\0') + priority + '\0' + weight + "\x15\x38" + static_cast<char>(host.size()) +
+         host + std::string("\4test\0", 6);
+}
+
+class ServiceTest : public ResolverTest {
+ protected:
+  ServiceTest() {
+    server_.set_service("_pg._tcp.test", {service_at("a", 1, 3), service_at("b", 2, 1)}, 1);
+    server_.set("a.test", {std::string("\xC0\0\2\1", 4), std::string("\xC0\0\2\2", 4)}, 60);
+    server_.set("b.test", {std::string("\xC0\0\2\3", 4)}, 60);
+  }
+  ResolvedAddress at(const char* text, std::uint16_t priority, std::uint32_t weight) {
+    Address address = ip(text);
+    address.set_port(5432);
+    return {address, priority, weight};
+  }
+  Resolver::Found next() {
+    auto [name, found] = deliveries_.next();
+    EXPECT_EQ(name, "srv:_pg._tcp.test");
+    return found;
+  }
+  /// The next answer that is not `other`.
+  Resolver::Found next_but(const std::vector<ResolvedAddress>& other) {
+    for (;;) {
+      auto found = next();
+      if (!found || *found != other) return found;
+    }
+  }
+
+  const std::vector<ResolvedAddress> all{at("192.0.2.1", 1, 48), at("192.0.2.2", 1, 48),
+                                         at("192.0.2.3", 2, 16)};
+};
+
+TEST_F(ServiceTest, DeliversTheAddressesOfAllTargetsWithTheirPlaceAmongTheOthers) {
+  const auto names = resolver();
+  ASSERT_TRUE(names->follow({"srv:_pg._tcp.test"}).has_value());
+  const auto found = next();
+  ASSERT_TRUE(found.has_value()) << found.error().what;
+  EXPECT_THAT(*found, testing::UnorderedElementsAreArray(all));
+  // The name counts as answered once its answer has been delivered.
+  const auto latest = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!names->unanswered().empty() && std::chrono::steady_clock::now() < latest) std::this_thread::yield();
+  EXPECT_TRUE(names->unanswered().empty());
+}
+
+TEST_F(ServiceTest, FollowsTheRecordsWhenTheirTimeToLiveIsOver) {
+  const auto names = resolver();
+  ASSERT_TRUE(names->follow({"srv:_pg._tcp.test"}).has_value());
+  const auto first = next().value();
+  server_.set_service("_pg._tcp.test", {service_at("b", 1, 1)}, 1);
+  EXPECT_THAT(next_but(first).value(), ElementsAre(at("192.0.2.3", 1, 1)));
+}
+
+TEST_F(ServiceTest, LeavesOutATargetThatHasNoAddress) {
+  server_.forget("a.test");
+  const auto names = resolver();
+  ASSERT_TRUE(names->follow({"srv:_pg._tcp.test"}).has_value());
+  EXPECT_THAT(next().value(), ElementsAre(at("192.0.2.3", 2, 16)));
+}
+
+TEST_F(ServiceTest, KeepsWhatItKnowsWhileTheNameServersDoNotAnswerForATarget) {
+  const auto names = resolver();
+  ASSERT_TRUE(names->follow({"srv:_pg._tcp.test"}).has_value());
+  const auto first = next().value();
+  server_.fail("a.test");
+  const auto later = next_but(first);
+  EXPECT_FALSE(later.has_value()) << "a failure leaves the known addresses in use";
+}
+
+TEST_F(ServiceTest, SaysWhyAServiceHasNoAddress) {
+  server_.set_service("_pg._tcp.test", {std::string("\0\0\0\0\0\0\0", 7)}, 1);
+  const auto names = resolver();
+  ASSERT_TRUE(names->follow({"srv:_pg._tcp.test"}).has_value());
+  EXPECT_EQ(next().error().what,
+            "cannot resolve srv:_pg._tcp.test: its SRV records say that there is no such service");
+}
+
+TEST_F(ServiceTest, SaysThatThereIsNoSuchName) {
+  server_.forget("_pg._tcp.test");
+  const auto names = resolver();
+  ASSERT_TRUE(names->follow({"srv:_pg._tcp.test"}).has_value());
+  EXPECT_THAT(next().error().what, HasSubstr("cannot resolve srv:_pg._tcp.test: "));
+}
+
 TEST_F(ResolverTest, TellsWhenEveryNameHasBeenLookedUpOnce) {
   server_.set("app.test", {std::string("\xC0\0\2\1", 4)}, 60);
   std::promise<std::size_t> told;  // how many answers had come by then
   std::atomic<std::size_t> delivered{0};
   Resolver names({.name_servers = server_.address(), .on_first_answers = [&] { told.set_value(delivered); }},
-                 [&](const std::string&, const Result<std::vector<Address>>&) { ++delivered; });
+                 [&](const std::string&, const Resolver::Found&) { ++delivered; });
   EXPECT_TRUE(names.unanswered().empty());
   ASSERT_TRUE(names.follow({"app.test", "nobody.test"}).has_value());
   auto all = told.get_future();
@@ -228,9 +327,8 @@ TEST_F(ResolverTest, EndsWhileALookupIsUnderWay) {
   const Fd silent(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   const Address any = Address::loopback(0);
   ASSERT_EQ(::bind(silent.number(), any.data(), any.size_bytes()), 0);
-  Resolver names(
-      {.name_servers = local_address(silent.number()).text(), .query_timeout = 60s, .tries = 3},
-      [](const std::string&, const Result<std::vector<Address>>&) { FAIL() << "nothing was learned"; });
+  Resolver names({.name_servers = local_address(silent.number()).text(), .query_timeout = 60s, .tries = 3},
+                 [](const std::string&, const Resolver::Found&) { FAIL() << "nothing was learned"; });
   ASSERT_TRUE(names.follow({"app.test"}).has_value());
   pollfd asked{silent.number(), POLLIN, 0};
   ASSERT_EQ(::poll(&asked, 1, 20'000), 1);

@@ -59,9 +59,22 @@ TEST(NetworkSet, EveryAddressOfEitherFamilyIsInTheWidestNetworks) {
   EXPECT_FALSE(ipv4.contains(ip("2001:db8::1")));
 }
 
+TEST(NetworkSet, TheWidestNetworksOfIpv6HoldNoIpv4) {
+  for (const char* wide : {"::/0", "::/64", "::/80"}) {
+    const NetworkSet ipv6(networks({wide}));
+    for (const char* text : {"0.0.0.0", "192.0.2.7", "255.255.255.255", "::ffff:192.0.2.7"})
+      EXPECT_FALSE(ipv6.contains(ip(text))) << wide << ' ' << text;
+    EXPECT_TRUE(ipv6.contains(ip("::fffe:ffff:ffff"))) << wide;
+  }
+  EXPECT_TRUE(NetworkSet(networks({"::/0"})).contains(ip("::1:0:0:0")));
+  EXPECT_EQ(evaluate({"::/0"}, {}, ip("192.0.2.7")), Access::kNotListed);
+  EXPECT_EQ(evaluate({"::/0", "192.0.2.0/24"}, {}, ip("192.0.2.7")), Access::kAllowed);
+  EXPECT_EQ(evaluate({}, {"0.0.0.0/0", "::/0"}, ip("192.0.2.7")), Access::kDenied);
+}
+
 TEST(NetworkSet, AgreesWithEachNetworkAsked) {
   std::vector<Network> list =
-      networks({"10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "192.0.2.128/25", "2001:db8::/33",
+      networks({"::/16", "10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "192.0.2.128/25", "2001:db8::/33",
                 "2001:db8:8000::/48", "198.51.100.7/32", "fe80::/10"});
   const NetworkSet set(list);
   for (const auto text :

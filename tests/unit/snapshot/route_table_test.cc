@@ -46,10 +46,11 @@ TEST(RouteTable, WithoutABackendOfTheListenerTheRestIsRefused) {
   EXPECT_EQ(backend_of(RouteTable(listener({route({"a.test"}, "a")})), "b.test"), "");
 }
 
-TEST(RouteTable, AWildcardIsAnyDepthUnderItsNameAndNotTheNameItself) {
+TEST(RouteTable, AWildcardIsOneLabelUnderItsNameAndNotTheNameItself) {
   const RouteTable table(listener({route({"*.example.com"}, "wild")}, "rest"));
   EXPECT_EQ(backend_of(table, "a.example.com"), "wild");
-  EXPECT_EQ(backend_of(table, "a.b.c.example.com"), "wild");
+  EXPECT_EQ(backend_of(table, "a.b.example.com"), "rest");
+  EXPECT_EQ(backend_of(table, "a.b.c.example.com"), "rest");
   EXPECT_EQ(backend_of(table, "example.com"), "rest");
   EXPECT_EQ(backend_of(table, "badexample.com"), "rest");
   EXPECT_EQ(backend_of(table, ".example.com"), "rest");
@@ -61,10 +62,22 @@ TEST(RouteTable, NamesAreComparedWithoutCaseAndFinalDot) {
   EXPECT_EQ(backend_of(table, "api.example.com."), "api");
 }
 
-TEST(RouteTable, AStarAloneIsEveryNameButNotNoName) {
-  const RouteTable table(listener({route({"*"}, "named")}, "nameless"));
-  EXPECT_EQ(backend_of(table, "anything"), "named");
-  EXPECT_EQ(backend_of(table, ""), "nameless");
+TEST(RouteTable, AStarAloneIsEveryClientAlsoOneThatSendsNoName) {
+  const RouteTable table(
+      listener({route({"a.test"}, "a"), route({"*", "b.test"}, "all"), route({"b.test"}, "b")}));
+  EXPECT_EQ(backend_of(table, "a.test"), "a");
+  EXPECT_EQ(backend_of(table, "b.test"), "all");
+  EXPECT_EQ(backend_of(table, "anything"), "all");
+  EXPECT_EQ(backend_of(table, ""), "all");
+}
+
+TEST(RouteTable, AStarIsTheDefaultOfPassthrough) {
+  config::Route named = route({"a.test"}, "a"), rest = route({"*"}, "rest");
+  named.passthrough = rest.passthrough = true;
+  const RouteTable table(listener({named, rest}));
+  EXPECT_EQ(table.passthrough({.sni = "a.test"})->backend, "a");
+  EXPECT_EQ(table.passthrough({.sni = "other.test"})->backend, "rest");
+  EXPECT_EQ(table.passthrough({.sni = ""})->backend, "rest");
 }
 
 TEST(RouteTable, ARouteWithoutConditionsTakesEverything) {
@@ -90,6 +103,20 @@ TEST(RouteTable, AllConditionsMustHold) {
   EXPECT_EQ(table.evaluate(0, {"b.test", "h2", ids}), RouteMatch::kOtherSni);
   EXPECT_EQ(table.evaluate(0, {"a.test", "", ids}), RouteMatch::kOtherAlpn);
   EXPECT_EQ(table.evaluate(0, {"a.test", "h2", others}), RouteMatch::kOtherSpiffe);
+}
+
+TEST(RouteTable, AsksForThePrivateLinkOfTheProxyHeader) {
+  config::Route linked = route({}, "linked");
+  linked.aws_vpc_endpoint = {"vpce-1", "vpce-2"};
+  linked.azure_private_link = {"7"};
+  const RouteTable table(listener({linked}, "rest"));
+  PrivateLink link{.aws_vpc_endpoint = "vpce-2", .azure_private_link = "7", .gcp_psc_connection = {}};
+  EXPECT_EQ(table.route({.link = &link}).backend, "linked");
+  link.azure_private_link = "8";
+  EXPECT_EQ(table.route({.link = &link}).backend, "rest");
+  EXPECT_EQ(table.evaluate(0, {.link = &link}), RouteMatch::kOtherPrivateLink);
+  EXPECT_EQ(table.route({}).backend, "rest");
+  EXPECT_EQ(table.evaluate(0, {}), RouteMatch::kOtherVpcEndpoint);
 }
 
 TEST(RouteTable, PassthroughIsDecidedByTheClientHelloAlone) {
@@ -128,7 +155,8 @@ TEST(RouteTable, HostileNamesMatchNothingButStars) {
   }
   std::string deep;
   for (int i = 0; i < 125; ++i) deep += "x.";
-  EXPECT_EQ(backend_of(table, deep + "test"), "a");
+  EXPECT_EQ(backend_of(table, deep + "test"), "rest");
+  EXPECT_EQ(backend_of(table, std::string(63, 'x') + ".test"), "a");
 }
 
 TEST(RouteTable, AgreesWithGoingThroughTheRoutesOneByOne) {
@@ -146,7 +174,8 @@ TEST(RouteTable, AgreesWithGoingThroughTheRoutesOneByOne) {
     }
     const RouteTable table(listener(routes, "rest"));
     for (int asked = 0; asked < 20; ++asked) {
-      const std::string sni = (random() % 2 == 0 ? label() + '.' : "") + label() + '.' + label();
+      std::string sni = (random() % 2 == 0 ? label() + '.' : "") + label() + '.' + label();
+      if (random() % 8 == 0) sni.clear();
       const RouteQuestion question{.sni = sni, .alpn = random() % 2 == 0 ? "h2" : ""};
       std::string expected = "rest";
       for (std::size_t i = routes.size(); i-- > 0;) {

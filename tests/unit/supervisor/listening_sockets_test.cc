@@ -20,7 +20,7 @@ class Sockets : public testing::Test {
   Sockets() {
     config_.listeners.emplace_back();
     config_.listeners.front().name = "web";
-    config_.listeners.front().bind = {Address::loopback(0)};
+    config_.listeners.front().bind = {{.address = Address::loopback(0)}};
   }
   /// Opens the sockets as the supervisor does, for a configuration with so many workers.
   void adopt(std::size_t workers) {
@@ -81,6 +81,23 @@ TEST_F(Sockets, AreOneForEachWorkerOnOnePort) {
   adopt(4);
   EXPECT_EQ(counts(), (std::vector<std::size_t>{1, 1, 1, 1}));
   EXPECT_EQ(sockets_.addresses("web").size(), 1U);
+}
+
+// The kernel would share the port (SO_REUSEPORT) with any process of this user.
+TEST_F(Sockets, AreNotBoundWhereAnotherProcessListens) {
+  const auto other = listen_on(Address::loopback(0), {});
+  ASSERT_TRUE(other.has_value());
+  config_.listeners.front().bind = {{.address = local_address(other->number())}};
+  const auto refused = sockets_.plan(config_, 2);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_NE(refused.error().what.find("another process listens there"), std::string::npos);
+}
+
+TEST_F(Sockets, MayMoveToAnotherListenerOnTheSamePort) {
+  adopt(2);
+  config_.listeners.front().name = "renamed";
+  config_.listeners.front().bind = {{.address = sockets_.addresses("web").front()}};
+  EXPECT_TRUE(sockets_.plan(config_, 2).has_value());
 }
 
 TEST_F(Sockets, AreSharedOutAmongFewerWorkersWithAllWhoWaitInThem) {
@@ -174,7 +191,7 @@ TEST_F(Sockets, ThatAnotherProcessMadeGetTheOptionsOfThisOne) {
   std::vector<systemd::ActivatedSocket> activated;
   activated.push_back({std::move(made), address, "web"});
   sockets_ = ListeningSockets(std::move(activated));
-  config_.listeners.front().bind = {address};
+  config_.listeners.front().bind = {{.address = address}};
   adopt(1);
   EXPECT_EQ(backlog(), 16U) << "the process that serves still decides about it";
   sockets_.apply_options();

@@ -25,6 +25,15 @@ TEST(MemoryReturn, IsDueOnceWhenManyHaveComeAndNoMoreCome) {
   EXPECT_TRUE(memory.is_due(9600));
 }
 
+TEST(MemoryReturn, IsDueOftenButNotAlwaysNearALimit) {
+  MemoryReturnNearLimit memory;
+  const TimePoint now(std::chrono::hours(1));
+  EXPECT_FALSE(memory.is_due(false, now));
+  EXPECT_TRUE(memory.is_due(true, now));
+  EXPECT_FALSE(memory.is_due(true, now + MemoryReturnNearLimit::kAtMostEvery / 2));
+  EXPECT_TRUE(memory.is_due(true, now + MemoryReturnNearLimit::kAtMostEvery));
+}
+
 TEST(MemoryReturn, IsDueAgainAfterTheNextPeak) {
   MemoryReturn memory;
   for (int round = 0; round < 3; ++round) {

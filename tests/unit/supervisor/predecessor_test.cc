@@ -57,13 +57,28 @@ TEST(Predecessor, TakesItsVariableFromTheEnvironment) {
   EXPECT_EQ(std::getenv(kHandoverVariable), nullptr);
 }
 
+TEST(Predecessor, TellsTheLayersOfTheSandboxThatItRunsIn) {
+  SandboxLayers layers;
+  layers.add(digest_of("rules"));
+  Before before;
+  before.send(HandoverNotice{HandoverWord::kListening, layers.text()});
+  ASSERT_TRUE(before.predecessor->receive_sockets());
+  EXPECT_TRUE(before.predecessor->layers().holds(digest_of("rules")));
+}
+
 TEST(Predecessor, GivesEachListeningSocketWithItsListenerAndConfiguredAddress) {
   Before before;
   const auto socket = listen_on(*Address::parse("127.0.0.1:0"), {});
   before.send(HandoverListener{"web", "127.0.0.1:0"}, std::array{socket->number()});
+  before.send(HandoverCertificate{.listener = "web",
+                                  .file = "a.pem",
+                                  .held = {.leaf = {std::byte{1}}, .key = {std::byte{2}}, .chain = {"c"}}});
   before.say(HandoverWord::kListening);
-  const auto sockets = before.predecessor->receive_sockets();
-  ASSERT_TRUE(sockets);
+  const auto inheritance = before.predecessor->receive_sockets();
+  ASSERT_TRUE(inheritance);
+  const auto* sockets = &inheritance->sockets;
+  ASSERT_EQ(inheritance->certificates.size(), 1U);
+  EXPECT_EQ(inheritance->certificates.front().held.chain, std::vector<std::string>{"c"});
   ASSERT_EQ(sockets->size(), 1U);
   EXPECT_EQ(sockets->front().name, "web");
   EXPECT_EQ(sockets->front().address.port(), 0);

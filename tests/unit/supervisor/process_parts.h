@@ -59,7 +59,7 @@ inline config::Config plain_config(const Address& backend, int workers = 2) {
   config.log.access = config::AccessLog::kFailures;
   config.listeners.emplace_back();
   config.listeners.front().name = "web";
-  config.listeners.front().bind = {Address::loopback(0)};
+  config.listeners.front().bind = {{.address = Address::loopback(0)}};
   config.listeners.front().backend = "app";
   config.backends["app"].name = "app";
   config.backends["app"].servers = {{.address = backend.text()}};

@@ -126,6 +126,22 @@ TEST_F(ReloaderTest, TellsWhatAReloadHasChanged) {
   EXPECT_EQ(backend_.accept().hear(), "hello");
 }
 
+TEST_F(ReloaderTest, SaysWhichKeysWaitForARestart) {
+  begin();
+  config::Config next = parts_.load().config;
+  next.admin.reset();
+  next.user = "nobody";
+  parts_.set_configuration(next);
+  const Outcome outcome = outcome_of(reloader_->request());
+  EXPECT_EQ(outcome.verdict, Verdict::kDone);
+  EXPECT_EQ(outcome.message, "reloaded; a restart is needed for admin.bind and user");
+  EXPECT_THAT(parts_.board.copy().reload.for_restart, ElementsAre("admin.bind", "user"));
+  EXPECT_EQ(outcome_of(reloader_->request()).message, outcome.message) << "it is as needed as before";
+  parts_.set_configuration(plain_config(backend_.address()));
+  EXPECT_EQ(outcome_of(reloader_->request()).message, "reloaded");
+  EXPECT_THAT(parts_.board.copy().reload.for_restart, IsEmpty());
+}
+
 TEST_F(ReloaderTest, ChangesNothingWhereTheConfigurationIsFaulty) {
   begin();
   const auto before = reloader_->in_force();
@@ -177,6 +193,19 @@ TEST_F(ReloaderTest, IsRefusedWhereADrainBeginsWhileFilesAreRead) {
   const ReloadReport report = parts_.board.copy().reload;
   EXPECT_EQ(report.failed, 1U);
   EXPECT_THAT(report.faults, ElementsAre("the process is draining"));
+}
+
+// The process before an upgrade told of a fault when a file changed that only its successor had to read.
+TEST_F(ReloaderTest, IsNoFaultOfADrainWhereNobodyAskedForIt) {
+  site_.refusal = [] { return std::string("the process is draining"); };
+  begin();
+  reloader_->files_changed({"x.pem"});
+  bool turned = false;
+  parts_.inbox.post([&] { turned = true; });
+  turn_until(parts_.loop, [&] { return turned; });
+  EXPECT_EQ(parts_.board.copy().reload.failed, 0U);
+  EXPECT_EQ(outcome_of(reloader_->request()).verdict, Verdict::kRefused);
+  EXPECT_EQ(parts_.board.copy().reload.failed, 1U);
 }
 
 TEST_F(ReloaderTest, IsInForceAtOnceAndToldWhenNamesAreKnown) {

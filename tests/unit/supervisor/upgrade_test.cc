@@ -43,7 +43,7 @@ class NewProcess {
   Result<void> take_over(Upgrade& upgrade) {
     auto sockets = upgrade.inherited_sockets();
     if (!sockets) return tl::unexpected(std::move(sockets.error()));
-    parts_.sockets = ListeningSockets(*std::move(sockets));
+    parts_.sockets = ListeningSockets(std::move(sockets->sockets));
     reloader_.emplace(parts_.reloader_parts(), Reloader::Site{.load = [this] { return parts_.load(); }});
     if (auto begun = reloader_->begin(); !begun)
       return fail(ErrorKind::kInvalid, begun.error().messages.front());

@@ -33,16 +33,26 @@ void add_extension(X509* certificate, X509* issuer, int nid, const std::string& 
   X509_EXTENSION_free(extension);
 }
 
-std::string alternative_names(const Wanted& wanted) {
-  std::string text;
-  const auto add = [&text](const std::string& kind, const std::string& value) {
-    text += (text.empty() ? "" : ",") + kind + ":" + value;
-  };
-  for (const auto& one : wanted.dns) add("DNS", one);
-  for (const auto& one : wanted.uris) add("URI", one);
-  for (const auto& one : wanted.addresses) add("IP", one);
-  if (text.empty()) add("DNS", wanted.common_name);
-  return text;
+GENERAL_NAME* text_name(int type, const std::string& value) {
+  ASN1_IA5STRING* text = ASN1_IA5STRING_new();
+  ASN1_STRING_set(text, value.data(), static_cast<int>(value.size()));
+  GENERAL_NAME* name = GENERAL_NAME_new();
+  GENERAL_NAME_set0_value(name, type, text);
+  return name;
+}
+
+void add_alternative_names(X509* certificate, const Wanted& wanted) {
+  const GeneralNamesPtr names(sk_GENERAL_NAME_new_null());
+  for (const auto& one : wanted.dns) sk_GENERAL_NAME_push(names.get(), text_name(GEN_DNS, one));
+  for (const auto& one : wanted.uris) sk_GENERAL_NAME_push(names.get(), text_name(GEN_URI, one));
+  for (const auto& one : wanted.addresses) {
+    GENERAL_NAME* name = GENERAL_NAME_new();
+    GENERAL_NAME_set0_value(name, GEN_IPADD, a2i_IPADDRESS(one.c_str()));
+    sk_GENERAL_NAME_push(names.get(), name);
+  }
+  if (sk_GENERAL_NAME_num(names.get()) == 0)
+    sk_GENERAL_NAME_push(names.get(), text_name(GEN_DNS, wanted.common_name));
+  X509_add1_ext_i2d(certificate, NID_subject_alt_name, names.get(), 0, X509V3_ADD_DEFAULT);
 }
 
 void set_name(X509* certificate, const Wanted& wanted) {
@@ -53,6 +63,7 @@ void set_name(X509* certificate, const Wanted& wanted) {
   };
   add("OU", wanted.organizational_unit);
   add("CN", wanted.common_name);
+  add("CN", wanted.second_common_name);
 }
 
 void set_serial(X509* certificate) {
@@ -68,6 +79,17 @@ const EVP_MD* digest_for(const Issued& signer, const std::string& name) {
                    EVP_PKEY_is_a(signer.key.get(), "ED448") == 1 ||
                    EVP_PKEY_is_a(signer.key.get(), "ML-DSA-65") == 1;
   return own ? nullptr : EVP_get_digestbyname(name.c_str());
+}
+
+ExtensionPtr critical_extension(const std::string& number) {
+  const std::array<unsigned char, 2> null{5, 0};
+  ASN1_OCTET_STRING* contents = ASN1_OCTET_STRING_new();
+  ASN1_OCTET_STRING_set(contents, null.data(), static_cast<int>(null.size()));
+  ASN1_OBJECT* type = OBJ_txt2obj(number.c_str(), 1);
+  ExtensionPtr made(X509_EXTENSION_create_by_OBJ(nullptr, type, 1, contents));
+  ASN1_OBJECT_free(type);
+  ASN1_OCTET_STRING_free(contents);
+  return made;
 }
 
 template <class Write>
@@ -129,8 +151,9 @@ Issued issue(const Wanted& wanted, const Issued* issuer) {
   if (wanted.ca) add_extension(certificate, above, NID_basic_constraints, "critical,CA:TRUE");
   add_extension(certificate, above, NID_subject_key_identifier, "hash");
   if (issuer != nullptr) add_extension(certificate, above, NID_authority_key_identifier, "keyid");
-  if (!wanted.no_san && !wanted.ca)
-    add_extension(certificate, above, NID_subject_alt_name, alternative_names(wanted));
+  if (!wanted.no_san && (!wanted.ca || !wanted.uris.empty())) add_alternative_names(certificate, wanted);
+  if (!wanted.key_usage.empty())
+    add_extension(certificate, above, NID_key_usage, "critical," + wanted.key_usage);
   if (!wanted.extended_key_usage.empty())
     add_extension(certificate, above, NID_ext_key_usage, wanted.extended_key_usage);
   if (!wanted.authority_info_access.empty())
@@ -148,6 +171,8 @@ std::string revocation_list(const Issued& issuer, const WantedList& wanted) {
   X509_CRL_set1_lastUpdate(list.get(), time);
   for (const Issued* one : wanted.revoked) {
     X509_REVOKED* entry = X509_REVOKED_new();
+    if (!wanted.critical_in_entry.empty())
+      X509_REVOKED_add_ext(entry, critical_extension(wanted.critical_in_entry).get(), -1);
     X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(one->certificate.get()));
     X509_REVOKED_set_revocationDate(entry, time);
     X509_CRL_add0_revoked(list.get(), entry);
@@ -161,6 +186,16 @@ std::string revocation_list(const Issued& issuer, const WantedList& wanted) {
     X509_CRL_add1_ext_i2d(list.get(), NID_delta_crl, base, 1, 0);
     ASN1_INTEGER_free(base);
   }
+  if (!wanted.distribution_point.empty()) {
+    X509V3_CTX context{};
+    X509V3_set_ctx(&context, issuer.certificate.get(), nullptr, nullptr, list.get(), 0);
+    const std::string value = "critical," + wanted.distribution_point;
+    const ExtensionPtr extension(
+        X509V3_EXT_conf_nid(nullptr, &context, NID_issuing_distribution_point, value.c_str()));
+    HG_CHECK(extension != nullptr);
+    X509_CRL_add_ext(list.get(), extension.get(), -1);
+  }
+  if (!wanted.critical.empty()) X509_CRL_add_ext(list.get(), critical_extension(wanted.critical).get(), -1);
   X509_CRL_sort(list.get());
   HG_CHECK(X509_CRL_sign(list.get(), issuer.key.get(), EVP_sha256()) > 0);
   return to_text([&](BIO* bio) {

@@ -15,8 +15,9 @@ namespace headgate::test {
 /// The properties of a certificate that is made for a test.
 struct Wanted {
   std::string common_name = "www.example.com";
-  std::vector<std::string> dns{};  ///< Empty: the common name, unless `no_san`.
-  std::vector<std::string> uris{};
+  std::string second_common_name{};  ///< Behind the first; empty: none.
+  std::vector<std::string> dns{};    ///< Empty: the common name, unless `no_san`.
+  std::vector<std::string> uris{};   ///< With these bytes, whatever they are.
   std::vector<std::string> addresses{};
   std::string organizational_unit{};
   std::string key = "P-256";         ///< A curve, "RSA-2048", "ED25519", ...
@@ -24,6 +25,7 @@ struct Wanted {
   std::chrono::seconds until{90 * 86400};
   std::string extended_key_usage{};     ///< "serverAuth,clientAuth"; empty: no such extension.
   std::string authority_info_access{};  ///< "caIssuers;URI:http://ca.example/ca.der"; empty: none.
+  std::string key_usage{};              ///< "digitalSignature,cRLSign"; empty: no such extension.
   std::string digest = "SHA256";
   bool ca = false;
   bool no_san = false;
@@ -51,6 +53,9 @@ struct WantedList {
   std::chrono::seconds until{7 * 86400};
   bool delta = false;
   bool der = false;
+  std::string distribution_point{};  ///< "onlyCA:TRUE", "fullname:URI:http://x/"; empty: no such extension.
+  std::string critical{};            ///< The number of a critical extension whose contents are NULL.
+  std::string critical_in_entry{};   ///< The same, in each entry.
 };
 [[nodiscard]] std::string revocation_list(const Issued& issuer, const WantedList& wanted);
 

@@ -27,8 +27,7 @@ class BusyWorker {
     config.backends["app"].servers.resize(1);
     config.backends["app"].servers[0].address = "127.0.0.1:1001";
     Diagnostics faults;
-    auto shared =
-        Snapshot::build(config, nullptr, nullptr, directory_, std::chrono::system_clock::now(), faults);
+    auto shared = Snapshot::build(config, {}, directory_, std::chrono::system_clock::now(), faults);
     auto snapshot = *WorkerSnapshot::prepare(std::move(shared), index, worker_->library(), nullptr, metrics_);
     worker_->post([this, snapshot] { worker_->adopt(snapshot, config::AccessLog::kOff); });
     EXPECT_TRUE(worker_->start());

@@ -6,62 +6,67 @@ namespace headgate {
 namespace {
 
 using namespace std::chrono_literals;
+using Share = TurnShares::Share;
 
-TEST(TurnSharesTest, GivesPermitsInATurnWithoutOtherHandshakes) {
+TEST(TurnSharesTest, LeavesEachTurnToThoseThatWait) {
   TurnShares shares;
+  EXPECT_EQ(shares.take_turn(false, false), Share::kNobody);
   for (int turn = 0; turn < 3; ++turn) {
-    EXPECT_TRUE(shares.permits_are_due(false));
+    EXPECT_EQ(shares.take_turn(false, true), Share::kPermits);
     shares.permits_had(400us);
-    shares.turn_over();
+  }
+  for (int turn = 0; turn < 10; ++turn) {
+    EXPECT_EQ(shares.take_turn(true, false), Share::kNewcomers);
+    shares.newcomers_had(100us);
   }
 }
 
-TEST(TurnSharesTest, GivesNewcomersThatAreLeftAsMuchTimeAsPermits) {
+TEST(TurnSharesTest, GivesNewcomersThatWaitAsMuchTimeAsPermits) {
   TurnShares shares;
-  EXPECT_TRUE(shares.permits_are_due(true));
-  shares.permits_had(250us);
-  shares.turn_over();
-  for (int turn = 0; turn < 2; ++turn) {
-    shares.newcomers_had(100us);
-    EXPECT_FALSE(shares.permits_are_due(true));
-    shares.turn_over();
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_EQ(shares.take_turn(true, true), Share::kPermits);
+    shares.permits_had(250us);
+    for (int turn = 0; turn < 3; ++turn) {
+      EXPECT_EQ(shares.take_turn(true, true), Share::kNewcomers);
+      shares.newcomers_had(100us);
+    }
   }
-  shares.newcomers_had(100us);
-  EXPECT_TRUE(shares.permits_are_due(true));
 }
 
 TEST(TurnSharesTest, GivesPermitsAtOnceWhenNoNewcomerIsLeft) {
   TurnShares shares;
   shares.permits_had(400us);
+  EXPECT_EQ(shares.take_turn(true, true), Share::kNewcomers);
   shares.newcomers_had(50us);
-  EXPECT_TRUE(shares.permits_are_due(false));
+  EXPECT_EQ(shares.take_turn(false, true), Share::kPermits);
 }
 
 TEST(TurnSharesTest, LeavesPermitsToTheNextTurnBehindALongOperation) {
   TurnShares shares;
+  for (int i = 0; i < 3; ++i) {
+    shares.operations_had(150us);
+    EXPECT_EQ(shares.take_turn(false, true), Share::kNobody);
+    EXPECT_EQ(shares.take_turn(false, true), Share::kPermits);
+  }
   shares.operations_had(150us);
-  EXPECT_FALSE(shares.permits_are_due(false));
-  shares.turn_over();
-  EXPECT_TRUE(shares.permits_are_due(false));
+  EXPECT_EQ(shares.take_turn(true, true), Share::kNewcomers);
 }
 
 TEST(TurnSharesTest, DoesNotKeepPermitsWaitingForASecondTurn) {
   TurnShares shares;
   for (int i = 0; i < 3; ++i) {
     shares.operations_had(150us);
-    EXPECT_FALSE(shares.permits_are_due(false));
-    shares.turn_over();
+    EXPECT_EQ(shares.take_turn(false, true), Share::kNobody);
     shares.operations_had(150us);
-    EXPECT_TRUE(shares.permits_are_due(false));
-    shares.turn_over();
+    EXPECT_EQ(shares.take_turn(false, true), Share::kPermits);
   }
 }
 
 TEST(TurnSharesTest, ForgetsWhatATurnWithoutRequestsHad) {
   TurnShares shares;
   shares.operations_had(150us);
-  shares.turn_over();
-  EXPECT_TRUE(shares.permits_are_due(false));
+  EXPECT_EQ(shares.take_turn(false, false), Share::kNobody);
+  EXPECT_EQ(shares.take_turn(false, true), Share::kPermits);
 }
 
 }  // namespace

@@ -98,8 +98,7 @@ class WorkerTest : public testing::Test {
   /// Makes the worker adopt the configuration anew; the snapshot before ends with its last connection.
   void reload() {
     Diagnostics faults;
-    auto shared =
-        Snapshot::build(config_, nullptr, nullptr, directory_, std::chrono::system_clock::now(), faults);
+    auto shared = Snapshot::build(config_, {}, directory_, std::chrono::system_clock::now(), faults);
     HG_CHECK(shared != nullptr);
     auto snapshot =
         *WorkerSnapshot::prepare(shared, 0, worker_->library(), *worker_->offload_library(), registry_);

@@ -99,11 +99,10 @@ TEST(Starttls, NoDamagedByteMakesADialogueReadBeyondItsInput) {
   }
 }
 
-TEST(Starttls, RefusesMysqlByName) {
+TEST(Starttls, HasNoGreetingOfItsOwnForMysql) {
   const auto dialogue = open_starttls(StarttlsProtocol::kMysql);
   ASSERT_FALSE(dialogue.has_value());
   EXPECT_EQ(dialogue.error().kind, ErrorKind::kInvalid);
-  EXPECT_THAT(dialogue.error().what, HasSubstr("mysql is not available in this version"));
 }
 
 TEST(Starttls, GreetsExactlyWhereTheServerSpeaksFirst) {
@@ -157,7 +156,8 @@ TEST(ImapStarttls, DisablesLoginBeforeTls) {
   EXPECT_THAT(std::string(imap->greeting()), HasSubstr("LOGINDISABLED"));
   EXPECT_THAT(say(*imap, {"A1 capability\r\n"}).reply, HasSubstr("LOGINDISABLED\r\nA1 OK"));
   EXPECT_THAT(say(*imap, {"A2 LOGIN me secret\r\n"}).reply, StartsWith("A2 NO [PRIVACYREQUIRED]"));
-  EXPECT_EQ(say(*imap, {"A3 LOGOUT\r\n"}).state, kEnded);
+  EXPECT_EQ(say(*imap, {"A3 LOGOUT\r\n"}).state, StarttlsState::kPlaintext);
+  EXPECT_EQ(say(*open(StarttlsProtocol::kImap), {"A1 LOGOUT\r\n"}).state, kEnded);
 }
 
 TEST(ImapStarttls, DoesNotEchoWhatIsNoTag) {
@@ -172,7 +172,8 @@ TEST(Pop3Starttls, OffersStlsAndRefusesToLogInBefore) {
   const auto pop3 = open(StarttlsProtocol::kPop3);
   EXPECT_EQ(say(*pop3, {"CAPA\r\n"}).reply, "+OK Capability list follows\r\nSTLS\r\n.\r\n");
   EXPECT_THAT(say(*pop3, {"USER me\r\n"}).reply, StartsWith("-ERR"));
-  EXPECT_EQ(say(*pop3, {"QUIT\r\n"}).state, kEnded);
+  EXPECT_EQ(say(*pop3, {"QUIT\r\n"}).state, StarttlsState::kPlaintext);
+  EXPECT_EQ(say(*open(StarttlsProtocol::kPop3), {"QUIT\r\n"}).state, kEnded);
 }
 
 TEST(PostgresStarttls, BeginsTlsWithoutARequestAndConsumesNothing) {
@@ -209,11 +210,23 @@ TEST(PostgresStarttls, TellsAPlaintextClientThatTlsIsRequired) {
   EXPECT_THAT(step.reply, EndsWith("\0\0"s));
 }
 
-TEST(PostgresStarttls, ClosesAPlaintextCancelRequestWithoutAWord) {
-  const auto step = open(StarttlsProtocol::kPostgres)
-                        ->feed(sent("\x00\x00\x00\x10\x04\xD2\x16\x2E\x00\x00\x00\x01\x00\x00\x00\x02"sv));
-  EXPECT_EQ(step.state, kPlaintext);
+TEST(PostgresStarttls, LeavesAPlaintextCancelRequestToTheCallerOnceItIsWhole) {
+  const auto request = "\x00\x00\x00\x10\x04\xD2\x16\x2E\x00\x00\x00\x01\x00\x00\x00\x02"sv;
+  for (std::size_t size = 0; size < request.size(); ++size)
+    EXPECT_EQ(open(StarttlsProtocol::kPostgres)->feed(sent(request.substr(0, size))).state, kNeedMore)
+        << size;
+  const auto step = open(StarttlsProtocol::kPostgres)->feed(sent(request));
+  EXPECT_EQ(step.state, StarttlsState::kCancel);
   EXPECT_EQ(step.reply, "");
+  EXPECT_EQ(step.consumed_bytes, 0U);
+}
+
+TEST(PostgresStarttls, RefusesACancelRequestOfALengthThatItCannotHave) {
+  for (const auto& length : {"\x00\x00\x00\x0F"s, "\x00\x00\x01\x0D"s, "\x00\x01\x00\x10"s})
+    EXPECT_EQ(open(StarttlsProtocol::kPostgres)
+                  ->feed(sent(length + "\x04\xD2\x16\x2E"s + std::string(300, 'x')))
+                  .state,
+              kMalformed);
 }
 
 TEST(PostgresStarttls, RefusesOtherProtocols) {
@@ -236,6 +249,31 @@ TEST(LdapStarttls, AnswersNothingToAbandonAndEndsOnUnbind) {
   EXPECT_EQ(abandoned.state, kNeedMore);
   EXPECT_EQ(abandoned.reply, "");
   EXPECT_EQ(ldap->feed(sent("\x30\x05\x02\x01\x03\x42\x00"sv)).state, kEnded);
+}
+
+TEST(LdapStarttls, NamesAClientThatLeavesBecauseItDoesNotUseTls) {
+  const auto ldap = open(StarttlsProtocol::kLdap);
+  static_cast<void>(ldap->feed(sent("\x30\x0C\x02\x01\x07\x60\x07\x02\x01\x03\x04\x00\x80\x00"sv)));
+  const auto step = ldap->feed(sent("\x30\x05\x02\x01\x03\x42\x00"sv));
+  EXPECT_EQ(step.state, kPlaintext);
+  EXPECT_THAT(std::string(step.why), HasSubstr("does not ask for TLS"));
+}
+
+TEST(MailStarttls, NamesAClientThatLeavesBecauseItDoesNotUseTls) {
+  EXPECT_EQ(say(*open(StarttlsProtocol::kSmtp), {"EHLO a\r\n", "MAIL FROM:<a@b>\r\n", "QUIT\r\n"}).state,
+            kPlaintext);
+  EXPECT_EQ(say(*open(StarttlsProtocol::kImap), {"a LOGIN x y\r\n", "b LOGOUT\r\n"}).state, kPlaintext);
+  EXPECT_EQ(say(*open(StarttlsProtocol::kPop3), {"USER x\r\n", "QUIT\r\n"}).state, kPlaintext);
+  EXPECT_EQ(say(*open(StarttlsProtocol::kSmtp), {"EHLO a\r\n", "QUIT\r\n"}).state, kEnded);
+}
+
+TEST(MailStarttls, SaysWhyADialogueIsMalformed) {
+  const auto why = [](std::string_view bytes) {
+    return std::string(open(StarttlsProtocol::kSmtp)->feed(sent(bytes)).why);
+  };
+  EXPECT_THAT(why("\x16\x03\x01"), HasSubstr("without asking"));
+  EXPECT_THAT(why(std::string(3000, 'x')), HasSubstr("2048"));
+  EXPECT_THAT(why("STARTTLS\r\nx"), HasSubstr("behind the request"));
 }
 
 TEST(LdapStarttls, TakesLongFormLengthsAndLongMessageIds) {

@@ -22,7 +22,7 @@ constexpr Duration kPlanned = minutes(10);
 constexpr Duration kLong = hours(1000);
 
 CanaryState state_of(Counts with_new, Counts with_old, Duration compared, Duration old_lives = kLong) {
-  return evaluate(with_new, with_old, compared, kPlanned, old_lives).state;
+  return evaluate(with_new, with_old, with_new.all(), compared, kPlanned, old_lives).state;
 }
 
 TEST(Canary, GoesBackAfterThreeFailuresWhereTheOldOneHasNone) {
@@ -76,6 +76,37 @@ TEST(WorseByChance, IsCertainWhereTheNewOneDoesNoWorse) {
   EXPECT_EQ(worse_by_chance({}, {}), 1);
 }
 
+/// Adds the ends of the first handshakes of so many known-good sources.
+void add(CanarySources& sources, CanaryArm arm, CanaryEnding ending, SourceNetwork first, int count) {
+  for (int i = 0; i < count; ++i) sources.add(first + static_cast<SourceNetwork>(i), arm, ending);
+}
+
+TEST(CanarySources, CountsTheFirstHandshakeOfASourceInEachArm) {
+  CanarySources sources(7);
+  add(sources, CanaryArm::kOld, CanaryEnding::kOk, 1, 1);
+  for (int i = 0; i < 100; ++i) add(sources, CanaryArm::kNew, CanaryEnding::kFailed, 1, 1);
+  add(sources, CanaryArm::kNew, CanaryEnding::kOk, 1, 1);
+  EXPECT_EQ(sources.counts().with_new.failed, 1U);
+  EXPECT_EQ(sources.counts().with_new.ok, 0U);
+  EXPECT_EQ(sources.counts().with_old.ok, 1U);
+}
+
+TEST(CanarySources, CountNoFailureOfASourceThatNeverSucceeded) {
+  CanarySources sources(7);
+  add(sources, CanaryArm::kNew, CanaryEnding::kFailed, 1, 50);
+  EXPECT_EQ(sources.counts().with_new.failed, 0U);
+  add(sources, CanaryArm::kOld, CanaryEnding::kOk, 1, 20);
+  EXPECT_EQ(sources.counts().with_new.failed, 20U);
+}
+
+TEST(CanarySources, KeepKnownGoodOnesWhenAFloodOfStrangersFails) {
+  CanarySources sources(7);
+  add(sources, CanaryArm::kOld, CanaryEnding::kOk, 1, 1000);
+  add(sources, CanaryArm::kNew, CanaryEnding::kFailed, 1, 1000);
+  add(sources, CanaryArm::kNew, CanaryEnding::kFailed, 1'000'000, 200'000);
+  EXPECT_EQ(sources.counts().with_new.failed, 1000U);
+}
+
 /// A store that the test loads again and again, as reloads do.
 class CanaryStore : public testing::Test {
  protected:
@@ -100,7 +131,7 @@ class CanaryStore : public testing::Test {
   [[nodiscard]] Selection drawn(std::uint8_t number, std::string name = "www.example.com") const {
     ClientHello hello;
     hello.server_name = std::move(name);
-    return store_->select(hello, {number});
+    return store_->select(hello, now_, {number});
   }
   [[nodiscard]] static Sha256 print(const Issued& issued) { return test::stored(issued)->fingerprint(); }
   [[nodiscard]] Sha256 shown(std::uint8_t number) const { return drawn(number).certificate->fingerprint(); }
@@ -152,14 +183,14 @@ TEST_F(CanaryStore, ShowsTheOldOneToAllOnceItWentBackUntilTheFileChanges) {
 
 TEST_F(CanaryStore, KeepsItsCountsOverAReloadThatBringsNothingNew) {
   ASSERT_TRUE(replace(fresh_));
-  drawn(0).group->count_failed();
+  drawn(0).group->count_failed(1);
   ASSERT_TRUE(load());
   EXPECT_EQ(canary().with_new.counts().failed, 1U);
 }
 
 TEST_F(CanaryStore, StartsAgainWithTheNewestAgainstTheFirst) {
   ASSERT_TRUE(replace(fresh_));
-  drawn(0).group->count_failed();
+  drawn(0).group->count_failed(1);
   ASSERT_TRUE(replace(newest_));
   EXPECT_EQ(canary().with_new.counts().failed, 0U);
   EXPECT_EQ(shown(0), print(newest_));
@@ -205,7 +236,8 @@ TEST_F(CanaryStore, GivesANameThatOnlyOneOfBothHasToThatOne) {
 TEST_F(CanaryStore, RefusesACertificateThatIsOlderThanTheOneInUse) {
   const Issued older =
       issue({.from = std::chrono::seconds(-7200), .until = std::chrono::seconds(80 * 86400)});
-  EXPECT_FALSE(replace(older));
+  EXPECT_TRUE(replace(older));
+  EXPECT_EQ(out_.front().severity, Severity::kKept);
   EXPECT_THAT(out_.front().what, testing::HasSubstr("older than the one in use"));
   EXPECT_EQ(out_.front().fault, FileFault::kOlder);
   EXPECT_EQ(shown(0), print(old_));

@@ -59,14 +59,18 @@ class Client {
 
 class Selecting : public testing::Test {
  protected:
-  [[nodiscard]] Selection select(const Client& client) const { return store_->select(client.hello()); }
+  [[nodiscard]] Selection select(const Client& client) const {
+    return store_->select(client.hello(), std::chrono::system_clock::now());
+  }
   [[nodiscard]] std::string file_for(const Client& client) const {
     const Selection selection = select(client);
     return selection.certificate == nullptr ? "none" : std::string(selection.certificate->file());
   }
-  static std::shared_ptr<const CertificateStore> make(config::UnknownName unknown) {
+  static std::shared_ptr<const CertificateStore> make(
+      config::UncoveredName unknown, config::UncoveredName missing = config::UncoveredName::kServeDefault) {
     config::Tls tls;
     tls.unknown_name = unknown;
+    tls.missing_name = missing;
     static const std::vector<std::shared_ptr<const StoredCertificate>> all{
         stored(issue({.common_name = "default.example"}), "default"),
         stored(issue({.common_name = "www.example.com", .key = "RSA-2048"}), "www-rsa"),
@@ -81,7 +85,7 @@ class Selecting : public testing::Test {
     return CertificateStore::of(tls, all);
   }
 
-  std::shared_ptr<const CertificateStore> store_ = make(config::UnknownName::kServeDefault);
+  std::shared_ptr<const CertificateStore> store_ = make(config::UncoveredName::kServeDefault);
 };
 
 TEST_F(Selecting, PrefersTheExactNameAndTheCheaperKey) {
@@ -125,19 +129,57 @@ TEST_F(Selecting, FallsBackToTheDefaultInTheKindTheClientVerifies) {
   EXPECT_EQ(select(Client::modern("unknown.example")).why, "default: no certificate has this name");
 }
 
+TEST_F(Selecting, PrefersTheOneThatIsValidThenTheOneThatEndsLast) {
+  using std::chrono::hours;
+  const auto ends = [](int in_hours, std::string key, std::string name = "www.example.com") {
+    return issue({.common_name = std::move(name), .key = std::move(key), .until = hours(in_hours)});
+  };
+  store_ = CertificateStore::of(
+      {}, {stored(ends(10, "P-256"), "first"), stored(ends(20, "P-256"), "last"),
+           stored(ends(30, "RSA-2048"), "rsa"), stored(ends(40, "P-256", "*.example.com"), "wildcard")});
+  const auto file_after = [this](int in_hours) {
+    const auto client = Client::modern("www.example.com");
+    return store_->select(client.hello(), std::chrono::system_clock::now() + hours(in_hours))
+        .certificate->file();
+  };
+  EXPECT_EQ(file_after(0), "last");
+  EXPECT_EQ(file_after(25), "rsa");
+  EXPECT_EQ(file_after(35), "wildcard");
+  EXPECT_EQ(file_after(50), "last");
+}
+
+TEST_F(Selecting, KeepsTheFirstDefaultUntilItExpires) {
+  using std::chrono::hours;
+  store_ = CertificateStore::of(
+      {}, {stored(issue({.until = hours(10)}), "first"), stored(issue({.until = hours(20)}), "second")});
+  const auto client = Client::modern("");
+  const auto now = std::chrono::system_clock::now();
+  EXPECT_EQ(store_->select(client.hello(), now).certificate->file(), "first");
+  EXPECT_EQ(store_->select(client.hello(), now + hours(15)).certificate->file(), "second");
+}
+
 TEST_F(Selecting, RefusesUnknownNamesWhereThatIsWanted) {
-  store_ = make(config::UnknownName::kReject);
+  store_ = make(config::UncoveredName::kReject);
   EXPECT_EQ(file_for(Client::modern("unknown.example")), "none");
   EXPECT_EQ(file_for(Client::modern("www.example.com")), "www-ecdsa");
   EXPECT_EQ(file_for(Client::modern("")), "default");
 }
 
+TEST_F(Selecting, RefusesClientsWithoutANameWhereThatIsWanted) {
+  store_ = make(config::UncoveredName::kServeDefault, config::UncoveredName::kReject);
+  EXPECT_EQ(file_for(Client::modern("")), "none");
+  EXPECT_EQ(select(Client::modern("")).why, "refused: the client named no server");
+  EXPECT_EQ(file_for(Client::modern("www.example.com")), "www-ecdsa");
+  EXPECT_EQ(file_for(Client::modern("unknown.example")), "default");
+}
+
 class Loading : public testing::Test {
  protected:
   std::shared_ptr<const CertificateStore> load(const CertificateStore* previous = nullptr,
-                                               const ChangedFiles* changed = nullptr) {
+                                               const ChangedFiles* changed = nullptr,
+                                               std::chrono::seconds later = {}) {
     out_.clear();
-    return CertificateStore::load(tls_, previous, changed, std::chrono::system_clock::now(), out_);
+    return CertificateStore::load(tls_, previous, changed, std::chrono::system_clock::now() + later, out_);
   }
   /// Returns the certificate for that name; nullptr when no certificate has it.
   static const StoredCertificate* find(const CertificateStore& store, std::string_view name) {
@@ -151,10 +193,13 @@ class Loading : public testing::Test {
     one.private_key = key;
     tls_.certificates.push_back(one);
   }
+  void write_listed(const std::string& file, const Issued& issued) {
+    list(directory_.write(file + ".pem", issued.pem()));
+  }
   /// Returns the certificate that a client with that name gets; nullptr for the default.
   static const StoredCertificate* select(const CertificateStore& store, const std::string& name) {
     const Client client = Client::modern(name);
-    const Selection selection = store.select(client.hello());
+    const Selection selection = store.select(client.hello(), std::chrono::system_clock::now());
     return selection.why == "exact name" ? selection.certificate : nullptr;
   }
   static auto finding(Severity severity, const std::string& what) {
@@ -208,10 +253,37 @@ TEST_F(Loading, WarnsOfAKeyThatEveryUserCanRead) {
   EXPECT_THAT(out_, testing::Not(finding(Severity::kWarning, "the private key")));
   std::filesystem::permissions(key, std::filesystem::perms(0644));
   ASSERT_NE(load(), nullptr);
+  EXPECT_THAT(out_, finding(Severity::kWarning, "every user of the machine can read the private key"));
   EXPECT_THAT(out_, finding(Severity::kWarning, "chmod o= " + key));
 }
 
-TEST_F(Loading, OfNothingAtAllFails) {
+TEST_F(Loading, WarnsOfAKeyThatEveryUserCanReplace) {
+  const Issued issued = issue({});
+  const std::string certificate = directory_.write("a.crt", issued.certificate_pem());
+  const std::string key = directory_.write("a.key", issued.key_pem());
+  list(certificate, key);
+  for (const auto& [mode, means] : {std::pair{0602, "replace"}, std::pair{0666, "read and replace"}}) {
+    std::filesystem::permissions(key, std::filesystem::perms(mode));
+    ASSERT_NE(load(), nullptr);
+    EXPECT_THAT(out_, finding(Severity::kWarning,
+                              std::string("every user of the machine can ") + means + " the private key"));
+  }
+}
+
+TEST_F(Loading, OfNothingAtAllIsAStoreThatRefusesEveryClient) {
+  const auto store = load();
+  ASSERT_NE(store, nullptr);
+  EXPECT_TRUE(store->is_empty());
+  EXPECT_TRUE(out_.empty());
+  for (const char* name : {"a.example", ""}) {
+    const Selection selection = store->select(Client::modern(name).hello(), std::chrono::system_clock::now());
+    EXPECT_EQ(selection.certificate, nullptr);
+    EXPECT_EQ(selection.why, "refused: the listener has no certificate");
+  }
+}
+
+TEST_F(Loading, OfADirectoryWithoutACertificateFails) {
+  tls_.certificate_dirs = {directory_.path()};
   EXPECT_EQ(load(), nullptr);
   EXPECT_THAT(out_, finding(Severity::kError, "no certificate can be used"));
 }
@@ -241,8 +313,8 @@ TEST_F(Loading, ReadsOnlyWhatChanged) {
   EXPECT_EQ(second->files_read(), 1U);
   EXPECT_EQ(find(*second, "n3"), find(*first, "n3"));
   EXPECT_NE(find(*second, "n7"), find(*first, "n7"));
-  EXPECT_THAT(second->names_lost_since(*first), testing::IsEmpty());
-  EXPECT_THAT(first->names_lost_since(*second), testing::ElementsAre("renewed.example"));
+  EXPECT_EQ(find(*first, "renewed.example"), nullptr);
+  EXPECT_NE(find(*second, "renewed.example"), nullptr);
 }
 
 TEST_F(Loading, KeepsWhatAFileOfADirectoryHeldWhenTheNewOneWouldTakeANameAway) {
@@ -258,6 +330,85 @@ TEST_F(Loading, KeepsWhatAFileOfADirectoryHeldWhenTheNewOneWouldTakeANameAway) {
   const auto third = load(second.get());
   EXPECT_FALSE(find(*third, "a.example")->holds_name("b.example"));
   EXPECT_NE(find(*third, "b.example"), nullptr);
+}
+
+TEST_F(Loading, KeepsAListedCertificateWhoseFileCannotBeUsedAndTakesTheOthers) {
+  write_listed("a", issue({.common_name = "a.example"}));
+  write_listed("b", issue({.common_name = "b.example"}));
+  const auto first = load();
+  ASSERT_NE(first, nullptr);
+  directory_.write("a.pem", "-----BEGIN CERTIFICATE-----\nMIIB\n");
+  directory_.write("b.pem", issue({.dns = {"b.example", "new.example"}}).pem());
+  const auto second = load(first.get());
+  ASSERT_NE(second, nullptr);
+  EXPECT_EQ(find(*second, "a.example"), find(*first, "a.example"));
+  EXPECT_NE(find(*second, "new.example"), nullptr);
+  EXPECT_THAT(out_, finding(Severity::kKept, "what was loaded before stays in use"));
+  ASSERT_EQ(second->refused().size(), 1U);
+  EXPECT_TRUE(second->refused().begin()->second.kept);
+}
+
+TEST_F(Loading, KeepsAListedCertificateThatWouldLoseANameThoughThereIsADirectory) {
+  TemporaryDirectory empty;
+  tls_.certificate_dirs = {empty.path()};
+  write_listed("a", issue({.dns = {"a.example", "b.example"}}));
+  const auto first = load();
+  directory_.write("a.pem", issue({.dns = {"a.example"}}).pem());
+  const auto second = load(first.get());
+  ASSERT_NE(second, nullptr);
+  EXPECT_NE(find(*second, "b.example"), nullptr);
+  EXPECT_THAT(out_, finding(Severity::kKept, "it no longer covers b.example"));
+}
+
+TEST_F(Loading, DoesNotLeaveANameToAnExpiredCertificate) {
+  write_listed("a", issue({.dns = {"a.example", "b.example"}}));
+  write_listed("b", issue({.dns = {"b.example"}, .until = std::chrono::hours(1)}));
+  const auto first = load();
+  ASSERT_NE(first, nullptr);
+  directory_.write("a.pem", issue({.dns = {"a.example"}}).pem());
+  const auto later = load(first.get(), nullptr, std::chrono::hours(2));
+  ASSERT_NE(later, nullptr);
+  EXPECT_EQ(find(*later, "a.example"), find(*first, "a.example"));
+  EXPECT_THAT(out_, finding(Severity::kKept, "it no longer covers b.example"));
+  EXPECT_NE(find(*load(first.get()), "a.example"),
+            find(*first, "a.example"));  // while the other one is valid
+}
+
+TEST_F(Loading, TakesAWildcardForTheNamesThatItCovers) {
+  write_listed("a", issue({.dns = {"a.example.com", "b.example.com"}}));
+  const auto first = load();
+  directory_.write("a.pem", issue({.common_name = "*.example.com"}).pem());
+  const auto second = load(first.get());
+  EXPECT_NE(find(*second, "*.example.com"), nullptr);
+  EXPECT_THAT(out_, testing::Not(finding(Severity::kKept, "covers")));
+}
+
+TEST_F(Loading, StartsWithTheCertificatesOfTheProcessBeforeWhereFilesCannotBeUsed) {
+  TemporaryDirectory many;
+  many.write("many.pem", issue({.common_name = "many.example"}).pem());
+  tls_.certificate_dirs = {many.path()};
+  write_listed("a", issue({.common_name = "a.example"}));
+  auto before = load();
+  many.write("many.pem", "half");
+  before = load(before.get());
+  const auto inherited = CertificateStore::of_in_use(before->in_use());
+  directory_.write("a.pem", "half");
+  const auto store = load(inherited.get());
+  ASSERT_NE(store, nullptr);
+  EXPECT_NE(find(*store, "a.example"), nullptr);
+  EXPECT_NE(find(*store, "many.example"), nullptr);
+  EXPECT_EQ(store->refused().size(), 2U);
+}
+
+TEST_F(Loading, IgnoresAFileOfAuthoritiesInADirectory) {
+  const Issued ca = issue({.common_name = "ca", .ca = true});
+  const Issued site = issue({.common_name = "a.example"}, &ca);
+  directory_.write("tls.crt", site.certificate_pem());
+  directory_.write("tls.key", site.key_pem());
+  directory_.write("ca.crt", ca.certificate_pem());
+  tls_.certificate_dirs = {directory_.path()};
+  ASSERT_NE(load(), nullptr);
+  EXPECT_THAT(out_, testing::IsEmpty());
 }
 
 class LoadingChanges : public Loading {

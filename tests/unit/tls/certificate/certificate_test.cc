@@ -238,6 +238,11 @@ TEST(BadCertificate, ForAnotherPurposeIsRefused) {
   const Issued site = issue({.extended_key_usage = "clientAuth"});
   EXPECT_THAT(check_file(site.pem()).found, error("does not include serverAuth"));
   EXPECT_NE(check(site.certificate_pem(), site.key_pem(), CertificatePurpose::kClient).certificate, nullptr);
+  const Issued of_public_ca = issue({.extended_key_usage = "serverAuth"});
+  const Checked shown =
+      check(of_public_ca.certificate_pem(), of_public_ca.key_pem(), CertificatePurpose::kClient);
+  EXPECT_NE(shown.certificate, nullptr);
+  EXPECT_THAT(shown.found, warning("does not include clientAuth"));
 }
 
 TEST(BadCertificate, SignedWithSha1IsRefusedUnlessItSignedItself) {
@@ -246,8 +251,47 @@ TEST(BadCertificate, SignedWithSha1IsRefusedUnlessItSignedItself) {
 }
 
 TEST(CertificateWarning, SaysWhenItExpiresSoon) {
-  const Issued site = issue({.until = std::chrono::hours(24 * 6 + 1)});
+  const Issued site = issue({.from = -std::chrono::hours(24 * 84), .until = std::chrono::hours(24 * 6 + 1)});
   EXPECT_THAT(check_file(site.pem()).found, warning("expires in 6 days"));
+  EXPECT_THAT(check_file(site.pem()).found, warning("less than 25% of its life is left"));
+}
+
+TEST(CertificateWarning, OfTheEndGoesByTheShareOfTheLifeThatIsLeft) {
+  using std::chrono::hours;
+  EXPECT_THAT(check_file(issue({.until = hours(6 * 24)}).pem()).found, IsEmpty());
+  EXPECT_THAT(check_file(issue({.until = hours(23)}).pem()).found, IsEmpty());
+  EXPECT_THAT(
+      check_file(issue({.from = -hours(20), .until = hours(4) + std::chrono::minutes(1)}).pem()).found,
+      warning("expires in 4 hours"));
+  EXPECT_THAT(check_file(issue({.from = -hours(24 * 68), .until = hours(24 * 22)}).pem()).found,
+              warning("expires in"));
+  EXPECT_THAT(check_file(issue({.from = -hours(24 * 66), .until = hours(24 * 24)}).pem()).found, IsEmpty());
+}
+
+TEST(CertificateWarning, NamesCertificatesThatAreNotOfTheChain) {
+  const Issued site = issue({}, &intermediate());
+  const std::string chain = site.certificate_pem() + intermediate().certificate_pem();
+  const Issued stranger = issue({.common_name = "Old Root", .ca = true});
+  const Checked extra = check(chain + root().certificate_pem() + stranger.certificate_pem(), site.key_pem());
+  ASSERT_NE(extra.certificate, nullptr);
+  EXPECT_THAT(extra.found, warning("\"Old Root\") did not issue the one before it"));
+  EXPECT_EQ(extra.certificate->chain().der.size(), 3U);
+}
+
+TEST(CertificateWarning, NamesARepeatedCertificateAndLeavesItOut) {
+  const Issued site = issue({}, &intermediate());
+  const Checked twice = check(
+      site.certificate_pem() + site.certificate_pem() + intermediate().certificate_pem(), site.key_pem());
+  ASSERT_NE(twice.certificate, nullptr);
+  EXPECT_THAT(twice.found, warning("is in the file a second time"));
+  EXPECT_EQ(twice.certificate->chain().der.size(), 1U);
+}
+
+TEST(BadCertificate, WhoseIssuerIsNowhereInTheChainIsNamedAsSuch) {
+  const Issued site = issue({}, &intermediate());
+  const Issued stranger = issue({.common_name = "Old Root", .ca = true});
+  EXPECT_THAT(check(site.certificate_pem() + stranger.certificate_pem(), site.key_pem()).found,
+              error("\"Old Root\") did not issue the one before it"));
 }
 
 TEST(CertificateWarning, SaysWhatRsa4096Costs) {
@@ -309,6 +353,44 @@ TEST(Pem, NamesTheLineThatIsWrong) {
   EXPECT_EQ(bad.error().what, "line 4: not base64");
   EXPECT_FALSE(parse_pem("-----BEGIN X-----\nAAA\n-----END X-----\n"));
   EXPECT_FALSE(parse_pem("-----BEGIN X-----\nAAAA\n-----END Y-----\n"));
+}
+
+TEST(Pem, PassesOverNoBlockWhoseBeginOrEndIsNotAtItsPlace) {
+  const std::string block = "-----BEGIN X-----\nAAAA\n-----END X-----\n";
+  for (const std::string_view second :
+       {"  -----BEGIN X-----\n  AAAA\n  -----END X-----\n", "\t-----BEGIN X-----\nAAAA\n-----END X-----\n",
+        "----BEGIN X-----\nAAAA\n-----END X-----\n", "AAAA\n-----END X-----\n"}) {
+    EXPECT_FALSE(parse_pem(block + std::string(second))) << second;
+  }
+  EXPECT_TRUE(parse_pem("# -----BEGIN X----- is what follows:\n" + block));
+}
+
+TEST(Pem, NamesLostLineBreaksAndNoPartOfTheBlock) {
+  for (const std::string_view text :
+       {"-----BEGIN EC PRIVATE KEY----- c2VjcmV0 -----END EC PRIVATE KEY-----",
+        "-----BEGIN EC PRIVATE KEY-----\\nc2VjcmV0\\n-----END EC PRIVATE KEY-----",
+        "-----BEGIN EC PRIVATE KEY-----\rc2VjcmV0\r-----END EC PRIVATE KEY-----\r",
+        "-----BEGIN EC PRIVATE KEY-----c2VjcmV0-----END EC PRIVATE KEY-----\n"}) {
+    const auto blocks = parse_pem(text);
+    ASSERT_FALSE(blocks);
+    EXPECT_EQ(blocks.error().what,
+              "line 1: the line breaks are lost: a PEM block has its BEGIN, its base64 and its END on lines "
+              "of their "
+              "own");
+  }
+}
+
+TEST(Pem, ShowsNoLabelThatIsNotInWordsOfCapitals) {
+  const auto fault_of = [](std::string_view text) {
+    const auto blocks = parse_pem(text);
+    return blocks ? std::string("none") : blocks.error().what;
+  };
+  const std::string_view not_a_label =
+      "line 1: a BEGIN line whose label is not in words of capitals: the file is damaged";
+  EXPECT_EQ(fault_of("-----BEGIN c2VjcmV0-----\n"), not_a_label);
+  EXPECT_EQ(fault_of("-----BEGIN MIIEVQIBADANBGKQHKIG9W0BAQEFAASCBD8WGGQ7AGEA-----\n"), not_a_label);
+  EXPECT_EQ(fault_of("-----BEGIN c2VjcmV0\n"),
+            "line 1: a BEGIN line that does not end in five dashes: the file is damaged");
 }
 
 }  // namespace

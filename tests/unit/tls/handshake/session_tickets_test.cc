@@ -1,5 +1,8 @@
 #include "tls/handshake/session_tickets.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <filesystem>
 
 #include <gmock/gmock.h>
@@ -105,14 +108,27 @@ class LoadingSecrets : public testing::Test {
   config::Resumption settings_;
 };
 
-TEST_F(LoadingSecrets, RefusesAFileThatOthersCanRead) {
+TEST_F(LoadingSecrets, RefusesAFileThatOthersCanReadOrReplace) {
   settings_.secret_file = directory_.write("secret", new_secret_file());
   EXPECT_TRUE(load(nullptr, kTicketTime));
-  for (const auto open : {std::filesystem::perms::group_read, std::filesystem::perms::others_read}) {
-    std::filesystem::permissions(settings_.secret_file, std::filesystem::perms::owner_read | open);
+  for (const mode_t mode : {0404U, 0402U, 0420U, 0444U, 0460U}) {
+    ASSERT_EQ(::chmod(settings_.secret_file.c_str(), mode), 0);
     const auto refused = load(nullptr, kTicketTime);
-    ASSERT_FALSE(refused);
+    ASSERT_FALSE(refused) << std::oct << mode;
     EXPECT_THAT(refused.error().what, testing::HasSubstr("chmod 600"));
+  }
+}
+
+// The kubelet makes a pod's secrets so when the pod has an fsGroup.
+TEST_F(LoadingSecrets, TakesAFileOfRootsThatAGroupCanRead) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root may give files away";
+  settings_.secret_file = directory_.write("secret", new_secret_file());
+  for (const mode_t mode : {0440U, 0640U}) {
+    ASSERT_EQ(::chown(settings_.secret_file.c_str(), 0, 2000), 0);
+    ASSERT_EQ(::chmod(settings_.secret_file.c_str(), mode), 0);
+    EXPECT_TRUE(load(nullptr, kTicketTime)) << std::oct << mode;
+    ASSERT_EQ(::chown(settings_.secret_file.c_str(), 10001, 2000), 0);
+    EXPECT_FALSE(load(nullptr, kTicketTime)) << std::oct << mode;
   }
 }
 
@@ -144,6 +160,7 @@ TEST(SessionBinding, IsReadBackAsItWasWrittenAndInNoOtherForm) {
   binding.certificate.fill(std::byte{2});
   binding.authenticated_at = 1'700'000'000;
   binding.chain_not_after = 1'800'000'000;
+  binding.issued_by.fill(std::byte{4});
   binding.trust.resize(2);
   binding.trust[1].fill(std::byte{3});
   binding.chain.resize(3);
@@ -154,6 +171,11 @@ TEST(SessionBinding, IsReadBackAsItWasWrittenAndInNoOtherForm) {
     EXPECT_FALSE(decoded == binding);
   }
   EXPECT_FALSE(SessionBinding::decode({}));
+  SessionBinding without_peer;
+  without_peer.authenticated_at = 1'700'000'000;
+  const auto short_form = without_peer.encode();
+  EXPECT_EQ(SessionBinding::decode(short_form), without_peer);
+  EXPECT_LT(short_form.size(), bytes.size());
 }
 
 }  // namespace

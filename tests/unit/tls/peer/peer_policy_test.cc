@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/hex.h"
 #include "unit/tls/test_pki.h"
 
 namespace headgate {
@@ -10,6 +11,7 @@ namespace {
 
 using test::issue;
 using test::Issued;
+using test::Wanted;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -54,6 +56,7 @@ TEST(PeerIdentity, HasWhatTheCertificateSays) {
   EXPECT_EQ(identity.common_name, "web");
   EXPECT_THAT(identity.organizational_units, ElementsAre("payments"));
   EXPECT_EQ(identity.fingerprint.size(), 64U);
+  EXPECT_NE(identity.public_key, PeerIdentity().public_key);
   EXPECT_EQ(identity.issuer, "CN=Clients CA");
   EXPECT_EQ(identity.short_name(), "spiffe://prod/ns/web");
 }
@@ -65,9 +68,41 @@ TEST(PeerIdentity, HasNoSpiffeIdWhenThereAreTwoUrisOrItIsNotOne) {
   EXPECT_EQ(spiffe_of({"spiffe://prod/a", "spiffe://prod/b"}), "");
   for (const char* bad :
        {"https://prod/a", "spiffe:///a", "spiffe://Prod/a", "spiffe://prod/../a", "spiffe://prod//a",
-        "spiffe://prod/a/", "spiffe://prod/a?b", "spiffe://prod:1/a", "spiffe://prod/%61"}) {
+        "spiffe://prod/a/", "spiffe://prod/a?b", "spiffe://prod:1/a", "spiffe://prod/%61", "spiffe://prod",
+        "spiffe://prod/", "spiffe://../a", "SPIFFE://prod/a", "spiffe://prod/a\n"}) {
     EXPECT_EQ(spiffe_of({bad}), "") << bad;
   }
+  EXPECT_EQ(spiffe_of({"spiffe://" + std::string(255, 'a') + "/b"}).size(), 266U);
+  EXPECT_EQ(spiffe_of({"spiffe://" + std::string(256, 'a') + "/b"}), "");
+  EXPECT_EQ(spiffe_of({"spiffe://prod/" + std::string(2048, 'a')}), "");
+}
+
+TEST(PeerIdentity, HasNoSpiffeIdBesideAnUriThatCouldMislead) {
+  for (const std::string& other :
+       {std::string(), std::string("\x01"), std::string(1, '\0'), std::string("spiffe://prod/a\0b", 17)}) {
+    const Issued peer = issue({.uris = {"spiffe://prod/a", other}}, &ca());
+    EXPECT_EQ(identity_of(peer.certificate.get()).spiffe_id, "");
+    EXPECT_THAT(identity_of(peer.certificate.get()).uris, ElementsAre("spiffe://prod/a"));
+  }
+}
+
+TEST(PeerIdentity, HasASpiffeIdOnlyWhereTheCertificateIsThatOfAWorkload) {
+  const auto spiffe_of = [](Wanted wanted) {
+    wanted.uris = {"spiffe://prod/a"};
+    return identity_of(issue(wanted, &ca()).certificate.get()).spiffe_id;
+  };
+  EXPECT_EQ(spiffe_of({.key_usage = "digitalSignature,keyAgreement"}), "spiffe://prod/a");
+  EXPECT_EQ(spiffe_of({}), "spiffe://prod/a");
+  EXPECT_EQ(spiffe_of({.ca = true}), "");
+  EXPECT_EQ(spiffe_of({.key_usage = "digitalSignature,keyCertSign", .ca = true}), "");
+  EXPECT_EQ(spiffe_of({.key_usage = "digitalSignature,keyCertSign"}), "");
+  EXPECT_EQ(spiffe_of({.key_usage = "digitalSignature,cRLSign"}), "");
+  EXPECT_EQ(spiffe_of({.key_usage = "keyAgreement"}), "");
+}
+
+TEST(PeerIdentity, HasNoCommonNameWhereTheMostSpecificOneCouldMislead) {
+  const Issued peer = issue({.common_name = "alice", .second_common_name = "bob\x01"}, &ca());
+  EXPECT_EQ(identity_of(peer.certificate.get()).common_name, "");
 }
 
 class Policy : public testing::Test {
@@ -84,13 +119,13 @@ class Policy : public testing::Test {
     sk_X509_push(chain.get(), share(peer.certificate.get()).release());
     sk_X509_push(chain.get(), share(ca().certificate.get()).release());
     add_chain(peer_, chain.get(), nullptr);
-    trusted_ = {trust_key(ca().certificate.get())};
+    trusted_ = {{"", {trust_key(ca().certificate.get())}}};
   }
   [[nodiscard]] Authorization ask(const PeerIdentity* peer, WallTime now = kNow) const {
     return PeerPolicy(settings_, trusted_, nullptr).authorize(peer, now);
   }
   config::ClientAuth settings_;
-  std::vector<IssuedKey> trusted_;
+  TrustedKeys trusted_;
   PeerIdentity peer_;
 };
 
@@ -111,6 +146,8 @@ TEST_F(Policy, LetsAPeerPassByAnyOneKindOfName) {
   EXPECT_TRUE(allows(&Allow::common_name, "web"));
   EXPECT_TRUE(allows(&Allow::organizational_unit, "payments"));
   EXPECT_TRUE(allows(&Allow::fingerprint, peer_.fingerprint));
+  EXPECT_TRUE(allows(&Allow::public_key, hex_of(peer_.public_key)));
+  EXPECT_FALSE(allows(&Allow::public_key, peer_.fingerprint));
   EXPECT_FALSE(allows(&Allow::common_name, "w*"));
   EXPECT_FALSE(allows(&Allow::dns, "web"));
 }
@@ -126,6 +163,10 @@ TEST_F(Policy, NamesEachReasonToRefuse) {
   settings_.allow = {};
   trusted_.clear();
   EXPECT_EQ(ask(&peer_).why, HandshakeFailure::kClientCertificateUntrusted);
+}
+
+IssuedKey key_of(const Issued& issued, const Issued& issuer) {
+  return issued_key(trust_key(issuer.certificate.get()), X509_get0_serialNumber(issued.certificate.get()));
 }
 
 class Revocation : public testing::Test {
@@ -147,18 +188,17 @@ TEST_F(Revocation, KnowsTheRevokedOfSeveralIssuersInPem) {
   const auto list = parse(test::revocation_list(ca(), {.revoked = {&revoked_}}) +
                           test::revocation_list(other_ca_, {.revoked = {&also}}));
   ASSERT_NE(list, nullptr) << complaint();
-  EXPECT_TRUE(list->revokes(issued_key(revoked_.certificate.get())));
-  EXPECT_TRUE(list->revokes(issued_key(also.certificate.get())));
-  EXPECT_FALSE(list->revokes(issued_key(good_.certificate.get())));
-  EXPECT_TRUE(list->covers(issuer_key(X509_get_issuer_name(good_.certificate.get()))));
-  EXPECT_FALSE(
-      list->covers(issuer_key(X509_get_issuer_name(issue({.common_name = "self"}).certificate.get()))));
+  EXPECT_TRUE(list->revokes(key_of(revoked_, ca())));
+  EXPECT_TRUE(list->revokes(key_of(also, other_ca_)));
+  EXPECT_FALSE(list->revokes(key_of(good_, ca())));
+  EXPECT_TRUE(list->covers(trust_key(ca().certificate.get())));
+  EXPECT_FALSE(list->covers(trust_key(issue({.common_name = "self"}).certificate.get())));
 }
 
 TEST_F(Revocation, ReadsDer) {
   const auto list = parse(test::revocation_list(ca(), {.revoked = {&revoked_}, .der = true}));
   ASSERT_NE(list, nullptr) << complaint();
-  EXPECT_TRUE(list->revokes(issued_key(revoked_.certificate.get())));
+  EXPECT_TRUE(list->revokes(key_of(revoked_, ca())));
 }
 
 TEST_F(Revocation, RefusesAListThatIsStaleEarlyForeignPartialOrNone) {
@@ -169,17 +209,69 @@ TEST_F(Revocation, RefusesAListThatIsStaleEarlyForeignPartialOrNone) {
   EXPECT_EQ(parse(test::revocation_list(issue({.common_name = "Stranger", .ca = true}), {})), nullptr);
   EXPECT_THAT(complaint(), HasSubstr("not signed by a certificate in the `ca` file"));
   EXPECT_EQ(parse(test::revocation_list(ca(), {.delta = true})), nullptr);
-  EXPECT_THAT(complaint(), HasSubstr("delta or partial"));
+  EXPECT_THAT(complaint(), HasSubstr("delta list"));
   EXPECT_EQ(parse("nothing"), nullptr);
   EXPECT_THAT(complaint(), HasSubstr("no revocation list"));
   EXPECT_EQ(parse(test::revocation_list(ca(), {}).substr(0, 100)), nullptr);
   EXPECT_THAT(complaint(), HasSubstr("truncated"));
 }
 
+TEST_F(Revocation, RefusesAListThatIsNotAboutAllCertificatesOfItsIssuer) {
+  const std::pair<const char*, const char*> scopes[] = {
+      {"onlyCA:TRUE", "onlyContainsCACerts"},
+      {"onlyuser:TRUE", "onlyContainsUserCerts"},
+      {"onlyAA:TRUE", "onlyContainsAttributeCerts"},
+      {"onlysomereasons:keyCompromise", "onlySomeReasons"},
+      {"indirectCRL:TRUE", "indirectCRL"},
+      {"fullname:URI:http://ca.test/7.crl", "one distribution point"},
+  };
+  for (const auto& [scope, word] : scopes) {
+    EXPECT_EQ(parse(test::revocation_list(ca(), {.distribution_point = scope})), nullptr) << scope;
+    EXPECT_THAT(complaint(), HasSubstr(word));
+    EXPECT_THAT(complaint(), HasSubstr("A complete list is needed"));
+  }
+  EXPECT_EQ(parse(test::revocation_list(ca(), {.critical = "2.5.29.28"})), nullptr);
+  EXPECT_THAT(complaint(), HasSubstr("issuingDistributionPoint that cannot be read"));
+}
+
+TEST_F(Revocation, RefusesAListWithACriticalExtensionThatItDoesNotKnow) {
+  EXPECT_EQ(parse(test::revocation_list(ca(), {.critical = "1.2.3.4"})), nullptr);
+  EXPECT_THAT(complaint(), HasSubstr("critical extension 1.2.3.4"));
+  EXPECT_EQ(parse(test::revocation_list(ca(), {.revoked = {&revoked_}, .critical_in_entry = "1.2.3.4"})),
+            nullptr);
+  EXPECT_THAT(complaint(), HasSubstr("an entry that has the critical extension 1.2.3.4"));
+}
+
+TEST_F(Revocation, RefusesAListThatSomeoneSignedWhoMaySignNone) {
+  const auto complaint_about = [this](const Wanted& wanted) {
+    const Issued signer = issue(wanted);
+    out_.clear();
+    EXPECT_EQ(RevocationList::parse(test::revocation_list(signer, {}), "ca.crl", {signer.certificate.get()},
+                                    kNow, out_),
+              nullptr);
+    return complaint();
+  };
+  EXPECT_THAT(complaint_about({.key_usage = "keyCertSign", .ca = true}), HasSubstr("may not sign lists"));
+  EXPECT_THAT(complaint_about({.key_usage = "digitalSignature"}), HasSubstr("may not sign lists"));
+  EXPECT_THAT(complaint_about({.dns = {"leaf.test"}}), HasSubstr("may not sign lists"));
+}
+
+TEST_F(Revocation, KnowsTheListOfOneAuthorityFromThatOfAnotherOfItsName) {
+  const Issued namesake = issue({.common_name = "Clients CA", .ca = true});
+  const std::vector<X509*> both{namesake.certificate.get(), ca().certificate.get()};
+  const auto list = RevocationList::parse(test::revocation_list(ca(), {.revoked = {&revoked_}}), "ca.crl",
+                                          both, kNow, out_);
+  ASSERT_NE(list, nullptr) << complaint();
+  EXPECT_TRUE(list->covers(trust_key(ca().certificate.get())));
+  EXPECT_FALSE(list->covers(trust_key(namesake.certificate.get())));
+  EXPECT_TRUE(list->revokes(key_of(revoked_, ca())));
+  EXPECT_FALSE(list->revokes(key_of(revoked_, namesake)));
+}
+
 TEST_F(Revocation, TellsWhoWasRevokedSinceTheListBefore) {
   const auto before = parse(test::revocation_list(ca(), {.revoked = {&revoked_}}));
   const auto after = parse(test::revocation_list(ca(), {.revoked = {&revoked_, &good_}}));
-  EXPECT_THAT(after->revoked_since(before.get()), ElementsAre(issued_key(good_.certificate.get())));
+  EXPECT_THAT(after->revoked_since(before.get()), ElementsAre(key_of(good_, ca())));
   EXPECT_EQ(after->revoked_since(nullptr).size(), 2U);
 }
 
@@ -194,7 +286,7 @@ TEST_F(Policy, APeerPassesByAnyTrustedCertificateThatItsChainReaches) {
   const auto passes = [&](const CertificatesPtr& sent, const Issued& trusted) {
     PeerIdentity peer = identity_of(leaf.certificate.get());
     add_chain(peer, stack({&leaf, &middle, &ca()}).get(), sent.get());
-    return PeerPolicy(settings_, {trust_key(trusted.certificate.get())}, nullptr)
+    return PeerPolicy(settings_, {{"", {trust_key(trusted.certificate.get())}}}, nullptr)
         .authorize(&peer, kNow)
         .allowed;
   };
@@ -218,6 +310,30 @@ TEST_F(Policy, AnExpiredCertificateAboveThePeerExpiresIt) {
   EXPECT_EQ(ask(&peer, now + std::chrono::minutes(61)).why, HandshakeFailure::kClientCertificateExpired);
 }
 
+TEST_F(Policy, AnAuthorityOfOneTrustDomainVouchesForNoOtherName) {
+  const IssuedKey key = trust_key(ca().certificate.get());
+  const auto why = [&](TrustedKeys trusted, PeerIdentity peer) {
+    return PeerPolicy(settings_, std::move(trusted), nullptr).authorize(&peer, kNow).why;
+  };
+  PeerIdentity elsewhere = peer_, nobody = peer_;
+  elsewhere.spiffe_id = "spiffe://staging/ns/web";
+  nobody.spiffe_id.clear();
+  const TrustedKeys bound{{"prod", {key}}, {"staging", {}}};
+  EXPECT_EQ(why(bound, peer_), HandshakeFailure::kNone);
+  EXPECT_EQ(why(bound, elsewhere), HandshakeFailure::kClientCertificateUntrusted);
+  EXPECT_EQ(why(bound, nobody), HandshakeFailure::kClientCertificateUntrusted);
+  EXPECT_EQ(why({{"", {key}}}, elsewhere), HandshakeFailure::kNone);
+}
+
+TEST_F(Policy, AChangeConcernsThoseWhoseAuthorityIsBoundToAnotherTrustDomain) {
+  const std::vector<IssuedKey> key{trust_key(ca().certificate.get())};
+  const PeerPolicy unbound(settings_, {{"", key}}, nullptr), prod(settings_, {{"prod", key}}, nullptr),
+      staging(settings_, {{"staging", key}}, nullptr);
+  EXPECT_EQ(prod.stricter_since(unbound), key);
+  EXPECT_EQ(staging.stricter_since(prod), key);
+  EXPECT_TRUE(prod.stricter_since(prod).empty());
+}
+
 TEST_F(Policy, AChangeConcernsThoseWhoseEntryOrCaIsGone) {
   const auto policy = [&](std::vector<std::string> dns) {
     settings_.allow.dns = std::move(dns);
@@ -229,7 +345,7 @@ TEST_F(Policy, AChangeConcernsThoseWhoseEntryOrCaIsGone) {
   EXPECT_TRUE(open.stricter_since(one).empty());
   EXPECT_EQ(one.stricter_since(two), std::vector<IssuedKey>{*two.admission_of(peer_)});
   EXPECT_EQ(one.stricter_since(open), std::vector<IssuedKey>{*open.admission_of(peer_)});
-  EXPECT_EQ(PeerPolicy(settings_, {}, nullptr).stricter_since(two), trusted_);
+  EXPECT_EQ(PeerPolicy(settings_, {}, nullptr).stricter_since(two), trusted_.at(""));
 }
 
 }  // namespace

@@ -264,6 +264,19 @@ TEST_F(RecordStreamTest, AnswersAKeyUpdateBehindWhatIsUnsent) {
   EXPECT_EQ(peer_opener.state().sequence_number, 0u) << "the answer has come";
 }
 
+TEST_F(RecordStreamTest, KeepsOneAnswerForAPeerThatReadsNothing) {
+  fill_our_socket();
+  send_key_update(KeyUpdateRequest::kRequested);
+  EXPECT_EQ(status_of_read(), IoStatus::kWantRead);
+  const std::size_t one_answer = stream.unsent_bytes();
+  EXPECT_EQ(one_answer, 5 + kRecordOverheadBytes);
+  for (int i = 0; i < 50; ++i) {
+    send_key_update(KeyUpdateRequest::kRequested);
+    EXPECT_EQ(status_of_read(), IoStatus::kWantRead);
+    EXPECT_EQ(stream.unsent_bytes(), one_answer);
+  }
+}
+
 TEST_F(RecordStreamTest, QueuesBehindAnAnswerThatTheSocketDidNotTake) {
   fill_our_socket();
   send_key_update(KeyUpdateRequest::kRequested);

@@ -1,4 +1,4 @@
-#include "connection/gather.h"
+#include "net/gather.h"
 
 #include <algorithm>
 

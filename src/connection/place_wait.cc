@@ -1,0 +1,27 @@
+#include "connection/place_wait.h"
+
+namespace headgate {
+
+PlaceWait::PlaceWait(Connection& connection, Host& host, BackendMetrics& metrics)
+    : connection_(connection), host_(host), metrics_(metrics), began_(host.now()) {
+  metrics_.queued.add();
+}
+
+std::unique_ptr<PlaceWait> PlaceWait::begin(Connection& connection, Host& host, const BackendState& backend) {
+  const BackendGroup& group = backend.picker->group();
+  std::unique_ptr<PlaceWait> wait(new PlaceWait(connection, host, *backend.queue_metrics));
+  wait->position_ = group.queue->join(group, group.config.queue.size, host.waker(connection));
+  if (wait->position_) return wait;
+  wait->ends(QueueEnd::kFull);
+  return nullptr;
+}
+
+PlaceWait::~PlaceWait() {
+  metrics_.queued.sub();
+  metrics_.queue_ends[static_cast<std::size_t>(end_)].add();
+  if (end_ != QueueEnd::kFull) metrics_.queue_duration.observe(host_.now() - began_);
+  position_.reset();
+  host_.forget_waker(connection_);
+}
+
+}  // namespace headgate

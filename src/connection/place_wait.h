@@ -1,0 +1,41 @@
+#pragma once
+
+#include <memory>
+
+#include "backend/place_queue.h"
+#include "connection/services.h"
+#include "metrics/worker_metrics.h"
+#include "snapshot/worker_snapshot.h"
+
+namespace headgate {
+
+/// A connection's wait for a place at a server of its backend, while every server is at its max_connections.
+/// The connection takes a step each time it may be its turn. It is counted when it ends; where nothing else
+/// was said, the connection has left. Loop thread only.
+class PlaceWait {
+ public:
+  /// Null: as many connections wait already as may, which is counted. The connection and `backend` outlive
+  /// it.
+  [[nodiscard]] static std::unique_ptr<PlaceWait> begin(Connection& connection, Host& host,
+                                                        const BackendState& backend);
+  ~PlaceWait();
+  PlaceWait(const PlaceWait&) = delete;
+  PlaceWait& operator=(const PlaceWait&) = delete;
+
+  /// Whether it is this connection's turn to look for a place.
+  [[nodiscard]] bool is_first() const { return position_->is_first(); }
+  /// Says how the wait ends, which it does next.
+  void ends(QueueEnd how) { end_ = how; }
+
+ private:
+  PlaceWait(Connection& connection, Host& host, BackendMetrics& metrics);
+
+  Connection& connection_;
+  Host& host_;
+  BackendMetrics& metrics_;
+  TimePoint began_;
+  QueueEnd end_ = QueueEnd::kLeft;
+  std::unique_ptr<PlaceQueue::Position> position_;  // null until begin() has found room in the line
+};
+
+}  // namespace headgate

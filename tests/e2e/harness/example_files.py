@@ -1,0 +1,41 @@
+"""The files that a shipped configuration names, made for a test."""
+
+import shutil
+
+
+def provide_files(node, directory, authority):
+    """Puts certificates, keys and authorities where a configuration names them."""
+    if isinstance(node, list):
+        for item in node:
+            provide_files(item, directory, authority)
+        return
+    if not isinstance(node, dict):
+        return
+    for key, value in node.items():
+        if key == "certificates":
+            entries = [{"certificate": one} if isinstance(one, str) else one for one in value]
+            provide_files(entries, directory, authority)
+        elif key == "certificate" and value:
+            kind = "rsa" if "rsa" in value else "ecdsa"
+            pair = authority.issue("app.test", key=kind, client="verify" in node or "ca" in node)
+            put_pair(directory / value, directory / node.get("private_key", value), pair)
+        elif key == "ca" and value not in ("", "system"):
+            shutil.copy(authority.file, directory / value)
+        elif key == "crl" and value:
+            shutil.copy(authority.revocation_list(), directory / value)
+        elif key == "certificate_dirs":
+            for name in value:
+                folder = directory / name
+                folder.mkdir()
+                put_pair(folder / "tls.crt", folder / "tls.key", authority.issue(f"{name}.test"))
+                shutil.copy(authority.file, folder / "ca.crt")
+        else:
+            provide_files(value, directory, authority)
+
+
+def put_pair(certificate, key, pair):
+    """Copies a pair into two files, or into one."""
+    certificate.write_text(pair.certificate.read_text())
+    with key.open("a") as out:
+        out.write(pair.key.read_text())
+    key.chmod(0o600)
