@@ -11,8 +11,8 @@ RUN cmake -S /source -B /build -G Ninja -DHEADGATE_TESTS=OFF \
 
 FROM debian:trixie-slim
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends ca-certificates libcares2 libcivetweb1 libev4t64 libfmt10 \
-       libprometheus-cpp-core1.0 libseccomp2 libspdlog1.15 libssl3t64 libsystemd0 libyaml-cpp0.8 \
+    && apt-get install -y --no-install-recommends ca-certificates libcares2 libev4t64 libfmt10 \
+       libmicrohttpd12t64 libprometheus-cpp-core1.0 libseccomp2 libspdlog1.15 libssl3t64 libsystemd0 libyaml-cpp0.8 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 65532 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin headgate
 COPY --from=build /headgate /usr/bin/headgate
