@@ -11,6 +11,7 @@ from OpenSSL import SSL
 
 from harness.authority import DAY, Authority, Pair, replace_file
 from harness.config import proxy
+from harness.headgate import Headgate
 from harness.tls_client import connect
 
 FAULTS = "headgate_client_certificate_faults_total"
@@ -142,17 +143,16 @@ def test_an_unreadable_file_of_a_directory_is_counted_and_left_out(start, backen
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="dropping to a user without permission needs root")
-def test_a_key_that_the_process_may_not_read_is_told_so_and_the_old_one_serves(start, backend, tmp_path):
+def test_a_key_that_the_process_may_not_read_is_told_so_and_the_old_one_serves(backend, open_directory):
     """The first certificate is read as root. Only root may read the renewed one, and the process is no longer root."""
-    for folder in [tmp_path, *tmp_path.parents]:
-        if str(folder).startswith("/tmp/pytest"):
-            folder.chmod(0o755)
-    ours = Authority(tmp_path / "ca")
+    ours = Authority(open_directory / "ca")
     old = ours.issue("app.test", file="dropped")
-    headgate = start(proxy(backend().address, old, user="nobody", group="nogroup"))
+    config = proxy(backend().address, old, user="nobody", group="nogroup")
+    headgate = Headgate(open_directory, config).wait_ready()
     ours.issue("app.test", file="dropped")
     status, answer = headgate.post("/reload")
     assert status != 200 and "Permission denied" in answer, answer
     assert headgate.metric("headgate_file_faults_total", fault="unreadable") >= 1
     with connect(headgate.port()) as client:
         assert client.certificate() == old.x509
+    assert headgate.stop() == 0

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import socket
 
 import pytest
@@ -247,18 +246,13 @@ def test_a_start_without_a_file_names_the_option_of_a_taken_port(certificate, tm
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="dropping to a user without permission needs root")
-def test_a_port_without_permission_exits_3(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("nobody")
-    for folder in [directory, *directory.parents]:
-        if str(folder).startswith("/tmp/pytest"):
-            folder.chmod(0o755)
-    pair = Authority(directory / "ca").issue("app.test")
+def test_a_port_without_permission_exits_3(open_directory, open_program):
+    pair = Authority(open_directory / "ca").issue("app.test")
     pair.key.chmod(0o644)
-    path = directory / "locked" / "x.sock"
+    path = open_directory / "locked" / "x.sock"
     path.parent.mkdir(mode=0o700)
-    program = shutil.copy(headgate_binary(), directory / "headgate")  # other users may have no access to the checkout
     config = proxy("127.0.0.1:9", pair, listener={"bind": f"unix:{path}"})
-    one = Headgate(directory, config, user="nobody", executable=program)
+    one = Headgate(open_directory, config, user="nobody")
     assert one.wait_exit() == 3
     assert str(path) in one.output
 

@@ -278,6 +278,7 @@ def mariadb(certificate):
         for path in (directory, data, directory / "tls.key"):
             shutil.chown(path, "mysql", "mysql")
         options = ["--user=mysql"]
+    options.append(f"--tmpdir={directory}")
     small = ["--innodb-log-file-size=4M", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=8M"]
     made = run(
         tool("mariadb-install-db"), "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal",
