@@ -71,6 +71,10 @@ RecordedHandshakes AdminAnswers::handshakes() {
   return report;
 }
 
+std::optional<std::vector<HistoryStep>> AdminAnswers::history(const std::string& listener) {
+  return supervisor_.history().steps(listener);
+}
+
 Outcome AdminAnswers::reload() {
   const auto outcome = supervisor_.request_reload();
   if (outcome.wait_for(kReloadPatience) != std::future_status::ready) {

@@ -19,6 +19,7 @@ class AdminAnswers final : public AdminSource {
   [[nodiscard]] StatusReport status() override;
   [[nodiscard]] ConnectionsPage connections(const ConnectionsQuery& query) override;
   [[nodiscard]] RecordedHandshakes handshakes() override;
+  [[nodiscard]] std::optional<std::vector<HistoryStep>> history(const std::string& listener) override;
   [[nodiscard]] Outcome reload() override;
   [[nodiscard]] Outcome drain(const DrainRequest& request) override;
   [[nodiscard]] Outcome set_log_level(const LogLevelRequest& request) override;

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "admin/connections_page.h"
 #include "connection/flight_recorder.h"
+#include "metrics/history.h"
 #include "metrics/metrics.h"
 #include "metrics/status_report.h"
 #include "supervisor/requests.h"
@@ -38,6 +40,8 @@ class AdminSource {
   [[nodiscard]] virtual StatusReport status() = 0;
   [[nodiscard]] virtual ConnectionsPage connections(const ConnectionsQuery& query) = 0;
   [[nodiscard]] virtual RecordedHandshakes handshakes() = 0;
+  /// As History::steps().
+  [[nodiscard]] virtual std::optional<std::vector<HistoryStep>> history(const std::string& listener) = 0;
   /// Reloads and waits for the outcome.
   [[nodiscard]] virtual Outcome reload() = 0;
   /// Starts to drain; does not wait for the end.

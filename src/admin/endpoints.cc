@@ -170,6 +170,14 @@ HttpResponse get_handshakes(Query&, AdminSource& source) {
   return json(to_json(source.handshakes()));
 }
 
+HttpResponse get_history(Query& query, AdminSource& source) {
+  const std::string listener = take(query, "listener");
+  if (auto unknown = unknown_parameter(query, "listener")) return *unknown;
+  const auto steps = source.history(listener);
+  if (!steps) return fault(404, "no listener \"" + listener + "\" has a history");
+  return json(to_json(*steps, std::chrono::system_clock::now()));
+}
+
 HttpResponse post_reload(Query&, AdminSource& source) {
   return outcome(source.reload());
 }
@@ -237,6 +245,8 @@ constexpr std::array kEndpoints{
              get_connections},
     Endpoint{"/handshakes.json", Method::kGet, Parameters::kNone, AnswerKind::kQuestion, AdminOffer::kAll,
              get_handshakes},
+    Endpoint{"/history.json", Method::kGet, Parameters::kSome, AnswerKind::kQuestion, AdminOffer::kAll,
+             get_history},
     Endpoint{"/drain", Method::kPost, Parameters::kSome, AnswerKind::kChange, AdminOffer::kAll, post_drain},
     Endpoint{"/reload", Method::kPost, Parameters::kNone, AnswerKind::kReload, AdminOffer::kAll, post_reload},
     Endpoint{"/log", Method::kPost, Parameters::kSome, AnswerKind::kChange, AdminOffer::kAll, post_log},

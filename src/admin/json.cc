@@ -281,6 +281,31 @@ void append_handshakes(std::string& to, const std::vector<RecordedHandshake>& ha
   to += ']';
 }
 
+/// One number of each step.
+template <class Number>
+Json column(const std::vector<HistoryStep>& steps, const Number& number) {
+  Json all = Json::array();
+  for (const HistoryStep& step : steps) all.push_back(number(step));
+  return all;
+}
+
+/// The reasons that any step has, with their counts in each step.
+Json ends_json(const std::vector<HistoryStep>& steps) {
+  Json all = Json::object();
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    for (const auto& [reason, count] : steps[i].ends) {
+      Json& one = all[std::string(name(reason))];
+      if (one.is_null()) {
+        one = {{"side", name(row(reason).side)},
+               {"failure", row(reason).weight == CloseWeight::kFailure},
+               {"counts", std::vector<std::uint64_t>(steps.size())}};
+      }
+      one["counts"][i] = count;
+    }
+  }
+  return all;
+}
+
 std::string_view name(Outcome::Verdict verdict) {
   switch (verdict) {
     case Outcome::Verdict::kDone:
@@ -335,6 +360,30 @@ std::string to_json(const RecordedHandshakes& handshakes) {
   json += R"(,"slowest":)";
   append_handshakes(json, handshakes.slowest);
   return json + "}\n";
+}
+
+std::string to_json(const std::vector<HistoryStep>& steps, WallTime now) {
+  Json handshakes = Json::object();
+  for (std::size_t i = 0; i < kHandshakeOutcomeCount; ++i) {
+    handshakes[std::string(name(static_cast<HandshakeOutcome>(i)))] =
+        column(steps, [i](const HistoryStep& step) { return step.handshakes[i]; });
+  }
+  Json bytes = Json::object();
+  for (std::size_t i = 0; i < kDirectionCount; ++i) {
+    bytes[std::string(name(static_cast<Direction>(i)))] =
+        column(steps, [i](const HistoryStep& step) { return step.bytes[i]; });
+  }
+  const auto whole_milliseconds = [](auto length) {
+    return seconds(std::chrono::duration_cast<std::chrono::milliseconds>(length));
+  };
+  return text({{"age_seconds",
+                column(steps, [&](const HistoryStep& step) { return whole_milliseconds(now - step.ended); })},
+               {"length_seconds",
+                column(steps, [&](const HistoryStep& step) { return whole_milliseconds(step.length); })},
+               {"open", column(steps, [](const HistoryStep& step) { return step.open; })},
+               {"handshakes", std::move(handshakes)},
+               {"bytes", std::move(bytes)},
+               {"ends", ends_json(steps)}});
 }
 
 std::string to_json(const Outcome& outcome) {

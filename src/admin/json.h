@@ -15,6 +15,8 @@ namespace headgate {
                                   std::size_t certificates);
 [[nodiscard]] std::string to_json(const ConnectionsPage& page, const ConnectionsQuery& query);
 [[nodiscard]] std::string to_json(const RecordedHandshakes& handshakes);
+/// One list for each number, all of one length, since a client draws them.
+[[nodiscard]] std::string to_json(const std::vector<HistoryStep>& steps, WallTime now);
 [[nodiscard]] std::string to_json(const Outcome& outcome);
 /// `{"error": what}`.
 [[nodiscard]] std::string error_json(std::string_view what);

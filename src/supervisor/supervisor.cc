@@ -313,6 +313,7 @@ void Supervisor::tick() {
   const WallTime wall_now = std::chrono::system_clock::now();
   if (canaries_.step(now, wall_now)) publish_snapshot();
   certificate_watch_.step(wall_now);
+  history_.step(now, wall_now);
   descriptors_.grow_ahead();
   feed_watchdog();
   if (is_draining() || !drains_.empty()) drain_step();

@@ -19,6 +19,7 @@
 #include "event/timer.h"
 #include "log/log.h"
 #include "metrics/exporter.h"
+#include "metrics/history.h"
 #include "metrics/process_state.h"
 #include "snapshot/snapshot.h"
 #include "supervisor/backend_watch.h"
@@ -92,6 +93,7 @@ class Supervisor {
   [[nodiscard]] std::string metrics_text(const MetricSet& wanted) const { return exporter_.text(wanted); }
   [[nodiscard]] const StateBoard& board() const { return board_; }
   [[nodiscard]] const MetricsRegistry& registry() const { return registry_; }
+  [[nodiscard]] const History& history() const { return history_; }
   [[nodiscard]] Log& log() { return log_; }
   /// Whether `token` opens the admin endpoint: where the configuration has none, every one does.
   [[nodiscard]] bool admits(std::string_view token) const;
@@ -151,6 +153,7 @@ class Supervisor {
   MetricsRegistry registry_;
   StateBoard board_;
   Exporter exporter_{registry_, board_};
+  History history_{registry_};
   ServerDirectory directory_;
   Loop loop_;
   Inbox inbox_;

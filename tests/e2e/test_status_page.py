@@ -11,7 +11,7 @@ from harness.authority import DAY
 from harness.browser import Browser
 from harness.config import proxy
 from harness.tls_client import (
-    TLS12, connect, handshake_alert, python_context, python_tls, raw_socket, read_to_end, visit,
+    TLS12, TLS13, connect, handshake_alert, python_context, python_tls, raw_socket, read_to_end, visit,
 )  # fmt: skip
 from harness.waiting import wait_until
 
@@ -24,7 +24,7 @@ def page_of(headgate, **look):
     """The page after it has drawn. An error of the page or of its policy fails the test."""
     with Browser(**look) as browser:
         browser.open(f"http://{headgate.admin_address}/")
-        browser.wait("document.querySelectorAll('.tile').length === 6")
+        browser.wait("document.querySelectorAll('.tile').length === 7")
         yield browser
         assert browser.complaints == []
 
@@ -115,6 +115,61 @@ def test_one_listener_may_be_looked_at_alone(start, backend, certificate):
                 "(document.getElementById('listener'))" % json.dumps(listener)
             )
             browser.wait(f"document.getElementById('connections-about').innerText === '{count} open'")
+        browser.value("[...document.querySelectorAll('#listeners button')].find(one => one.innerText === 'web').click()")
+        browser.wait("document.getElementById('connections-about').innerText === '0 open'")
+        assert browser.value("document.getElementById('listener').value") == "web"
+        browser.value("document.querySelector('#listeners button[aria-pressed=true]').click()")
+        browser.wait("document.getElementById('connections-about').innerText === '1 open'")
+
+
+def test_certificates_of_one_name_tell_themselves_apart(start, backend, authority):
+    both = [authority.issue("app.test"), authority.issue("app.test", key="rsa")]
+    headgate = start(proxy(backend().address, *both))
+    with page_of(headgate) as browser:
+        found = rows(browser, "certificates")
+        assert len(found) == 2
+        for pair in both:
+            assert any(f"web · {pair.certificate}" in row for row in found), found
+
+
+def test_versions_and_key_exchanges_are_shown_as_shares(start, backend, certificate):
+    headgate = start(proxy(backend().address, certificate))
+    with page_of(headgate) as browser:
+        assert "No handshake has succeeded" in browser.text("#negotiated")
+        for version in (TLS12, TLS12, TLS12, TLS13):
+            with connect(headgate.port(), version=version):
+                pass
+        wanted = {"TLSv1.2": "75 %", "TLSv1.3": "25 %", "no": "100 %"}
+        wait_until(lambda: wanted.items() <= bars(browser, "negotiated").items(), lambda: bars(browser, "negotiated"))
+
+
+def history(headgate, listener=""):
+    return json.loads(headgate.get(f"/history.json?listener={listener}")[1])
+
+
+@pytest.mark.slow
+def test_an_event_before_the_page_was_opened_is_on_it(start, certificate, refusing):
+    """Every connection ended with `backend_connect_failed`, while no handshake failed. The history is 10 s behind."""
+    headgate = start(proxy(refusing, certificate, app={"ejection": {"failures": 100}}))
+    wait_until(lambda: len(history(headgate, "web")["open"]) > 0, "the first step", seconds=30)
+    for _ in range(3):
+        with python_tls(headgate.port()) as client:
+            with contextlib.suppress(OSError):
+                client.recv(1)
+    wait_until(lambda: "backend_connect_failed" in history(headgate)["ends"], "the event", seconds=30)
+    assert sum(history(headgate, "web")["ends"]["backend_connect_failed"]["counts"]) == 3
+    assert sum(history(headgate)["handshakes"]["full"]) == 3
+    with page_of(headgate) as browser:
+        browser.wait("document.getElementById('ends').innerText.includes('backend connect failed · backend')")
+        assert bars(browser, "ends")["backend connect failed · backend"] == "3"
+        tiles = dict(zip(texts(browser, ".tile span"), texts(browser, ".tile b")))
+        assert tiles["connections end in failure"] == "100 %" and tiles["of them fail"] == "0 %"
+        browser.wait("moments().some(one => one.step !== undefined) && samples.length > 1")
+        oldest = "[...document.querySelectorAll('#handshakes text')].at(-2).textContent"
+        assert browser.value(oldest) == "5 min ago"
+        browser.value("(box => { box.value = '3600000'; box.dispatchEvent(new Event('change')); })(document.getElementById('range'))")
+        assert browser.value(oldest) == "1 hour ago"
+        assert "last hour" in browser.text("#ends-about")
 
 
 def test_the_last_reload_and_its_faults_are_shown(start, backend, certificate):
@@ -207,7 +262,7 @@ def test_a_thousand_certificates_and_200_backends_stay_small_and_what_needs_atte
         assert len(whole) == 1, "the thousand certificates are not asked for with each poll"
         often = {path: size for path, size in sizes.items() if "?" in path}
         record_property("bytes_per_poll", sum(often.values()))
-        assert len(often) == 2 and sum(often.values()) < 100_000, sizes
+        assert len(often) == 3 and sum(often.values()) < 100_000, sizes
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -40,7 +40,7 @@ TEST_F(Endpoints, OfTheMetricsAddressAreMetricsAndHealthAlone) {
     return answer({.method = method, .target = target, .host = "127.0.0.1:9465"}, at, source).status;
   };
   for (const char* path : {"/metrics", "/healthz", "/readyz"}) EXPECT_EQ(status("GET", path), 200) << path;
-  for (const char* path : {"/", "/status.json", "/connections.json", "/handshakes.json"})
+  for (const char* path : {"/", "/status.json", "/connections.json", "/handshakes.json", "/history.json"})
     EXPECT_EQ(status("GET", path), 404) << path;
   for (const char* path : {"/drain", "/reload", "/log?level=debug"})
     EXPECT_EQ(status("POST", path), 404) << path;
@@ -59,7 +59,8 @@ TEST_F(Endpoints, WantTheTokenForAllButHealthAndTheMetricsAddress) {
     return answer({.method = method, .target = target, .host = "127.0.0.1:9464", .token = token}, at, source)
         .status;
   };
-  for (const char* path : {"/", "/metrics", "/status.json", "/connections.json", "/handshakes.json"}) {
+  for (const char* path :
+       {"/", "/metrics", "/status.json", "/connections.json", "/handshakes.json", "/history.json"}) {
     EXPECT_EQ(status(bound, "GET", path, ""), 401) << path;
     EXPECT_EQ(status(bound, "GET", path, "0123456789abcdeF"), 401) << path;
     EXPECT_EQ(status(bound, "GET", path, source.token), 200) << path;
@@ -216,6 +217,36 @@ TEST_F(Endpoints, ShowABoundedPartOfTheLargestHelloAndSayHowMuchMoreThereWas) {
   EXPECT_EQ(offered["left_out"]["ciphers"], 10'000 - ClientOffer::kMaxNumbers);
   EXPECT_EQ(offered["left_out"]["groups"], 10'000 - ClientOffer::kMaxNumbers);
   EXPECT_FALSE(offered["left_out"].contains("versions"));
+}
+
+TEST_F(Endpoints, ShowTheHistoryAsAListForEachNumber) {
+  const auto now = std::chrono::system_clock::now();
+  HistoryStep first{.ended = now - std::chrono::seconds(20), .length = std::chrono::seconds(10), .open = 3};
+  first.handshakes[static_cast<std::size_t>(HandshakeOutcome::kResumed)] = 7;
+  first.bytes[static_cast<std::size_t>(Direction::kToClient)] = 100;
+  first.ends = {{CloseReason::kBackendReset, 2}};
+  HistoryStep second{.ended = now, .length = std::chrono::milliseconds(10'500)};
+  second.ends = {{CloseReason::kFinished, 4}, {CloseReason::kBackendReset, 1}};
+  source.steps = {first, second};
+  const Json report = Json::parse(ask("GET", "/history.json?listener=web").body);
+  EXPECT_NEAR(report["age_seconds"][0], 20, 5);
+  EXPECT_EQ(report["length_seconds"], Json({10.0, 10.5}));
+  EXPECT_EQ(report["open"], Json({3, 0}));
+  EXPECT_EQ(report["handshakes"]["resumed"], Json({7, 0}));
+  EXPECT_EQ(report["handshakes"].size(), kHandshakeOutcomeCount);
+  EXPECT_EQ(report["bytes"]["to_client"], Json({100, 0}));
+  EXPECT_EQ(report["ends"]["backend_reset"],
+            Json::parse(R"({"side": "backend", "failure": true, "counts": [2, 1]})"));
+  EXPECT_EQ(report["ends"]["finished"],
+            Json::parse(R"({"side": "none", "failure": false, "counts": [0, 4]})"));
+  EXPECT_EQ(ask("GET", "/history.json").status, 200);
+}
+
+TEST_F(Endpoints, HaveNoHistoryOfAListenerThatIsNotThere) {
+  const HttpResponse response = ask("GET", "/history.json?listener=nobody");
+  EXPECT_EQ(response.status, 404);
+  EXPECT_THAT(response.body, HasSubstr("nobody"));
+  EXPECT_EQ(ask("GET", "/history.json?since=yesterday").status, 400);
 }
 
 TEST_F(Endpoints, ReloadAndSayWhatBecameOfIt) {

@@ -29,6 +29,9 @@ class FakeSource : public AdminSource {
     return page;
   }
   RecordedHandshakes handshakes() override { return recorded; }
+  std::optional<std::vector<HistoryStep>> history(const std::string& listener) override {
+    return listener.empty() || listener == "web" ? std::optional(steps) : std::nullopt;
+  }
   Outcome reload() override {
     before_answers();
     ++reloads;
@@ -53,6 +56,7 @@ class FakeSource : public AdminSource {
   ConnectionsPage page;
   ConnectionsQuery connections_query;
   RecordedHandshakes recorded;
+  std::vector<HistoryStep> steps;  ///< Of the process and of listener "web".
   Outcome outcome{.message = "done"};
   std::atomic<int> reloads = 0;  ///< Two threads may reload at once.
   std::vector<DrainRequest> drains;
