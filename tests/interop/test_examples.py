@@ -20,9 +20,11 @@ import yaml
 
 from harness.authority import Authority
 from harness.backends import echo
-from harness.example_files import provide_files
+from harness.example_files import provide_files, put_pair
 from harness.headgate import Headgate
-from harness.servers import dovecot, mariadb, nghttpd, nginx, postfix, postgres, redis, short_directory
+from harness.servers import (
+    Server, address_of_its_own, dovecot, mariadb, nghttpd, nginx, postfix, postgres, redis, short_directory, slapd,
+)  # fmt: skip
 from harness.tls_client import python_context, read_to_end
 from harness.tools import TOP, headgate_binary, run, tool
 from harness.two_machines import HERE, TwoMachines, can_be_made
@@ -41,6 +43,7 @@ NAMES = {
     "queue-2.example.com": "192.0.2.33",
     "app-1.internal": "192.0.2.34",
     "app-2.internal": "192.0.2.35",
+    "ledger.internal": "192.0.2.36",
 }  # fmt: skip
 STRANGER = "192.0.2.99"
 
@@ -48,8 +51,9 @@ STRANGER = "192.0.2.99"
 class Place:
     """A machine for Headgate with one example, and another one for its clients and servers."""
 
-    def __init__(self, name, authority, exits):
+    def __init__(self, name, authority, program, monkeypatch, exits):
         self.authority = authority
+        self.program, self.monkeypatch = program, monkeypatch
         self.exits = exits
         self.directory = short_directory()
         exits.callback(shutil.rmtree, self.directory, ignore_errors=True)
@@ -57,34 +61,46 @@ class Place:
         self.machines = TwoMachines(self.directory, NAMES, [authority.file])
         exits.callback(self.machines.close)
         self.here, self.elsewhere = self.machines.here, self.machines.elsewhere
-        self.file = self.directory / "etc" / f"{name}.yaml"
-        self.file.parent.mkdir()
-        shutil.copy(EXAMPLES[name], self.file)
+        self.file = self.provide(name)
         self.config = yaml.safe_load(self.file.read_text())
-        provide_files(self.config, self.file.parent, authority)
         (self.machines.run_folder / "headgate").mkdir()
-        for folder in (self.file.parent, self.machines.run_folder / "headgate"):
-            for path in [folder, *folder.rglob("*")]:
-                os.chown(path, self.account.pw_uid, self.account.pw_gid)
+        self.give_away(self.machines.run_folder / "headgate")
 
-    def start(self, program, monkeypatch):
-        """Checks the example and starts it, as the unit does: as a user of its own with one capability."""
+    def provide(self, name):
+        """The example's file, beside the files that it names."""
+        file = self.directory / name / f"{name}.yaml"
+        file.parent.mkdir()
+        shutil.copy(EXAMPLES[name], file)
+        provide_files(yaml.safe_load(file.read_text()), file.parent, self.authority)
+        self.give_away(file.parent)
+        return file
+
+    def give_away(self, folder):
+        for path in [folder, *folder.rglob("*")]:
+            os.chown(path, self.account.pw_uid, self.account.pw_gid)
+
+    def start(self):
+        headgate = self.start_on(self.here, self.file)
+        wait_until(lambda: headgate.child.poll() is not None or self.is_ready(), lambda: headgate.output)
+        assert headgate.child.poll() is None, headgate.output
+        return headgate
+
+    def start_on(self, machine, file):
+        """Checks an example and starts it, as the unit does: as a user of its own with one capability."""
         assert "\nAmbientCapabilities=CAP_NET_BIND_SERVICE\n" in UNIT and "\nUMask=0077\n" in UNIT
         assert "\nExecStartPre=/usr/bin/headgate check " in UNIT and "\nRuntimeDirectory=headgate\n" in UNIT
         rights = [
             tool("setpriv"), f"--reuid={self.account.pw_uid}", f"--regid={self.account.pw_gid}", "--clear-groups",
             *(f"--{kind}=-all,+net_bind_service" for kind in ("inh-caps", "ambient-caps", "bounding-set")), "--no-new-privs",
         ]  # fmt: skip
-        script = self.directory / "as-the-unit"
-        script.write_text(f'#!/bin/bash\numask 0077\nexec {" ".join([*self.here.entrance, *rights])} {program} "$@"\n')
+        script = file.with_suffix(".sh")
+        script.write_text(f'#!/bin/bash\numask 0077\nexec {" ".join([*machine.entrance, *rights])} {self.program} "$@"\n')
         script.chmod(0o755)
-        told = run(script, "check", "--config", self.file)
+        told = run(script, "check", "--config", file)
         assert told.returncode == 0, told
-        monkeypatch.setenv("HEADGATE_BINARY", str(script))
-        headgate = Headgate(self.directory, arguments=["run", "--config", self.file])
+        self.monkeypatch.setenv("HEADGATE_BINARY", str(script))
+        headgate = Headgate(file.parent, arguments=["run", "--config", file])
         self.exits.callback(lambda: headgate.stop() == 0 or pytest.fail(headgate.output))
-        wait_until(lambda: headgate.child.poll() is not None or self.is_ready(), lambda: headgate.output)
-        assert headgate.child.poll() is None, headgate.output
         return headgate
 
     def admin(self, path):
@@ -163,6 +179,46 @@ def cert_manager(place, start):
     assert [place.gets(f"https://{name}-tls.test:8443/") for name in ("web", "api")] == ["mounted"] * 2
 
 
+# Every call comes back as it was sent; "slowly" takes its time in parts.
+GRPC_SERVER = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+import grpc
+
+class Calls(grpc.GenericRpcHandler):
+    def service(self, details):
+        if details.method == "/app.Echo/Say":
+            return grpc.unary_unary_rpc_method_handler(lambda asked, _: asked)
+        return grpc.stream_stream_rpc_method_handler(lambda asked, _: asked)
+
+server = grpc.server(ThreadPoolExecutor(4), handlers=[Calls()])
+server.add_insecure_port(sys.argv[1])
+server.start()
+server.wait_for_termination()
+"""
+GRPC_CLIENT = """
+import sys
+import grpc
+
+with grpc.secure_channel(sys.argv[1], grpc.ssl_channel_credentials(open(sys.argv[2], "rb").read())) as channel:
+    print(channel.unary_unary("/app.Echo/Say")(b"one", timeout=20).decode())
+    many = channel.stream_stream("/app.Echo/Stream")(iter([b"two"] * 1000), timeout=20)
+    print(sum(message == b"two" for message in many))
+"""
+
+
+def grpc(place, start):
+    for port in (50051, 50052):
+        host = address_of_its_own()
+        python = [tool("python3"), "-c", GRPC_SERVER, f"{host}:{port}"]
+        server = place.server(Server(python, short_directory(), f"{host}:{port}"))
+        place.machines.bridge("127.0.0.1", port, server.address, place.here)
+    start()
+    told = place.elsewhere.run(tool("python3"), "-c", GRPC_CLIENT, "app.test:8443", place.authority.file)
+    assert told.stdout == "one\n1000\n", told
+    assert place.curl("https://app.test:8443/", "--http1.1")[0] == 35, "a client without h2 is refused in the handshake"
+
+
 def http_by_alpn(place, start):
     pages = short_directory()
     place.exits.callback(shutil.rmtree, pages)
@@ -186,6 +242,20 @@ def kubernetes_pod_certificate(place, start):
     assert place.gets("https://app.test:8443/") == "a pod's"
 
 
+def ldap(place, start):
+    place.machines.bridge("127.0.0.1", 3389, place.server(slapd()).address, place.here)
+    start()
+    entry = place.directory / "entry.ldif"
+    entry.write_text("dn: dc=test\nobjectClass: dcObject\nobjectClass: organization\ndc: test\no: by StartTLS\n")
+    who = ["env", f"LDAPTLS_CACERT={place.authority.file}"]
+    rights = ["-x", "-D", "cn=admin,dc=test", "-w", "secret"]
+    told = place.elsewhere.run(*who, tool("ldapadd"), "-ZZ", "-H", "ldap://app.test", *rights, "-f", entry)
+    assert told.returncode == 0, told
+    told = place.elsewhere.run(*who, tool("ldapsearch"), "-H", "ldaps://app.test", *rights, "-LLL", "-b", "dc=test", "o")
+    assert "o: by StartTLS" in told.stdout, told
+    assert place.elsewhere.run(tool("ldapsearch"), "-H", "ldap://app.test", *rights, "-b", "dc=test").returncode != 0
+
+
 def mail_originator(place, start):
     certificate = place.authority.issue("mail.example.com")
     mail, box = place.server(postfix(certificate)), place.server(dovecot(certificate))
@@ -195,6 +265,38 @@ def mail_originator(place, start):
     with place.here.call(smtplib.SMTP, "127.0.0.1", 2525, timeout=DEADLINE_SECONDS) as client:
         assert client.sendmail("a@mail.test", ["b@mail.test"], b"Subject: s\r\n\r\nover TLS\r\n") == {}
     client = place.here.call(imaplib.IMAP4, "127.0.0.1", 1143, timeout=DEADLINE_SECONDS)
+    assert client.login("someone", "secret")[0] == "OK"
+    client.logout()
+
+
+def mail_server(place, start):
+    box = place.server(dovecot())
+    place.machines.bridge("127.0.0.1", 2525, place.server(postfix()).address, place.here)
+    place.machines.bridge("127.0.0.1", 1143, f"{box.host}:1143", place.here)
+    start()
+    context = ssl.create_default_context(cafile=place.authority.file)
+    context.check_hostname = False  # the clients know the machine by its address alone
+    mail = (["b@mail.test"], b"Subject: s\r\n\r\nover TLS\r\n")
+
+    def submits(client):
+        with client:
+            return client.sendmail("a@mail.test", *mail)
+
+    def by_starttls(**options):
+        client = place.elsewhere.call(smtplib.SMTP, HERE, 587, timeout=DEADLINE_SECONDS, **options)
+        client.starttls(context=context)
+        return client
+
+    assert submits(by_starttls()) == {}
+    client = place.elsewhere.call(smtplib.SMTP_SSL, HERE, 465, timeout=DEADLINE_SECONDS, context=context)
+    assert submits(client) == {}
+    with pytest.raises(smtplib.SMTPRecipientsRefused):
+        submits(by_starttls(source_address=(STRANGER, 0)))
+    client = place.elsewhere.call(imaplib.IMAP4, HERE, 143, timeout=DEADLINE_SECONDS)
+    client.starttls(context)
+    assert client.login("someone", "secret")[0] == "OK"
+    client.logout()
+    client = place.elsewhere.call(imaplib.IMAP4_SSL, HERE, 993, ssl_context=context, timeout=DEADLINE_SECONDS)
     assert client.login("someone", "secret")[0] == "OK"
     client.logout()
 
@@ -344,6 +446,38 @@ def router_by_name(place, start):
     assert place.gets(f"https://{HERE}/", authority=own) == "the rest", "a client that sends no name"
 
 
+def sidecar_caller(place, start):
+    """Two Headgates, each beside its program: the caller's here, the ledger's elsewhere, as sidecar-server.yaml has it."""
+    place.website("the ledger", machine=place.elsewhere)
+    theirs = place.provide("sidecar-server")
+    put_pair(theirs.parent / "ledger.crt", theirs.parent / "ledger.key", place.authority.issue("ledger.internal"))
+
+    def becomes(identity):
+        put_pair(place.file.parent / "caller.crt", place.file.parent / "caller.key", place.authority.issue_svid(identity))
+
+    becomes("spiffe://prod.example/ns/billing/invoices")
+    beside_ledger = place.start_on(place.elsewhere, theirs)
+    wait_until(lambda: "listening" in beside_ledger.output, lambda: beside_ledger.output)
+    start()
+
+    def asks():
+        with place.here.connect("127.0.0.1", 9001) as client:
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            return read_to_end(client).rpartition(b"\r\n\r\n")[2]
+
+    assert asks() == b"the ledger"
+    becomes("spiffe://prod.example/ns/web/shop")
+    wait_until(lambda: asks() == b"", "another service may not ask the ledger")
+
+
+def sidecar_server(place, start):
+    place.website("the ledger")
+    start()
+    pair = place.authority.issue_svid("spiffe://prod.example/ns/billing/invoices")
+    assert place.gets("https://app.test:8443/", "--cert", pair.certificate, "--key", pair.key) == "the ledger"
+    assert place.curl("https://app.test:8443/")[0] != 0
+
+
 def unix_socket(place, start):
     for name in ("one", "two"):
         place.machines.link(f"/run/app/{name}.sock", place.server(nginx(server=f"location / {{ return 200 {name}; }}")).address)
@@ -363,8 +497,9 @@ SCENES = {
     **{
         scene.__name__.replace("_", "-"): scene
         for scene in (
-            cert_manager, headgate, http_by_alpn, kubernetes_pod_certificate, mail_originator, mtls_spiffe, mysql, open_internet, originator,
-            passthrough, postgres_sidecar, private_link, proxy_protocol, router_by_name, unix_socket, vault_agent,
+            cert_manager, grpc, headgate, http_by_alpn, kubernetes_pod_certificate, ldap, mail_originator, mail_server, mtls_spiffe, mysql,
+            open_internet, originator, passthrough, postgres_sidecar, private_link, proxy_protocol, router_by_name, sidecar_caller,
+            sidecar_server, unix_socket, vault_agent,
         )
     },
 }  # fmt: skip
@@ -383,6 +518,6 @@ def program():
 @pytest.mark.parametrize("name", sorted(set(EXAMPLES) - {"transparent"}))  # which test_transparent.py runs on a router
 def test_every_example_serves_real_clients_as_it_is_written(name, authority, backend, program, monkeypatch):
     with contextlib.ExitStack() as exits:
-        place = Place(name, authority, exits)
+        place = Place(name, authority, program, monkeypatch, exits)
         place.backend = backend
-        SCENES[name](place, lambda: place.start(program, monkeypatch))
+        SCENES[name](place, place.start)

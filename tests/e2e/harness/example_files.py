@@ -34,8 +34,8 @@ def provide_files(node, directory, authority):
 
 
 def put_pair(certificate, key, pair):
-    """Copies a pair into two files, or into one."""
+    """Copies a pair into two files, or into one, and replaces what they held."""
     certificate.write_text(pair.certificate.read_text())
-    with key.open("a") as out:
+    with key.open("a" if key == certificate else "w") as out:
         out.write(pair.key.read_text())
     key.chmod(0o600)

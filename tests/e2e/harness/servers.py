@@ -177,20 +177,23 @@ def copy_pair(certificate, directory, owner=None):
         os.chown(key, owner, owner)
 
 
-def slapd(certificate):
-    """OpenLDAP for `dc=test`, administrator `cn=admin,dc=test` with the password `secret`. It does nothing without TLS,
-    for which it has to be asked."""
+def slapd(certificate=None):
+    """OpenLDAP for `dc=test`, administrator `cn=admin,dc=test` with the password `secret`. With a certificate it does nothing
+    without TLS, for which it has to be asked."""
     directory = short_directory()
     (directory / "db").mkdir()
+    tls = (
+        f"TLSCertificateFile {certificate.certificate}\nTLSCertificateKeyFile {certificate.key}\nsecurity tls=1"
+        if certificate
+        else ""
+    )
     (directory / "slapd.conf").write_text(
         f"""
 include /etc/ldap/schema/core.schema
 modulepath /usr/lib/ldap
 moduleload back_mdb
 pidfile {directory}/pid
-TLSCertificateFile {certificate.certificate}
-TLSCertificateKeyFile {certificate.key}
-security tls=1
+{tls}
 database mdb
 suffix "dc=test"
 rootdn "cn=admin,dc=test"
@@ -203,11 +206,12 @@ directory {directory}/db
     return Server(argv, directory, f"{host}:3890")
 
 
-def dovecot(certificate):
-    """Dovecot with IMAP on port 1143 and POP3 on port 1110 of its `host`: any user, the password `secret`, and no login
-    without TLS, for which it has to be asked."""
+def dovecot(certificate=None):
+    """Dovecot with IMAP on port 1143 and POP3 on port 1110 of its `host`: any user, the password `secret`. With a certificate
+    there is no login without TLS, for which it has to be asked; without one each connection begins with a PROXY header."""
     directory = short_directory()
-    copy_pair(certificate, directory)
+    if certificate:
+        copy_pair(certificate, directory)
     user = pwd.getpwuid(os.geteuid()).pw_name
     mail_user = "mail" if os.geteuid() == 0 else user
     host = address_of_its_own()
@@ -217,43 +221,51 @@ def dovecot(certificate):
     new = run(tool("dovecot"), "--version").stdout >= "2.4"
     services = "".join(
         f"service {name}-login {{\n  chroot =\n  inet_listener {name} {{\n    {'listen' if new else 'address'} = {host}\n"
-        f"    port = {port}\n  }}\n  inet_listener {name}s {{\n    port = 0\n  }}\n}}\n"
+        f"    port = {port}\n    haproxy = {'no' if certificate else 'yes'}\n  }}\n  inet_listener {name}s {{\n    port = 0\n  }}\n}}\n"
         for name, port in (("imap", 1143), ("pop3", 1110))
     )
     if new:
+        tls = f"ssl = required\nssl_server_cert_file = {directory}/tls.crt\nssl_server_key_file = {directory}/tls.key\n"
+        plain = "ssl = no\nauth_allow_cleartext = yes\n"
         head = (
             "dovecot_config_version = 2.4.0\ndovecot_storage_version = 2.4.0\n"
-            f"ssl_server_cert_file = {directory}/tls.crt\nssl_server_key_file = {directory}/tls.key\n"
             "passdb static {\n  password = secret\n}\n"
             f"userdb static {{\n  fields {{\n    uid = {mail_user}\n    gid = {mail_user}\n    home = {directory}/home\n  }}\n}}\n"
             f"mail_driver = maildir\nmail_path = {directory}/home/mail\n"
         )
     else:
+        tls = f"ssl = required\nssl_cert = <{directory}/tls.crt\nssl_key = <{directory}/tls.key\n"
+        plain = "ssl = no\ndisable_plaintext_auth = no\n"
         head = (
-            f"ssl_cert = <{directory}/tls.crt\nssl_key = <{directory}/tls.key\n"
             "passdb {\n  driver = static\n  args = password=secret\n}\n"
             f"userdb {{\n  driver = static\n  args = uid={mail_user} gid={mail_user} home={directory}/home\n}}\n"
             f"mail_location = maildir:{directory}/home/mail\n"
         )
     (directory / "dovecot.conf").write_text(
-        f"{head}protocols = imap pop3\nbase_dir = {directory}/run\nlog_path = /dev/stderr\nssl = required\n"
+        f"{head}protocols = imap pop3\nbase_dir = {directory}/run\nlog_path = /dev/stderr\n"
+        f"{tls if certificate else plain}haproxy_trusted_networks = 127.0.0.0/8\n"
         f"first_valid_uid = 1\n{'' if os.geteuid() == 0 else own}{services}"
     )
     return TwoPortServer([tool("dovecot"), "-F", "-c", directory / "dovecot.conf"], directory, host, (1143, 1110))
 
 
-def postfix(certificate):
-    """Postfix that takes mail for anyone on this machine, after STARTTLS alone, and drops it. Only root can start it."""
+def postfix(certificate=None):
+    """Postfix that drops the mail that it takes: with a certificate from this machine, after STARTTLS alone; without one from
+    10.20.0.0/16, as the PROXY header says. Only root can start it."""
     directory = short_directory()
     host = address_of_its_own()
     for name in ("spool", "data"):
         (directory / name).mkdir()
     shutil.chown(directory / "data", "postfix")
-    copy_pair(certificate, directory)
+    if certificate:
+        copy_pair(certificate, directory)
+        own = f"smtpd_tls_security_level = encrypt\nsmtpd_tls_chain_files = {directory}/tls.key, {directory}/tls.crt\n"
+        own += "mynetworks = 127.0.0.0/8\n"
+    else:
+        own = "smtpd_upstream_proxy_protocol = haproxy\nmynetworks = 10.20.0.0/16\n"
     (directory / "main.cf").write_text(
         f"compatibility_level = 3.6\nqueue_directory = {directory}/spool\ndata_directory = {directory}/data\n"
-        f"maillog_file = /dev/stdout\nmyhostname = mail.test\nmydestination =\nmynetworks = 127.0.0.0/8\n"
-        f"smtpd_tls_security_level = encrypt\nsmtpd_tls_chain_files = {directory}/tls.key, {directory}/tls.crt\n"
+        f"maillog_file = /dev/stdout\nmyhostname = mail.test\nmydestination =\n{own}"
         f"default_transport = discard\nlocal_recipient_maps =\nalias_maps =\nalias_database =\n"
     )
     (directory / "master.cf").write_text(
