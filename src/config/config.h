@@ -286,6 +286,7 @@ inline constexpr int kLastCpu = 8191;
 struct Config {
   int workers = 0;  ///< 0: auto, one for each of `worker_cpus`, else the CPUs this process may really use.
   std::vector<CpuRange> worker_cpus;  ///< Each worker is bound to one of them, in turn; empty: to none.
+  bool worker_incoming_cpu = false;   ///< A connection goes to the worker on the CPU that received it.
   Log log;
   std::optional<Address> admin = Address::loopback(9464);  ///< nullopt: off.
   std::optional<Address> admin_metrics;                    ///< Of metrics and health alone; nullopt: off.

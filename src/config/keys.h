@@ -316,12 +316,14 @@ struct DrainKeys {
 struct WorkerKeys {
   int& count;
   std::vector<CpuRange>& cpus;
+  bool& incoming_cpu;
 };
 
 template <class Visitor>
 void visit_keys(Visitor& visitor, WorkerKeys& workers) {
   visitor.value("count", workers.count, WorkerCount{});
   visitor.list("cpus", workers.cpus, CpuRangeText{}, ListForm::kPlain);
+  visitor.value("incoming_cpu", workers.incoming_cpu, kSwitch);
 }
 
 template <class Visitor>
@@ -344,8 +346,9 @@ void visit_keys(Visitor& visitor, Config& config) {
   AdminKeys admin{config.admin, config.admin_metrics, config.admin_token_file, config.ready_needs_every_name,
                   config.admin_names};
   DrainKeys drain{config.drain_deadline, config.drain_accept_for};
-  WorkerKeys workers{config.workers, config.worker_cpus};
-  visitor.value_or_keys("workers", config.workers, WorkerCount{}, workers, config.worker_cpus.empty());
+  WorkerKeys workers{config.workers, config.worker_cpus, config.worker_incoming_cpu};
+  visitor.value_or_keys("workers", config.workers, WorkerCount{}, workers,
+                        config.worker_cpus.empty() && !config.worker_incoming_cpu);
   visitor.map("log", config.log);
   visitor.map("admin", admin);
   visitor.map("drain", drain);

@@ -102,7 +102,12 @@ void warn_of_open_admin(const Config& config, Faults& faults) {
 }
 
 void check_worker_cpus(const Config& config, Faults& faults) {
-  if (config.worker_cpus.empty() || faults.concern("workers")) return;
+  if (faults.concern("workers")) return;
+  if (config.worker_incoming_cpu && config.worker_cpus.empty()) {
+    faults.add("workers.incoming_cpu",
+               "needs workers.cpus: a connection can follow its CPU only to a worker that is bound to it");
+  }
+  if (config.worker_cpus.empty()) return;
   std::set<int> seen;
   for (std::size_t index = 0; index < config.worker_cpus.size(); ++index) {
     const CpuRange& range = config.worker_cpus[index];

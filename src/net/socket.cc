@@ -264,6 +264,14 @@ Result<SocketFile> change_file(const Address& address, const SocketFile& wanted)
 }
 
 // A socket that listens already takes a second listen() as a new backlog.
+void set_incoming_cpu(int fd, std::optional<std::size_t> cpu) {
+  const int wanted = cpu ? static_cast<int>(*cpu) : -1;
+  int before = -1;
+  socklen_t size = sizeof before;
+  if (::getsockopt(fd, SOL_SOCKET, SO_INCOMING_CPU, &before, &size) == 0 && before == wanted) return;
+  set_option(fd, SOL_SOCKET, SO_INCOMING_CPU, wanted);
+}
+
 bool set_listen_options(int fd, const ListenOptions& options) {
   const Address address = local_address(fd);
   if (!address.is_unix()) {

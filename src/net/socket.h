@@ -101,6 +101,9 @@ struct ListenOptions {
 /// whether it listens already or not: connections that wait in it stay. False, with errno, where the kernel
 /// refuses to listen, or refuses `transparent` (EPERM).
 bool set_listen_options(int fd, const ListenOptions& options);
+/// Of the sockets that share a port, this one gets the connections that `cpu` receives; nullopt: the kernel
+/// chooses by a hash (SO_INCOMING_CPU, socket(7)). Kernels before Linux 6.2 choose so always.
+void set_incoming_cpu(int fd, std::optional<std::size_t> cpu);
 
 /// A connect that has begun: the descriptor is connected already, or will be (`in_progress`).
 struct Connecting {

@@ -132,8 +132,9 @@ Result<std::vector<Fd>> ListeningSockets::open_missing(const config::Bind& bind,
 
 // A worker's duplicates may be closed at any time: the duplicates of this account keep the sockets themselves
 // open.
-ListeningSockets::Changes ListeningSockets::commit(Plan plan, std::size_t workers) {
-  const bool others_accept = std::exchange(workers_, workers) != workers;
+ListeningSockets::Changes ListeningSockets::commit(Plan plan, const WorkerPlan& planned) {
+  const std::size_t workers = planned.count;
+  const bool others_accept = std::exchange(workers_, planned).count != workers;
   Changes changes{.close = std::move(plan.closed), .listen = std::vector<std::vector<BoundSocket>>(workers)};
   for (const Key& key : changes.close) sockets_.erase(key);
   for (auto& [key, opened] : plan.opened) {
@@ -187,7 +188,12 @@ void ListeningSockets::apply_options() const {
   for (const auto& [key, fds] : sockets_) {
     const auto options = options_.find(key);
     if (options == options_.end()) continue;
-    for (const Fd& fd : fds) set_listen_options(fd.number(), options->second);
+    for (std::size_t i = 0; i < fds.size(); ++i) {
+      set_listen_options(fds[i].number(), options->second);
+      if (is_one_for_all(local_address(fds[i].number()), fds[i])) continue;
+      set_incoming_cpu(fds[i].number(),
+                       workers_.incoming ? workers_.cpu_of(i % workers_.count) : std::nullopt);
+    }
   }
 }
 

@@ -14,6 +14,7 @@
 #include "net/fd.h"
 #include "net/socket.h"
 #include "supervisor/systemd.h"
+#include "supervisor/worker_cpus.h"
 #include "worker/worker.h"
 
 namespace headgate {
@@ -55,8 +56,8 @@ class ListeningSockets {
     std::vector<Key> close;
     std::vector<std::vector<BoundSocket>> listen;
   };
-  /// Accounts for the plan.
-  [[nodiscard]] Changes commit(Plan plan, std::size_t workers);
+  /// Accounts for the plan. `workers.incoming` counts for the TCP sockets of which each worker has one.
+  [[nodiscard]] Changes commit(Plan plan, const WorkerPlan& workers);
   /// Gives every socket the options of the plan that was committed last. A socket may carry those of an older
   /// configuration, of systemd or of the process before. Call it once this process decides about the sockets:
   /// until then they follow the process that serves.
@@ -97,7 +98,7 @@ class ListeningSockets {
   std::vector<systemd::ActivatedSocket> activated_;
   std::map<Key, std::vector<Fd>> sockets_;  // the socket at place p belongs to worker p, modulo their number
   std::map<Key, ListenOptions> options_;
-  std::size_t workers_ = 0;
+  WorkerPlan workers_;
   AdminSockets admin_;
   // The TCP ports on which a socket of this process, or of the one before, may listen.
   std::set<std::uint16_t> ports_;

@@ -129,6 +129,11 @@ Result<void> Reloader::adopt(std::shared_ptr<const Snapshot> snapshot) {
   // No worker has been bound by this thread: it may run on every CPU of the process.
   auto workers = plan_workers(snapshot->config, CpuSet::of_this_thread());
   if (!workers) return tl::unexpected(std::move(workers.error()));
+  if (workers->incoming && !kernel_follows_incoming_cpu()) {
+    parts_.log.warn(
+        "workers.incoming_cpu has no effect: this kernel spreads connections by a hash; Linux 6.2 and later "
+        "follow the CPU");
+  }
   const std::size_t count = workers->count;
   if (auto made = parts_.workers.grow(count); !made) return made;
   auto plan = parts_.sockets.plan(snapshot->config, count);
@@ -142,7 +147,7 @@ Result<void> Reloader::adopt(std::shared_ptr<const Snapshot> snapshot) {
   for (const auto& [key, sockets] : plan->opened) {
     if (!sockets.empty() && sockets.front()) fresh.insert(key.first);
   }
-  hand_out(*std::move(prepared), parts_.sockets.commit(*std::move(plan), count), *workers);
+  hand_out(*std::move(prepared), parts_.sockets.commit(*std::move(plan), *workers), *workers);
   parts_.workers.shrink(count);
   in_force_ = std::move(snapshot);
   if (!parts_.workers.are_started()) return {};

@@ -1,5 +1,8 @@
 #include "supervisor/worker_cpus.h"
 
+#include <sys/utsname.h>
+
+#include <cstdio>
 #include <string>
 
 #include "supervisor/cpu_count.h"
@@ -36,7 +39,16 @@ Result<WorkerPlan> plan_workers(const config::Config& config, const CpuSet& usab
     }
   }
   if (plan.count == 0) plan.count = plan.cpus.size();
+  plan.incoming = config.worker_incoming_cpu;
   return plan;
+}
+
+bool kernel_follows_incoming_cpu() {
+  utsname system{};
+  int major = 0;
+  int minor = 0;
+  if (::uname(&system) != 0 || std::sscanf(system.release, "%d.%d", &major, &minor) != 2) return false;
+  return major > 6 || (major == 6 && minor >= 2);
 }
 
 }  // namespace headgate

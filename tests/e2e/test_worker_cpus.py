@@ -123,6 +123,48 @@ def test_a_cpu_that_the_process_may_not_use_refuses_the_start_and_a_reload(start
     assert f"workers.cpus: CPU {NONE} is none that this process may use; it may use {FIRST}" in refused.output
 
 
+KERNEL = tuple(int(part) for part in os.uname().release.split(".")[:2])
+
+
+@pytest.mark.skipif(FIRST == LAST or KERNEL < (6, 2), reason="needs two CPUs, and Linux 6.2")
+def test_connections_follow_the_cpu_that_receives_them(line, backend):
+    """On loopback the client's CPU receives a connection. Without `incoming_cpu` a hash chooses the worker."""
+    following = {"cpus": [FIRST, LAST], "incoming_cpu": "on"}
+    config = plain_proxy(backend().address, workers=following)
+    running = line(config)
+    everywhere = os.sched_getaffinity(0)
+
+    def workers_of(cpu):
+        os.sched_setaffinity(0, {cpu})
+        try:
+            clients = [raw_socket(running.headgate.port()) for _ in range(24)]
+        finally:
+            os.sched_setaffinity(0, everywhere)
+        for client in clients:
+            client.sendall(b"x")
+            assert client.recv(1) == b"x"
+        here = {f"127.0.0.1:{client.getsockname()[1]}" for client in clients}
+        told = json.loads(running.headgate.get("/connections.json?limit=1000")[1])["connections"]
+        for client in clients:
+            client.close()
+        found = [one["worker"] for one in told if one["source"] in here]
+        assert len(found) == 24, told
+        return set(found)
+
+    def follows():
+        return workers_of(FIRST) == {0} and workers_of(LAST) == {1}
+
+    assert follows()
+    running.upgrade()
+    assert follows()
+    running.headgate.write_config({**config, "workers": {"cpus": [FIRST, LAST]}})
+    assert running.headgate.post("/reload")[0] == 200
+    assert workers_of(FIRST) == {0, 1}
+    running.headgate.write_config(config)
+    assert running.headgate.post("/reload")[0] == 200
+    assert follows()
+
+
 @pytest.mark.parametrize(
     ("workers", "fault"),
     [
@@ -133,6 +175,8 @@ def test_a_cpu_that_the_process_may_not_use_refuses_the_start_and_a_reload(start
         ({"cpus": ["0-3", 2]}, "workers.cpus[1]: names CPU 2 a second time"),
         ({"count": 0}, "is not a number of workers"),
         ({"threads": 2}, "threads"),
+        ({"incoming_cpu": "on"}, "workers.incoming_cpu: needs workers.cpus"),
+        ({"cpus": [0], "incoming_cpu": "auto"}, "workers.incoming_cpu"),
         ([1], "workers"),
     ],
 )
@@ -145,6 +189,6 @@ def test_check_names_the_fault(tmp_path, workers, fault):
 
 def test_show_writes_the_number_alone_unless_cpus_are_given(tmp_path):
     file = tmp_path / "headgate.yaml"
-    for workers, shown in ((3, 3), ({"count": 3}, 3), ({"cpus": ["0-1", 4]}, {"count": "auto", "cpus": ["0-1", "4"]})):
+    for workers, shown in ((3, 3), ({"count": 3}, 3), ({"cpus": ["0-1", 4]}, {"count": "auto", "cpus": ["0-1", "4"], "incoming_cpu": False})):
         file.write_text(json.dumps(plain_proxy("127.0.0.1:9", workers=workers)))
         assert yaml.safe_load(run(headgate_binary(), "show", "--config", file).stdout)["workers"] == shown

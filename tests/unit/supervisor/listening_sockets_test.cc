@@ -26,7 +26,8 @@ class Sockets : public testing::Test {
   void adopt(std::size_t workers) {
     auto plan = sockets_.plan(config_, workers);
     ASSERT_TRUE(plan.has_value());
-    auto changes = sockets_.commit(*std::move(plan), workers);
+    auto changes = sockets_.commit(*std::move(plan),
+                                   {.count = workers, .cpus = cpus_, .all = {}, .incoming = !cpus_.empty()});
     if (!changes.close.empty()) listening_.clear();
     listening_.resize(workers);
     for (std::size_t i = 0; i < workers; ++i) {
@@ -72,6 +73,7 @@ class Sockets : public testing::Test {
   }
 
   config::Config config_;
+  std::vector<std::size_t> cpus_;  // with workers.incoming_cpu; empty: none
   ListeningSockets sockets_{{}};
   std::vector<std::vector<Fd>> listening_;  // by worker
   std::vector<Fd> clients_;
@@ -98,6 +100,27 @@ TEST_F(Sockets, MayMoveToAnotherListenerOnTheSamePort) {
   config_.listeners.front().name = "renamed";
   config_.listeners.front().bind = {{.address = sockets_.addresses("web").front()}};
   EXPECT_TRUE(sockets_.plan(config_, 2).has_value());
+}
+
+TEST_F(Sockets, GetTheConnectionsOfTheirWorkersCpu) {
+  const auto incoming_cpus = [this] {
+    std::vector<int> all;
+    for (const auto& one : listening_) {
+      int cpu = -2;
+      socklen_t size = sizeof cpu;
+      EXPECT_EQ(::getsockopt(one.front().number(), SOL_SOCKET, SO_INCOMING_CPU, &cpu, &size), 0);
+      all.push_back(cpu);
+    }
+    return all;
+  };
+  cpus_ = {5, 0};
+  adopt(3);
+  sockets_.apply_options();
+  EXPECT_EQ(incoming_cpus(), (std::vector{5, 0, 5}));
+  cpus_.clear();
+  adopt(3);
+  sockets_.apply_options();
+  EXPECT_EQ(incoming_cpus(), (std::vector{-1, -1, -1}));
 }
 
 TEST_F(Sockets, AreSharedOutAmongFewerWorkersWithAllWhoWaitInThem) {

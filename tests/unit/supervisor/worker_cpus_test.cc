@@ -46,6 +46,13 @@ TEST(WorkerCpus, AreGivenInTurn) {
   EXPECT_EQ(plan->cpu_of(2), 0U);
 }
 
+TEST(WorkerCpus, GetTheConnectionsThatTheyReceiveWhereThatIsAskedFor) {
+  auto config = with(2, {{0, 1}});
+  EXPECT_FALSE(plan_workers(config, cpus({0, 1}))->incoming);
+  config.worker_incoming_cpu = true;
+  EXPECT_TRUE(plan_workers(config, cpus({0, 1}))->incoming);
+}
+
 TEST(WorkerCpus, AreAmongThoseOfTheProcess) {
   const auto plan = plan_workers(with(0, {{0, 3}}), cpus({0, 1}));
   ASSERT_FALSE(plan.has_value());
