@@ -133,9 +133,11 @@ GroupPicker::GroupPicker(std::shared_ptr<const BackendGroup> group, const GroupP
 }
 
 struct GroupPicker::Shortlist {
-  static constexpr int kNobody = 4;
-  int rank = kNobody;  // 1 for tried before, 2 for ejected, both added up; the least is the best
+  static constexpr int kTriedBefore = 1, kEjected = 2, kNobody = 4;
+  int rank = kNobody;  // what holds of the servers, added up; the least is the best
   NoServer why_nobody = NoServer::kAllDown;
+  bool some_full = false;       // a place may become free
+  bool some_well_full = false;  // at a server that is not ejected
 };
 
 /// Fills candidates_ with the servers of the best rank.
@@ -156,9 +158,11 @@ GroupPicker::Shortlist GroupPicker::shortlist(std::span<const Tried> tried, Time
       nobody(NoServer::kAllTried);
     } else if (server.config.max_connections > 0 &&
                server.state->places_taken() >= server.config.max_connections) {
-      nobody(NoServer::kAllFull);
+      best.some_full = true;
+      best.some_well_full = best.some_well_full || counters.ejected_until <= now;
     } else {
-      const int rank = (again ? 1 : 0) + (counters.ejected_until > now ? 2 : 0);
+      const int rank =
+          (again ? Shortlist::kTriedBefore : 0) + (counters.ejected_until > now ? Shortlist::kEjected : 0);
       if (rank < best.rank) candidates_.clear();
       best.rank = std::min(best.rank, rank);
       if (rank != best.rank) continue;
@@ -166,6 +170,9 @@ GroupPicker::Shortlist GroupPicker::shortlist(std::span<const Tried> tried, Time
       weigh(i, now);
     }
   }
+  if (best.some_full) best.why_nobody = NoServer::kAllFull;
+  const bool may_wait = best.some_well_full && group_->config.queue.size > 0;
+  if (may_wait && best.rank >= Shortlist::kEjected) candidates_.clear();
   return best;
 }
 

@@ -126,10 +126,10 @@ enum class FailureOutcome : std::uint8_t { kCounted, kEjected };
 /// Chooses servers of one group for one worker's connections. The only data that it writes and shares with
 /// other workers is the count for `max_connections`. Worker thread; no allocation while the servers are well.
 ///
-/// A server is usable when it is up, has an address and has a free place. An ejected server is chosen only
-/// when all usable servers are ejected. Servers that this connection has not tried come first, then other
-/// addresses of those that it has tried. A server that was down or ejected gets a growing part of its weight
-/// while its slow start lasts (slow_start.h).
+/// A server is usable when it is up, has an address and a free place. An ejected one is chosen only when all
+/// usable ones are ejected, and where there is a queue, when no full one is well. Servers that this
+/// connection has not tried come first, then other addresses of those that it has. A server that was down or
+/// ejected gets a growing part of its weight while its slow start lasts (slow_start.h).
 ///
 ///   auto choice = picker.pick(source, tried, now);
 ///   if (!choice) return Close{kNoBackend};              // name(choice.error()) for the log

@@ -213,6 +213,21 @@ TEST_F(QueueTest, TheTimeInTheQueueIsNotTheServers) {
   EXPECT_EQ(metrics.backend(0, "app").queue_duration.sum(), 2'000'000U);
 }
 
+// One dead server in a backend made the queue for all others useless.
+TEST_F(QueueTest, AConnectionThatOneServerRefusesWaitsForTheOthersThatAreFull) {
+  app().servers.push_back(app().servers[0]);
+  app().servers[1].address = "127.0.0.1:1002";
+  start();
+  transport.servers.push_front(nullptr);
+  others.push_back(accept(std::make_shared<Script>(), 2));
+  EXPECT_EQ(transport.dialled.size(), 2U);
+  EXPECT_EQ(phase_of(*others[0]), "connect");
+  EXPECT_EQ(queued(), 1U);
+  end_first();
+  step_the_woken();
+  EXPECT_EQ(phase_of(*others[0]), "relay");
+}
+
 TEST_F(QueueTest, AServerThatIsDownEndsTheWait) {
   accept_all(1);
   connection->snapshot().shared->backends.at("app").group->servers[0].state->set_condition({.up = false});

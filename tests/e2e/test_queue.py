@@ -117,6 +117,27 @@ def test_a_server_that_comes_up_serves_those_that_wait_for_a_place_at_another(st
         first.exchange(b"still there")
 
 
+def test_connections_wait_for_a_full_server_beside_one_that_refuses(line, backend, certificate, refusing):
+    """The second server has no health check that would take it away."""
+    config = bounded(backend().address, certificate)
+    config["backends"]["app"]["servers"].append(refusing)
+    running = line({**config, "workers": 1, "drain": {"deadline": "25s"}})
+    headgate = running.headgate
+    for _ in range(3):  # at first; in a process whose server is ejected; in one that knows of none
+        clients = [connect(headgate.port()) for _ in range(3)]
+        clients[0].exchange(b"x")
+        for client in clients[1:]:
+            client.send(b"w")
+        waits(headgate, 2)
+        for before, client in zip(clients, clients[1:]):
+            before.close()
+            assert client.recv_exactly(1) == b"w"
+        clients[-1].close()
+        waits(headgate, 0)
+        headgate.wait_metric("headgate_connections_active", 0)
+        running.upgrade()
+
+
 def test_a_server_that_resets_its_connections_frees_their_places(start, backend, certificate):
     def serve(connection):
         connection.sendall(b"g")

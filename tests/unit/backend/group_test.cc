@@ -367,6 +367,26 @@ TEST(GroupPicker, PassesOverServersThatAreFullUntilAConnectionEnds) {
   EXPECT_TRUE(backend.pick().has_value());
 }
 
+TEST(GroupPicker, HasOthersWaitForAFullServerRatherThanForOneThatKeepsFailing) {
+  Backend backend({server("10.1.0.1:80", 1, 1), server("10.1.0.2:80")});
+  backend.eject(1);
+  const Choice taken = backend.pick().value();
+  EXPECT_EQ(taken.index, 0U);
+  EXPECT_EQ(backend.pick_index(), 1U) << "there is no queue, and an ejected server is better than none";
+  backend.config().queue.size = 1;
+  backend.reload();
+  EXPECT_EQ(backend.pick().error(), NoServer::kAllFull);
+  backend.eject(0);
+  EXPECT_EQ(backend.pick_index(), 1U) << "no server is well";
+}
+
+TEST(GroupPicker, CallsItFullWhereOneServerWasTriedAndTheOtherHasNoPlace) {
+  Backend backend({server("10.1.0.1:80", 1, 1), server("10.1.0.2:80", 1, 1)});
+  const Choice taken = backend.pick().value();
+  backend.fail(backend.pick().value());
+  EXPECT_EQ(backend.pick().error(), NoServer::kAllFull);
+}
+
 TEST(GroupPicker, CountsPlacesOverAllWorkers) {
   Backend backend({server("10.1.0.1:80", 1, 2)});
   ServerDirectory directory;
