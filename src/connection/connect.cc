@@ -49,7 +49,8 @@ void count_unresolved(const Dial& dial) {
 
 /// Of a connect that did not begin.
 ConnectFailure failure_of(const StreamFailure& failure, const OwnEnd& from) {
-  const bool is_ours = failure.error == EADDRNOTAVAIL || failure.error == EPERM || failure.error == EACCES;
+  const bool is_ours = failure.error == EADDRNOTAVAIL || failure.error == EPERM || failure.error == EACCES ||
+                       failure.error == EINVAL;
   return from.address && is_ours ? ConnectFailure::kSource : failure_of(failure);
 }
 
@@ -372,9 +373,19 @@ bool has_come_to_tls(const Dial& dial) {
   }
 }
 
-/// Whether the client may have made the attempt fail, by a name or a protocol that the server gets from it:
-/// a client that invents names could take a healthy server away from all others.
-bool may_be_the_clients_doing(const Dial& dial, const ConnectionInfo& info) {
+/// Whether the attempt may have failed by the address from which it was made. Nothing goes out from it, or
+/// the server's answers to a client's address go another way than through this machine.
+bool may_be_our_ends_doing(const Dial& dial, ConnectFailure failure) {
+  if (failure == ConnectFailure::kSource) return true;
+  if (dial.stage != Dial::Stage::kConnecting) return false;
+  const bool is_clients = dial.backend->picker->group().config.source == config::kClientSource;
+  return is_clients && (failure == ConnectFailure::kTimeout || failure == ConnectFailure::kUnreachable);
+}
+
+/// Whether the client may have made the attempt fail, by its address, or by a name or a protocol that the
+/// server gets from it: such a client could take a healthy server away from all others.
+bool may_be_the_clients_doing(const Dial& dial, const ConnectionInfo& info, ConnectFailure failure) {
+  if (may_be_our_ends_doing(dial, failure)) return true;
   if (!has_come_to_tls(dial)) return false;
   const config::BackendTls& settings = dial.backend->tls->shared().settings;
   const bool name = settings.server_name == "$sni" && !info.server_name.empty();
@@ -420,7 +431,7 @@ void begin_attempt(Dial& dial, Context& context, Choice choice) {
 }
 
 void attempt_failed(Dial& dial, Context& context, ConnectFailure failure, std::string what) {
-  if (!may_be_the_clients_doing(dial, context.info))
+  if (!may_be_the_clients_doing(dial, context.info, failure))
     dial.backend->picker->on_failed(dial.choice->lease, dial.choice->address, context.services.host.now());
   dial.backend->metrics[dial.choice->index]->connect_failures[static_cast<std::size_t>(failure)].add();
   context.info.detail = server_of(dial, context) + ": " + std::move(what);

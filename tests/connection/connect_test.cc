@@ -328,6 +328,32 @@ TEST_F(BlameTest, AFailureToConnectCountsWhateverNameTheClientAsksFor) {
   EXPECT_EQ(failures(), 1);
 }
 
+/// A backend of one server, which is reached from the client's address.
+class ClientSourceTest : public ConnectTest {
+ protected:
+  ClientSourceTest() {
+    app().source = "client";
+    app().servers.resize(1);
+    app().connect_attempts = 1;
+  }
+  int failures() { return connection->snapshot().backends.at("app").picker->counters(0).failures_in_row; }
+};
+
+// Five connections of one client to which the servers have another way back had them ejected for all others.
+TEST_F(ClientSourceTest, AnAnswerThatDoesNotComeBackDoesNotCountAgainstTheServer) {
+  server->handshakes = {IoStatus::kWantWrite};
+  start();
+  pass(app().connect_timeout);
+  EXPECT_END("backend_connect_timeout");
+  EXPECT_EQ(failures(), 0);
+}
+
+TEST_F(ClientSourceTest, ARefusalCountsAgainstTheServer) {
+  transport.servers = {nullptr};
+  start();
+  EXPECT_EQ(failures(), 1);
+}
+
 TEST_F(ConnectTest, BeginsTlsWhenTheIntroductionHasLeft) {
   app().tls.emplace().verify = false;
   app().send_proxy = config::SendProxy::kV1;

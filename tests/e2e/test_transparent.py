@@ -244,6 +244,27 @@ def test_a_client_of_the_other_family_is_refused_and_the_server_is_not_ejected(n
     assert peer_seen(network, ROUTER) == CLIENT
 
 
+def test_a_client_to_which_the_servers_have_no_way_back_takes_no_server_from_others(network, server, start):
+    network.deliver_to_router("iif servers")
+    lost = "10.77.1.66"
+    with network.client.entered():
+        network.client.ip(f"addr add {lost}/24 dev uplink")
+    with network.server.entered():
+        network.server.ip(f"route add blackhole {lost}/32")
+    keys = {"source": "client", "ejection": {"failures": 1, "for": "1h"}, "connect_timeout": "200ms"}
+    servers = [server(host, 80).address for host in (SERVER, OTHER_SERVER)]
+    headgate = start(plain_proxy(servers, listener={"bind": ":80"}, app=keys))
+    for _ in range(3):
+        assert curl(network, "--interface", lost, f"http://{ROUTER}/").returncode != 0
+    headgate.wait_log(3, message="connection ended", reason="backend_connect_timeout")
+    with network.router.entered(), pytest.raises(ConnectionResetError), raw_socket(80) as local:
+        local.recv(1)  # from 127.0.0.1, from which nothing leaves a machine
+    headgate.wait_metric("headgate_backend_connect_failures_total", 2, reason="source")
+    assert headgate.metric("headgate_backend_connect_failures_total", reason="timeout") == 6
+    assert {headgate.metric("headgate_backend_up", server=one) for one in servers} == {1}
+    assert peer_seen(network, ROUTER) == CLIENT
+
+
 # --- the address to connect from; these need no namespace
 
 
@@ -264,10 +285,12 @@ def test_a_backend_is_reached_from_the_address_of_source_and_so_are_its_health_c
 
 
 def test_a_source_that_no_interface_has_is_a_reason_of_its_own(start, backend):
-    headgate = start(plain_proxy(backend().address, app={"source": "192.0.2.77", "connect_attempts": 1}))
+    app = {"source": "192.0.2.77", "connect_attempts": 1, "ejection": {"failures": 1, "for": "1h"}}
+    headgate = start(plain_proxy(backend().address, app=app))
     with pytest.raises(ConnectionResetError), raw_socket(headgate.port()) as client:
         client.recv(1)
     headgate.wait_metric("headgate_backend_connect_failures_total", reason="source")
+    assert headgate.metric("headgate_backend_up") == 1, "it is no failure of the server"
     end = headgate.wait_log(message="connection ended", reason="backend_connect_failed")[0]
     assert "connect from 192.0.2.77: Cannot assign requested address" in end["detail"]
 
