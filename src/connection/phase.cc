@@ -88,6 +88,23 @@ std::optional<CloseReason> dial_timed_out(Dial& dial, const Context& context, Ti
   return std::nullopt;
 }
 
+/// Returns the end for a dial whose client has no time left for its handshake. While a server is awaited that
+/// is no fault of the client's, and must not count as one. Nothing: the step goes on, and tells the client.
+std::optional<CloseReason> early_dial_too_late(Dial& dial, const Context& context) {
+  if (awaits_client(dial)) return CloseReason::kHandshakeTimeout;
+  dial.attempt_timed_out = dial.stage == Dial::Stage::kQueued;
+  if (dial.attempt_timed_out) return std::nullopt;
+  context.info.detail = "no server was reached within timeouts.handshake";
+  return CloseReason::kBackendConnectTimeout;
+}
+
+std::optional<CloseReason> starttls_timed_out(StarttlsIn& starttls, const Context& context, TimePoint now) {
+  Dial* dial = early_dial(starttls, context);
+  if (dial == nullptr) return CloseReason::kHandshakeTimeout;
+  const bool late = context.info.accepted + context.listener.policy->config.timeouts.handshake <= now;
+  return late ? early_dial_too_late(*dial, context) : dial_timed_out(*dial, context, now);
+}
+
 }  // namespace
 
 std::string_view name(const Phase& phase) {
@@ -143,12 +160,7 @@ std::optional<CloseReason> timed_out(Phase& phase, const Context& context, TimeP
   using Answer = std::optional<CloseReason>;
   return std::visit(
       Cases{[&](Connect& connect) -> Answer { return dial_timed_out(*connect.dial, context, now); },
-            [&](StarttlsIn& starttls) -> Answer {
-              Dial* dial = early_dial(starttls, context);
-              const bool late = context.info.accepted + timeouts.handshake <= now;
-              return late || dial == nullptr ? CloseReason::kHandshakeTimeout
-                                             : dial_timed_out(*dial, context, now);
-            },
+            [&](StarttlsIn& starttls) -> Answer { return starttls_timed_out(starttls, context, now); },
             [&](const Hello&) -> Answer {
               const bool late = context.info.accepted + timeouts.handshake <= now;
               return late ? CloseReason::kHandshakeTimeout : CloseReason::kSlowHello;

@@ -19,8 +19,7 @@ IoStatus say(Stream& client, std::string_view words) {
 Step refuse_for_lack_of_a_server(CloseReason reason, Context& context) {
   context.connection.forget_backend();
   context.sides.backend.reset();
-  if (say(*context.sides.client, mysql_unavailable_greeting()) == IoStatus::kFailed)
-    return Close{CloseReason::kClientLeftInHandshake};
+  if (say(*context.sides.client, mysql_unavailable_greeting()) == IoStatus::kFailed) return Close{reason};
   return Phase(Shutdown{reason});
 }
 
@@ -53,12 +52,14 @@ std::optional<Step> open(StarttlsIn& phase, Context& context) {
   return std::nullopt;
 }
 
+Step left(const StarttlsIn& phase) {
+  return Close{phase.spoken_to ? CloseReason::kClientLeftInHandshake : CloseReason::kProbe};
+}
+
 /// Opens the dialogue and greets. Nothing: the dialogue goes on.
 std::optional<Step> begin(StarttlsIn& phase, Context& context) {
   if (auto next = open(phase, context)) return next;
-  if (say(*context.sides.client, phase.dialogue->greeting()) == IoStatus::kFailed) {
-    return Close{CloseReason::kClientLeftInHandshake};
-  }
+  if (say(*context.sides.client, phase.dialogue->greeting()) == IoStatus::kFailed) return left(phase);
   return std::nullopt;
 }
 
@@ -66,10 +67,6 @@ std::optional<Step> begin(StarttlsIn& phase, Context& context) {
 bool has_begun(const StarttlsIn& phase, const Context& context) {
   const ServerDialogue* dialogue = server_dialogue(phase, context);
   return dialogue != nullptr ? dialogue->is_open() : phase.dialogue != nullptr;
-}
-
-Step left(const StarttlsIn& phase) {
-  return Close{phase.spoken_to ? CloseReason::kClientLeftInHandshake : CloseReason::kProbe};
 }
 
 std::optional<Step> act_on(StarttlsIn& phase, Context& context) {

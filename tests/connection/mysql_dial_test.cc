@@ -147,5 +147,64 @@ TEST_F(MysqlDialTest, ALoginHasNoLongerThanTheLifetime) {
   EXPECT_EQ(name(connection->close_reason()), "lifetime");
 }
 
+/// A listener with TLS under STARTTLS, whose clients wait for a server and its greeting first.
+class AwaitedMysqlTest : public ConnectionTest {
+ protected:
+  AwaitedMysqlTest() {
+    listener().starttls = StarttlsProtocol::kMysql;
+    listener().limits.penalty = {.failures = 1, .within = 1min, .for_time = 1min};
+    app().tls.emplace().verify = false;
+    app().tls->starttls = StarttlsProtocol::kMysql;
+    app().servers.resize(1);
+    app().connect_timeout = 1min;
+  }
+  void expect_no_penalty() {
+    const auto source = connection->info().client.network();
+    EXPECT_FALSE(connection->listener().policy->penalties->is_penalized(source, host.now()));
+  }
+};
+
+// The clients of a backend that was full for as long as timeouts.handshake were penalized for it.
+TEST_F(AwaitedMysqlTest, AClientThatWaitsForAPlaceInVainIsToldSoAndHasNotFailed) {
+  app().servers[0].max_connections = 1;
+  app().queue = {.size = 1, .timeout = 1min};
+  start();
+  const auto first = std::move(connection);
+  connection = accept(client = std::make_shared<Script>(), 2);
+  pass(listener().timeouts.handshake);
+  EXPECT_EQ(name(connection->close_reason()), "no_backend");
+  EXPECT_EQ(connection->info().detail.view(), "queue_timeout");
+  EXPECT_FALSE(client->written.empty());
+  EXPECT_EQ(metrics.backend(0, "app").queue_ends[static_cast<std::size_t>(QueueEnd::kTimeout)].value(), 1U);
+  expect_no_penalty();
+}
+
+TEST_F(AwaitedMysqlTest, AClientWhoseServerDoesNotAnswerHasNotFailed) {
+  server->handshakes = {IoStatus::kWantWrite};
+  start();
+  pass(listener().timeouts.handshake);
+  EXPECT_END("backend_connect_timeout");
+  expect_no_penalty();
+}
+
+TEST_F(AwaitedMysqlTest, AClientThatLeavesBeforeItsGreetingHasNotFailed) {
+  start();
+  client->writes = {IoStatus::kFailed};
+  server->sends(mysql_greeting());
+  wake();
+  EXPECT_END("probe");
+  expect_no_penalty();
+}
+
+TEST_F(AwaitedMysqlTest, AClientThatDoesNotAnswerTheGreetingHasFailed) {
+  start();
+  server->sends(mysql_greeting());
+  wake();
+  pass(listener().timeouts.handshake);
+  EXPECT_END("handshake_timeout");
+  const auto source = connection->info().client.network();
+  EXPECT_TRUE(connection->listener().policy->penalties->is_penalized(source, host.now()));
+}
+
 }  // namespace
 }  // namespace headgate::test

@@ -163,6 +163,26 @@ def test_a_client_of_implicit_tls_logs_in_at_a_server_with_tls(start, backend, c
     assert server.logins == [(SSL, LOGIN, b"secret\0")]
 
 
+def test_clients_that_wait_in_vain_for_a_place_are_told_so_and_not_penalized(start, backend, certificate, authority, tmp_path):
+    """It is their server that has no time for them within timeouts.handshake."""
+    one = backend(MysqlServer(), path=tmp_path / "sql")
+    strict = {"limits": {"penalty": {"failures": 1, "for": "1h"}}, "timeouts": {"handshake": "1s"}}
+    app = {"queue": {"size": 5, "timeout": "25s"}}
+    servers = [{"address": one.address, "max_connections": 1}]
+    headgate = start(proxy(servers, certificate, listener={**LISTENER, **strict}, app=app))
+    with with_tls(raw_socket(headgate.port()), authority) as first:
+        log_in(first, number=2)
+        for _ in range(2):
+            with raw_socket(headgate.port()) as waiting:
+                assert take(waiting, 0)[0] == 0xFF
+    ends = headgate.wait_log(2, message="connection ended", reason="no_backend")
+    assert {end["detail"] for end in ends} == {"queue_timeout"}
+    headgate.wait_metric("headgate_connections_active", 0)
+    with raw_socket(headgate.port()) as client:
+        log_in(with_tls(client, authority), number=2)
+    assert headgate.metric("headgate_sources_penalized_total") == 0
+
+
 def test_a_login_that_comes_byte_by_byte_is_fitted(on_unix_socket, authority):
     server = MysqlServer()
     headgate = on_unix_socket(server)
