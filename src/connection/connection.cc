@@ -309,7 +309,9 @@ void Connection::count_handshake(CloseReason reason) {
     count_for_canary(*handshake->task, reason, info_);
   if (listener_.tls.empty() || counted) return;
   if (const auto result = count_handshake_end(metrics, info_, reason)) {
-    count_for_penalties(listener_, info_, *result, services_.host.now());
+    // Before the PROXY header the client is not known, and a proxy may keep spare connections.
+    if (!std::holds_alternative<ProxyIn>(phase_))
+      count_for_penalties(listener_, info_, *result, services_.host.now());
     record_handshake_end(services_.recorder, listener_.policy->config.name, info_, *result, phase_,
                          services_.host.now());
   }

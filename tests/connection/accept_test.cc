@@ -132,6 +132,15 @@ TEST_F(PenaltyTest, AHandshakeThatSucceedsTakesAFailureBack) {
   EXPECT_EQ(penalized(), 1U);
 }
 
+// A proxy with spare connections was penalized, and its own connections, its health checks, were refused.
+TEST_F(ProxyInTest, AConnectionOfAProxyThatStaysSilentIsNoFailureOfTheProxy) {
+  listener().limits.penalty = {.failures = 1, .within = 1min, .for_time = 1min};
+  start();
+  pass(listener().timeouts.handshake);
+  EXPECT_END("handshake_timeout");
+  EXPECT_EQ(connection->listener().metrics->sources_penalized.value(), 0U);
+}
+
 TEST_F(AcceptTest, OneNetworkOfIpv6IsOneSource) {
   listener().limits.max_connections_per_source = 1;
   source = "[2001:db8::1]:4711";
