@@ -32,7 +32,7 @@ def test_a_script_may_be_run(script):
 
 
 @pytest.mark.parametrize(
-    "listing", ["deploy/packages-build.txt", "tests/packages-test.txt", "bench/packages.txt", ".ci/packages-ci.txt"]
+    "listing", ["deploy/packages-build.txt", "deploy/packages-release.txt", "tests/packages-test.txt", "bench/packages.txt", ".ci/packages-ci.txt"]
 )
 def test_a_list_of_packages_is_sorted_and_without_repetition(listing):
     names = [line for line in (ROOT / listing).read_text().splitlines() if line and not line.startswith("#")]

@@ -47,7 +47,11 @@ rm -f "$root/usr/sbin/policy-rc.d"
 echo 0123456789abcdef0123456789abcdef >"$root/etc/machine-id"
 printf '[Unit]\nDescription=What the harness needs\nRequires=systemd-journald.service\nAfter=systemd-journald.service\n' \
   >"$root/etc/systemd/system/$2"
-exec chroot "$root" env -i container=other PATH="$PATH" "$3" --system --unit="$2" --show-status=no --log-level=warning
+rm -f "$root/var/lib/man-db/auto-update"
+cd "$root"
+pivot_root . mnt
+exec chroot . sh -c 'umount -l /mnt; exec env -i container=other PATH="$PATH" "$@"' sh \
+  "$3" --system --unit="$2" --show-status=no --log-level=warning
 """
 
 
