@@ -102,7 +102,10 @@ Json servers_json(const StatusReport& report, const BackendReport& backend) {
                    {"weight", server.weight},
                    {"share", server.share},
                    {"active", totals.active},
-                   {"connect_failures", totals.connect_failures}});
+                   {"connect_failures", totals.connect_failures},
+                   {"spares", totals.spares},
+                   {"spares_used", totals.spares_used},
+                   {"speaks_first", totals.spares_stopped > 0}});
   }
   return all;
 }

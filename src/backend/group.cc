@@ -156,8 +156,7 @@ GroupPicker::Shortlist GroupPicker::shortlist(std::span<const Tried> tried, Time
       nobody(NoServer::kUnresolved);
     } else if (again && !has_untried(tried, i, addresses)) {
       nobody(NoServer::kAllTried);
-    } else if (server.config.max_connections > 0 &&
-               server.state->places_taken() >= server.config.max_connections) {
+    } else if (is_full(i) && counters.spares.places == 0) {
       best.some_full = true;
       best.some_well_full = best.some_well_full || counters.ejected_until <= now;
     } else {
@@ -176,6 +175,22 @@ GroupPicker::Shortlist GroupPicker::shortlist(std::span<const Tried> tried, Time
   return best;
 }
 
+bool GroupPicker::is_full(std::size_t index) const {
+  const Server& server = group_->servers[index];
+  return server.config.max_connections > 0 && server.state->places_taken() >= server.config.max_connections;
+}
+
+/// Takes a place at a server with max_connections: that of a spare, which the client gets, or which ends.
+/// False: another worker has taken the last one since the list was made.
+bool GroupPicker::take_place(std::size_t index) {
+  SparesOfServer& spares = counters_[index]->spares;
+  const Server& server = group_->servers[index];
+  if (spares.places == 0) return server.state->take_place(server.config.max_connections);
+  --spares.places;
+  server.state->remove_place_of_spare();
+  return true;
+}
+
 /// The checks, which all workers see, and this worker's own failures may both have kept the server away.
 void GroupPicker::weigh(std::size_t index, TimePoint now) {
   const Duration slow_start = group_->config.slow_start;
@@ -192,9 +207,8 @@ tl::expected<Choice, NoServer> GroupPicker::pick(const Address& source, std::spa
   while (!candidates_.empty()) {
     const std::size_t index = choose(source);
     const Server& server = group_->servers[index];
-    // Another worker may have taken the last place since the list was made.
     const bool bounded = server.config.max_connections > 0;
-    if (bounded && !server.state->take_place(server.config.max_connections)) {
+    if (bounded && !take_place(index)) {
       std::erase(candidates_, index);
       continue;
     }
@@ -223,16 +237,29 @@ std::size_t GroupPicker::choose(const Address& source) {
 /// Smooth weighted round robin: each server earns its weight as credit; the one with the most credit is
 /// chosen and pays what all have earned. Servers of weight 5, 1 and 1 come as a a b a c a a, never as a run
 /// of five.
-std::size_t GroupPicker::choose_by_turn() {
+std::size_t GroupPicker::next_by_turn(std::span<std::int64_t> credits) const {
   std::int64_t total = 0;
   std::size_t richest = candidates_.front();
   for (const std::size_t i : candidates_) {
-    counters_[i]->credit += weight(i);
+    credits[i] += weight(i);
     total += weight(i);
-    if (counters_[i]->credit > counters_[richest]->credit) richest = i;
+    if (credits[i] > credits[richest]) richest = i;
   }
-  counters_[richest]->credit -= total;
+  credits[richest] -= total;
   return richest;
+}
+
+std::size_t GroupPicker::choose_by_turn() {
+  const std::span<std::int64_t> credits = read_credits();
+  const std::size_t chosen = next_by_turn(credits);
+  for (const std::size_t i : candidates_) counters_[i]->credit = credits[i];
+  return chosen;
+}
+
+std::span<std::int64_t> GroupPicker::read_credits() {
+  credits_.resize(counters_.size());
+  for (std::size_t i = 0; i < counters_.size(); ++i) credits_[i] = counters_[i]->credit;
+  return credits_;
 }
 
 /// Whether one more connection would weigh less on `a` than on `b`.
@@ -247,7 +274,8 @@ std::size_t GroupPicker::choose_least_loaded() {
   std::size_t best = candidates_[start];
   for (std::size_t n = 1; n < candidates_.size(); ++n) {
     const std::size_t other = candidates_[(start + n) % candidates_.size()];
-    if (less_loaded(other, best)) best = other;
+    const bool has_more = !counters_[other]->spares.ready.empty() && counters_[best]->spares.ready.empty();
+    if (less_loaded(other, best) || (has_more && !less_loaded(best, other))) best = other;
   }
   return best;
 }
@@ -305,25 +333,42 @@ void GroupPicker::find_eligible_addresses(std::size_t index, std::span<const Tri
   }
 }
 
-/// The eligible addresses take turns by their weights, as servers do; with `source_hash` each source keeps
-/// its address.
+/// The eligible addresses take turns by their weights, as servers do, and a spare connection has had its turn
+/// when it was made; with `source_hash` each source keeps its address.
 Address GroupPicker::choose_address(std::size_t index, const Address& source, std::span<const Tried> tried,
                                     TimePoint now) {
-  ServerCounters& counters = *counters_[index];
+  const ServerCounters& counters = *counters_[index];
   const ServerState::Addresses& addresses = *counters.addresses;
   if (addresses.size() == 1) return addresses.front().address;
   find_eligible_addresses(index, tried, now);
   // The shortlist has only servers with an address that this connection has not tried.
   HG_CHECK(!eligible_addresses_.empty());
-  std::int64_t total = 0;
-  for (const std::size_t at : eligible_addresses_) total += addresses[at].weight;
   if (group_->config.balance == config::Balance::kSourceHash) {
-    auto left = static_cast<std::int64_t>(mix(hash_source(source)) % static_cast<std::uint64_t>(total));
+    auto left = static_cast<std::int64_t>(mix(hash_source(source)) %
+                                          static_cast<std::uint64_t>(weight_of_eligible(addresses)));
     for (const std::size_t at : eligible_addresses_) {
       left -= addresses[at].weight;
       if (left < 0) return addresses[at].address;
     }
   }
+  for (auto spare = counters.spares.ready.rbegin(); spare != counters.spares.ready.rend(); ++spare) {
+    for (const std::size_t at : eligible_addresses_) {
+      if (addresses[at].address == *spare) return *spare;
+    }
+  }
+  return next_address(index);
+}
+
+std::int64_t GroupPicker::weight_of_eligible(const ServerState::Addresses& addresses) const {
+  std::int64_t total = 0;
+  for (const std::size_t at : eligible_addresses_) total += addresses[at].weight;
+  return total;
+}
+
+/// The eligible address whose turn it is.
+const Address& GroupPicker::next_address(std::size_t index) {
+  ServerCounters& counters = *counters_[index];
+  const ServerState::Addresses& addresses = *counters.addresses;
   std::vector<std::int64_t>& credits = counters.address_credits;
   credits.resize(addresses.size());
   std::size_t richest = eligible_addresses_.front();
@@ -331,7 +376,7 @@ Address GroupPicker::choose_address(std::size_t index, const Address& source, st
     credits[at] += addresses[at].weight;
     if (credits[at] > credits[richest]) richest = at;
   }
-  credits[richest] -= total;
+  credits[richest] -= weight_of_eligible(addresses);
   return addresses[richest].address;
 }
 

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <random>
 #include <span>
 #include <string_view>
@@ -33,6 +34,13 @@ struct BackendGroup {
                                                                          ServerDirectory& directory);
 };
 
+/// A worker's spare connections to one server, as its picker sees them.
+struct SparesOfServer {
+  /// The addresses of those that a client can take, one for each; the next one to take is the last.
+  std::vector<Address> ready;
+  std::uint32_t places = 0;  ///< The places of max_connections that spares of this worker have.
+};
+
 /// What one worker knows of one server: its own connections, and which of its attempts failed. Kept across
 /// reloads.
 struct ServerCounters {
@@ -58,6 +66,7 @@ struct ServerCounters {
   std::int64_t credit = 0;                    ///< Smooth weighted round robin.
   std::vector<std::int64_t> address_credits;  ///< As `credit`, for each of several addresses.
   std::vector<Avoided> avoided;               ///< Used by servers with several addresses.
+  SparesOfServer spares;
 };
 
 /// A connection's place at a server: counts as one of its connections until it is destroyed. Moved, not
@@ -120,11 +129,28 @@ enum class NoServer : std::uint8_t {
 /// "all_down", "unresolved", "all_full", "all_tried".
 [[nodiscard]] std::string_view name(NoServer why);
 
+/// A worker's spare connections to one server, those that are not connected yet among them, and whether there
+/// may be another one now.
+struct SpareCount {
+  std::uint32_t held = 0;
+  bool may_grow = true;
+};
+
+/// The end of a spare connection that is to be made.
+struct SpareChoice {
+  std::size_t index = 0;  ///< Of the server in BackendGroup::servers.
+  Address address;
+};
+
 /// The effect of a failure to connect.
 enum class FailureOutcome : std::uint8_t { kCounted, kEjected };
 
 /// Chooses servers of one group for one worker's connections. The only data that it writes and shares with
 /// other workers is the count for `max_connections`. Worker thread; no allocation while the servers are well.
+///
+/// Spare connections change no choice of a server: they are made to the servers that the next clients will
+/// get, as far as that is known. A client gets an address of its server to which there is a spare, and at a
+/// server with max_connections the place of a spare.
 ///
 /// A server is usable when it is up, has an address and a free place. An ejected one is chosen only when all
 /// usable ones are ejected, and where there is a queue, when no full one is well. Servers that this
@@ -164,6 +190,25 @@ class GroupPicker {
     return {counters_[index], ServerLease::Place::kNotCounted};
   }
 
+  /// The server and the address of the next spare connection of `wanted` in all; `held` is as the group's
+  /// servers. A server that is down, ejected by this worker, without an address, full or of weight 0 gets
+  /// none. Nothing: there is no such server, or there are enough spares.
+  [[nodiscard]] std::optional<SpareChoice> choose_for_spare(std::span<const SpareCount> held,
+                                                            std::uint32_t wanted, TimePoint now);
+  /// Whether the server at `index` may have spares at all: it is not down, ejected or of weight 0.
+  [[nodiscard]] bool may_have_spares(std::size_t index, TimePoint now) const;
+  /// Whether that is one of the addresses of the server at `index` now.
+  [[nodiscard]] bool has_address(std::size_t index, const Address& address);
+  /// Takes the place of a spare connection at a server. False: it has none left; true also where none is
+  /// needed.
+  [[nodiscard]] bool take_place_for_spare(std::size_t index);
+  /// Gives the places of spares back, but for those of `held` spares.
+  void keep_places_of_spares(std::size_t index, std::size_t held);
+  /// The places that spares of all workers have at the group's servers.
+  [[nodiscard]] std::uint32_t places_of_spares() const;
+  /// The worker's spares to the server at `index`.
+  [[nodiscard]] SparesOfServer& spares(std::size_t index) { return counters_[index]->spares; }
+
   [[nodiscard]] const BackendGroup& group() const { return *group_; }
   /// What this worker knows of the server at `index`, for status pages and tests.
   [[nodiscard]] const ServerCounters& counters(std::size_t index) const { return *counters_[index]; }
@@ -180,8 +225,15 @@ class GroupPicker {
   [[nodiscard]] std::size_t choose_by_source(std::uint64_t source_hash) const;
   [[nodiscard]] std::size_t random_by_weight();
   [[nodiscard]] bool less_loaded(std::size_t a, std::size_t b) const;
+  [[nodiscard]] bool is_full(std::size_t index) const;
+  [[nodiscard]] bool take_place(std::size_t index);
+  [[nodiscard]] std::size_t least_used(std::span<const std::uint32_t> planned) const;
+  [[nodiscard]] std::size_t next_by_turn(std::span<std::int64_t> credits) const;
+  [[nodiscard]] std::span<std::int64_t> read_credits();
   [[nodiscard]] Address choose_address(std::size_t index, const Address& source, std::span<const Tried> tried,
                                        TimePoint now);
+  [[nodiscard]] std::int64_t weight_of_eligible(const ServerState::Addresses& addresses) const;
+  [[nodiscard]] const Address& next_address(std::size_t index);
   void find_eligible_addresses(std::size_t index, std::span<const Tried> tried, TimePoint now);
   void weigh(std::size_t index, TimePoint now);
   [[nodiscard]] std::int64_t weight(std::size_t index) const { return weights_[index]; }
@@ -191,6 +243,7 @@ class GroupPicker {
   std::vector<std::uint64_t> label_hashes_;                // as group_->servers
   std::vector<std::int64_t> weights_;                      // as group_->servers, in parts of kWholeShare
   std::vector<std::size_t> candidates_;                    // scratch of pick(), kept to save its allocation
+  std::vector<std::int64_t> credits_;                      // of choose_by_turn(), likewise
   std::vector<std::size_t> eligible_addresses_;            // of choose_address(), likewise
   std::minstd_rand random_;
 };

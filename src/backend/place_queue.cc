@@ -57,4 +57,23 @@ void PlaceQueue::place_may_be_free() {
   }
 }
 
+std::unique_ptr<PlaceQueue::SpareHolder> PlaceQueue::add_spare_holder(Wake asked) {
+  std::unique_ptr<SpareHolder> holder(new SpareHolder(*this, std::move(asked)));
+  const std::lock_guard lock(mutex_);
+  spare_holders_.reserve(spare_holders_.size() + 1);
+  spare_holders_.push_back(holder.get());
+  return holder;
+}
+
+PlaceQueue::SpareHolder::~SpareHolder() {
+  const std::lock_guard lock(queue_.mutex_);
+  std::erase(queue_.spare_holders_, this);
+}
+
+void PlaceQueue::ask_for_places_of_spares() {
+  const std::lock_guard lock(mutex_);
+  for (const SpareHolder* holder : spare_holders_)
+    static_cast<void>(done_unless_out_of_memory([&] { holder->asked_(); }));
+}
+
 }  // namespace headgate

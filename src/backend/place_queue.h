@@ -10,6 +10,7 @@
 #include <mutex>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace headgate {
 
@@ -49,6 +50,21 @@ class PlaceQueue {
     std::optional<std::list<Position*>::iterator> at_;  // guarded by the queue's mutex; empty: not in line
   };
 
+  /// A worker with spare connections that have places, until it is destroyed. Neither copied nor moved.
+  class SpareHolder {
+   public:
+    ~SpareHolder();
+    SpareHolder(const SpareHolder&) = delete;
+    SpareHolder& operator=(const SpareHolder&) = delete;
+
+   private:
+    friend class PlaceQueue;
+    SpareHolder(PlaceQueue& queue, Wake asked) : queue_(queue), asked_(std::move(asked)) {}
+
+    PlaceQueue& queue_;
+    const Wake asked_;
+  };
+
   PlaceQueue() = default;
   PlaceQueue(const PlaceQueue&) = delete;
   PlaceQueue& operator=(const PlaceQueue&) = delete;
@@ -64,12 +80,19 @@ class PlaceQueue {
   /// A connection has ended, or a server has come back or has got an address: a place may be free.
   void place_may_be_free();
 
+  /// Makes a holder of spare connections known. `asked` is called, as a Wake is, when connections wait that
+  /// need the places of spares. The queue outlives the holder.
+  [[nodiscard]] std::unique_ptr<SpareHolder> add_spare_holder(Wake asked);
+  /// Asks every holder to give the places of its spares back.
+  void ask_for_places_of_spares();
+
  private:
   using Line = std::list<Position*>;
 
   std::atomic<std::uint32_t> waiting_{0};
   mutable std::mutex mutex_;
   std::map<const BackendGroup*, Line> lines_;  // guarded by mutex_; no empty one
+  std::vector<SpareHolder*> spare_holders_;    // guarded by mutex_
 };
 
 }  // namespace headgate

@@ -143,6 +143,14 @@ void ServerState::give_place_back() {
   queue_->place_may_be_free();
 }
 
+bool ServerState::found_to_speak_first(std::uint64_t generation) {
+  std::uint64_t known = speaks_first_since_.load(std::memory_order_relaxed);
+  while (known < generation) {
+    if (speaks_first_since_.compare_exchange_weak(known, generation, std::memory_order_relaxed)) return true;
+  }
+  return false;
+}
+
 std::shared_ptr<PlaceQueue> ServerDirectory::queue_locked(const std::string& backend) {
   std::erase_if(queues_, [](const auto& entry) { return entry.second.expired(); });
   auto& entry = queues_[backend];

@@ -100,6 +100,21 @@ class ServerState {
   void give_place_back();
   [[nodiscard]] std::uint32_t places_taken() const { return places_taken_.load(std::memory_order_seq_cst); }
 
+  /// Counts the places that spare connections of all workers have, which are among those taken. Any thread.
+  void add_place_of_spare() { places_of_spares_.fetch_add(1, std::memory_order_relaxed); }
+  void remove_place_of_spare() { places_of_spares_.fetch_sub(1, std::memory_order_relaxed); }
+  [[nodiscard]] std::uint32_t places_of_spares() const {
+    return places_of_spares_.load(std::memory_order_relaxed);
+  }
+
+  /// Remembers that the server spoke first to a spare connection, which was made by the configuration of
+  /// that generation. Returns whether that is news: one worker has to log it. Any thread.
+  bool found_to_speak_first(std::uint64_t generation);
+  /// Whether a worker has found that with this configuration or with a later one. Any thread.
+  [[nodiscard]] bool speaks_first(std::uint64_t generation) const {
+    return speaks_first_since_.load(std::memory_order_relaxed) >= generation;
+  }
+
  private:
   const std::string backend_;
   const std::string label_;
@@ -110,6 +125,8 @@ class ServerState {
   std::atomic<WallTime> ejected_since_{WallTime()};
   std::atomic<Duration::rep> back_since_{TimePoint::min().time_since_epoch().count()};
   std::atomic<std::uint32_t> places_taken_{0};
+  std::atomic<std::uint32_t> places_of_spares_{0};
+  std::atomic<std::uint64_t> speaks_first_since_{0};  // generations begin with 1
   std::atomic<std::uint64_t> version_{0};
   mutable std::mutex addresses_mutex_;
   std::shared_ptr<const Addresses> addresses_;

@@ -287,6 +287,8 @@ class Explanation {
     if (backend.queue.size > 0)
       what += ", a queue of " + std::to_string(backend.queue.size) + " for " +
               config::duration_text(backend.queue.timeout);
+    if (backend.preconnect > 0)
+      what += ", " + std::to_string(backend.preconnect) + " spare connections per worker";
     if (backend.slow_start.count() > 0)
       what += ", slow start over " + config::duration_text(backend.slow_start);
     if (backend.tls) what += backend.tls->verify ? ", with TLS" : ", with TLS that is not verified";

@@ -264,6 +264,7 @@ struct Backend {
   milliseconds connect_timeout{2'000};
   int connect_attempts = 2;
   Queue queue;
+  std::uint32_t preconnect = 0;  ///< Spare connections of each worker.
   std::string source;  ///< The IP address to connect from, or kClientSource; empty: the kernel's choice.
   SendProxy send_proxy = SendProxy::kNone;
   bool send_client_certificate = false;  ///< In the PROXY header of version 2.

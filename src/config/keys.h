@@ -289,6 +289,7 @@ void visit_keys(Visitor& visitor, Backend& backend) {
   visitor.value("connect_timeout", backend.connect_timeout, kTimeout);
   visitor.value("connect_attempts", backend.connect_attempts, Number<int>{1, 100});
   visitor.map("queue", backend.queue);
+  visitor.value("preconnect", backend.preconnect, Number<std::uint32_t>{0, 1000});
   visitor.value("source", backend.source, kSourceAddress);
   visitor.value("send_proxy", backend.send_proxy, kSendProxy);
   visitor.value("send_client_certificate", backend.send_client_certificate, kSwitch);

@@ -113,6 +113,21 @@ void check_queue(const Backend& backend, const std::string& key, Faults& faults)
     faults.warn(key + ".queue.size", "no connection ever waits, because no server has \"max_connections\"");
 }
 
+/// A spare connection is made before there is a client, and nothing is said on it.
+void check_preconnect(const Backend& backend, const std::string& key, Faults& faults) {
+  if (backend.preconnect == 0 || faults.concern(key + ".preconnect")) return;
+  const auto refuse = [&](const char* why) { faults.add(key + ".preconnect", why); };
+  if (backend.source == kClientSource)
+    refuse(
+        "cannot be with \"source: client\": before there is a client, there is no address to connect from");
+  if (std::ranges::any_of(backend.servers, is_original))
+    refuse("cannot be with \"original\": before there is a client, there is no server to connect to");
+  if (backend.tls && backend.tls->starttls)
+    refuse(
+        "cannot be with \"tls.starttls\": such a server greets first, or ends a connection on which nothing "
+        "is said");
+}
+
 void check_health(const HealthCheck& check, const std::string& key, Faults& faults) {
   if (!check.send.empty() && check.expect.empty() && !faults.concern(key + ".expect")) {
     faults.add(
@@ -135,6 +150,7 @@ void validate_backend(const Backend& backend, const std::string& key, Faults& fa
                "needs \"send_proxy: v2\": only that header has room for a certificate");
   }
   check_queue(backend, key, faults);
+  check_preconnect(backend, key, faults);
   if (backend.tls) check_tls(backend, key + ".tls", faults);
   if (backend.health_check) check_health(*backend.health_check, key + ".health_check", faults);
 }

@@ -76,6 +76,22 @@ void check_mysql(const Listener& listener, const std::string& key, const Config&
   }
 }
 
+/// Whether a server of that protocol greets its client before the client says anything.
+bool speaks_first(StarttlsProtocol protocol) {
+  return protocol != StarttlsProtocol::kPostgres && protocol != StarttlsProtocol::kLdap;
+}
+
+/// A greeting that no client has asked for would spoil each spare connection.
+void check_spares(const Listener& listener, const std::string& name, const std::string& key,
+                  const Config& config, Faults& faults) {
+  const auto backend = config.backends.find(name);
+  if (backend == config.backends.end() || backend->second.preconnect == 0) return;
+  if (!listener.starttls || !speaks_first(*listener.starttls)) return;
+  faults.add(key, "backend " + quote(name) +
+                      " has \"preconnect\", but with \"starttls: " + kStarttls.text(listener.starttls) +
+                      "\" servers greet first, which spoils a connection that no client uses yet");
+}
+
 bool has_original(const Backend& backend) {
   return std::ranges::find(backend.servers, kOriginal, &Server::address) != backend.servers.end();
 }
@@ -106,6 +122,7 @@ void check_backend(const Listener& listener, const std::string& name, const std:
   check_client_name(listener, name, key, config, faults);
   check_protocol(listener, name, key, config, faults);
   check_addresses(listener, name, key, config, faults);
+  check_spares(listener, name, key, config, faults);
 }
 
 bool asks_for_tls(const Route& route) {

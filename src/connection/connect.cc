@@ -81,7 +81,13 @@ Step give_up_waiting(Dial& dial, Context& context) {
 /// Whether others wait for a place: this one may not overtake them.
 bool others_wait(const Dial& dial) {
   const BackendGroup& group = dial.backend->picker->group();
-  return !dial.wait && group.config.queue.size > 0 && group.queue->has_waiting(group);
+  const bool may_wait = group.config.queue.size > 0 || group.config.preconnect > 0;
+  return !dial.wait && may_wait && group.queue->has_waiting(group);
+}
+
+/// Whether a connection that finds every server full waits: in the queue, or for the place of a spare.
+bool may_wait_for_place(const Dial& dial) {
+  return dial.backend->picker->group().config.queue.size > 0 || dial.backend->picker->places_of_spares() > 0;
 }
 
 /// Picks a server and begins to connect. Nothing: it has begun, or the attempt or the stage is over.
@@ -92,7 +98,7 @@ std::optional<Step> pick(Dial& dial, Context& context) {
   if (others_wait(dial)) return wait_for_place(dial, context);
   const TimePoint now = context.services.host.now();
   auto choice = dial.backend->picker->pick(context.info.client.address(), dial.tried, now);
-  if (!choice && choice.error() == NoServer::kAllFull && group.config.queue.size > 0)
+  if (!choice && choice.error() == NoServer::kAllFull && may_wait_for_place(dial))
     return wait_for_place(dial, context);
   if (dial.wait && choice) dial.wait->ends(QueueEnd::kServed);
   dial.wait.reset();
@@ -394,6 +400,42 @@ bool may_be_the_clients_doing(const Dial& dial, const ConnectionInfo& info, Conn
   return name || protocol;
 }
 
+/// Begins to connect to the server of the attempt at hand.
+void dial_server(Dial& dial, Context& context, const DialEnds& ends) {
+  Services& services = context.services;
+  auto stream = services.transport.dial(ends.server, ends.own);
+  const bool ran_out = !stream && (stream.error() == EMFILE || stream.error() == ENFILE);
+  if (ran_out && services.spares.give_up_descriptors())
+    stream = services.transport.dial(ends.server, ends.own);
+  if (!stream) {
+    const std::string doing = ends.own.address ? "connect from " + ends.own.address->host_text() : "connect";
+    const StreamFailure failure = failure_of_errno(doing, stream.error());
+    return attempt_failed(dial, context, failure_of(failure, ends.own), failure.what);
+  }
+  context.sides.backend = std::move(*stream);
+}
+
+/// Drops the stream to the server, and all that was said on it.
+void forget_server(Dial& dial, Context& context) {
+  dial.greeting.clear();
+  dial.upgrade.reset();
+  dial.requested = false;
+  context.connection.forget_backend();
+  dial.request.reset();
+  dial.handshake.reset();
+  dial.operation.reset();
+  context.sides.backend.reset();
+}
+
+/// The server may have ended the spare connection just when a client got it, which is no failure of the
+/// server's.
+void connect_in_place_of_spare(Dial& dial, Context& context) {
+  forget_server(dial, context);
+  dial.started = context.services.host.now();
+  dial.stage = Dial::Stage::kConnecting;
+  dial_server(dial, context, dial_ends(dial.backend->picker->group(), *dial.choice, context));
+}
+
 }  // namespace
 
 CloseReason reason_of(ConnectFailure failure) {
@@ -420,17 +462,16 @@ void begin_attempt(Dial& dial, Context& context, Choice choice) {
   ++dial.attempts;
   dial.started = context.services.host.now();
   dial.attempt_timed_out = false;
-  auto stream = context.services.transport.dial(ends.server, ends.own);
-  if (!stream) {
-    const std::string doing = ends.own.address ? "connect from " + ends.own.address->host_text() : "connect";
-    const StreamFailure failure = failure_of_errno(doing, stream.error());
-    return attempt_failed(dial, context, failure_of(failure, ends.own), failure.what);
-  }
-  context.sides.backend = std::move(*stream);
   dial.stage = Dial::Stage::kConnecting;
+  // A request to cancel has no place of its own, so it takes none of a spare's.
+  if (!dial.cancel) context.sides.backend = context.services.spares.take(*dial.backend, *dial.choice);
+  dial.has_spare = context.sides.backend != nullptr;
+  if (!dial.has_spare) dial_server(dial, context, ends);
 }
 
 void attempt_failed(Dial& dial, Context& context, ConnectFailure failure, std::string what) {
+  if (std::exchange(dial.has_spare, false) && failure != ConnectFailure::kTimeout)
+    return connect_in_place_of_spare(dial, context);
   if (!may_be_the_clients_doing(dial, context.info, failure))
     dial.backend->picker->on_failed(dial.choice->lease, dial.choice->address, context.services.host.now());
   dial.backend->metrics[dial.choice->index]->connect_failures[static_cast<std::size_t>(failure)].add();
@@ -438,15 +479,8 @@ void attempt_failed(Dial& dial, Context& context, ConnectFailure failure, std::s
   dial.tried.push_back({dial.choice->index, dial.choice->address});
   dial.choice.reset();
   dial.last_failure = failure;
-  dial.greeting.clear();
-  dial.upgrade.reset();
-  dial.requested = false;
-  context.connection.forget_backend();
-  dial.request.reset();
-  dial.handshake.reset();
-  dial.operation.reset();
+  forget_server(dial, context);
   dial.stage = Dial::Stage::kPick;
-  context.sides.backend.reset();
 }
 
 void stream_failed(Dial& dial, Context& context) {

@@ -160,6 +160,7 @@ struct Dial {
   Stage stage = Stage::kPick;
   int attempts = 0;
   bool attempt_timed_out = false;
+  bool has_spare = false;  ///< The attempt at hand goes by a spare connection.
   ConnectFailure last_failure = ConnectFailure::kOther;
   TimePoint started{};
   std::vector<Tried> tried;

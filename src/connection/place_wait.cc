@@ -10,7 +10,9 @@ PlaceWait::PlaceWait(Connection& connection, Host& host, BackendMetrics& metrics
 std::unique_ptr<PlaceWait> PlaceWait::begin(Connection& connection, Host& host, const BackendState& backend) {
   const BackendGroup& group = backend.picker->group();
   std::unique_ptr<PlaceWait> wait(new PlaceWait(connection, host, *backend.queue_metrics));
-  wait->position_ = group.queue->join(group, group.config.queue.size, host.waker(connection));
+  const std::uint32_t spares = backend.picker->places_of_spares();
+  wait->position_ = group.queue->join(group, group.config.queue.size + spares, host.waker(connection));
+  if (wait->position_ && spares > 0) group.queue->ask_for_places_of_spares();
   if (wait->position_) return wait;
   wait->ends(QueueEnd::kFull);
   return nullptr;

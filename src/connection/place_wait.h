@@ -10,8 +10,9 @@
 namespace headgate {
 
 /// A connection's wait for a place at a server of its backend, while every server is at its max_connections.
-/// The connection takes a step each time it may be its turn. It is counted when it ends; where nothing else
-/// was said, the connection has left. Loop thread only.
+/// It also asks for the places that spare connections of other workers have; for each of them one more may
+/// wait. The connection takes a step each time it may be its turn. It is counted when it ends; where nothing
+/// else was said, the connection has left. Loop thread only.
 class PlaceWait {
  public:
   /// Null: as many connections wait already as may, which is counted. The connection and `backend` outlive

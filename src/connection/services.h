@@ -10,6 +10,7 @@
 #include "connection/flight_recorder.h"
 #include "connection/log_levels.h"
 #include "connection/permits.h"
+#include "connection/spares.h"
 #include "connection/unfinished_hellos.h"
 #include "event/loop.h"
 #include "log/failure_limiter.h"
@@ -80,6 +81,7 @@ struct Services {
   FlightRecorder& recorder;
   KnownTlsInfo& known_tls;
   UnfinishedHellos& unfinished;
+  Spares& spares;
   config::AccessLog access;
   LogLevels levels{};
 };

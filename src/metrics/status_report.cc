@@ -23,6 +23,9 @@ void add(ListenerTotals& totals, const ListenerMetrics& metrics) {
 void add(ServerTotals& totals, const ServerMetrics& metrics) {
   totals.active += metrics.active.value();
   for (const Counter& failures : metrics.connect_failures) totals.connect_failures += failures.value();
+  totals.spares += metrics.spares.value();
+  totals.spares_used += metrics.spares_used.value();
+  totals.spares_stopped += metrics.spares_stopped.value();
 }
 
 }  // namespace

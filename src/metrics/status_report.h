@@ -20,6 +20,7 @@ struct ListenerTotals {
 
 struct ServerTotals {
   std::uint64_t active = 0, connect_failures = 0;
+  std::uint64_t spares = 0, spares_used = 0, spares_stopped = 0;
 };
 
 struct WorkerTotals {

@@ -56,6 +56,11 @@ std::string_view name(QueueEnd end) {
   constexpr std::array<std::string_view, kQueueEndCount> kEnds{"served", "timeout", "full", "left"};
   return kEnds[static_cast<std::size_t>(end)];
 }
+std::string_view name(SpareEnd end) {
+  constexpr std::array<std::string_view, kSpareEndCount> kEnds{
+      "ended", "spoke", "failed", "old", "server_away", "place_wanted", "descriptors", "unwanted"};
+  return kEnds[static_cast<std::size_t>(end)];
+}
 std::string_view name(ConnectFailure failure) {
   return kConnectFailures[static_cast<std::size_t>(failure)];
 }

@@ -146,10 +146,28 @@ enum class ConnectFailure : std::uint8_t {
 inline constexpr std::size_t kConnectFailureCount = 9;
 [[nodiscard]] std::string_view name(ConnectFailure failure);
 
+/// Why a spare connection ended before a client could use it.
+enum class SpareEnd : std::uint8_t {
+  kEnded,        ///< The server ended or reset it.
+  kSpoke,        ///< The server sent something.
+  kFailed,       ///< It could not be established.
+  kOld,          ///< No client has needed it for long.
+  kServerAway,   ///< The server is down or ejected, or the address is no longer one of its addresses.
+  kPlaceWanted,  ///< A client needs its place at a server with max_connections.
+  kDescriptors,  ///< The process has run out of descriptors.
+  kUnwanted,     ///< A reload has changed the backend, or the worker accepts no more.
+};
+inline constexpr std::size_t kSpareEndCount = 8;
+[[nodiscard]] std::string_view name(SpareEnd end);
+
 struct ServerMetrics {
   Counter active;  // a gauge
   DurationHistogram connect_duration;
   std::array<Counter, kConnectFailureCount> connect_failures;
+  Counter spares;          // a gauge: those that a client can take
+  Counter spares_stopped;  // a gauge: 1 where the worker makes none any more, because the server speaks first
+  Counter spares_used;
+  std::array<Counter, kSpareEndCount> spares_discarded;  // by SpareEnd
 };
 
 /// How a connection's wait for a place at a server ended.

@@ -43,12 +43,13 @@ bool ran_out(int error) {
 }  // namespace
 
 Acceptor::Acceptor(Loop& loop, Fd socket, Waiting waiting, Accepted accepted,
-                   OutOfDescriptors out_of_descriptors)
+                   OutOfDescriptors out_of_descriptors, MakeRoom make_room)
     : socket_(std::move(socket)),
       spare_(open_spare()),
       waiting_(std::move(waiting)),
       accepted_(std::move(accepted)),
       out_of_descriptors_(std::move(out_of_descriptors)),
+      make_room_(std::move(make_room)),
       watcher_(loop, this, IoWatcher::Calls<&Acceptor::ready>()),
       pause_(loop, this, Timer::Calls<&Acceptor::pause_over>()) {
   watcher_.attach(socket_.number());
@@ -76,7 +77,7 @@ void Acceptor::accept_some(TimePoint end) {
     if (outcome.client) {
       accepted_(std::move(outcome.client), outcome.source);
     } else if (ran_out(outcome.error)) {
-      return refuse_one();
+      if (!make_room_()) return refuse_one();
     } else if (outcome.error == EAGAIN || outcome.error == EWOULDBLOCK) {
       budget_ = 1;
       return;

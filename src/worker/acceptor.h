@@ -13,8 +13,9 @@ namespace headgate {
 
 /// Accepts on one listening socket of one worker: says when connections wait, and accepts them when asked.
 ///
-/// When descriptors run out, it closes a spare one to accept and refuse one connection, and accepting pauses
-/// for a moment: the loop does not spin, and clients hear at once. Loop thread only.
+/// When descriptors run out, it asks its owner for one. If there is none, it closes a spare one to accept and
+/// refuse one connection, and accepting pauses for a moment: the loop does not spin, and clients hear at
+/// once. Loop thread only.
 class Acceptor {
  public:
   /// Says that connections wait: the owner calls accept_some() in this turn of the loop or a later one.
@@ -24,9 +25,12 @@ class Acceptor {
   /// Says that descriptors ran out. `refused` says whether the acceptor refused a connection with the spare
   /// one.
   using OutOfDescriptors = std::function<void(bool refused)>;
+  /// Gives up descriptors that a client needs more. Returns whether there were any.
+  using MakeRoom = std::function<bool()>;
 
   /// `socket` is listening and non-blocking.
-  Acceptor(Loop& loop, Fd socket, Waiting waiting, Accepted accepted, OutOfDescriptors out_of_descriptors);
+  Acceptor(Loop& loop, Fd socket, Waiting waiting, Accepted accepted, OutOfDescriptors out_of_descriptors,
+           MakeRoom make_room);
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
 
@@ -43,6 +47,7 @@ class Acceptor {
   Waiting waiting_;
   Accepted accepted_;
   OutOfDescriptors out_of_descriptors_;
+  MakeRoom make_room_;
   int budget_ =
       1;  // accepts in one turn: grows while connections wait, so that a quiet socket is not asked twice
   IoWatcher watcher_;

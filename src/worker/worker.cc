@@ -65,8 +65,9 @@ Worker::Worker(const Options& options, std::unique_ptr<LibraryContext> library, 
       inbox_(loop_),
       handshakes_(buffers_, *library_),
       admission_(*this, metrics_, std::random_device()()),
-      services_{loop_,    buffers_,  transport_, handshakes_, admission_,     *this, log_,
-                limiter_, recorder_, known_tls_, unfinished_, options.access, {}},
+      spares_(loop_, transport_, *this, log_, [this](std::function<void()> work) { post(std::move(work)); }),
+      services_{loop_,    buffers_,  transport_, handshakes_, admission_, *this,          log_,
+                limiter_, recorder_, known_tls_, unfinished_, spares_,    options.access, {}},
       turn_(loop_, this, &Worker::before_wait, &Worker::after_wait),
       flush_timer_(loop_, this, Timer::Calls<&Worker::flush_due>()),
       second_timer_(loop_, this, Timer::Calls<&Worker::second_over>()),
@@ -125,6 +126,7 @@ void Worker::adopt(std::shared_ptr<WorkerSnapshot> snapshot, config::AccessLog a
   snapshot->adopt(snapshot_.get(), std::random_device()());
   const bool bounds_more = bounds_more_listeners(*snapshot, snapshot_.get());
   snapshot_ = std::move(snapshot);
+  spares_.adopt(snapshot_);
   if (bounds_more) count_for_listeners(*this);
   services_.access = access;
   count_connections();
@@ -152,8 +154,10 @@ void Worker::listen(BoundSocket socket) {
   auto acceptor = std::make_unique<Acceptor>(
       loop_, std::move(socket.socket), [this](Acceptor& waiting) { newcomers_.push(waiting); },
       [this, listener](Fd client, const Address& source) { accepted(listener, std::move(client), source); },
-      [this, listener](bool refused) { out_of_descriptors(listener, refused); });
+      [this, listener](bool refused) { out_of_descriptors(listener, refused); },
+      [this] { return spares_.give_up_descriptors(); });
   acceptors_.push_back({socket.listener, socket.bind, std::move(acceptor)});
+  spares_.begin();
 }
 
 template <class Predicate>
@@ -163,6 +167,7 @@ void Worker::remove_acceptors(Predicate predicate) {
     newcomers_.remove(*bound.acceptor);
     return true;
   });
+  if (acceptors_.empty()) spares_.end();
 }
 
 void Worker::close_socket(const std::string& listener, const std::string& bind) {

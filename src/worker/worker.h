@@ -25,6 +25,7 @@
 #include "worker/newcomers.h"
 #include "worker/openssl_handshakes.h"
 #include "worker/peer_watch.h"
+#include "worker/spare_connections.h"
 #include "worker/tcp_sampler.h"
 #include "worker/turn_shares.h"
 
@@ -179,6 +180,7 @@ class Worker final : public Host, private OffloadRoom {
   UnfinishedHellos unfinished_;
   Newcomers newcomers_;
   Admission admission_;
+  SpareConnections spares_;
   Services services_;
   TurnWatcher turn_;
   Timer flush_timer_, second_timer_, last_words_timer_;

@@ -111,6 +111,81 @@ TEST_F(ConnectTest, HasNoBackendWhenEveryServerIsFull) {
   EXPECT_EQ(picker.pick(Address::loopback(1), {}, host.now()).error(), NoServer::kAllFull);
 }
 
+TEST_F(ConnectTest, ASpareConnectionTakesThePlaceOfTheConnect) {
+  app().preconnect = 1;
+  spares.ready.push_back(second);
+  client->sends("question");
+  start();
+  EXPECT_EQ(phase(), "relay");
+  wake();
+  EXPECT_EQ(second->written, "question");
+  EXPECT_TRUE(transport.dialled.empty());
+}
+
+TEST_F(ConnectTest, ASpareConnectionBeginsWithThePROXYHeaderAndTls) {
+  app().send_proxy = config::SendProxy::kV1;
+  app().tls.emplace().verify = false;
+  spares.ready.push_back(second);
+  start();
+  EXPECT_THAT(second->written, testing::StartsWith("PROXY "));
+  permits.grant();
+  EXPECT_EQ(phase(), "relay");
+  EXPECT_EQ(handshakes.script.secured, 1);
+}
+
+TEST_F(ConnectTest, ASpareConnectionThatTurnsOutToBeDeadIsNoFailedAttempt) {
+  app().connect_attempts = 1;
+  app().tls.emplace().verify = false;
+  second->handshakes = {IoStatus::kDone, IoStatus::kFailed};
+  second->failure = {.kind = FailureKind::kReset, .alert = -1, .what = "reset", .error = ECONNRESET};
+  spares.ready.push_back(second);
+  start();
+  permits.grant();
+  EXPECT_TRUE(second->closed);
+  EXPECT_EQ(transport.dialled.size(), 1U);
+  permits.grant();
+  EXPECT_EQ(phase(), "relay");
+  EXPECT_EQ(connection->info().server.view(), transport.dialled.front()) << "the same server";
+  for (const auto& entry : metrics.servers()) {
+    for (const Counter& failures : entry.metrics->connect_failures) EXPECT_EQ(failures.value(), 0U);
+  }
+}
+
+TEST_F(ConnectTest, TheConnectInPlaceOfADeadSpareCountsAsAnyOther) {
+  app().connect_attempts = 1;
+  app().send_proxy = config::SendProxy::kV1;
+  second->writes = {IoStatus::kFailed};
+  second->flushes = {IoStatus::kFailed};
+  second->failure = {.kind = FailureKind::kReset, .alert = -1, .what = "reset", .error = ECONNRESET};
+  transport.servers = {nullptr};
+  spares.ready.push_back(second);
+  start();
+  EXPECT_END("backend_connect_failed");
+}
+
+TEST_F(ConnectTest, AServerThatIsSilentOnASpareConnectionHasFailed) {
+  app().connect_attempts = 1;
+  app().tls.emplace().verify = false;
+  second->handshakes = {IoStatus::kDone, IoStatus::kWantRead, IoStatus::kWantRead};
+  spares.ready.push_back(second);
+  start();
+  permits.grant();
+  pass(app().connect_timeout);
+  EXPECT_TRUE(transport.dialled.empty());
+  EXPECT_END("backend_connect_timeout");
+}
+
+TEST_F(ConnectTest, GivesUpSpareConnectionsWhereDescriptorsHaveRunOut) {
+  transport.failure = EMFILE;
+  transport.servers = {nullptr, second};
+  spares.to_give_up = true;
+  start();
+  EXPECT_EQ(phase(), "relay");
+  EXPECT_EQ(spares.given_up, 1);
+  EXPECT_EQ(transport.dialled.size(), 2U);
+  EXPECT_EQ(transport.dialled.front(), transport.dialled.back()) << "no attempt has failed";
+}
+
 /// One server with one place, and a queue for two connections.
 class QueueTest : public ConnectTest {
  protected:

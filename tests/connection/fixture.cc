@@ -56,6 +56,7 @@ void ConnectionTest::prepare() {
                                                   recorder,
                                                   known_tls,
                                                   *unfinished,
+                                                  spares,
                                                   config::AccessLog::kAll,
                                                   {}});
 }

@@ -25,7 +25,8 @@ using namespace std::chrono_literals;
 class FakeTransport final : public Transport {
  public:
   std::deque<std::shared_ptr<Script>>
-      servers;  ///< The servers that the next dials reach; nullptr: ECONNREFUSED at once.
+      servers;  ///< The servers that the next dials reach; nullptr: `failure` at once.
+  int failure = ECONNREFUSED;
   std::vector<std::string> dialled;
   std::vector<OwnEnd> dialled_from;  ///< In the same order.
 
@@ -47,7 +48,7 @@ class FakeTransport final : public Transport {
     if (servers.empty()) return tl::unexpected(ECONNREFUSED);
     auto script = std::move(servers.front());
     servers.pop_front();
-    if (!script) return tl::unexpected(ECONNREFUSED);
+    if (!script) return tl::unexpected(int{failure});
     return std::make_unique<FakeStream>(std::move(script));
   }
 
@@ -219,6 +220,25 @@ class FakeHost final : public Host {
   void client_let_in(Connection&) override { ++clients_let_in; }
 };
 
+/// The spare connections that a test gives it.
+class FakeSpares final : public Spares {
+ public:
+  std::deque<std::shared_ptr<Script>> ready;
+  bool to_give_up = false;  ///< It has some to give up.
+  int given_up = 0;         ///< Counts how often descriptors were asked for.
+
+  [[nodiscard]] std::unique_ptr<Stream> take(const BackendState&, const Choice&) override {
+    if (ready.empty()) return nullptr;
+    auto script = std::move(ready.front());
+    ready.pop_front();
+    return std::make_unique<FakeStream>(std::move(script));
+  }
+  bool give_up_descriptors() override {
+    ++given_up;
+    return to_give_up;
+  }
+};
+
 /// An admission queue of at most one request, which the test serves.
 class FakePermits final : public Permits {
  public:
@@ -283,6 +303,7 @@ class ConnectionTest : public testing::Test {
   FakeTransport transport;
   FakeHandshakes handshakes;
   FakePermits permits;
+  FakeSpares spares;
   FakeHost host;
   FailureLimiter limiter;
   FlightRecorder recorder;

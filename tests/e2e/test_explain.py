@@ -126,6 +126,12 @@ def test_what_a_backend_does_with_its_servers_is_explained(explain, certificate)
     ]
 
 
+def test_spare_connections_are_explained(explain, certificate):
+    told = explain(proxy("127.0.0.1:9", certificate, app={"preconnect": 4, "slow_start": "1s"}))
+    line = "backend: app, round_robin over 127.0.0.1:9, 4 spare connections per worker, slow start over 1s"
+    assert line in told.stdout.splitlines()
+
+
 def test_an_unknown_listener_exits_1_and_names_those_there_are(explain, certificate):
     told = explain(proxy("127.0.0.1:9", certificate), listener="wbe")
     assert told.returncode == 1 and "web" in told.stderr

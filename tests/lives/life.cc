@@ -64,6 +64,12 @@ class NoPermits final : public Permits {
   void over(HandshakePlace&) override {}
 };
 
+class NoSpares final : public Spares {
+ public:
+  [[nodiscard]] std::unique_ptr<Stream> take(const BackendState&, const Choice&) override { return nullptr; }
+  bool give_up_descriptors() override { return false; }
+};
+
 config::Config make_config() {
   config::Config config;
   for (const bool brief : {false, true}) {
@@ -106,6 +112,7 @@ struct World::Parts {
   SocketTransport transport;
   NoHandshakes handshakes;
   NoPermits permits;
+  NoSpares spares;
   LifeHost host;
   Fd nowhere{::open("/dev/null", O_WRONLY | O_CLOEXEC)};
   std::unique_ptr<Log> log{
@@ -139,6 +146,7 @@ World::Parts::Parts() {
                             recorder,
                             known_tls,
                             unfinished,
+                            spares,
                             config::AccessLog::kOff,
                             {}});
 }

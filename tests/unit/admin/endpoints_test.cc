@@ -140,6 +140,9 @@ TEST_F(Endpoints, ShowTheStatus) {
        .not_after = std::chrono::system_clock::now() + std::chrono::hours(36)}});
   source.report.listeners["web"].active = 3;
   source.report.servers[{"app", "127.0.0.1:1"}].connect_failures = 7;
+  source.report.servers[{"app", "127.0.0.1:1"}].spares = 3;
+  source.report.servers[{"app", "127.0.0.1:1"}].spares_used = 9;
+  source.report.servers[{"app", "127.0.0.1:1"}].spares_stopped = 2;
   source.report.workers.push_back({.worker = 0, .handshakes_queued = 2});
   const Json status = Json::parse(ask("GET", "/status.json").body);
   EXPECT_EQ(status["ready"], false);
@@ -148,6 +151,9 @@ TEST_F(Endpoints, ShowTheStatus) {
   EXPECT_EQ(status["listeners"][0]["bind"][0], "[::]:8443");
   EXPECT_EQ(status["backends"][0]["servers"][0]["up"], false);
   EXPECT_EQ(status["backends"][0]["servers"][0]["connect_failures"], 7);
+  EXPECT_EQ(status["backends"][0]["servers"][0]["spares"], 3);
+  EXPECT_EQ(status["backends"][0]["servers"][0]["spares_used"], 9);
+  EXPECT_EQ(status["backends"][0]["servers"][0]["speaks_first"], true);
   EXPECT_EQ(status["workers"][0]["busy_ratio"], 0.5);
   EXPECT_EQ(status["certificates"][0]["days_left"], 1);
   EXPECT_EQ(status["certificates"][0]["names"][0], "a.example");

@@ -45,6 +45,16 @@ TEST_F(PlaceQueueTest, WakesTheNextWhenTheFirstLeavesWhateverForAndNobodyWhenAno
   EXPECT_TRUE(c->is_first());
 }
 
+TEST_F(PlaceQueueTest, AsksTheHoldersOfSparesForTheirPlacesWhileThereAreAny) {
+  auto one = queue_.add_spare_holder([this] { woken_ += '1'; });
+  const auto other = queue_.add_spare_holder([this] { woken_ += '2'; });
+  queue_.ask_for_places_of_spares();
+  EXPECT_EQ(woken(), "12");
+  one.reset();
+  queue_.ask_for_places_of_spares();
+  EXPECT_EQ(woken(), "2");
+}
+
 TEST_F(PlaceQueueTest, HasRoomForAsManyAsMayWait) {
   auto a = join('a', line_, 2);
   const auto b = join('b', line_, 2);

@@ -99,6 +99,7 @@ backends:
     connect_timeout: 3s
     connect_attempts: 4
     queue: {size: 9, timeout: 4s}
+    preconnect: 3
     send_proxy: v2
     health_check: {type: tls, send: "PING\r\n", expect: "hex:2B504F4Eff", interval: 3s, timeout: 2s, rise: 4, fall: 5}
     ejection: {failures: 6, for: 11s}
@@ -201,6 +202,7 @@ backends:
   EXPECT_EQ(backend.balance, Balance::kSourceHash);
   EXPECT_EQ(backend.connect_attempts, 4);
   EXPECT_EQ(backend.queue, (Queue{9, seconds(4)}));
+  EXPECT_EQ(backend.preconnect, 3U);
   EXPECT_EQ(backend.send_proxy, SendProxy::kV2);
   EXPECT_EQ(*backend.health_check,
             (HealthCheck{HealthCheckType::kTls, seconds(3), seconds(2), 4, 5, "PING\r\n", "+PON\xff"}));

@@ -80,6 +80,7 @@ backends:
     queue:
       size: 0
       timeout: 1s
+    preconnect: 0
     source: ""
     send_proxy: none
     send_client_certificate: off

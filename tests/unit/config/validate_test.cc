@@ -499,6 +499,51 @@ TEST(Validate, WarnsOfAQueueInWhichNoConnectionEverWaits) {
   EXPECT_EQ(faults("{address: 127.0.0.1:2, max_connections: 1}"), "");
 }
 
+TEST(Validate, RefusesSpareConnectionsThatCouldNotBeMadeOrUsed) {
+  const auto faults = [](const std::string& backend, const std::string& listener = "") {
+    return faults_of("listeners: [{bind: :1, backend: app" + listener +
+                     "}]\nbackends:\n  app:\n    preconnect: 2\n" + backend);
+  };
+  const std::string at = "t.yaml:4:17: backends.app.preconnect: ";
+  const std::string servers = "    servers: 127.0.0.1:2\n";
+  EXPECT_EQ(faults(servers), "");
+  EXPECT_EQ(faults(servers + "    source: client\n"),
+            at +
+                "cannot be with \"source: client\": before there is a client, there is no address to connect "
+                "from\n");
+  EXPECT_EQ(faults("    servers: original\n", ", transparent: on"),
+            at + "cannot be with \"original\": before there is a client, there is no server to connect to\n");
+  EXPECT_EQ(faults(servers + "    tls: {starttls: postgres}\n"),
+            at + "cannot be with \"tls.starttls\": such a server greets first, or ends a connection on which "
+                 "nothing is said\n");
+}
+
+TEST(Validate, BoundsTheNumberOfSpareConnections) {
+  EXPECT_EQ(faults_of(small("", "    preconnect: 1000\n")), "");
+  for (const char* number : {"1001", "-1", "many"}) {
+    EXPECT_THAT(faults_of(small("", "    preconnect: " + std::string(number) + "\n")),
+                testing::StartsWith("t.yaml:7:17: backends.app.preconnect: "));
+  }
+}
+
+TEST(Validate, RefusesSpareConnectionsToServersThatGreetFirst) {
+  const auto faults = [](const std::string& protocol) {
+    return faults_of(
+        small("    starttls: " + protocol + "\n    tls: {certificates: [{certificate: tls.pem}]}\n",
+              "    preconnect: 2\n"));
+  };
+  EXPECT_EQ(faults("postgres"), "");
+  EXPECT_EQ(faults("ldap"), "");
+  for (const std::string protocol : {"smtp", "imap", "pop3", "mysql"}) {
+    EXPECT_THAT(
+        faults(protocol),
+        testing::HasSubstr("t.yaml:3:14: listeners[0].backend: backend \"app\" has \"preconnect\", but "
+                           "with \"starttls: " +
+                           protocol +
+                           "\" servers greet first, which spoils a connection that no client uses yet\n"));
+  }
+}
+
 TEST(Validate, TakesNoQueueWithoutATime) {
   EXPECT_EQ(
       faults_of(

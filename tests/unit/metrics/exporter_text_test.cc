@@ -58,7 +58,8 @@ void fill(ListenerMetrics& of, std::uint64_t first) {
                          of.tcp_retransmits, of.postgres_cancels);
 }
 void fill(ServerMetrics& of, std::uint64_t first) {
-  Filler(first).fill_all(of.active, of.connect_duration, of.connect_failures);
+  Filler(first).fill_all(of.active, of.connect_duration, of.connect_failures, of.spares, of.spares_stopped,
+                         of.spares_used, of.spares_discarded);
 }
 void fill(BackendMetrics& of, std::uint64_t first) {
   Filler(first).fill_all(of.queued, of.queue_duration, of.queue_ends);
