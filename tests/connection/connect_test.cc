@@ -311,6 +311,56 @@ TEST_F(QueueTest, AServerThatIsDownEndsTheWait) {
   EXPECT_EQ(others[0]->info().detail.view(), "all_down");
 }
 
+/// A server with two places and no queue: a connection has one place, a spare of another worker the other one.
+class SparePlaceTest : public QueueTest {
+ protected:
+  SparePlaceTest() {
+    app().servers[0].max_connections = 2;
+    app().queue = {.size = 0, .timeout = 3s};
+    app().preconnect = 1;
+  }
+  void accept_first() {
+    start();
+    group = connection->snapshot().shared->backends.at("app").group;
+    holder = group->queue->add_spare_holder([this] { ++asked; });
+    ASSERT_TRUE(server_state().take_place(2));
+    server_state().add_place_of_spare();
+  }
+  ServerState& server_state() { return *group->servers[0].state; }
+  void give_up_spare() {
+    server_state().remove_place_of_spare();
+    server_state().give_place_back();
+  }
+
+  std::shared_ptr<const BackendGroup> group;
+  std::unique_ptr<PlaceQueue::SpareHolder> holder;
+  int asked = 0;
+};
+
+TEST_F(SparePlaceTest, AConnectionAsksForThePlaceOfASpareAndWaitsForIt) {
+  accept_first();
+  others.push_back(accept(std::make_shared<Script>(), 2));
+  EXPECT_EQ(phase_of(*others[0]), "connect");
+  EXPECT_EQ(asked, 1);
+  others.push_back(accept(std::make_shared<Script>(), 3));
+  EXPECT_EQ(others[1]->info().detail.view(), "queue_full") << "there is one place";
+  give_up_spare();
+  step_the_woken();
+  EXPECT_EQ(phase_of(*others[0]), "relay");
+  EXPECT_EQ(ended(QueueEnd::kServed), 1U);
+}
+
+TEST_F(SparePlaceTest, AConnectionEndsWhereThePlaceOfTheSpareIsGone) {
+  accept_first();
+  others.push_back(accept(std::make_shared<Script>(), 2));
+  server_state().remove_place_of_spare();  // a client of that worker has it now
+  group->queue->place_may_be_free();
+  step_the_woken();
+  ASSERT_TRUE(others[0]->is_buried());
+  EXPECT_EQ(others[0]->info().detail.view(), "all_full");
+  EXPECT_EQ(queued(), 0U);
+}
+
 TEST_F(ConnectTest, HasNoBackendWhileNoNameIsResolved) {
   app().servers.resize(1);
   app().servers[0].address = "not-resolved.example:80";
