@@ -311,7 +311,8 @@ TEST_F(QueueTest, AServerThatIsDownEndsTheWait) {
   EXPECT_EQ(others[0]->info().detail.view(), "all_down");
 }
 
-/// A server with two places and no queue: a connection has one place, a spare of another worker the other one.
+/// A server with two places and no queue: a connection has one place, a spare of another worker the other
+/// one.
 class SparePlaceTest : public QueueTest {
  protected:
   SparePlaceTest() {
