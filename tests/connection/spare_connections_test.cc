@@ -339,8 +339,8 @@ TEST_F(SparesTest, TheSpareWhosePlaceAClientGotEndsWhereTheClientCannotHaveIt) {
 }
 
 TEST_F(SparesTest, GivesPlacesToTheClientsOfOtherWorkersThatAskForThem) {
+  app().servers.resize(1);
   app().servers[0].max_connections = 1;
-  app().preconnect = 2;
   begin();
   EXPECT_EQ(state(0).places_taken(), 1U);
   picker().group().queue->ask_for_places_of_spares();
@@ -351,7 +351,6 @@ TEST_F(SparesTest, GivesPlacesToTheClientsOfOtherWorkersThatAskForThem) {
   upkeep(1s);
   EXPECT_EQ(state(0).places_taken(), 0U) << "they may need it";
   upkeep(SparePool::kPlacesWantedPause);
-  EXPECT_NE(take(), nullptr);
   EXPECT_NE(take(), nullptr);
 }
 
