@@ -15,6 +15,7 @@
 #include "cli/command_line_fault.h"
 #include "cli/commands.h"
 #include "cli/configuration.h"
+#include "cli/import.h"
 #include "tls/openssl/library_context.h"
 #include "tls/openssl/wiped_memory.h"
 
@@ -167,12 +168,12 @@ class CommandLine {
         "or "
         "if FILE cannot be read.\n";
     command->footer(footer + examples({"import haproxy haproxy.cfg > headgate.yaml"}));
-    for (const char* format : {"hitch", "stunnel", "haproxy"}) {
-      auto* one = command->add_subcommand(format, std::string("A configuration file of ") + format);
-      const std::string example = std::string("import ") + format + " FILE > headgate.yaml";
+    for (const ImportFormat& format : kImportFormats) {
+      auto* one = command->add_subcommand(format.name, format.what);
+      const std::string example = std::string("import ") + format.name + " FILE > headgate.yaml";
       one->footer(footer + examples({example.c_str()}));
       one->add_option("FILE", imported_, "The file")->required();
-      on(one, [this, format] { return import_command(format, imported_); });
+      on(one, [this, &format] { return import_command(format, imported_); });
     }
   }
 

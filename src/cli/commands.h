@@ -8,6 +8,8 @@
 
 namespace headgate {
 
+struct ImportFormat;
+
 /// Where a start without a file serves the admin endpoint.
 inline constexpr const char* kAdminAddress = "127.0.0.1:9464";
 
@@ -39,8 +41,8 @@ struct ExplainOptions {
 [[nodiscard]] int check_command(const std::string& config);
 [[nodiscard]] int show_command(const std::string& config);
 [[nodiscard]] int explain_command(const ExplainOptions& options);
-/// `format` is "hitch", "stunnel" or "haproxy".
-[[nodiscard]] int import_command(const std::string& format, const std::string& file);
+/// `format` is one of kImportFormats.
+[[nodiscard]] int import_command(const ImportFormat& format, const std::string& file);
 [[nodiscard]] int ticket_key_new_command();
 
 }  // namespace headgate

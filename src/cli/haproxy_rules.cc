@@ -1,7 +1,6 @@
 #include "cli/haproxy_rules.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <string_view>
 #include <utility>
@@ -26,33 +25,6 @@ std::optional<HaproxyFetch> fetch_of(const std::string& name) {
       {"req.ssl_hello_type", HaproxyFetch::kIsClientHello}};
   const auto found = fetches.find(name);
   return found == fetches.end() ? std::nullopt : std::optional(found->second);
-}
-
-/// The network of "10.1.2.3/8": HAProxy ignores the bits behind the prefix.
-std::optional<Network> network_of(const std::string& text) {
-  const std::size_t slash = std::min(text.find('/'), text.size());
-  const auto host = Network::parse(text.substr(0, slash));
-  if (!host || slash == text.size()) return host ? std::optional(*host) : std::nullopt;
-  const auto bits = number_of(std::string_view(text).substr(slash + 1));
-  const bool ipv4 = text.find(':') == std::string::npos;
-  if (!bits || *bits > (ipv4 ? 32U : 128U)) return std::nullopt;
-  std::array<std::uint8_t, 16> bytes{};
-  std::ranges::copy(host->bytes(), bytes.begin());
-  const auto kept = static_cast<std::size_t>(*bits + (ipv4 ? 96 : 0));
-  for (std::size_t bit = kept; bit < 128; ++bit)
-    bytes[bit / 8] = static_cast<std::uint8_t>(bytes[bit / 8] & ~(0x80U >> (bit % 8)));
-  std::string cleared;
-  for (std::size_t i = ipv4 ? 12 : 0; i < 16; ++i) {
-    constexpr std::string_view kDigits = "0123456789abcdef";
-    if (ipv4) {
-      cleared += (cleared.empty() ? "" : ".") + std::to_string(bytes[i]);
-    } else {
-      cleared += i % 2 == 0 && i > 0 ? ":" : "";
-      (cleared += kDigits[bytes[i] >> 4]) += kDigits[bytes[i] & 0xf];
-    }
-  }
-  const auto network = Network::parse(cleared + '/' + std::to_string(*bits));
-  return network ? std::optional(*network) : std::nullopt;
 }
 
 /// HAProxy looks an IPv4 source up as ::ffff:192.0.2.7 too, so it is in ::/0. In Headgate it is not.

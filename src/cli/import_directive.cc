@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "base/ascii.h"
 #include "cli/import_words.h"
@@ -39,6 +40,14 @@ const KnownLoss* find_loss(const Directive& directive, const KnownLosses& known)
 
 bool Imported::lost_a_rule() const {
   return std::ranges::any_of(remarks, [](const Remark& remark) { return remark.loss == Loss::kRule; });
+}
+
+void Imported::note(const Directive& at, std::string what) {
+  remarks.push_back({at.line(), std::move(what), Loss::kHarmless, at.file()});
+}
+
+void Imported::lose(const Directive& at, std::string what) {
+  remarks.push_back({at.line(), std::move(what), Loss::kRule, at.file()});
 }
 
 const std::string& Directive::word(std::size_t index) const {
@@ -98,7 +107,7 @@ std::vector<Directive*> SharedLines::copy() {
 
 void SharedLines::settle(const KnownLosses& known, Imported& into) {
   for (std::size_t i = 0; i < lines_.size(); ++i) {
-    Directive all(lines_[i]->line(), lines_[i]->words());
+    Directive all(lines_[i]->line(), lines_[i]->words(), lines_[i]->file());
     for (const std::vector<Directive>& lines : copies_) all.take_as(lines[i]);
     for (const std::vector<Directive>& lines : copies_) {
       if (lines[i].misses(all)) name_the_rest(lines[i], known, into);
@@ -111,13 +120,17 @@ void name_the_rest(const Directive& directive, const KnownLosses& known, Importe
   if (directive.is_untouched()) {
     const KnownLoss* loss = find_loss(directive, known);
     const std::string why(loss == nullptr ? "has no equivalent in Headgate" : loss->why);
-    into.remarks.push_back(
-        {directive.line(), beginning_of(directive) + ": " + why, loss == nullptr ? Loss::kRule : loss->loss});
+    std::string what = beginning_of(directive) + ": " + why;
+    if (loss != nullptr && loss->loss == Loss::kHarmless) {
+      into.note(directive, std::move(what));
+    } else {
+      into.lose(directive, std::move(what));
+    }
     return;
   }
   for (std::size_t i = 0; i < directive.size(); ++i) {
     if (!directive.is_taken(i))
-      into.lose(directive.line(), directive.key() + ": no equivalent in Headgate for " + directive.word(i));
+      into.lose(directive, directive.key() + ": no equivalent in Headgate for " + directive.word(i));
   }
 }
 

@@ -18,9 +18,12 @@ using Words = std::vector<std::string>;
 /// name_the_rest() names it. So no word is lost in silence, also none that is new to this program.
 class Directive {
  public:
-  Directive(int line, Words words) : line_(line), words_(std::move(words)), taken_(words_.size()) {}
+  /// `file` is one that the imported file includes; empty: the imported file itself.
+  Directive(int line, Words words, std::string file = {})
+      : line_(line), words_(std::move(words)), taken_(words_.size()), file_(std::move(file)) {}
 
   [[nodiscard]] int line() const { return line_; }
+  [[nodiscard]] const std::string& file() const { return file_; }
   [[nodiscard]] std::size_t size() const { return words_.size(); }
   [[nodiscard]] const Words& words() const { return words_; }
   /// Word `index`, empty behind the end. Looking at a word does not take it.
@@ -46,6 +49,7 @@ class Directive {
   int line_;
   Words words_;
   std::vector<bool> taken_;
+  std::string file_;
 };
 
 /// The words of a line from `from` on, which are options with a value or flags, one by one. The directive

@@ -65,6 +65,34 @@ std::optional<bool> switch_of(std::string_view text) {
   return std::nullopt;
 }
 
+std::optional<std::chrono::milliseconds> time_of(std::string_view text) {
+  constexpr std::array<std::pair<std::string_view, std::uint64_t>, 9> kUnits{{{"ms", 1},
+                                                                              {"s", 1'000},
+                                                                              {"", 1'000},
+                                                                              {"m", 60'000},
+                                                                              {"h", 3'600'000},
+                                                                              {"d", 86'400'000},
+                                                                              {"w", 604'800'000},
+                                                                              {"M", 2'592'000'000},
+                                                                              {"y", 31'536'000'000}}};
+  if (text.empty()) return std::nullopt;
+  std::uint64_t total = 0;
+  while (!text.empty()) {
+    const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+    const auto number = number_of(text.substr(0, digits));
+    text.remove_prefix(digits);
+    const std::size_t letters = std::min(text.find_first_of("0123456789 "), text.size());
+    const auto* const unit = std::ranges::find(kUnits, text.substr(0, letters),
+                                               &std::pair<std::string_view, std::uint64_t>::first);
+    text.remove_prefix(letters);
+    text = trimmed(text);
+    if (!number || unit == kUnits.end()) return std::nullopt;
+    total += *number * unit->second;
+  }
+  constexpr std::uint64_t kLongest = 3650ULL * 86'400'000;  // ten years
+  return std::chrono::milliseconds(std::min(total, kLongest));
+}
+
 std::vector<TextLine> lines_of(std::string_view text) {
   std::vector<TextLine> lines;
   for (int number = 1; !text.empty(); ++number) {
@@ -103,6 +131,32 @@ std::string label_of(std::string_view text) {
 std::string path_below(const std::string& directory, const std::string& path) {
   if (path.empty() || directory.empty() || path.starts_with('/')) return path;
   return directory + (directory.ends_with('/') ? "" : "/") + path;
+}
+
+std::optional<Network> network_of(std::string_view text) {
+  const std::size_t slash = std::min(text.find('/'), text.size());
+  const auto host = Network::parse(text.substr(0, slash));
+  if (!host || slash == text.size()) return host ? std::optional(*host) : std::nullopt;
+  const auto bits = number_of(text.substr(slash + 1));
+  const bool ipv4 = text.find(':') == std::string_view::npos;
+  if (!bits || *bits > (ipv4 ? 32U : 128U)) return std::nullopt;
+  std::array<std::uint8_t, 16> bytes{};
+  std::ranges::copy(host->bytes(), bytes.begin());
+  const auto kept = static_cast<std::size_t>(*bits + (ipv4 ? 96 : 0));
+  for (std::size_t bit = kept; bit < 128; ++bit)
+    bytes[bit / 8] = static_cast<std::uint8_t>(bytes[bit / 8] & ~(0x80U >> (bit % 8)));
+  std::string cleared;
+  for (std::size_t i = ipv4 ? 12 : 0; i < 16; ++i) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    if (ipv4) {
+      cleared += (cleared.empty() ? "" : ".") + std::to_string(bytes[i]);
+    } else {
+      cleared += i % 2 == 0 && i > 0 ? ":" : "";
+      (cleared += kDigits[bytes[i] >> 4]) += kDigits[bytes[i] & 0xf];
+    }
+  }
+  const auto network = Network::parse(cleared + '/' + std::to_string(*bits));
+  return network ? std::optional(*network) : std::nullopt;
 }
 
 std::vector<std::string> groups_of(std::string_view text) {

@@ -13,7 +13,7 @@
 #include "config/config.h"
 #include "net/address.h"
 
-/// Reads what hitch, stunnel and HAProxy write in another way than Headgate. Pure; any thread.
+/// Reads what other programs write in another way than Headgate. Pure; any thread.
 namespace headgate {
 
 [[nodiscard]] std::string_view trimmed(std::string_view text);
@@ -22,6 +22,9 @@ namespace headgate {
 [[nodiscard]] std::optional<std::uint32_t> number_of(std::string_view text);
 /// "on", "yes", "y", "true", "t", and their opposites, in any case; nullopt for every other text.
 [[nodiscard]] std::optional<bool> switch_of(std::string_view text);
+
+/// "90s", "1m30s", "500ms"; a number alone is seconds. At most ten years.
+[[nodiscard]] std::optional<std::chrono::milliseconds> time_of(std::string_view text);
 
 /// A line of a file, from 1.
 struct TextLine {
@@ -41,6 +44,8 @@ enum class AnyAddress { kIpv4, kIpv4AndIpv6 };
 [[nodiscard]] std::string label_of(std::string_view text);
 /// `path` as it is if it is absolute, else below `directory`. An empty `path` stays empty.
 [[nodiscard]] std::string path_below(const std::string& directory, const std::string& path);
+/// The network of "10.1.2.3/8", without the bits behind the prefix, or of an address.
+[[nodiscard]] std::optional<Network> network_of(std::string_view text);
 /// "X25519:prime256v1" as a list, with the names of Headgate's documentation.
 [[nodiscard]] std::vector<std::string> groups_of(std::string_view text);
 

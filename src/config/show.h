@@ -11,4 +11,8 @@ namespace headgate::config {
 /// thread.
 [[nodiscard]] std::string show(const Config& config);
 
+/// `config` as YAML with the keys alone whose value is not the default. Loading it gives an equal Config. Any
+/// thread.
+[[nodiscard]] std::string show_changes(const Config& config);
+
 }  // namespace headgate::config

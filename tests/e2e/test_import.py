@@ -11,7 +11,9 @@ from harness.tools import headgate_binary, run
 HAPROXY = "frontend f\n  bind 127.0.0.1:8443 ssl crt /x.pem\n  default_backend b\nbackend b\n  server s 127.0.0.1:1\n"
 HITCH = 'frontend = "[*]:8443"\nbackend = "[127.0.0.1]:80"\npem-file = "/x.pem"\n'
 STUNNEL = "[s]\naccept = 8443\nconnect = 80\ncert = /x.pem\n"
-BASES = {"haproxy": HAPROXY, "hitch": HITCH, "stunnel": STUNNEL}
+NGINX = "stream {\n server { listen 127.0.0.1:8443 ssl; ssl_certificate /x.pem; ssl_certificate_key /x.pem; proxy_pass h:1; }\n}\n"
+GHOSTUNNEL = "ghostunnel server --listen :8443 --target localhost:80 \\\n  --keystore /x.pem --disable-authentication\n"
+BASES = {"haproxy": HAPROXY, "hitch": HITCH, "stunnel": STUNNEL, "nginx": NGINX, "ghostunnel": GHOSTUNNEL}
 
 
 @pytest.fixture
@@ -218,21 +220,21 @@ def test_a_server_of_weight_0_is_carried_over_and_gets_no_connection(imported, s
     told = imported("haproxy", HAPROXY.replace("  server s 127.0.0.1:1\n", servers))
     assert lines_named(told) == lines, told.stderr
     servers = yaml.safe_load(told.stdout)["backends"]["b"]["servers"]
-    assert {one["address"]: one["weight"] for one in servers} == weights
+    assert {one["address"]: one.get("weight", 1) for one in servers} == weights
 
 
 def test_a_reject_for_all_that_are_not_tls_refuses_no_tls(imported):
     told = imported("haproxy", PASSES + "  tcp-request content reject\n" + BY_NAME + BACKEND)
     assert told.returncode == 0 and lines_named(told) == {(1, "note")}, told.stderr
     assert "a client that sends no TLS is refused" in told.stderr
-    assert yaml.safe_load(told.stdout)["listeners"][0]["deny"] == []
+    assert yaml.safe_load(told.stdout)["listeners"][0].get("deny", []) == []
 
 
 def test_a_rule_behind_the_accept_of_all_tls_is_no_deny_and_is_named(imported):
     rule = "  tcp-request content reject if { src 10.0.0.0/8 }\n"
     told = imported("haproxy", PASSES + rule + BY_NAME + BACKEND)
     assert lines_named(told) == {(1, "note"), (4, "note")}, told.stderr
-    assert yaml.safe_load(told.stdout)["listeners"][0]["deny"] == []
+    assert yaml.safe_load(told.stdout)["listeners"][0].get("deny", []) == []
     before = imported("haproxy", PASSES.replace("  tcp-request", rule + "  tcp-request") + BY_NAME + BACKEND)
     assert yaml.safe_load(before.stdout)["listeners"][0]["deny"] == ["10.0.0.0/8"]
 

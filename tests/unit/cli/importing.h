@@ -12,7 +12,7 @@ namespace headgate {
 /// The faults that the loader finds in the imported configuration, one in a line, without warnings.
 inline std::string faults_of(const Imported& imported) {
   std::string lines;
-  for (const auto& fault : config::load_text(config::show(imported.config), "t.yaml", "").faults) {
+  for (const auto& fault : config::load_text(config::show_changes(imported.config), "t.yaml", "").faults) {
     if (!fault.warning) lines += fault.text() + '\n';
   }
   return lines;

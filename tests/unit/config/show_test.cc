@@ -145,6 +145,46 @@ TEST(Show, WritesTheCaOfEachTrustDomain) {
   EXPECT_NE(show(config).find("        ca:\n          \"prod\": \""), std::string::npos) << show(config);
 }
 
+TEST(ShowChanges, LeavesOutWhatIsTheDefault) {
+  Config config = load(small_tls("", "    health_check: {}\n")).config;
+  config.listeners[0].limits.penalty.failures = 3;
+  EXPECT_EQ(show_changes(config), R"(listeners:
+  - name: "[::]:8443"
+    bind:
+      - address: "[::]:8443"
+    tls:
+      certificates:
+        - certificate: "/etc/headgate/tls.pem"
+    limits:
+      penalty:
+        failures: 3
+    backend: "app"
+backends:
+  "app":
+    servers:
+      - address: "127.0.0.1:8080"
+    health_check: {}
+)");
+  EXPECT_EQ(load(show_changes(config)).config, config);
+}
+
+TEST(ShowChanges, WritesEachKeyThatIsNotTheDefault) {
+  Config config =
+      load(small_tls("      client_auth: {mode: required, ca: {prod: a.pem}}\n", "    tls: {verify: off}\n"))
+          .config;
+  config.worker_cpus = {{1, 2}};
+  config.admin.reset();
+  config.drain_accept_for = seconds(3);
+  config.listeners[0].tls->groups = {"P-256"};
+  config.listeners[0].tls->client_auth.allow.dns = {"*.a.test"};
+  config.listeners[0].tls->client_auth_by_name.push_back({{"b.test"}, {}});
+  config.listeners[0].routes.push_back({{}, {}, {}, false, "app"});
+  config.listeners[0].proxy_protocol.emplace();
+  config.backends.at("app").servers[0].weight = 0;
+  const Loaded again = load(show_changes(config));
+  EXPECT_EQ(again.config, config) << show_changes(config) << fault_lines(again);
+}
+
 TEST(QuickStart, IsOneListenerThatTerminatesTlsForOneBackend) {
   const Loaded loaded = quick_start({":8443", "127.0.0.1:8080", "tls.pem", "key.pem", "off"});
   EXPECT_EQ(fault_lines(loaded), "");
