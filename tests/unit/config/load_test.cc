@@ -99,7 +99,6 @@ backends:
     connect_timeout: 3s
     connect_attempts: 4
     queue: {size: 9, timeout: 4s}
-    preconnect: 3
     send_proxy: v2
     health_check: {type: tls, send: "PING\r\n", expect: "hex:2B504F4Eff", interval: 3s, timeout: 2s, rise: 4, fall: 5}
     ejection: {failures: 6, for: 11s}
@@ -112,7 +111,7 @@ backends:
       private_key: client.key
       alpn: $alpn
       starttls: postgres
-  legacy: {servers: 192.0.2.9:443}
+  legacy: {servers: 192.0.2.9:443, preconnect: 3}
 )");
   EXPECT_EQ(
       fault_lines(loaded),
@@ -202,7 +201,7 @@ backends:
   EXPECT_EQ(backend.balance, Balance::kSourceHash);
   EXPECT_EQ(backend.connect_attempts, 4);
   EXPECT_EQ(backend.queue, (Queue{9, seconds(4)}));
-  EXPECT_EQ(backend.preconnect, 3U);
+  EXPECT_EQ(config.backends.at("legacy").preconnect, 3U);
   EXPECT_EQ(backend.send_proxy, SendProxy::kV2);
   EXPECT_EQ(*backend.health_check,
             (HealthCheck{HealthCheckType::kTls, seconds(3), seconds(2), 4, 5, "PING\r\n", "+PON\xff"}));
