@@ -74,10 +74,10 @@ void look_for_plain_text(const config::Config& config, Diagnostics& found) {
 }
 
 /// The process that runs is another user than the one that checks: root can read every file.
-Diagnostics look_at_files_as_user(const config::Config& config, const std::string& config_file) {
+Diagnostics look_at_files_as_user(const config::Config& config, const ConfigFiles& config_files) {
   const char* key = key_of_identity(config);
   Diagnostics found;
-  const auto files = unreadable_after_start(config, config_file);
+  const auto files = unreadable_after_start(config, config_files);
   if (!files) found.push_back({Severity::kWarning, "", files.error().what, key});
   for (const auto& file : files.value_or(std::vector<std::string>()))
     found.push_back({Severity::kWarning, "", consequence_of_unreadable(config, file), key});
@@ -98,10 +98,16 @@ bool is_explained(const Diagnostic& diagnostic, const std::vector<config::Fault>
   });
 }
 
-void print_in_order(std::vector<config::Fault> faults) {
-  std::ranges::stable_sort(faults, {},
-                           [](const config::Fault& one) { return std::pair(one.line, one.column); });
+void print_in_order(std::vector<config::Fault> faults, std::string_view first_file) {
+  config::sort_by_place(faults, first_file);
   for (const auto& fault : faults) std::cout << fault.text() << '\n';
+}
+
+/// ", with 2 files that it includes"; empty where there is none.
+std::string with_included(const config::Places& places) {
+  const std::size_t count = places.files() - 1;
+  if (count == 0) return {};
+  return ", with " + std::to_string(count) + (count == 1 ? " file" : " files") + " that it includes";
 }
 
 }  // namespace
@@ -111,7 +117,8 @@ int check_command(const std::string& config) {
   Diagnostics diagnostics = look_for_identity(loaded.config);
   const bool is_known = diagnostics.empty();
   if (loaded.usable() && is_known) {
-    diagnostics = look_at_files_as_user(loaded.config, is_stdin(config) ? "" : config);
+    diagnostics = look_at_files_as_user(
+        loaded.config, {.main = is_stdin(config) ? "" : config, .include = loaded.sources.include});
     look_for_rights(loaded.config, diagnostics);
   }
   if (loaded.usable()) look_for_plain_text(loaded.config, diagnostics);
@@ -121,13 +128,14 @@ int check_command(const std::string& config) {
   const Diagnostics owners = unknown_owners(loaded.config);
   diagnostics.insert(diagnostics.end(), owners.begin(), owners.end());
   std::vector<config::Fault> faults = loaded.faults;
+  faults.insert(faults.end(), loaded.variables.begin(), loaded.variables.end());
   for (const auto& diagnostic : diagnostics) {
     if (!is_explained(diagnostic, loaded.faults)) faults.push_back(fault_of(diagnostic, loaded.places));
   }
-  print_in_order(std::move(faults));
+  print_in_order(std::move(faults), loaded.places.file());
   if (!loaded.usable() || !is_known || !owners.empty()) return kExitConfiguration;
   if (!snapshot || check_contexts(std::move(snapshot)) != 0) return kExitConfiguration;
-  std::cout << loaded.places.file() << ": ok\n";
+  std::cout << loaded.places.file() << ": ok" << with_included(loaded.places) << '\n';
   return kExitDone;
 }
 

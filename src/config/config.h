@@ -284,6 +284,14 @@ struct CpuRange {
 /// Linux can be built for 8,192 CPUs.
 inline constexpr int kLastCpu = 8191;
 
+/// Where a configuration is from, besides its file. Not a part of the Config, which is the same wherever it
+/// was written.
+struct Sources {
+  std::vector<std::string> include;      ///< Files, and directories with all *.yaml of them.
+  std::vector<std::string> environment;  ///< The variables that values may name: "PORT", or "APP_*".
+  bool operator==(const Sources&) const = default;
+};
+
 struct Config {
   int workers = 0;  ///< 0: auto, one for each of `worker_cpus`, else the CPUs this process may really use.
   std::vector<CpuRange> worker_cpus;  ///< Each worker is bound to one of them, in turn; empty: to none.

@@ -18,12 +18,12 @@
 namespace headgate::config {
 namespace {
 
-constexpr std::string_view kSyntaxKey =
+constexpr const char* kSyntaxKey =
     "yaml";  // takes the place of the key in a fault that is found before any key is read
 constexpr std::string_view kMergeKey = "<<";
 
-Position position_of(const YAML::Mark& mark) {
-  return {mark.line + 1, mark.column + 1};
+Position position_of(const YAML::Mark& mark, std::uint32_t file) {
+  return {mark.line + 1, mark.column + 1, file};
 }
 
 bool is_null_word(std::string_view text) {
@@ -49,7 +49,7 @@ std::size_t cost(const Node& node) {
 /// Builds the Node of one document from the parser's events.
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(Faults& faults) : faults_(faults) {}
+  explicit TreeBuilder(Parsing& parsing) : parsing_(parsing) {}
 
   /// The document; null when it was too large to hold.
   [[nodiscard]] Node take() { return full_ ? Node{} : std::exchange(root_, {}); }
@@ -57,19 +57,19 @@ class TreeBuilder final : public YAML::EventHandler {
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    add({Node::Kind::kNull, {}, position_of(mark), {}}, anchor);
+    add({Node::Kind::kNull, {}, at(mark), {}}, anchor);
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     if (full_) return;
     const auto found = anchored_.find(anchor);
     if (found == anchored_.end()) return refuse(mark, "an alias cannot be inside the value that it names");
-    if (has_room(position_of(mark), found->second.cost)) put(found->second.node);
+    if (has_room(at(mark), found->second.cost)) put(found->second.node);
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     check_tag(mark, tag);
     if (tag != "!" && is_null_word(value)) return OnNull(mark, anchor);
-    add({Node::Kind::kScalar, value, position_of(mark), {}}, anchor);
+    add({Node::Kind::kScalar, value, at(mark), {}}, anchor);
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
@@ -96,25 +96,27 @@ class TreeBuilder final : public YAML::EventHandler {
     if (!is_plain_tag(tag)) refuse(mark, "the tag \"" + tag + "\" means nothing here; leave it out");
   }
   void refuse(const YAML::Mark& mark, const std::string& what) {
-    faults_.add_at(position_of(mark), std::string(kSyntaxKey), what);
+    parsing_.faults.add_at(at(mark), kSyntaxKey, what);
   }
+  [[nodiscard]] Position at(const YAML::Mark& mark) const { return position_of(mark, parsing_.file); }
 
   /// Whether `more` nodes still fit. If not, reports it once, and nothing is added any more.
   bool has_room(Position position, std::size_t more) {
     if (full_) return false;
-    spent_ += more;
-    full_ = spent_ > kMostNodes;
+    parsing_.spent += more;
+    full_ = parsing_.spent > kMostNodes;
     if (full_) {
-      faults_.add_at(position, std::string(kSyntaxKey),
-                     "the document has more than " + std::to_string(kMostNodes) +
-                         " values with its aliases expanded; that is too many");
+      parsing_.faults.miss_a_file();
+      parsing_.faults.add_at(position, kSyntaxKey,
+                             "the configuration has more than " + std::to_string(kMostNodes) +
+                                 " values with its aliases expanded; that is too many");
     }
     return !full_;
   }
 
   void open(Node::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
     check_tag(mark, tag);
-    open_.push_back({{kind, {}, position_of(mark), {}}, anchor});
+    open_.push_back({{kind, {}, at(mark), {}}, anchor});
   }
   void close() {
     Open closed = std::move(open_.back());
@@ -133,11 +135,10 @@ class TreeBuilder final : public YAML::EventHandler {
   }
   void put(Node node) { (open_.empty() ? root_ : open_.back().node.items.emplace_back()) = std::move(node); }
 
-  Faults& faults_;
+  Parsing& parsing_;
   Node root_;
   std::vector<Open> open_;
   std::unordered_map<YAML::anchor_t, Anchored> anchored_;
-  std::size_t spent_ = 0;
   bool full_ = false;
 };
 
@@ -164,10 +165,21 @@ std::string word_at(std::string_view line, std::size_t begin) {
   return quote(rest.substr(0, rest.find_first_of(" \t,]}", inside + (is_address ? 1 : 0))));
 }
 
+/// The variable ("${PORT}") of which the character `at` is a part, or that ends in front of it.
+std::string_view variable_at(std::string_view line, std::size_t at) {
+  const std::size_t begin = line.rfind("${", at);
+  if (begin == line.npos) return {};
+  const std::size_t end = line.find('}', begin);
+  return end == line.npos || end + 1 < at ? std::string_view() : line.substr(begin, end + 1 - begin);
+}
+
 /// What to write where a value lacks the quotes that YAML wants around it; empty if that is not the mistake.
 /// `at` is where the parser gave up.
 std::string quotes_missing(std::string_view line, std::size_t at) {
   if (at >= line.size()) return {};
+  if (const std::string_view variable = variable_at(line, at); !variable.empty())
+    return "between brackets YAML takes the { of a variable for its own; put quotes around the value with " +
+           quote(variable);
   const std::size_t star = line[at] == '*' || at == 0 ? at : at - 1;  // the parser stops at "*" or behind it
   if (line[star] == '*')
     return "an unquoted * is a reference in YAML; write " + word_at(line, star) + ", with the quotes";
@@ -184,8 +196,9 @@ std::string quotes_missing(std::string_view line, std::size_t at) {
   return {};
 }
 
-void add_syntax_fault(std::string_view text, const YAML::Exception& error, Faults& faults) {
-  const Position position = error.mark.is_null() ? Position{} : position_of(error.mark);
+void add_syntax_fault(std::string_view text, const YAML::Exception& error, const Parsing& parsing) {
+  const Position position =
+      error.mark.is_null() ? Position{.file = parsing.file} : position_of(error.mark, parsing.file);
   const std::string_view line = line_of(text, position.line);
   std::string what = "this is not YAML: " + error.msg;
   if (tab_indents(line) || tab_indents(line_of(text, position.line - 1))) {
@@ -194,19 +207,20 @@ void add_syntax_fault(std::string_view text, const YAML::Exception& error, Fault
     const std::string hint = quotes_missing(line, static_cast<std::size_t>(position.column - 1));
     if (!hint.empty()) what = hint;
   }
-  faults.add_at(position, std::string(kSyntaxKey), what);
+  parsing.faults.miss_a_file();
+  parsing.faults.add_at(position, kSyntaxKey, what);
 }
 
-Node parse_one(std::string_view text, Faults& faults) {
+Node parse_one(std::string_view text, Parsing& parsing) {
   std::istringstream stream{std::string(text)};
   YAML::Parser parser(stream);
-  TreeBuilder builder(faults);
+  TreeBuilder builder(parsing);
   parser.HandleNextDocument(builder);
-  TreeBuilder behind(faults);
+  TreeBuilder behind(parsing);
   parser.HandleNextDocument(behind);
   if (const Node second = behind.take(); second.kind != Node::Kind::kNull) {
-    faults.add_at(second.position, std::string(kSyntaxKey),
-                  "a second document begins here; a configuration is one document, without \"---\"");
+    parsing.faults.add_at(second.position, kSyntaxKey,
+                          "a second document begins here; a configuration is one document, without \"---\"");
   }
   return builder.take();
 }
@@ -272,24 +286,25 @@ bool is_pem(std::string_view text) {
 
 }  // namespace
 
-Node parse_document(std::string_view text, Faults& faults) {
-  if (text.size() > kLongestDocumentBytes) {
-    faults.add_at({}, "", "is longer than 16 MiB; no configuration is that long");
-    return {};
-  }
-  if (is_pem(text)) {
-    faults.add_at({1, 1}, std::string(kSyntaxKey), "this is a PEM file, not a configuration");
-    return {};
-  }
+Node parse_document(std::string_view text, Parsing& parsing) {
+  const auto refuse = [&parsing](Position position, const char* key, const std::string& what) {
+    position.file = parsing.file;
+    parsing.faults.miss_a_file();
+    parsing.faults.add_at(position, key, what);
+    return Node{};
+  };
+  if (text.size() > kLongestDocumentBytes)
+    return refuse({}, "", "is longer than 16 MiB; no configuration is that long");
+  if (is_pem(text)) return refuse({1, 1}, kSyntaxKey, "this is a PEM file, not a configuration");
   try {
-    return parse_one(text, faults);
+    return parse_one(text, parsing);
   } catch (const YAML::DeepRecursion& error) {
-    faults.add_at(position_of(error.mark), std::string(kSyntaxKey),
+    return refuse(position_of(error.mark, parsing.file), kSyntaxKey,
                   "is nested too deeply for a configuration");
   } catch (const YAML::Exception& error) {
-    add_syntax_fault(text, error, faults);
+    add_syntax_fault(text, error, parsing);
   } catch (const std::exception& error) {
-    faults.add_at({}, std::string(kSyntaxKey), std::string("cannot be parsed: ") + error.what());
+    return refuse({}, kSyntaxKey, std::string("cannot be parsed: ") + error.what());
   }
   return {};
 }

@@ -19,14 +19,21 @@ std::string Fault::text() const {
 
 void Faults::add_at(Position position, const std::string& key, const std::string& what) {
   faulty_keys_.insert(key);
-  faults_.push_back(
-      {places_.file(), position.line, position.column, without_secrets(key), without_secrets(what), false});
+  collect(position, key, what, false);
 }
 
 void Faults::warn(const std::string& key, const std::string& what) {
-  const Position position = places_.position_of(key);
-  faults_.push_back(
-      {places_.file(), position.line, position.column, without_secrets(key), without_secrets(what), true});
+  collect(places_.position_of(key), key, what, true);
+}
+
+void Faults::collect(Position position, const std::string& key, const std::string& what, bool warning) {
+  faults_.push_back({places_.file_of(position), position.line, position.column, without_secrets(key),
+                     without_secrets(places_.with_origin(position, what)), warning});
+}
+
+std::string Faults::whereabouts(std::string_view key) const {
+  if (places_.files() == 1) return {};
+  return " (" + places_.text_of(places_.position_of(key)) + ')';
 }
 
 bool Faults::concern(std::string_view key) const {
@@ -40,11 +47,32 @@ bool Faults::concern(std::string_view key) const {
 }
 
 std::vector<Fault> Faults::take() {
-  std::sort(faults_.begin(), faults_.end(), [](const Fault& left, const Fault& right) {
-    return std::tie(left.line, left.column, left.key, left.what) <
-           std::tie(right.line, right.column, right.key, right.what);
-  });
-  return std::exchange(faults_, {});
+  std::vector<Fault> all = std::exchange(faults_, {});
+  sort_by_place(all, places_.file());
+  return all;
+}
+
+void sort_by_place(std::vector<Fault>& faults, std::string_view first) {
+  const auto rank = [first](const Fault& fault) {
+    return std::tuple(fault.file != first, std::string_view(fault.file), fault.line, fault.column,
+                      std::string_view(fault.key), std::string_view(fault.what));
+  };
+  std::ranges::stable_sort(faults,
+                           [&](const Fault& left, const Fault& right) { return rank(left) < rank(right); });
+}
+
+std::uint32_t Places::add_file(std::string file) {
+  files_.push_back(std::move(file));
+  return static_cast<std::uint32_t>(files_.size() - 1);
+}
+
+std::string Places::text_of(Position position) const {
+  return file_of(position) + ':' + std::to_string(position.line) + ':' + std::to_string(position.column);
+}
+
+std::string Places::with_origin(Position position, std::string what) const {
+  const auto found = origins_.find(position);
+  return found == origins_.end() ? what : what + " (" + found->second + ')';
 }
 
 Position Places::position_of(std::string_view key) const {

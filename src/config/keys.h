@@ -3,6 +3,7 @@
 #include "config/config.h"
 #include "config/names.h"
 #include "config/notation.h"
+#include "config/variables.h"
 
 /// The one table of keys: for each struct of config.h, which keys it has, which field each one sets, and how
 /// its value is written. Reading a file, showing a configuration and listing the keys are three visitors of
@@ -82,7 +83,7 @@ void visit_keys(Visitor& visitor, Log& log) {
 template <class Visitor>
 void visit_keys(Visitor& visitor, Certificate& certificate) {
   visitor.value("certificate", certificate.certificate, Path{});
-  visitor.value("private_key", certificate.private_key, Path{});
+  visitor.value("private_key", certificate.private_key, SecretPath{});
   visitor.value("ocsp_staple", certificate.ocsp_staple, Path{});
   visitor.value("canary", certificate.canary_percent, SharePercent{});
   visitor.value("canary_for", certificate.canary_for,
@@ -135,7 +136,7 @@ void visit_keys(Visitor& visitor, Resumption& resumption) {
   // A client may keep a ticket for seven days at most (RFC 8446 section 4.6.1).
   visitor.value("lifetime", resumption.lifetime,
                 DurationText<seconds>{seconds(1), std::chrono::hours(168), "ticket_lifetime"});
-  visitor.value("secret_file", resumption.secret_file, Path{});
+  visitor.value("secret_file", resumption.secret_file, SecretPath{});
   visitor.value("rotate_every", resumption.rotate_every,
                 DurationText<seconds>{.minimum = seconds(1), .kind = "whole_seconds"});
 }
@@ -157,7 +158,7 @@ void visit_keys(Visitor& visitor, Tls& tls) {
   visitor.map("client_auth", client_auth);
   visitor.map("resumption", tls.resumption);
   visitor.value("record_layer", tls.record_layer, kRecordLayers);
-  visitor.value("keylog_file", tls.keylog_file, Path{});
+  visitor.value("keylog_file", tls.keylog_file, SecretPath{});
   visitor.list("dry_run", tls.dry_run, kDryRunPolicies, ListForm::kPlain);
 }
 
@@ -277,7 +278,7 @@ void visit_keys(Visitor& visitor, BackendTls& tls) {
   visitor.value("ca", tls.ca, Path{"system"});
   visitor.value("verify", tls.verify, kSwitch);
   visitor.value("certificate", tls.certificate, Path{});
-  visitor.value("private_key", tls.private_key, Path{});
+  visitor.value("private_key", tls.private_key, SecretPath{});
   visitor.list("alpn", tls.alpn, kBackendAlpn, ListForm::kPlain);
   visitor.value("starttls", tls.starttls, kStarttls);
 }
@@ -331,7 +332,7 @@ template <class Visitor>
 void visit_keys(Visitor& visitor, AdminKeys& admin) {
   visitor.value("bind", admin.bind, AdminBind{});
   visitor.value("metrics_bind", admin.metrics_bind, AdminBind{});
-  visitor.value("token_file", admin.token_file, Path{});
+  visitor.value("token_file", admin.token_file, SecretPath{});
   visitor.value("ready", admin.ready_needs_every_name, kReadyWhen);
   visitor.list("names", admin.names, kHostPattern, ListForm::kPlain);
 }
@@ -340,6 +341,12 @@ template <class Visitor>
 void visit_keys(Visitor& visitor, DrainKeys& drain) {
   visitor.value("deadline", drain.deadline, kTimeoutOrNone);
   visitor.value("accept_for", drain.accept_for, kTimeoutOrNone);
+}
+
+template <class Visitor>
+void visit_keys(Visitor& visitor, Sources& sources) {
+  visitor.list("include", sources.include, IncludePath{}, ListForm::kPlain);
+  visitor.list("environment", sources.environment, kVariablePattern, ListForm::kPlain);
 }
 
 template <class Visitor>

@@ -82,6 +82,8 @@ class KeyLister {
 std::vector<KnownKey> known_keys() {
   std::vector<KnownKey> keys;
   KeyLister lister("", keys);
+  Sources sources;
+  visit_keys(lister, sources);
   Config defaults;
   visit_keys(lister, defaults);
   return keys;

@@ -1,50 +1,20 @@
 #include "config/load.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
 #include "base/result.h"
 #include "base/secret_text.h"
 #include "config/document.h"
+#include "config/included.h"
 #include "config/map_reader.h"
+#include "config/merged.h"
 #include "config/validate.h"
-#include "net/fd.h"
 
 namespace headgate::config {
 namespace {
-
-/// At most one byte more than the longest document, so that reading an endless device ends.
-Result<std::string> read_to_end(int descriptor) {
-  std::string bytes;
-  std::array<char, 64 * 1024> chunk;
-  while (bytes.size() <= kLongestDocumentBytes) {
-    const ssize_t count = read(descriptor, chunk.data(), chunk.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail_errno("cannot be read", errno);
-    if (count == 0) return bytes;
-    bytes.append(chunk.data(), static_cast<std::size_t>(count));
-  }
-  return bytes;
-}
-
-Result<std::string> read_whole(const std::string& path) {
-  const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return fail_errno("cannot be opened", errno);
-  return read_to_end(file.number());
-}
-
-std::string directory_of(const std::string& path) {
-  std::error_code error;
-  const std::filesystem::path whole = std::filesystem::absolute(path, error);
-  return (error ? std::filesystem::path(path) : whole).parent_path().string();
-}
 
 /// A listener without a name gets its first address as its name.
 void name_the_nameless(Config& config) {
@@ -75,21 +45,78 @@ void give_transparent_listeners_a_backend(Config& config) {
   }
 }
 
-void read_document(const Node& document, Reading& reading, Config& config) {
-  reading.faults.place("", document.position);
-  MapReader reader(document, {}, reading);
-  visit_keys(reader, config);
-  reader.refuse_unknown_keys();
+/// Fills what keys leave open, and checks what one key cannot show.
+void complete(Config& config, Faults& faults) {
   name_the_nameless(config);
-  let_routers_read_names(config, reading.faults);
+  let_routers_read_names(config, faults);
   give_transparent_listeners_a_backend(config);
-  validate(config, reading.faults);
+  validate(config, faults);
 }
+
+bool has_sources(const Node& document) {
+  for (std::size_t index = 0; index + 1 < document.items.size(); index += 2) {
+    const std::string& key = document.items[index].scalar;
+    if (key == "include" || key == "environment" || key == "<<") return true;
+  }
+  return false;
+}
+
+/// Loads one configuration: its main document first, then the files that it includes.
+class Loading {
+ public:
+  Loading(MainFile main, Faults& faults)
+      : main_(std::move(main)), faults_(faults), parsing_{faults}, reading_{faults, {main_.directory}, {}} {}
+
+  void read(std::string_view text, Loaded& loaded) {
+    const Node document = parse_document(text, parsing_);
+    if (document.kind != Node::Kind::kMap) {
+      if (faults_.concern("")) return;
+      return faults_.add_at(
+          {1, 1}, "",
+          "the configuration must be a map with at least the keys \"listeners\" and \"backends\"");
+    }
+    faults_.place("", document.position);
+    if (!has_sources(document)) return read_keys(document, loaded);
+    Merged merged(document, faults_);
+    read_sources(merged, loaded.sources);
+    read_keys(merged.whole(), loaded);
+  }
+
+ private:
+  void read_sources(Merged& merged, Sources& sources) {
+    MapReader reader(merged.whole(), {}, reading_);
+    visit_keys(reader, sources);
+    for (const IncludedFile& included : read_included(sources.include, main_, faults_)) {
+      reading_.directories.resize(included.file + 1);
+      reading_.directories[included.file] = directory_of(included.path);
+      parsing_.file = included.file;
+      merged.add(parse_document(included.text, parsing_));
+    }
+    if (!sources.environment.empty()) reading_.variables.emplace(sources.environment);
+  }
+
+  void read_keys(const Node& document, Loaded& loaded) {
+    MapReader reader(document, {}, reading_);
+    Sources known;
+    reader.pass_over(known);
+    visit_keys(reader, loaded.config);
+    reader.refuse_unknown_keys();
+    complete(loaded.config, faults_);
+    loaded.variables = std::move(reading_.put_in);
+  }
+
+  MainFile main_;
+  Faults& faults_;
+  Parsing parsing_;
+  Reading reading_;
+};
 
 Loaded load_read(const Result<std::string>& text, const std::string& file,
                  const std::string& base_directory) {
   if (text) return load_text(*text, file, base_directory);
-  return {{}, {Fault{.file = without_secrets(file), .what = text.error().what}}, Places(file)};
+  return {.config = {},
+          .faults = {Fault{.file = without_secrets(file), .what = text.error().what}},
+          .places = Places(file)};
 }
 
 }  // namespace
@@ -110,14 +137,7 @@ Loaded load_standard_input() {
 Loaded load_text(std::string_view text, const std::string& file, const std::string& base_directory) {
   Faults faults(file);
   Loaded loaded;
-  const Node document = parse_document(text, faults);
-  if (document.kind == Node::Kind::kMap) {
-    Reading reading{faults, base_directory};
-    read_document(document, reading, loaded.config);
-  } else if (!faults.concern("")) {
-    faults.add_at({1, 1}, "",
-                  "the configuration must be a map with at least the keys \"listeners\" and \"backends\"");
-  }
+  Loading({file, base_directory, text.size()}, faults).read(text, loaded);
   loaded.faults = faults.take();
   loaded.places = faults.places();
   return loaded;

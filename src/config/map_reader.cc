@@ -3,23 +3,25 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/secret_text.h"
 #include "config/known_keys.h"
 #include "config/nearest.h"
 
 namespace headgate::config {
 namespace {
 
-/// "A:B:C" as a list. Each part stands at its own column.
-Node split(const Node& scalar) {
+/// "A:B:C" as a list, where `text` is the scalar with its variables put in. Each part stands at its own
+/// column, or at that of the scalar where variables have moved it.
+Node split(const Node& scalar, std::string_view text) {
   Node list{Node::Kind::kList, {}, scalar.position, {}};
-  std::string_view rest = scalar.scalar;
+  const bool is_written = text == scalar.scalar;
   Position position = scalar.position;
   for (;;) {
-    const std::size_t colon = rest.find(':');
-    list.items.push_back({Node::Kind::kScalar, std::string(rest.substr(0, colon)), position, {}});
-    if (colon == rest.npos) return list;
-    rest.remove_prefix(colon + 1);
-    position.column += static_cast<int>(colon) + 1;
+    const std::size_t colon = text.find(':');
+    list.items.push_back({Node::Kind::kScalar, std::string(text.substr(0, colon)), position, {}, true});
+    if (colon == text.npos) return list;
+    text.remove_prefix(colon + 1);
+    if (is_written) position.column += static_cast<int>(colon) + 1;
   }
 }
 
@@ -98,6 +100,34 @@ void MapReader::refuse_to_admit_all(const KeyPath& path) {
   reading_.faults.add(path.key, "is empty, and would stand for all; leave it out where all is meant");
 }
 
+std::optional<std::string> MapReader::with_variables(const Node& node, const KeyPath& path, Showing showing) {
+  if (!reading_.variables || node.is_final) return node.scalar;
+  auto value = reading_.variables->put_in(node.scalar, showing);
+  if (!value) {
+    reading_.faults.place(path.key, node.position);
+    reading_.faults.add(path.key, value.error().what);
+    return std::nullopt;
+  }
+  std::string origin;
+  for (const PutIn& variable : value->variables) {
+    origin += (origin.empty() ? "" : "; ") + variable.text();
+    reading_.put_in.push_back({.file = reading_.faults.places().file_of(node.position),
+                               .line = node.position.line,
+                               .column = node.position.column,
+                               .key = without_secrets(path.key),
+                               .what = without_secrets(variable.text()),
+                               .warning = true,
+                               .note = true});
+  }
+  if (!origin.empty()) reading_.faults.explain(node.position, std::move(origin));
+  return std::move(value->text);
+}
+
+std::string MapReader::hint_of_variables(std::string_view text) const {
+  if (reading_.variables || text.find("${") == text.npos) return {};
+  return "; a variable of the environment is put in where the key `environment` names it";
+}
+
 const Node* MapReader::find(std::string_view key) {
   known_.emplace_back(key);
   const auto found =
@@ -123,8 +153,14 @@ const Node* MapReader::find_map(std::string_view key) {
 const Node* MapReader::find_list(std::string_view key, ListForm form) {
   const Node* node = find(key);
   if (node == nullptr) return nullptr;
+  if (node->kind == Node::Kind::kScalar && form == ListForm::kColons) {
+    const auto text = with_variables(*node, path_.of_key(key), Showing::kShown);
+    if (!text) return nullptr;
+    rewritten_ = split(*node, *text);
+    return &rewritten_;
+  }
   if (node->kind == Node::Kind::kScalar) {
-    rewritten_ = form == ListForm::kColons ? split(*node) : one_item(*node);
+    rewritten_ = one_item(*node);
     return &rewritten_;
   }
   return expect(*node, Node::Kind::kList, path_.of_key(key)) ? node : nullptr;

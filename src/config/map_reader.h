@@ -22,10 +22,26 @@ struct KeyPath {
   [[nodiscard]] KeyPath of_name(std::string_view name) const;
 };
 
-/// What reading one file shares: where faults go, and what paths are relative to.
+/// What reading one configuration shares.
 struct Reading {
   Faults& faults;
-  std::string directory;
+  std::vector<std::string> directories;  ///< By the number of the file: what paths in it are relative to.
+  std::optional<Variables> variables{};  ///< nullopt: no variable is put in, and "$" is a letter.
+  std::vector<Fault> put_in{};           ///< A note about each variable that was.
+
+  [[nodiscard]] const std::string& directory_of(Position position) const {
+    return directories[position.file];
+  }
+};
+
+/// The visitor of keys.h for lists that gathers the keys.
+struct KeyNames {
+  std::vector<std::string>& names;
+
+  template <class T, class Notation>
+  void list(std::string_view key, std::vector<T>&, const Notation&, ListForm) {
+    names.emplace_back(key);
+  }
 };
 
 /// The visitor of keys.h that fills a struct from one map of the document. A wrong value is a fault, and the
@@ -98,7 +114,7 @@ class MapReader {
     for (const Entry& entry : entries(*node, maps_path.key, reading_.faults)) {
       const KeyPath item_path = maps_path.of_name(entry.key);
       reading_.faults.place(item_path.key, entry.key_position);
-      const auto name = notation.parse(entry.key, reading_.directory);
+      const auto name = notation.parse(entry.key, reading_.directory_of(entry.key_position));
       if (!name) reading_.faults.add(item_path.key, name.error().what);
       if (!name || !expect(*entry.value, Node::Kind::kMap, item_path)) continue;
       T& element = target[*name];
@@ -120,7 +136,7 @@ class MapReader {
     for (const Entry& entry : entries(*node, path.key, reading_.faults)) {
       const KeyPath item_path = path.of_name(entry.key);
       reading_.faults.place(item_path.key, entry.key_position);
-      const auto name = name_notation.parse(entry.key, reading_.directory);
+      const auto name = name_notation.parse(entry.key, reading_.directory_of(entry.key_position));
       if (!name) reading_.faults.add(item_path.key, name.error().what);
       if (!name || !expect(*entry.value, Node::Kind::kScalar, item_path)) continue;
       T value{};
@@ -137,6 +153,13 @@ class MapReader {
     if (expect(*node, Node::Kind::kScalar, path)) read_scalar(*node, path, target, notation);
   }
 
+  /// Knows the keys of `T` from now on, which another reader has read.
+  template <class T>
+  void pass_over(T& target) {
+    KeyNames names{known_};
+    visit_keys(names, target);
+  }
+
   /// Reports a fault for every entry that no visit has asked for.
   void refuse_unknown_keys();
 
@@ -151,19 +174,26 @@ class MapReader {
   template <class T, class Notation>
   bool read_scalar(const Node& node, const KeyPath& path, T& target, const Notation& notation) {
     reading_.faults.place(path.key, node.position);
-    if (const auto secret = refuse_secret(node.scalar)) {
+    constexpr bool is_secret = requires { requires !Notation::kTakesVariables; };
+    const auto text = with_variables(node, path, is_secret ? Showing::kMayBeSecret : Showing::kShown);
+    if (!text) return false;
+    if (const auto secret = refuse_secret(*text)) {
       reading_.faults.add(path.key, secret->what);
       return false;
     }
-    auto parsed = notation.parse(node.scalar, reading_.directory);
+    auto parsed = notation.parse(*text, reading_.directory_of(node.position));
     if (!parsed) {
-      reading_.faults.add(path.key, parsed.error().what);
+      reading_.faults.add(path.key, parsed.error().what + hint_of_variables(*text));
       return false;
     }
     target = std::move(*parsed);
     return true;
   }
 
+  /// The text of `node` with its variables put in; nullopt: a variable is at fault.
+  std::optional<std::string> with_variables(const Node& node, const KeyPath& path, Showing showing);
+  /// What to do where variables were meant, and none is put in; empty where they are not the mistake.
+  [[nodiscard]] std::string hint_of_variables(std::string_view text) const;
   /// The list or map of `path` was written, but without an entry.
   void refuse_to_admit_all(const KeyPath& path);
   /// The value of `key`, which counts as known from now on. Null when the key is absent, or has no value,

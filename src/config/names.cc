@@ -156,6 +156,13 @@ Result<int> WorkerCount::parse(std::string_view text, const std::string& directo
   return *count;
 }
 
+Result<std::string> IncludePath::parse(std::string_view text, const std::string& directory) const {
+  if (text.empty()) return fail(ErrorKind::kInvalid, "needs the path of a file or of a directory");
+  if (text.find('*') != text.npos)
+    return invalid(text, " is a pattern; write the directory alone, of which every *.yaml is read");
+  return parse_path(text, directory);
+}
+
 Result<CpuRange> CpuRangeText::parse(std::string_view text, const std::string& directory) const {
   const Number<int> number{0, kLastCpu};
   const std::size_t dash = text.find('-');

@@ -64,6 +64,7 @@ struct ServerAddress {
 /// are no text. At most kMaxBytes.
 struct WireBytes {
   static constexpr std::size_t kMaxBytes = 1024;
+  static constexpr bool kTakesVariables = false;  // a password may be among them, and `explain` shows them
 
   [[nodiscard]] Result<std::string> parse(std::string_view text, const std::string&) const;
   [[nodiscard]] std::string text(const std::string& value) const;
@@ -83,6 +84,13 @@ struct WorkerCount {
   [[nodiscard]] Result<int> parse(std::string_view text, const std::string&) const;
   [[nodiscard]] std::string text(int value) const { return value == 0 ? "auto" : std::to_string(value); }
   [[nodiscard]] Form form() const { return {.kind = "workers", .quoted = false}; }
+};
+
+/// A file or a directory of files that belong to the configuration. No pattern, and no variable is put in.
+struct IncludePath {
+  [[nodiscard]] Result<std::string> parse(std::string_view text, const std::string& directory) const;
+  [[nodiscard]] std::string text(const std::string& value) const { return value; }
+  [[nodiscard]] Form form() const { return {.kind = "include_path"}; }
 };
 
 /// "5", or "0-3" for all from the first to the last.

@@ -80,6 +80,12 @@ struct Path {
   [[nodiscard]] Form form() const { return {.kind = "path"}; }
 };
 
+/// A file with a secret. No variable of the environment is put into such a value: an operator who keeps the
+/// secret itself in a variable must not have it shown.
+struct SecretPath : Path {
+  static constexpr bool kTakesVariables = false;
+};
+
 /// A whole number in a range.
 template <class T>
 struct Number {

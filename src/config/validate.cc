@@ -23,6 +23,7 @@ void check_names(const Config& config, Faults& faults) {
     const std::string key = item_key("listeners", index) + ".name";
     if (fresh || name.empty() || faults.concern(key)) continue;
     faults.add(key, quote(name) + " is the name of " + item_key("listeners", first->second) +
+                        faults.whereabouts(item_key("listeners", first->second) + ".name") +
                         " already; each listener needs its own");
   }
 }
@@ -50,14 +51,15 @@ void check_binds(const Config& config, Faults& faults) {
       const Address& address = bind[at].address;
       const auto [first, fresh] = seen.emplace(address.text(), key);
       if (fresh || !is_one_place(address) || faults.concern(key)) continue;
-      faults.add(key,
-                 quote(address.text()) + " is bound by " + first->second + " already; give it another port");
+      faults.add(key, quote(address.text()) + " is bound by " + first->second +
+                          faults.whereabouts(first->second) + " already; give it another port");
     }
   }
 }
 
 void warn_of_unused_backends(const Config& config, Faults& faults) {
-  if (faults.concern("listeners")) return;  // the name may be the one that is misspelled
+  if (faults.misses_a_file() || faults.concern("listeners"))
+    return;  // the name may be the one that is misspelled
   std::set<std::string> used;
   for (const Listener& listener : config.listeners) {
     used.insert(listener.backend);
@@ -127,7 +129,7 @@ void check_worker_cpus(const Config& config, Faults& faults) {
 }  // namespace
 
 void validate(const Config& config, Faults& faults) {
-  if (config.listeners.empty() && !faults.concern("listeners")) {
+  if (config.listeners.empty() && !faults.misses_a_file() && !faults.concern("listeners")) {
     faults.add("listeners", "at least one listener is needed, with \"bind\" and \"backend\"");
   }
   for (std::size_t index = 0; index < config.listeners.size(); ++index) {

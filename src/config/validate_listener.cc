@@ -22,7 +22,8 @@ std::vector<std::string> backend_names(const Config& config) {
 /// `key` is the path of the backend's name.
 void check_backend_exists(const std::string& name, const std::string& key, const Config& config,
                           Faults& faults) {
-  if (name.empty() || config.backends.contains(name) || faults.concern("backends." + name)) return;
+  if (name.empty() || config.backends.contains(name)) return;
+  if (faults.misses_a_file() || faults.concern("backends." + name)) return;
   faults.add(key, "there is no backend " + quote(name) + suggestion(name, backend_names(config)));
 }
 

@@ -31,6 +31,7 @@ std::string status_after(const ReloadOutcome& outcome) {
 
 tl::expected<void, Reloader::StartFault> Reloader::begin(const CertificatesInUse& in_use) {
   Loading loading{.loaded = site_.load()};
+  if (includes_others(loading.loaded)) loading.loaded = site_.load();
   auto errors = log_faults(loading.loaded.faults, parts_.log);
   if (!errors.empty()) return tl::unexpected(StartFault{true, std::move(errors)});
   site_.loaded(loading.loaded.config);
@@ -96,7 +97,16 @@ void Reloader::load() {
              [this, loading] { loaded(loading); });
 }
 
+// Before the site watches them, a change of these files goes unnoticed.
+bool Reloader::includes_others(const config::Loaded& loaded) {
+  if (loaded.sources.include == include_) return false;
+  include_ = loaded.sources.include;
+  site_.included(include_);
+  return true;
+}
+
 void Reloader::loaded(const std::shared_ptr<Loading>& loading) {
+  if (includes_others(loading->loaded)) return load();
   if (auto errors = log_faults(loading->loaded.faults, parts_.log); !errors.empty())
     return finish(ReloadOutcome::failed(std::move(errors)));
   site_.loaded(loading->loaded.config);

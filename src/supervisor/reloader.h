@@ -49,6 +49,9 @@ class Reloader {
   /// The questions to the process around it. On the main thread, but for `load`.
   struct Site {
     std::function<config::Loaded()> load;  ///< One call at a time, on any thread.
+    /// Says which files the configuration includes now, where they are others than at the last call, also
+    /// where it has faults. They are read once more after it.
+    std::function<void(const std::vector<std::string>& include)> included = [](const auto&) {};
     /// Says that a configuration is loaded, and that the files which it names are read next.
     std::function<void(const config::Config& config)> loaded = [](const config::Config&) {};
     /// Returns why no reload may begin now; empty: it may.
@@ -100,6 +103,7 @@ class Reloader {
   [[nodiscard]] std::shared_future<Outcome> request_while_locked();
   void next();
   void load();
+  [[nodiscard]] bool includes_others(const config::Loaded& loaded);
   void loaded(const std::shared_ptr<Loading>& loading);
   void build(Loading& loading, const LoadedBefore& before) const;
   void built(const Loading& loading);
@@ -115,6 +119,7 @@ class Reloader {
   Site site_;
   std::shared_ptr<const Snapshot> in_force_;
   std::optional<StartKeys> start_keys_;  // once begin() has succeeded
+  std::vector<std::string> include_;     // that site_.included heard of last
   ReloadOutcome last_;
   Promise telling_;             // of the reload under way, or of the last one until its outcome is told
   std::uint64_t attempt_ = 0;   // the number of that reload

@@ -60,6 +60,11 @@ Supervisor::Supervisor(Settings settings, Log& log)
 
 Reloader::Site Supervisor::site_of_reloader() {
   return {.load = settings_.load,
+          .included =
+              [this](const std::vector<std::string>& include) {
+                include_ = include;
+                watch_files(reloader_.in_force() ? config() : config::Config());
+              },
           .loaded = [this](const config::Config& config) { watch_files(config); },
           .refusal = [this] { return std::string(is_draining() ? "the process is draining" : ""); },
           .adopted = [this](const std::shared_ptr<const Snapshot>& snapshot,
@@ -126,7 +131,7 @@ std::optional<Supervisor::StartFailure> Supervisor::confine() {
   if (auto dropped = drop_privileges(config().user, config().group, kept); !dropped)
     return StartFailure{kExitCannotStart, {dropped.error().what}};
   if (::geteuid() != user_before) {
-    for (const auto& file : unreadable_files(config(), settings_.config_file))
+    for (const auto& file : unreadable_files(config(), config_files()))
       log_.warn(consequence_of_unreadable(config(), file));
   }
   layers_ = upgrade_.inherited_layers();
@@ -218,7 +223,7 @@ int Supervisor::run() {
 }
 
 void Supervisor::watch_files(const config::Config& config) {
-  const auto watched = watched_files(config, settings_.config_file);
+  const auto watched = watched_files(config, config_files());
   files_->watch(watched.files, watched.entries);
 }
 

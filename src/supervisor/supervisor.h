@@ -36,6 +36,7 @@
 #include "supervisor/sandbox_layers.h"
 #include "supervisor/successor.h"
 #include "supervisor/upgrade.h"
+#include "supervisor/watched_files.h"
 #include "supervisor/workers.h"
 
 namespace headgate {
@@ -129,6 +130,7 @@ class Supervisor {
   void publish_start();
   void serve();
   void watch_signals();
+  [[nodiscard]] ConfigFiles config_files() const { return {settings_.config_file, include_}; }
   void watch_files(const config::Config& config);
   void adopted(const std::shared_ptr<const Snapshot>& snapshot, std::function<void()> known);
   void publish_snapshot();
@@ -149,6 +151,7 @@ class Supervisor {
   [[nodiscard]] std::uint64_t handshakes_in_progress() const;
 
   Settings settings_;
+  std::vector<std::string> include_;  // what the configuration includes, by the last attempt to load it
   Log& log_;
   MetricsRegistry registry_;
   StateBoard board_;

@@ -12,7 +12,6 @@
 
 #include "net/fd.h"
 #include "supervisor/privileges.h"
-#include "supervisor/watched_files.h"
 
 namespace headgate {
 namespace {
@@ -68,17 +67,17 @@ std::string read_all(const Fd& from) {
   ::_exit(exit_code);
 }
 
-[[noreturn]] void look_as_the_user(const config::Config& config, const std::string& config_file,
+[[noreturn]] void look_as_the_user(const config::Config& config, const ConfigFiles& config_files,
                                    const Fd& into) {
   if (auto dropped = drop_privileges(config.user, config.group); !dropped)
     answer(dropped.error().what, 1, into);
-  answer(as_text(unreadable_files(config, config_file)), 0, into);
+  answer(as_text(unreadable_files(config, config_files)), 0, into);
 }
 
 }  // namespace
 
-std::vector<std::string> unreadable_files(const config::Config& config, const std::string& config_file) {
-  const WatchedFiles named = watched_files(config, config_file);
+std::vector<std::string> unreadable_files(const config::Config& config, const ConfigFiles& config_files) {
+  const WatchedFiles named = watched_files(config, config_files);
   std::vector<std::string> unreadable;
   for (const std::string& file : named.files) {
     if (may_not(file, R_OK)) unreadable.push_back(file);
@@ -88,7 +87,7 @@ std::vector<std::string> unreadable_files(const config::Config& config, const st
 }
 
 Result<std::vector<std::string>> unreadable_after_start(const config::Config& config,
-                                                        const std::string& config_file) {
+                                                        const ConfigFiles& config_files) {
   if (::geteuid() != 0 || (config.user.empty() && config.group.empty())) return {};
   int ends[2] = {-1, -1};
   if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno("cannot make a pipe", errno);
@@ -96,7 +95,7 @@ Result<std::vector<std::string>> unreadable_after_start(const config::Config& co
   Fd its(ends[1]);
   const pid_t child = ::fork();
   if (child < 0) return fail_errno("cannot start a process", errno);
-  if (child == 0) look_as_the_user(config, config_file, its);
+  if (child == 0) look_as_the_user(config, config_files, its);
   its.close();
   const std::string text = read_all(ours);
   int status = 0;

@@ -1,7 +1,10 @@
 #include "supervisor/watched_files.h"
 
+#include <filesystem>
 #include <set>
+#include <system_error>
 
+#include "config/included.h"
 #include "tls/certificate/certificate_directory.h"
 
 namespace headgate {
@@ -15,14 +18,20 @@ class Paths {
   void add_directory(const std::string& path) {
     if (!path.empty()) directories_.insert(path);
   }
+  void add_included(const std::string& path) {
+    std::error_code none;
+    (std::filesystem::is_directory(path, none) ? included_directories_ : paths_).insert(path);
+  }
   [[nodiscard]] WatchedFiles all() const {
     WatchedFiles watched{.files = {paths_.begin(), paths_.end()}, .entries = {}};
     for (const std::string& path : directories_) watched.entries.push_back({path, &belongs_in_directory});
+    for (const std::string& path : included_directories_)
+      watched.entries.push_back({path, &config::is_included});
     return watched;
   }
 
  private:
-  std::set<std::string> paths_, directories_;
+  std::set<std::string> paths_, directories_, included_directories_;
 };
 
 void add_client_auth(const config::ClientAuth& client_auth, Paths& paths) {
@@ -45,9 +54,10 @@ void add_tls(const config::Tls& tls, Paths& paths) {
 
 }  // namespace
 
-WatchedFiles watched_files(const config::Config& config, const std::string& config_file) {
+WatchedFiles watched_files(const config::Config& config, const ConfigFiles& config_files) {
   Paths paths;
-  paths.add(config_file);
+  paths.add(config_files.main);
+  for (const std::string& path : config_files.include) paths.add_included(path);
   paths.add(config.admin_token_file);
   for (const auto& listener : config.listeners) {
     if (listener.tls) add_tls(*listener.tls, paths);

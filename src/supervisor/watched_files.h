@@ -14,8 +14,14 @@ struct WatchedFiles {
   std::vector<FileWatch::Entries> entries;
 };
 
+/// The file of a configuration (empty: there is none), and the files and directories that it includes.
+struct ConfigFiles {
+  std::string main;
+  std::vector<std::string> include{};
+};
+
 /// Every file whose change calls for a reload: certificates, keys, CAs, revocation lists, staples, secrets,
-/// and the configuration itself (`config_file`, unless empty).
-[[nodiscard]] WatchedFiles watched_files(const config::Config& config, const std::string& config_file);
+/// and those of the configuration itself.
+[[nodiscard]] WatchedFiles watched_files(const config::Config& config, const ConfigFiles& config_files);
 
 }  // namespace headgate

@@ -20,7 +20,7 @@ import yaml
 
 from harness.authority import Authority
 from harness.backends import echo
-from harness.example_files import provide_files, put_pair
+from harness.example_files import copy_example, put_pair
 from harness.headgate import Headgate
 from harness.servers import (
     Server, address_of_its_own, dovecot, mariadb, nghttpd, nginx, postfix, postgres, redis, short_directory, slapd,
@@ -68,10 +68,8 @@ class Place:
 
     def provide(self, name):
         """The example's file, beside the files that it names."""
-        file = self.directory / name / f"{name}.yaml"
-        file.parent.mkdir()
-        shutil.copy(EXAMPLES[name], file)
-        provide_files(yaml.safe_load(file.read_text()), file.parent, self.authority)
+        (self.directory / name).mkdir()
+        file = copy_example(EXAMPLES[name], self.directory / name, self.authority)
         self.give_away(file.parent)
         return file
 
@@ -301,6 +299,32 @@ def mail_server(place, start):
     client.logout()
 
 
+def many_files(place, start):
+    for port, text in ((8080, "front"), (8081, "shop"), (8082, "shop")):
+        place.website(text, port=port)
+    running = start()
+    assert place.gets("https://app.test:8443/") == "front"
+    assert place.gets("https://shop.example.com:8443/", "--insecure", *by_name("shop.example.com", 8443)) == "shop"
+    assert place.curl("https://app.test:8444/")[0] != 0, "the partners' port wants a certificate"
+    pair = place.authority.issue("partner.test", client=True)
+    assert place.gets("https://app.test:8444/", "--cert", pair.certificate, "--key", pair.key) == "shop"
+
+    def reloads():
+        return json.loads(place.admin("/status.json")[1])["reload"]["ok"]
+
+    place.website("a new service", port=8083)
+    more = place.file.parent / "many-files.d" / "more.yaml"
+    before = reloads()
+    more.write_text("listeners: [{name: more, bind: ':8445', backend: more}]\nbackends: {more: {servers: 127.0.0.1:8083}}\n")
+    wait_until(lambda: reloads() > before, lambda: running.output)
+    assert place.gets("http://app.test:8445/") == "a new service"
+
+
+def by_name(name, port):
+    """The options of curl with which a name without an address leads to this machine."""
+    return "--resolve", f"{name}:{port}:{HERE}"
+
+
 def mtls_spiffe(place, start):
     place.website("the ledger", port=9001)
     place.website("the catalogue", port=9002)
@@ -497,8 +521,8 @@ SCENES = {
     **{
         scene.__name__.replace("_", "-"): scene
         for scene in (
-            cert_manager, grpc, headgate, http_by_alpn, kubernetes_pod_certificate, ldap, mail_originator, mail_server, mtls_spiffe, mysql,
-            open_internet, originator, passthrough, postgres_sidecar, private_link, proxy_protocol, router_by_name, sidecar_caller,
+            cert_manager, grpc, headgate, http_by_alpn, kubernetes_pod_certificate, ldap, mail_originator, mail_server, many_files, mtls_spiffe,
+            mysql, open_internet, originator, passthrough, postgres_sidecar, private_link, proxy_protocol, router_by_name, sidecar_caller,
             sidecar_server, unix_socket, vault_agent,
         )
     },

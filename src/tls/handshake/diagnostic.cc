@@ -33,11 +33,12 @@ config::Fault fault_of(const Diagnostic& diagnostic, const config::Places& place
     return {.file = diagnostic.file, .what = diagnostic.what, .warning = !is_fault, .note = is_note};
   }
   const config::Position position = places.position_of(diagnostic.key);
-  return {.file = places.file(),
+  return {.file = places.file_of(position),
           .line = position.line,
           .column = position.column,
           .key = diagnostic.key,
-          .what = diagnostic.file + (diagnostic.file.empty() ? "" : ": ") + diagnostic.what,
+          .what = places.with_origin(
+              position, diagnostic.file + (diagnostic.file.empty() ? "" : ": ") + diagnostic.what),
           .warning = !is_fault,
           .note = is_note};
 }

@@ -2,6 +2,23 @@
 
 import shutil
 
+import yaml
+
+
+def copy_example(example, directory, authority):
+    """Copies a shipped configuration with the directory that it includes, and makes the files that they name. Returns the
+    copy."""
+    copy = directory / example.name
+    shutil.copy(example, copy)
+    config = yaml.safe_load(example.read_text())
+    provide_files(config, directory, authority)
+    if "include" in config:
+        included = directory / config["include"]
+        shutil.copytree(example.parent / config["include"], included)
+        for file in included.glob("*.yaml"):
+            provide_files(yaml.safe_load(file.read_text()), included, authority)
+    return copy
+
 
 def provide_files(node, directory, authority):
     """Puts certificates, keys and authorities where a configuration names them."""

@@ -142,7 +142,7 @@ TEST(Document, BoundsWhatAliasesStandFor) {
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
   ASSERT_EQ(loaded.faults.size(), 1u);
   EXPECT_EQ(loaded.faults[0].what,
-            "the document has more than 1000000 values with its aliases expanded; that is too many");
+            "the configuration has more than 1000000 values with its aliases expanded; that is too many");
 }
 
 TEST(Document, BoundsTheTextThatAliasesRepeat) {

@@ -14,7 +14,7 @@ namespace {
 std::vector<std::string> example_paths() {
   std::vector<std::string> paths{HEADGATE_SOURCE_DIR "/config/headgate.yaml"};
   for (const auto& entry : std::filesystem::directory_iterator(HEADGATE_SOURCE_DIR "/config/examples")) {
-    paths.push_back(entry.path().string());
+    if (entry.is_regular_file()) paths.push_back(entry.path().string());
   }
   return paths;
 }
