@@ -12,6 +12,9 @@
 #include "base/secret_text.h"
 #include "cli/commands.h"
 #include "cli/configuration.h"
+#include "cli/explain_backend.h"
+#include "cli/explain_lines.h"
+#include "cli/explain_tls.h"
 #include "config/keys.h"
 #include "config/load.h"
 #include "snapshot/snapshot.h"
@@ -22,22 +25,7 @@
 namespace headgate {
 namespace {
 
-std::string joined(std::span<const std::string> words) {
-  std::string text;
-  for (const std::string& word : words) text.append(text.empty() ? "" : ", ").append(word);
-  return text;
-}
-
-void say(std::string_view label, std::string_view what) {
-  std::cout << label << ": " << what << '\n';
-}
-
-/// The end of a refused connection: the word that its log line and metric will have.
-void refuse(CloseReason reason, std::string_view why) {
-  std::cout << "refused: " << name(reason) << ": " << why << '\n';
-}
-
-/// Collects the limits that are on, as "connection_rate 10": a visitor of the table of keys.
+/// Collects the limits or timeouts that are on, as "connection_rate 10": a visitor of the table of keys.
 struct LimitsInForce {
   bool with_handshakes = true;
   std::vector<std::string> found{};
@@ -45,9 +33,10 @@ struct LimitsInForce {
   template <class Target, class Notation>
   void value(std::string_view key, const Target& target, const Notation& notation) {
     const bool is_of_handshakes =
-        key.starts_with("handshake_") || key.starts_with("hello_") || key == "max_handshakes";
+        key.starts_with("handshake") || key.starts_with("hello_") || key == "max_handshakes";
     const std::string text = notation.text(target);
-    if (text != "0" && (with_handshakes || !is_of_handshakes)) found.push_back(std::string(key) + ' ' + text);
+    const bool is_on = text != "0" && text != "0s";
+    if (is_on && (with_handshakes || !is_of_handshakes)) found.push_back(std::string(key) + ' ' + text);
   }
   void map(std::string_view key, const config::Penalty& penalty) {
     if (penalty.failures == 0 || !with_handshakes) return;
@@ -88,6 +77,7 @@ class Explanation {
     if (!admitted) return tl::unexpected(admitted.error());
     if (!*admitted) return {};
     say_limits();
+    say_timeouts();
     say_starttls();
     if (listener_.tls == nullptr) return tell_plaintext();
     const auto records = synthetic_client_hello(asked_.sni, asked_.alpn);
@@ -120,6 +110,14 @@ class Explanation {
     if (!of_listener.found.empty()) say("limits", joined(of_listener.found));
   }
 
+  void say_timeouts() const {
+    const config::Listener& listener = listener_.config;
+    config::Timeouts timeouts = listener.timeouts;
+    LimitsInForce in_force{.with_handshakes = listener.tls || listener.proxy_protocol || listener.starttls};
+    config::visit_keys(in_force, timeouts);
+    say("timeouts", joined(in_force.found));
+  }
+
   void say_starttls() const {
     const auto& starttls = listener_.config.starttls;
     if (!starttls) return;
@@ -129,16 +127,27 @@ class Explanation {
     say("starttls", what + "then TLS");
   }
 
+  void say_proxy_sources() const {
+    if (!listener_.config.proxy_protocol) return;
+    std::vector<std::string> networks;
+    for (const Network& network : listener_.config.proxy_protocol->from)
+      networks.push_back(config::NetworkText{}.text(network));
+    say("proxy header", "required from " + joined(networks) + ", and not taken from others");
+  }
+
   /// Whether the source may connect.
   Result<bool> tell_source() const {
     if (asked_.source.empty()) {
+      say_proxy_sources();
       say("source", "not evaluated: give --source IP");
       return true;
     }
     const auto source = Address::from_ip(asked_.source, 0);
     if (!source) return fail(ErrorKind::kInvalid, "--source: " + source.error().what);
-    if (listener_.config.proxy_protocol && listener_.proxies.contains(*source))
-      say("proxy header", "required from this source; the address in the header is evaluated instead");
+    if (listener_.config.proxy_protocol)
+      say("proxy header", listener_.proxies.contains(*source)
+                              ? "required from this source; the address in the header is evaluated instead"
+                              : "not taken from this source");
     const Access access = listener_.access.evaluate(*source);
     say("source", asked_.source + ": " + std::string(name(access)) +
                       (listener_.probes.contains(*source) ? ", counts as a probe" : ""));
@@ -162,15 +171,21 @@ class Explanation {
       say_backend(passed->backend);
       return {};
     }
+    explain_tls_settings(listener_.tls->settings);
     if (!tell_certificate(hello) || !tell_alpn(hello)) return {};
+    explain_dry_runs(listener_.tls->settings, hello);
     const auto let_in = tell_client();
     if (!let_in) return tl::unexpected(let_in.error());
-    if (*let_in) tell_routes();
+    if (!*let_in) return {};
+    explain_after_handshake(*listener_.tls, listener_.tls->rules_for(hello.server_name),
+                            client_.peer.has_value());
+    tell_routes();
     return {};
   }
 
   bool tell_certificate(const ClientHello& hello) const {
-    const Selection selection = listener_.tls->certificates->select(hello, std::chrono::system_clock::now());
+    const WallTime now = std::chrono::system_clock::now();
+    const Selection selection = listener_.tls->certificates->select(hello, now);
     if (selection.certificate == nullptr) {
       say("certificate", "none");
       refuse(CloseReason::kHandshakeFailed,
@@ -180,6 +195,7 @@ class Explanation {
     say("certificate", std::string(selection.certificate->file()) + " (" +
                            std::string(name(selection.certificate->key_type())) +
                            "): " + std::string(selection.why));
+    explain_certificate_extras(*listener_.tls, *selection.certificate, now);
     return true;
   }
 
@@ -273,42 +289,11 @@ class Explanation {
 
   void say_backend(std::string_view backend_name) const {
     const config::Backend& backend = snapshot_.config.backends.at(std::string(backend_name));
-    std::vector<std::string> servers;
-    for (const config::Server& server : backend.servers) servers.push_back(server.address);
-    std::string what = backend.name + ", ";
-    what += servers == std::vector<std::string>{std::string(config::kOriginal)}
-                ? "the address that the client asked for"
-                : config::kBalances.text(backend.balance) + " over " + joined(servers);
-    if (backend.source == config::kClientSource) {
-      what += ", from the client's address";
-    } else if (!backend.source.empty()) {
-      what += ", from " + backend.source;
-    }
-    if (backend.queue.size > 0)
-      what += ", a queue of " + std::to_string(backend.queue.size) + " for " +
-              config::duration_text(backend.queue.timeout);
-    if (backend.preconnect > 0)
-      what += ", " + std::to_string(backend.preconnect) + " spare connections per worker";
-    if (backend.slow_start.count() > 0)
-      what += ", slow start over " + config::duration_text(backend.slow_start);
-    if (backend.tls) what += backend.tls->verify ? ", with TLS" : ", with TLS that is not verified";
-    if (backend.tls && backend.tls->starttls)
-      what += ", asked for in " + config::kStarttls.text(backend.tls->starttls);
-    say("backend", what);
-    say_health(backend);
+    const std::string_view sni = client_.hello != nullptr ? std::string_view(client_.hello->server_name) : "";
+    explain_backend(backend, sni, client_.alpn);
     const bool postgres = listener_.config.starttls == StarttlsProtocol::kPostgres ||
                           (backend.tls && backend.tls->starttls == StarttlsProtocol::kPostgres);
-    if (postgres) say("cancel requests", "to every address of " + joined(servers));
-  }
-
-  static void say_health(const config::Backend& backend) {
-    if (!backend.health_check) return;
-    const config::HealthCheck& check = *backend.health_check;
-    std::string what =
-        config::kHealthCheckTypes.text(check.type) + " every " + config::duration_text(check.interval);
-    if (!check.send.empty()) what += ", says " + config::quote(config::WireBytes{}.text(check.send));
-    if (!check.expect.empty()) what += ", expects " + config::quote(config::WireBytes{}.text(check.expect));
-    say("health check", what);
+    if (postgres) say("cancel requests", "to every address of " + addresses_of(backend));
   }
 
   const ExplainOptions& asked_;

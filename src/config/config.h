@@ -27,6 +27,7 @@ struct Log {
   LogLevel level = LogLevel::kInfo;
   LogFormat format = LogFormat::kText;
   AccessLog access = AccessLog::kFailures;
+  bool ja4 = false;  ///< The line of a connection's end has the fingerprint of its ClientHello.
   bool operator==(const Log&) const = default;
 };
 

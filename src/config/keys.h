@@ -78,6 +78,7 @@ void visit_keys(Visitor& visitor, Log& log) {
   visitor.value("level", log.level, kLogLevels);
   visitor.value("format", log.format, kLogFormats);
   visitor.value("access", log.access, kAccessLogs);
+  visitor.value("ja4", log.ja4, kSwitch);
 }
 
 template <class Visitor>

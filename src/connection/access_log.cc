@@ -25,7 +25,7 @@ class Fields {
   void add(std::string_view key, T value) {
     fields_[count_++] = {key, value};
   }
-  std::array<LogField, 28> fields_{};
+  std::array<LogField, 29> fields_{};
   std::size_t count_ = 0;
 };
 
@@ -61,8 +61,8 @@ Fields fields_of(const ListenerState& listener, const ConnectionInfo& info, cons
 
 /// The UNIQUE_ID of the PROXY header, in hexadecimal where it is no plain text.
 std::string proxy_id_of(const ConnectionInfo& info) {
-  if (!info.proxied) return {};
-  const std::string& id = info.proxied->unique_id;
+  if (info.proxied() == nullptr) return {};
+  const std::string& id = info.proxied()->unique_id;
   const bool plain = std::ranges::all_of(id, [](char c) { return c > 0x20 && c < 0x7f; });
   return plain ? id : hex_of(std::as_bytes(std::span(id)));
 }
@@ -86,6 +86,7 @@ void write_access_line(Services& services, const ListenerState& listener, const 
   if (info.failure != HandshakeFailure::kNone) fields.text("failure", name(info.failure));
   if (info.alert >= 0) fields.number("alert", info.alert);
   fields.text("sni", info.server_name.view());
+  fields.text("ja4", info.ja4());
   fields.text("version", info.tls->version.view());
   fields.text("group", info.tls->group.view());
   fields.text("cipher", info.tls->cipher.view());

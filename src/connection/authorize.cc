@@ -14,7 +14,7 @@ Authorization evaluate(Authorize& phase, const ClientRules& rules, const Connect
 }
 
 void let_in_by_dry_run(const Authorization& refusal, Context& context) {
-  context.listener.metrics->would_refuse_client_auth.add();
+  context.listener.metrics->would_refuse[static_cast<std::size_t>(dry_run_refusal(refusal.why))].add();
   write_dry_run_line(context.services, context.listener, context.info, refusal, context.services.host.now());
 }
 

@@ -362,8 +362,10 @@ std::string server_of(const Dial& dial, const Context& context) {
 
 /// From now on the log alone asks for what the client's PROXY header said.
 void forget_what_was_told(ConnectionInfo& info) {
-  info.proxied->to_pass_on.reset();
-  if (info.proxied->link.empty() && info.proxied->unique_id.empty()) info.proxied.reset();
+  std::unique_ptr<ProxiedFacts>& proxied = info.facts->proxied;
+  proxied->to_pass_on.reset();
+  if (proxied->link.empty() && proxied->unique_id.empty()) proxied.reset();
+  if (proxied == nullptr && info.facts->ja4.empty()) info.facts.reset();
 }
 
 /// Whether the attempt has come to TLS, or beyond.
@@ -515,7 +517,7 @@ Relay relay_to(Dial& dial, Context& context) {
   metrics.connect_duration.observe(now - dial.started);
   context.info.detail.clear();
   if (context.info.peer) context.info.peer->certificate_der = std::string();  // no header will carry it
-  if (context.info.proxied) forget_what_was_told(context.info);
+  if (context.info.proxied() != nullptr) forget_what_was_told(context.info);
   Relay relay;
   relay.server = ServerUse(std::move(dial.choice->lease), metrics);
   relay.last_byte = now;

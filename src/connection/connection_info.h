@@ -87,6 +87,12 @@ struct ProxiedFacts {
   std::unique_ptr<ProxyFacts> to_pass_on;  ///< All of it, until the server has been told.
 };
 
+/// What is known of few clients, so that the others pay a pointer for it.
+struct ClientFacts {
+  std::unique_ptr<ProxiedFacts> proxied;  ///< Null: the client's own address is all that is known.
+  PackedText ja4;                         ///< Of its ClientHello, where the log wants it.
+};
+
 /// The things that are known of a connection: for routing, for the log line and for /connections.json. Loop
 /// thread of its worker.
 struct ConnectionInfo {
@@ -103,9 +109,17 @@ struct ConnectionInfo {
   PackedText alpn;  ///< The protocol that was negotiated; for passthrough, the one that the client prefers.
   const TlsInfo* tls = &kNoTls;  ///< Of the worker's KnownTlsInfo.
   std::unique_ptr<PeerIdentity> peer;
-  std::unique_ptr<ProxiedFacts> proxied;  ///< Null: the client's own address is all that is known.
+  std::unique_ptr<ClientFacts> facts;  ///< Null: there are none.
 
-  [[nodiscard]] const PrivateLink* link() const { return proxied ? &proxied->link : nullptr; }
+  [[nodiscard]] ProxiedFacts* proxied() const { return facts ? facts->proxied.get() : nullptr; }
+  [[nodiscard]] const PrivateLink* link() const { return proxied() != nullptr ? &proxied()->link : nullptr; }
+  /// The JA4 fingerprint; empty: not wanted, or not known.
+  [[nodiscard]] std::string_view ja4() const { return facts ? facts->ja4.view() : std::string_view(); }
+  /// The facts, which there are from then on.
+  [[nodiscard]] ClientFacts& made_facts() {
+    if (!facts) facts = std::make_unique<ClientFacts>();
+    return *facts;
+  }
   InternedString backend,
       server;         ///< As configured; empty before they are chosen. The snapshot holds the words.
   PackedText detail;  ///< The sentence for the operator when something failed.

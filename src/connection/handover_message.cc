@@ -98,6 +98,7 @@ void list_fields(Codec& codec, Of& connection) {
   codec.field(21, connection.aws_vpc_endpoint, Unknown::kSkip);
   codec.field(22, connection.azure_private_link, Unknown::kSkip);
   codec.field(23, connection.gcp_psc_connection, Unknown::kSkip);
+  codec.field(24, connection.ja4, Unknown::kSkip);
   codec.field(18, connection.client_side);
   codec.field(19, connection.backend_side);
 }

@@ -46,6 +46,7 @@ struct HandoverConnection {
   std::string backend, server;         ///< As configured.
   std::string proxy_id;                ///< What the PROXY header said, as it is logged at the end.
   std::string aws_vpc_endpoint, azure_private_link, gcp_psc_connection;
+  std::string ja4;  ///< Empty: the log does not want it.
   std::uint64_t bytes_from_client = 0, bytes_to_client = 0;
   std::chrono::milliseconds age{0};  ///< Since it was accepted.
   std::chrono::milliseconds quiet{

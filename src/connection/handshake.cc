@@ -64,11 +64,21 @@ void count_dry_runs(const HandshakeTask& task, ListenerState& listener) {
   const std::vector<std::string>& policies = listener.policy->config.tls->dry_run;
   if (policies.empty()) return;
   const ClientHello hello = task.hello.kept();
+  const auto count = [&](DryRunRefusal refusal) {
+    listener.metrics->would_refuse[static_cast<std::size_t>(refusal)].add();
+  };
   for (const std::string& policy : policies) {
-    if (policy == "tls13_only" && tls13_only_would_refuse(hello))
-      listener.metrics->would_refuse_tls13_only.add();
-    if (policy == "pq_only" && pq_only_would_refuse(hello)) listener.metrics->would_refuse_pq_only.add();
+    if (policy == "tls13_only" && tls13_only_would_refuse(hello)) count(DryRunRefusal::kTls13Only);
+    if (policy == "pq_only" && pq_only_would_refuse(hello)) count(DryRunRefusal::kPqOnly);
   }
+}
+
+/// A resumed handshake signs nothing: it rests on the signatures of the first one.
+void count_signatures(const NegotiatedInfo& negotiated, ListenerMetrics& metrics) {
+  if (negotiated.resumed) return;
+  constexpr std::string_view kNone = "none";
+  const std::string_view ours = negotiated.signature_scheme, clients = negotiated.client_signature_scheme;
+  metrics.signatures.of({ours.empty() ? kNone : ours, clients.empty() ? kNone : clients}).add();
 }
 
 /// Whether a handshake may have failed because of the certificate that was shown: the client sends an alert
@@ -103,6 +113,7 @@ void adopt(ServerHandshake::Accepted accepted, Context& context) {
   info.protection = accepted.protection;
   info.peer = std::move(accepted.peer);
   if (accepted.retried) metrics.hello_retry_requests.add();
+  count_signatures(negotiated, metrics);
   metrics
       .record_layer[static_cast<std::size_t>(accepted.protection)][static_cast<std::size_t>(accepted.reason)]
       .add();

@@ -187,6 +187,8 @@ Step step(Hello& phase, Context& context) {
                              error.alert, error.what);
   }
   context.info.server_name = hello->server_name;
+  if (context.snapshot.shared->config.log.ja4 && hello->is_whole())
+    context.info.made_facts().ja4 = hello->ja4();
   if (auto passed = pass_through(phase, *hello, context)) return *std::move(passed);
   join_records(phase.received, *hello);
   return begin_handshake(phase, *hello, context);

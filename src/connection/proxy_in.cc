@@ -24,10 +24,10 @@ void keep_proxy_facts(ProxyHeader header, Context& context) {
   ConnectionInfo& info = context.info;
   if (header.info.source) info.client = SourceAddress(*header.info.source);
   if (says_more_than_addresses(header.info)) {
-    info.proxied = std::make_unique<ProxiedFacts>();
-    info.proxied->link = private_link(header.info.other_tlvs);
-    info.proxied->unique_id = header.info.unique_id;
-    info.proxied->to_pass_on = std::make_unique<ProxyFacts>(std::move(header.info));
+    ProxiedFacts& proxied = *(info.made_facts().proxied = std::make_unique<ProxiedFacts>());
+    proxied.link = private_link(header.info.other_tlvs);
+    proxied.unique_id = header.info.unique_id;
+    proxied.to_pass_on = std::make_unique<ProxyFacts>(std::move(header.info));
   }
   count_proxy_header(header, info.link(), *context.listener.metrics);
 }

@@ -27,8 +27,8 @@ std::string unique_id(std::uint64_t connection) {
 std::vector<std::byte> proxy_header_for(const config::Backend& backend, const ConnectionInfo& info,
                                         int client_descriptor) {
   // What the header of a proxy before us said holds where Headgate itself has nothing to say.
-  const bool proxied = info.proxied && info.proxied->to_pass_on;
-  ProxyFacts told = proxied ? *info.proxied->to_pass_on : ProxyFacts();
+  const bool proxied = info.proxied() != nullptr && info.proxied()->to_pass_on;
+  ProxyFacts told = proxied ? *info.proxied()->to_pass_on : ProxyFacts();
   const Address source = info.client.address();
   told.source = source;
   told.destination = local_address(client_descriptor);

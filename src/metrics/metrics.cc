@@ -31,6 +31,9 @@ LabelValues words(CloseReason reason) {
   const CloseReasonRow& about = row(reason);
   return {about.name, name(about.side)};
 }
+LabelValues words(DryRunRefusal refusal) {
+  return {name(refusal), name(failure_of(refusal))};
+}
 LabelValues joined(LabelValues labels, const LabelValues& more) {
   labels.insert(labels.end(), more.begin(), more.end());
   return labels;
@@ -100,25 +103,25 @@ void handshake_failures(Scrape& from, Series& out) {
   }
 }
 
-void handshakes_negotiated(Scrape& from, Series& out) {
-  for (const auto& group : from.groups(&ListenerMetrics::negotiated)) {
-    std::map<Negotiated, std::uint64_t> total;
-    for (const ListenerMetrics* part : group.parts) {
-      for (const auto& [key, count] : part->negotiated.values()) total[key] += count;
-    }
-    for (const auto& [key, count] : total)
-      out.add(joined(group.labels(), {key.version, key.group, key.cipher, key.key_type}), count);
-  }
+LabelValues words(const Negotiated& key) {
+  return {key.version, key.group, key.cipher, key.key_type};
+}
+LabelValues words(const Signatures& key) {
+  return {key.ours, key.clients};
+}
+LabelValues words(const OfferedSession& key) {
+  return {key.certificate, kYesNo[key.resumed ? 1 : 0]};
 }
 
-void handshakes_would_refuse(Scrape& from, Series& out) {
-  for (const auto& group : from.groups(&ListenerMetrics::would_refuse_pq_only)) {
-    out.add_sum(joined(group.labels(), {"tls13_only"}),
-                members(group.parts, &ListenerMetrics::would_refuse_tls13_only));
-    out.add_sum(joined(group.labels(), {"pq_only"}),
-                members(group.parts, &ListenerMetrics::would_refuse_pq_only));
-    out.add_sum(joined(group.labels(), {"client_auth"}),
-                members(group.parts, &ListenerMetrics::would_refuse_client_auth));
+/// Combinations, of which those have a series that have occurred.
+template <auto kMember>
+void of_combinations(Scrape& from, Series& out) {
+  for (const auto& group : from.groups(kMember)) {
+    decltype((group.parts.front()->*kMember).values()) total;
+    for (const auto* part : group.parts) {
+      for (const auto& [key, count] : (part->*kMember).values()) total[key] += count;
+    }
+    for (const auto& [key, count] : total) out.add(joined(group.labels(), words(key)), count);
   }
 }
 
@@ -318,12 +321,17 @@ constexpr auto kRows = std::to_array<MetricRow>({
      kCounter,
      "Successful TLS handshakes by what was negotiated.",
      {"listener", "version", "group", "cipher", "key_type"},
-     handshakes_negotiated},
+     of_combinations<&ListenerMetrics::negotiated>},
+    {"headgate_handshakes_signed_total",
+     kCounter,
+     "Successful full TLS handshakes by the signature algorithms of both sides; resumed ones sign nothing.",
+     {"listener", "signature", "client_signature"},
+     of_combinations<&ListenerMetrics::signatures>},
     {"headgate_handshakes_would_refuse_total",
      kCounter,
-     "Successful TLS handshakes that a dry-run policy would have refused.",
-     {"listener", "policy"},
-     handshakes_would_refuse},
+     "Successful TLS handshakes that a dry-run policy would have refused, and the reason it would give.",
+     {"listener", "policy", "reason"},
+     of<&ListenerMetrics::would_refuse, DryRunRefusal>},
     {"headgate_hello_retry_requests_total",
      kCounter,
      "HelloRetryRequests sent: the client's key share was of another group, which cost a round trip.",
@@ -344,6 +352,11 @@ constexpr auto kRows = std::to_array<MetricRow>({
      "What became of session tickets.",
      {"listener", "event"},
      of<&ListenerMetrics::tickets, TicketEvent>},
+    {"headgate_sessions_offered_total",
+     kCounter,
+     "Successful TLS handshakes whose client offered a session, by certificate or directory of certificates.",
+     {"listener", "certificate", "resumed"},
+     of_combinations<&ListenerMetrics::offered_sessions>},
     {"headgate_ticket_key_age_seconds",
      kGauge,
      "Age of the key that new session tickets get.",
@@ -359,6 +372,11 @@ constexpr auto kRows = std::to_array<MetricRow>({
      "KeyUpdates of TLS 1.3 that a peer sent, by its side.",
      {"listener", "side"},
      of_seen<&ListenerMetrics::key_updates, Side>},
+    {"headgate_ocsp_staples_served_total",
+     kCounter,
+     "Successful TLS handshakes in which the client asked for an OCSP staple and got one.",
+     {"listener"},
+     of<&ListenerMetrics::ocsp_staples_served>},
     {"headgate_ocsp_staples_expired_total",
      kCounter,
      "Handshakes served without their OCSP staple because it had expired.",

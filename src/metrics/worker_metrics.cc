@@ -52,6 +52,25 @@ std::string_view name(CancelResult result) {
   constexpr std::array<std::string_view, kCancelResultCount> kCancelResults{"delivered", "failed", "refused"};
   return kCancelResults[static_cast<std::size_t>(result)];
 }
+std::string_view name(DryRunRefusal refusal) {
+  if (refusal == DryRunRefusal::kTls13Only) return "tls13_only";
+  return refusal == DryRunRefusal::kPqOnly ? "pq_only" : "client_auth";
+}
+HandshakeFailure failure_of(DryRunRefusal refusal) {
+  constexpr std::array<HandshakeFailure, kDryRunRefusalCount> kFailures{
+      HandshakeFailure::kUnsupportedVersion,         HandshakeFailure::kNoSharedGroup,
+      HandshakeFailure::kClientCertificateMissing,   HandshakeFailure::kClientCertificateExpired,
+      HandshakeFailure::kClientCertificateUntrusted, HandshakeFailure::kClientCertificateRevoked,
+      HandshakeFailure::kClientCertificateNotAllowed};
+  return kFailures[static_cast<std::size_t>(refusal)];
+}
+DryRunRefusal dry_run_refusal(HandshakeFailure why) {
+  for (const auto refusal : {DryRunRefusal::kCertificateMissing, DryRunRefusal::kCertificateExpired,
+                             DryRunRefusal::kCertificateUntrusted, DryRunRefusal::kCertificateRevoked}) {
+    if (failure_of(refusal) == why) return refusal;
+  }
+  return DryRunRefusal::kCertificateNotAllowed;
+}
 std::string_view name(QueueEnd end) {
   constexpr std::array<std::string_view, kQueueEndCount> kEnds{"served", "timeout", "full", "left"};
   return kEnds[static_cast<std::size_t>(end)];
@@ -63,18 +82,6 @@ std::string_view name(SpareEnd end) {
 }
 std::string_view name(ConnectFailure failure) {
   return kConnectFailures[static_cast<std::size_t>(failure)];
-}
-
-Counter& NegotiatedCounters::of(const Negotiated& key) {
-  const std::lock_guard lock(mutex_);
-  return of_key(counters_, key);
-}
-
-std::map<Negotiated, std::uint64_t> NegotiatedCounters::values() const {
-  const std::lock_guard lock(mutex_);
-  std::map<Negotiated, std::uint64_t> values;
-  for (const auto& [key, counter] : counters_) values.emplace(key, counter->value());
-  return values;
 }
 
 ListenerMetrics& MetricsRegistry::listener(int worker, const std::string& listener) {

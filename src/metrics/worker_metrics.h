@@ -61,6 +61,19 @@ enum class CancelResult : std::uint8_t {
   kRefused     ///< It came without TLS, where clients need a certificate.
 };
 
+/// A policy of `tls.dry_run` and the failure by which it would refuse the client.
+enum class DryRunRefusal : std::uint8_t {
+  kTls13Only,
+  kPqOnly,
+  // By client_auth:
+  kCertificateMissing,
+  kCertificateExpired,
+  kCertificateUntrusted,
+  kCertificateRevoked,
+  kCertificateNotAllowed
+};
+
+inline constexpr std::size_t kDryRunRefusalCount = 7;
 inline constexpr std::size_t kCancelResultCount = 3;
 inline constexpr std::size_t kDirectionCount = 2;
 inline constexpr std::size_t kPeerCount = 2;
@@ -78,6 +91,12 @@ inline constexpr std::size_t kClientCertificateFaultCount = 10;
 [[nodiscard]] std::string_view name(ClientCertificateFault fault);
 [[nodiscard]] std::string_view name(ProxyHeaderKind kind);
 [[nodiscard]] std::string_view name(CancelResult result);
+/// The policy: "client_auth".
+[[nodiscard]] std::string_view name(DryRunRefusal refusal);
+/// The failure that clients of that kind would meet.
+[[nodiscard]] HandshakeFailure failure_of(DryRunRefusal refusal);
+/// The refusal by `client_auth` for that reason, which is one of client certificates.
+[[nodiscard]] DryRunRefusal dry_run_refusal(HandshakeFailure why);
 
 /// One negotiated combination, counted by name. The names are OpenSSL's, so their number is bounded.
 struct Negotiated {
@@ -85,18 +104,45 @@ struct Negotiated {
   auto operator<=>(const Negotiated&) const = default;
 };
 
-/// Counts combinations: the writer holds a short uncontended lock only when a combination is new.
-class NegotiatedCounters {
+/// The signatures of one full handshake, by their names in RFC 8446: constants, so their number is bounded.
+struct Signatures {
+  std::string_view ours;     ///< "rsa_pss_rsae_sha256"; "none": the key exchange needed no signature.
+  std::string_view clients;  ///< Of the client's CertificateVerify; "none": it showed no certificate.
+  auto operator<=>(const Signatures&) const = default;
+};
+
+/// A handshake whose client offered a session.
+struct OfferedSession {
+  std::string certificate;  ///< That of the handshake, as CertificateLabels calls it.
+  bool resumed = false;
+  auto operator<=>(const OfferedSession&) const = default;
+};
+
+/// Counters of combinations that are made with their first event, because few of all possible ones occur.
+template <class Key>
+class SparseCounters {
  public:
-  /// Returns the counter of this combination, which stays valid. Writer thread. A worker keeps the pointer.
-  Counter& of(const Negotiated& key);
+  /// Returns the counter of this combination, which stays valid. Writer thread. The lock is uncontended but
+  /// for the moment of a scrape.
+  Counter& of(const Key& key) {
+    const std::lock_guard lock(mutex_);
+    auto& counter = counters_[key];
+    if (!counter) counter = std::make_unique<Counter>();
+    return *counter;
+  }
   /// Returns a copy of all counts. Any thread.
-  [[nodiscard]] std::map<Negotiated, std::uint64_t> values() const;
+  [[nodiscard]] std::map<Key, std::uint64_t> values() const {
+    const std::lock_guard lock(mutex_);
+    std::map<Key, std::uint64_t> values;
+    for (const auto& [key, counter] : counters_) values.emplace(key, counter->value());
+    return values;
+  }
 
  private:
   mutable std::mutex mutex_;
-  std::map<Negotiated, std::unique_ptr<Counter>> counters_;
+  std::map<Key, std::unique_ptr<Counter>> counters_;
 };
+using NegotiatedCounters = SparseCounters<Negotiated>;
 
 struct ListenerMetrics {
   Counter accepted;
@@ -114,16 +160,17 @@ struct ListenerMetrics {
       handshake_duration;                                                       // by HandshakePhase, resumed
   std::array<Counter, kClientCertificateFaultCount> client_certificate_faults;  // by ClientCertificateFault
   NegotiatedCounters negotiated;
+  SparseCounters<Signatures> signatures;
+  SparseCounters<OfferedSession> offered_sessions;
   std::array<Counter, kTicketEventCount> tickets;  // by TicketEvent
   std::array<std::array<Counter, kProtectionReasonCount>, kProtectionCount>
       record_layer;                             // by Protection, ProtectionReason
   std::array<Counter, kSideCount> key_updates;  // by Side
+  Counter ocsp_staples_served;
   Counter ocsp_staples_expired;  // handshakes that went without their staple because it had expired
   Counter certificates_compressed;
   Counter hello_retry_requests;
-  Counter would_refuse_tls13_only;
-  Counter would_refuse_pq_only;
-  Counter would_refuse_client_auth;
+  std::array<Counter, kDryRunRefusalCount> would_refuse;  // by DryRunRefusal
   Counter sources_penalized;
   Counter log_lines_dropped;                                 // failure lines left out by the FailureLimiter
   std::array<Counter, kCancelResultCount> postgres_cancels;  // by CancelResult

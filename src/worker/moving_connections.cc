@@ -61,6 +61,7 @@ HandoverConnection message_of(Connection& connection, TimePoint now) {
   message.client_address = info.client.address().text();
   message.server_name = info.server_name.view();
   message.alpn = info.alpn.view();
+  message.ja4 = info.ja4();
   message.tls_version = info.tls->version.view();
   message.group = info.tls->group.view();
   message.cipher = info.tls->cipher.view();
@@ -68,11 +69,11 @@ HandoverConnection message_of(Connection& connection, TimePoint now) {
   message.resumed = info.tls->resumed;
   message.probe = info.probe;
   if (info.peer) message.peer = std::make_unique<PeerIdentity>(*info.peer);
-  if (info.proxied) {
-    message.proxy_id = info.proxied->unique_id;
-    message.aws_vpc_endpoint = info.proxied->link.aws_vpc_endpoint;
-    message.azure_private_link = info.proxied->link.azure_private_link;
-    message.gcp_psc_connection = info.proxied->link.gcp_psc_connection;
+  if (const ProxiedFacts* proxied = info.proxied()) {
+    message.proxy_id = proxied->unique_id;
+    message.aws_vpc_endpoint = proxied->link.aws_vpc_endpoint;
+    message.azure_private_link = proxied->link.azure_private_link;
+    message.gcp_psc_connection = proxied->link.gcp_psc_connection;
   }
   message.backend = info.backend.view();
   message.server = info.server.view();
@@ -109,6 +110,13 @@ std::unique_ptr<ProxiedFacts> proxied_facts_of(const HandoverConnection& connect
   return std::make_unique<ProxiedFacts>(std::move(facts));
 }
 
+std::unique_ptr<ClientFacts> client_facts_of(const HandoverConnection& connection) {
+  auto facts = std::make_unique<ClientFacts>();
+  facts->proxied = proxied_facts_of(connection);
+  facts->ja4 = connection.ja4;
+  return facts->proxied == nullptr && facts->ja4.empty() ? nullptr : std::move(facts);
+}
+
 ConnectionInfo facts_of(HandoverConnection& connection, Worker& worker, TimePoint now) {
   ConnectionInfo info;
   info.id = worker.new_connection_id();
@@ -126,7 +134,7 @@ ConnectionInfo facts_of(HandoverConnection& connection, Worker& worker, TimePoin
   const bool tls = connection.client_side.layer == HandoverLayer::kTls13;
   info.protection = tls ? Protection::kHeadgate : Protection::kNone;
   info.peer = std::move(connection.peer);
-  info.proxied = proxied_facts_of(connection);
+  info.facts = client_facts_of(connection);
   info.probe = connection.probe;
   return info;
 }

@@ -292,7 +292,9 @@ def test_a_dry_run_lets_in_counts_and_logs_whom_the_rules_would_refuse(
 ):
     stranger = Authority(tmp_path / "other", "Another CA").issue("ops.test", client=True)
     expired = authority.issue("ops.test", client=True, not_before=-10 * DAY, not_after=-DAY)
-    headgate = start(dry_run(backends, leaf, authority))
+    revoked = authority.issue("ops.test", client=True)
+    listed = authority.revocation_list(revoked, file="dry-run.crl")
+    headgate = start(dry_run(backends, leaf, authority, crl=str(listed)))
     port = headgate.port()
     served(port, ADMIN, ops, version=version)
     assert headgate.metric(WOULD_REFUSE, policy="client_auth") == 0
@@ -301,10 +303,12 @@ def test_a_dry_run_lets_in_counts_and_logs_whom_the_rules_would_refuse(
         "client_certificate_not_allowed": guest,
         "client_certificate_untrusted": stranger,
         "client_certificate_expired": expired,
+        "client_certificate_revoked": revoked,
     }
     for count, (reason, pair) in enumerate(wanted.items(), 1):
         served(port, ADMIN, pair, version=version)
         headgate.wait_metric(WOULD_REFUSE, count, policy="client_auth")
+        assert headgate.metric(WOULD_REFUSE, policy="client_auth", reason=reason) == 1
         told = headgate.wait_log(message="let in by a dry run", failure=reason)[0]
         assert told["policy"] == "client_auth" and told["sni"] == ADMIN and told["detail"]
     served(port, "app.test", version=version)

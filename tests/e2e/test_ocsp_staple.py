@@ -9,8 +9,11 @@ from cryptography.x509 import ocsp
 
 from harness.authority import replace_file
 from harness.config import certificate_entry, proxy
+from harness.tls_client import TLS12, TLS13, TlsClient, connect
 from harness.tools import run, tool
 from harness.waiting import wait_until
+
+SERVED = "headgate_ocsp_staples_served_total"
 
 
 class Responder:
@@ -40,6 +43,11 @@ class Responder:
         replace_file(self.file, response.public_bytes(serialization.Encoding.DER))
 
 
+def with_staple(address, pair, responder):
+    entry = {**certificate_entry(pair), "ocsp_staple": str(responder.file)}
+    return proxy(address, tls={"certificates": [entry]})
+
+
 @pytest.fixture
 def responder(authority, certificate, tmp_path):
     return Responder(authority, certificate, tmp_path / "staple.der")
@@ -47,8 +55,7 @@ def responder(authority, certificate, tmp_path):
 
 @pytest.fixture
 def stapling(start, backend, certificate, responder):
-    entry = {**certificate_entry(certificate), "ocsp_staple": str(responder.file)}
-    return lambda: start(proxy(backend().address, tls={"certificates": [entry]}))
+    return lambda: start(with_staple(backend().address, certificate, responder))
 
 
 def stapled(headgate, *options):
@@ -60,11 +67,58 @@ def stapled(headgate, *options):
 
 
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
-def test_a_client_that_asks_gets_it(stapling, responder, version):
+def test_a_client_that_asks_gets_it_and_is_counted(stapling, responder, version):
     responder.write()
     headgate = stapling()
     assert stapled(headgate, version)
+    headgate.wait_metric(SERVED, 1, listener="web")
     assert headgate.metric("headgate_ocsp_staples_expired_total") == 0
+    with connect(headgate.port()) as client:
+        client.exchange(b"without a staple")
+    assert headgate.metric(SERVED) == 1, "this client asked for none"
+
+
+def test_a_client_that_is_told_to_try_another_group_is_counted_once(stapling, responder):
+    responder.write()
+    headgate = stapling()
+    assert stapled(headgate, "-groups", "P-521:P-384")
+    headgate.wait_metric(SERVED, 1)
+    assert headgate.metric("headgate_hello_retry_requests_total") == 1
+
+
+def asking(headgate, version, session=None):
+    """The session of a client that asks for a staple."""
+    with TlsClient(headgate.port(), version=version, session=session) as client:
+        client.tls.request_ocsp()
+        client.handshake().exchange(b"with a staple")
+        return client.tls.get_session()
+
+
+@pytest.mark.parametrize("version", [TLS12, TLS13], ids=["tls12", "tls13"])
+def test_a_resumed_session_gets_none_and_is_not_counted(stapling, responder, version):
+    responder.write()
+    headgate = stapling()
+    session = asking(headgate, version)
+    headgate.wait_metric(SERVED, 1)
+    asking(headgate, version, session)
+    headgate.wait_metric("headgate_handshakes_total", 1, result="ok", resumed="yes")
+    assert headgate.metric(SERVED) == 1
+
+
+def test_staples_are_counted_after_a_reload_and_an_upgrade(line, backend, certificate, responder):
+    responder.write()
+    config = with_staple(backend().address, certificate, responder)
+    running = line(config)
+    headgate = running.headgate
+    assert stapled(headgate)
+    config["listeners"][0]["timeouts"] = {"idle": "1m"}
+    headgate.write_config(config)
+    assert headgate.post("/reload")[0] == 200
+    assert stapled(headgate)
+    headgate.wait_metric(SERVED, 2)
+    running.upgrade()
+    assert stapled(headgate)
+    headgate.wait_metric(SERVED, 1)
 
 
 def test_a_renewed_one_is_served_from_then_on(stapling, responder):

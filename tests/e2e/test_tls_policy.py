@@ -231,8 +231,8 @@ def test_a_dry_run_counts_whom_each_policy_would_refuse_and_refuses_nobody(start
         assert headgate.metric(refused, policy=policy) == 0
     with connect(headgate.port(), version=TLS12) as client:
         client.exchange(b"served all the same")
-    headgate.wait_metric(refused, 1, policy="tls13_only")
-    headgate.wait_metric(refused, 1, policy="pq_only")
+    headgate.wait_metric(refused, 1, policy="tls13_only", reason="unsupported_version")
+    headgate.wait_metric(refused, 1, policy="pq_only", reason="no_shared_group")
     context = python_context(version=ssl.TLSVersion.TLSv1_3)
     context.set_ecdh_curve("prime256v1")
     with python_tls(headgate.port(), context=context) as client:

@@ -312,6 +312,7 @@ std::shared_ptr<const ListenerTls> ListenerTls::load(const config::Listener& lis
   auto tls = std::make_shared<ListenerTls>();
   tls->listener = listener.name;
   tls->settings = *listener.tls;
+  tls->labels = CertificateLabels(tls->settings);
   tls->certificates = CertificateStore::load(
       tls->settings, previous == nullptr ? in_use : previous->certificates.get(), changed, now, found);
   load_all_rules(previous, now, *tls, found);

@@ -12,6 +12,7 @@
 #include "base/units.h"
 #include "config/config.h"
 #include "net/fd.h"
+#include "tls/certificate/certificate_labels.h"
 #include "tls/certificate/certificate_store.h"
 #include "tls/handshake/diagnostic.h"
 #include "tls/handshake/session_tickets.h"
@@ -61,7 +62,8 @@ struct ListenerTls {
   std::shared_ptr<const TicketSecrets> ticket_secrets;
   /// Open for appending; nullptr without keylog_file, or where KeyLogs::kLookAt was asked for.
   std::shared_ptr<const Fd> keylog;
-  NamePatterns names;  ///< Of the rules: list N is rules[N].
+  NamePatterns names;        ///< Of the rules: list N is rules[N].
+  CertificateLabels labels;  ///< Of `certificates`, for metrics.
 
   /// The index of the rules for clients that ask for this name, which is empty for those that name none. A
   /// connection keeps to the name of its first ClientHello: its route goes by the same one.

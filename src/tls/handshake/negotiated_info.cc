@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include <openssl/ssl.h>
 
@@ -54,18 +55,57 @@ std::string_view whole_scheme_of(KeyType type) {
   }
 }
 
+/// The scheme of a signature of that kind and hash, by OpenSSL's numbers, with such a key; empty: it has no
+/// name here.
+std::string_view hashed_scheme_of(int kind, int hash, KeyType type) {
+  const std::size_t index = index_of_hash(hash);
+  const auto* row = std::ranges::find(kHashedSchemes, kind, &HashedScheme::key);
+  if (index == kPssKeySchemes.size() || row == kHashedSchemes.end()) return {};
+  const bool pss_key = kind == EVP_PKEY_RSA_PSS && type == KeyType::kRsaPss;
+  return pss_key ? kPssKeySchemes[index] : row->names[index];
+}
+
+/// RFC 5246, section 7.4.7.1: the client that can use the secret which it encrypted with our key knows us.
+bool encrypts_for_our_key(const SSL* ssl) {
+  return SSL_CIPHER_get_kx_nid(SSL_get_current_cipher(ssl)) == NID_kx_rsa;
+}
+
 /// A resumed handshake is not signed: RFC 8446, section 2.2.
 std::string_view signature_scheme_of(SSL* ssl, const StoredCertificate& certificate) {
   int kind = NID_undef;
   int hash = NID_undef;
-  if (SSL_session_reused(ssl) == 1 || SSL_get_signature_type_nid(ssl, &kind) != 1) return {};
+  if (SSL_session_reused(ssl) == 1 || encrypts_for_our_key(ssl)) return {};
+  if (SSL_get_signature_type_nid(ssl, &kind) != 1) return {};
   if (const auto whole = whole_scheme_of(certificate.key_type()); !whole.empty()) return whole;
-  if (SSL_get_signature_nid(ssl, &hash) != 1) return {};
-  const std::size_t index = index_of_hash(hash);
-  const auto* row = std::ranges::find(kHashedSchemes, kind, &HashedScheme::key);
-  if (index == kPssKeySchemes.size() || row == kHashedSchemes.end()) return {};
-  const bool pss_key = kind == EVP_PKEY_RSA_PSS && certificate.key_type() == KeyType::kRsaPss;
-  return pss_key ? kPssKeySchemes[index] : row->names[index];
+  return SSL_get_signature_nid(ssl, &hash) == 1 ? hashed_scheme_of(kind, hash, certificate.key_type())
+                                                : std::string_view();
+}
+
+/// The kind of a client's key, as far as the name of a scheme depends on it.
+KeyType key_type_of(EVP_PKEY* key) {
+  constexpr std::array kKinds{
+      std::pair{"RSA-PSS", KeyType::kRsaPss},    std::pair{"ED25519", KeyType::kEd25519},
+      std::pair{"ED448", KeyType::kEd448},       std::pair{"ML-DSA-44", KeyType::kMlDsa44},
+      std::pair{"ML-DSA-65", KeyType::kMlDsa65}, std::pair{"ML-DSA-87", KeyType::kMlDsa87}};
+  const auto* found =
+      std::ranges::find_if(kKinds, [&](const auto& kind) { return EVP_PKEY_is_a(key, kind.first) == 1; });
+  return found == kKinds.end() ? KeyType::kRsa : found->second;
+}
+
+/// OpenSSL knows the signature only of a client that showed a certificate in this handshake.
+std::string_view client_signature_scheme_of(SSL* ssl) {
+  constexpr std::string_view kOther = "other";
+  int kind = NID_undef;
+  int hash = NID_undef;
+  if (SSL_session_reused(ssl) == 1 || SSL_get_peer_signature_type_nid(ssl, &kind) != 1) return {};
+  const X509* peer = SSL_get0_peer_certificate(ssl);
+  EVP_PKEY* key = peer == nullptr ? nullptr : X509_get0_pubkey(peer);
+  if (key == nullptr) return kOther;
+  const KeyType type = kind == EVP_PKEY_EC ? KeyType::kP256 : key_type_of(key);
+  if (const auto whole = whole_scheme_of(type); !whole.empty()) return whole;
+  if (SSL_get_peer_signature_nid(ssl, &hash) != 1) return kOther;
+  const std::string_view scheme = hashed_scheme_of(kind, hash, type);
+  return scheme.empty() ? kOther : scheme;
 }
 
 /// OpenSSL's table of objects holds the word as long as the library lives.
@@ -85,6 +125,7 @@ NegotiatedInfo negotiated_info(SSL* ssl, const StoredCertificate& certificate) {
           .cipher = words(SSL_CIPHER_standard_name(SSL_get_current_cipher(ssl))),
           .openssl_cipher = words(SSL_CIPHER_get_name(SSL_get_current_cipher(ssl))),
           .signature_scheme = signature_scheme_of(ssl, certificate),
+          .client_signature_scheme = client_signature_scheme_of(ssl),
           .certificate_signature = certificate_signature_of(ssl),
           .alpn = std::string(reinterpret_cast<const char*>(protocol), size_bytes),
           .resumed = SSL_session_reused(ssl) == 1};

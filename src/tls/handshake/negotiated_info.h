@@ -10,12 +10,13 @@ namespace headgate {
 
 /// The parameters that a finished handshake settled on. The views point to constants.
 struct NegotiatedInfo {
-  std::string_view version;                ///< "TLSv1.3"
-  std::string_view group;                  ///< "x25519"; empty where no key was exchanged.
-  std::string_view cipher;                 ///< IANA name.
-  std::string_view openssl_cipher;         ///< OpenSSL's name of it.
-  std::string_view signature_scheme;       ///< By which we signed: "rsa_pss_rsae_sha256"; empty: nothing.
-  std::string_view certificate_signature;  ///< By which our certificate is signed: "ecdsa-with-SHA256".
+  std::string_view version;                  ///< "TLSv1.3"
+  std::string_view group;                    ///< "x25519"; empty where no key was exchanged.
+  std::string_view cipher;                   ///< IANA name.
+  std::string_view openssl_cipher;           ///< OpenSSL's name of it.
+  std::string_view signature_scheme;         ///< By which we signed: "rsa_pss_rsae_sha256"; empty: nothing.
+  std::string_view client_signature_scheme;  ///< By which the client signed; "other": by one without a name.
+  std::string_view certificate_signature;    ///< By which our certificate is signed: "ecdsa-with-SHA256".
   std::string alpn;
   bool resumed = false;
 };

@@ -139,6 +139,7 @@ int ServerCallbacks::status(SSL* ssl, void* arg) {
   if (copy == nullptr) return SSL_TLSEXT_ERR_NOACK;
   SSL_set_tlsext_status_ocsp_resp(ssl, static_cast<unsigned char*>(copy),
                                   static_cast<long>(staple->der.size()));
+  extra_data_of(ssl)->stapled = true;
   return SSL_TLSEXT_ERR_OK;
 }
 

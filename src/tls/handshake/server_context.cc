@@ -166,6 +166,15 @@ bool ServerContext::is_authentic_ticket(Octets ticket, WallTime now) {
   return CRYPTO_memcmp(expected.data(), ticket.last(expected.size()).data(), expected.size()) == 0;
 }
 
+void ServerContext::count_use(SSL* ssl, bool offered_session) {
+  const SslExtraData& extra = *extra_data_of(ssl);
+  const bool resumed = SSL_session_reused(ssl) == 1;
+  if (extra.stapled && !resumed) metrics_.ocsp_staples_served.add();
+  if (!offered_session) return;
+  const std::string_view label = shared_->labels.of(extra.certificate->file());
+  metrics_.offered_sessions.of({std::string(label), resumed}).add();
+}
+
 Selection ServerContext::select(const ClientHello& hello) {
   CanaryDraw draw;
   if (shared_->certificates->has_canaries()) draw.number = static_cast<std::uint8_t>(draws_() % 100);

@@ -55,6 +55,10 @@ class ServerContext {
   /// changes the session, so `ssl` may not go on. Empty when no tickets are due, or OpenSSL fails.
   [[nodiscard]] std::vector<std::byte> issue_tickets(SSL* ssl, Octets resumption_secret);
 
+  /// Counts what the finished handshake of `ssl` used of the presented certificate: its staple, and a session
+  /// with it where the client offered one.
+  void count_use(SSL* ssl, bool offered_session);
+
   [[nodiscard]] const ListenerTls& shared() const { return *shared_; }
   /// The rules for the clients of this context.
   [[nodiscard]] const ClientRules& rules() const { return rules_; }

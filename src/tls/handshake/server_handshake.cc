@@ -33,6 +33,7 @@ class OpensslHandshake final : public ServerHandshake {
         tickets_(static_cast<std::uint16_t>(std::min<std::size_t>(start.tickets, UINT16_MAX))),
         sends_early_data_(start.sends_early_data),
         takes_tickets_(start.takes_tickets),
+        offers_session_(!start.ticket.empty()),
         keeps_certificate_(start.keeps_client_certificate),
         socket_(std::move(socket)),
         received_(std::move(start.received)) {}
@@ -67,6 +68,7 @@ class OpensslHandshake final : public ServerHandshake {
   std::uint16_t tickets_;
   bool sends_early_data_;
   bool takes_tickets_;
+  bool offers_session_;
   bool keeps_certificate_;
   bool needs_permit_ = true;           // for the next step
   Fd socket_;                          // until stream_ has it
@@ -174,6 +176,7 @@ ServerHandshake::Answer OpensslHandshake::accepted() {
   std::vector<std::byte> tickets;
   if (takes_tickets_ && ours) tickets = context_->issue_tickets(tls.ssl(), tls.resumption_secret());
   if (takes_tickets_ && !ours) tls.send_tickets(context_->tickets_due(tls.ssl()));
+  context_->count_use(tls.ssl(), offers_session_);
   accepted.peer = peer_identity(tls.ssl(), tls.extra());
   accepted.would_refuse = {
       .allowed = false, .why = tls.extra().refusal, .detail = tls.extra().refusal_detail};

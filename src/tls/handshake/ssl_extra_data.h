@@ -29,6 +29,7 @@ struct SslExtraData {
   int alert_received = -1;
   std::uint8_t server_hellos = 0;  ///< Two: the first was a HelloRetryRequest.
   bool finished_sent = false;      ///< The server's flight of TLS 1.3 is complete.
+  bool stapled = false;            ///< The client asked for an OCSP response and gets one.
   bool full_permitted =
       false;                 ///< A full handshake may begin. The certificate callback uses the permission up.
   std::string session_key;   ///< The key under which a ClientContext keeps the sessions of this connection.

@@ -286,9 +286,9 @@ std::vector<json> values_for(const json& node) {
 TEST(Schema, OffersNoValueThatTheLoaderRefuses) {
   // Their values depend on other keys: a backend must exist, a protocol be offered, an answer be expected, a
   // worker be bound; and on files that must exist.
-  const std::set<std::string> dependent{"listeners[].backend", "listeners[].routes[].backend",
+  const std::set<std::string> dependent{"listeners[].backend",          "listeners[].routes[].backend",
                                         "backends.*.health_check.send", "listeners[].routes[].alpn[]",
-                                        "workers.incoming_cpu", "include[]"};
+                                        "workers.incoming_cpu",         "include[]"};
   std::size_t offered = 0;
   for (const auto& [path, node] : schema_keys()) {
     if (dependent.contains(path)) continue;

@@ -16,6 +16,7 @@ log:
   level: info
   format: text
   access: failures
+  ja4: off
 admin:
   bind: "127.0.0.1:9464"
   metrics_bind: "off"

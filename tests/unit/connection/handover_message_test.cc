@@ -61,6 +61,7 @@ HandoverConnection some_connection() {
   connection.aws_vpc_endpoint = "vpce-1";
   connection.azure_private_link = "7";
   connection.gcp_psc_connection = "8";
+  connection.ja4 = "t13d1516h2_8daaf6152771_e5627efa2ab1";
   connection.bytes_from_client = 1ULL << 40;
   connection.bytes_to_client = 77;
   connection.age = milliseconds(123'456);
@@ -115,6 +116,7 @@ TEST(HandoverMessage, AConnectionArrivesAsItWasSent) {
   EXPECT_EQ(got.aws_vpc_endpoint, sent.aws_vpc_endpoint);
   EXPECT_EQ(got.azure_private_link, sent.azure_private_link);
   EXPECT_EQ(got.gcp_psc_connection, sent.gcp_psc_connection);
+  EXPECT_EQ(got.ja4, sent.ja4);
   EXPECT_EQ(got.bytes_from_client, sent.bytes_from_client);
   EXPECT_EQ(got.bytes_to_client, sent.bytes_to_client);
   EXPECT_EQ(got.age, sent.age);

@@ -39,6 +39,15 @@ class Filler {
     fill(negotiated.of({"TLSv1.3", "X25519", "TLS_AES_128_GCM_SHA256", "P-256"}));
     fill(negotiated.of({"TLSv1.2", "P-256", "ECDHE-RSA-AES128-GCM-SHA256", "RSA"}));
   }
+  void fill(SparseCounters<Signatures>& signatures) {
+    fill(signatures.of({"ecdsa_secp256r1_sha256", "none"}));
+    fill(signatures.of({"rsa_pss_rsae_sha256", "ed25519"}));
+  }
+  void fill(SparseCounters<OfferedSession>& sessions) {
+    fill(sessions.of({"/etc/app.pem", true}));
+    fill(sessions.of({"/etc/app.pem", false}));
+    fill(sessions.of({"other", false}));
+  }
   template <class... Members>
   void fill_all(Members&... members) {
     (fill(members), ...);
@@ -52,10 +61,10 @@ void fill(ListenerMetrics& of, std::uint64_t first) {
   Filler(first).fill_all(of.accepted, of.active, of.closed, of.connection_duration, of.bytes, of.handshakes,
                          of.handshake_failures, of.handshake_duration, of.client_certificate_faults,
                          of.negotiated, of.tickets, of.record_layer, of.ocsp_staples_expired,
-                         of.certificates_compressed, of.hello_retry_requests, of.would_refuse_tls13_only,
-                         of.would_refuse_pq_only, of.log_lines_dropped, of.key_updates,
-                         of.would_refuse_client_auth, of.sources_penalized, of.proxy_headers, of.tcp_rtt,
-                         of.tcp_retransmits, of.postgres_cancels);
+                         of.certificates_compressed, of.hello_retry_requests, of.would_refuse,
+                         of.log_lines_dropped, of.key_updates, of.sources_penalized, of.proxy_headers,
+                         of.tcp_rtt, of.tcp_retransmits, of.postgres_cancels, of.signatures,
+                         of.offered_sessions, of.ocsp_staples_served);
 }
 void fill(ServerMetrics& of, std::uint64_t first) {
   Filler(first).fill_all(of.active, of.connect_duration, of.connect_failures, of.spares, of.spares_stopped,
