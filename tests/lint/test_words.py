@@ -37,7 +37,9 @@ def test_no_path_of_one_machine_is_in_the_sources():
 
 
 def test_the_two_sides_are_called_client_and_backend():
-    wrong = findings(r"(up|down)stream", sources(), re.IGNORECASE)
+    # The import of nginx reads its `upstream`.
+    own = [path for path in sources() if "nginx" not in path.name]
+    wrong = findings(r"(up|down)stream", own, re.IGNORECASE)
     assert not wrong, "\n".join(wrong)
 
 
