@@ -100,7 +100,7 @@ backend first
 """,
     "silent_source": """
 listen inner
-    bind :::@port@ v4v6 ssl crt @a@ crt @b@ no-tlsv12
+    bind :::@port@ v4v6 ssl crt @a@ crt @b@ force-tlsv13
     tcp-request connection silent-drop if { src 127.0.0.2 }
     option tcp-check
     server s @one@ check
@@ -146,14 +146,13 @@ pem-file = {
     private-key = "@a_key@"
 }
 write-proxy-v1 = on
-ssl-handshake-timeout = 20
 backend-connect-timeout = 5
 """,
     "two_frontends": 'frontend = "[127.0.0.1]:@port@+@b@"\nfrontend = "[::1]:@port@"\npem-file = "@a@"\n',
 }
 STUNNEL_HEAD = "foreground = yes\npid =\nsyslog = no\ndebug = notice\n"
 STUNNEL = {
-    "database": "[postgres]\naccept = :::@port@\nconnect = @one@\ncert = @a@\nTIMEOUTclose = 0\n",
+    "database": "[postgres]\naccept = :::@port@\nconnect = @one@\ncert = @a@\nTIMEOUTclose = 5\n",
     "head": "cert = @a@\nsslVersionMin = TLSv1.2\n[mail]\naccept = @port@\nconnect = @one@\n",
     "mutual_tls": "[redis]\naccept = :::@port@\nconnect = @one@\ncert = @a@\nverifyChain = yes\nCAfile = @ca@\n",
     "revoked": "CAfile = @ca@\nCRLfile = @crl@\n[redis]\naccept = :::@port@\nconnect = @one@\ncert = @a@\nverify = 2\n",
