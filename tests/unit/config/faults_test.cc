@@ -26,7 +26,7 @@ TEST(Faults, SayWhereAMisplacedKeyBelongs) {
 
 TEST(Faults, ListTheKnownKeysWhenAnUnknownOneIsLikeNone) {
   EXPECT_EQ(faults_of("log: {colour: blue}\n" + small()),
-            "t.yaml:1:7: log.colour: unknown key; known here are level, format and access\n");
+            "t.yaml:1:7: log.colour: unknown key; known here are level, format, access and ja4\n");
 }
 
 TEST(Faults, ShowAnUnknownKeyThatIsNoWordInQuotes) {
