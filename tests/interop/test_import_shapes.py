@@ -146,7 +146,6 @@ pem-file = {
     private-key = "@a_key@"
 }
 write-proxy-v1 = on
-backend-connect-timeout = 5
 """,
     "two_frontends": 'frontend = "[127.0.0.1]:@port@+@b@"\nfrontend = "[::1]:@port@"\npem-file = "@a@"\n',
 }
