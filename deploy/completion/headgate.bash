@@ -30,12 +30,12 @@ _headgate() {
     explain)
       words=(-c --config --listener --sni --alpn --source --client-cert --aws-vpc-endpoint --azure-private-link
         --gcp-psc-connection --help) ;;
-    import) words=(hitch stunnel haproxy --help) ;;
+    import) words=(haproxy nginx hitch stunnel ghostunnel --help) ;;
     ticket-key) words=(new --help) ;;
     version) words=(--help) ;;
     help) words=(run demo check show explain import ticket-key version help --help) ;;
   esac
-  if [[ $command == import && ${COMP_WORDS[place + 1]} =~ ^(hitch|stunnel|haproxy)$ ]] && ((COMP_CWORD > place + 1)); then
+  if [[ $command == import && ${COMP_WORDS[place + 1]} =~ ^(haproxy|nginx|hitch|stunnel|ghostunnel)$ ]] && ((COMP_CWORD > place + 1)); then
     words=(--help)
   fi
   mapfile -t COMPREPLY < <(compgen -W "${words[*]}" -- "$word")

@@ -94,7 +94,7 @@ def test_the_page_about_its_parts_names_every_library_of_the_program(package):
     }
     depends = run(tool("dpkg-deb"), "--field", package, "Depends").stdout
     linked = set(re.findall(r"\b(lib[\w.+-]+)", depends))
-    assert linked <= related["DYNAMIC_LINK"], (linked, related)
+    assert not linked - related["DYNAMIC_LINK"]
     assert {"libcli11-dev", "nlohmann-json3-dev", "libexpected-dev"} <= related["STATIC_LINK"], related
     assert related["DESCRIBES"] == {"headgate"}
 
