@@ -82,7 +82,6 @@ class NginxImport {
 
   void read_main(Directive& line) {
     const auto number = number_of(line.value());
-    std::chrono::milliseconds time{};
     if (line.is("user") && line.size() > 1) {
       into_.config.user = line.value();
       into_.config.group = line.size() > 2 ? line.word(2) : line.value();

@@ -21,9 +21,9 @@ std::uint64_t increase(std::uint64_t before, std::uint64_t now) {
 }  // namespace
 
 std::string_view name(HandshakeOutcome outcome) {
-  constexpr std::array<std::string_view, kHandshakeOutcomeCount> kNames{"full",    "resumed", "failed",
-                                                                        "timeout", "shed",    "probe"};
-  return kNames[static_cast<std::size_t>(outcome)];
+  constexpr std::array<std::string_view, kHandshakeOutcomeCount> kOutcomeNames{"full",    "resumed", "failed",
+                                                                               "timeout", "shed",    "probe"};
+  return kOutcomeNames[static_cast<std::size_t>(outcome)];
 }
 
 void History::Totals::add(const ListenerMetrics& metrics) {

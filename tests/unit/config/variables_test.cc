@@ -1,5 +1,6 @@
 #include "config/variables.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <set>

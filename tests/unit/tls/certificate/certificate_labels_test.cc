@@ -1,13 +1,22 @@
 #include "tls/certificate/certificate_labels.h"
 
+#include <string>
+#include <utility>
+
 #include <gtest/gtest.h>
 
 namespace headgate {
 namespace {
 
+config::Certificate listed(std::string file) {
+  config::Certificate one;
+  one.certificate = std::move(file);
+  return one;
+}
+
 TEST(CertificateLabels, AreTheFilesAndDirectoriesOfTheConfiguration) {
   config::Tls tls;
-  tls.certificates = {{.certificate = "/etc/b.pem"}, {.certificate = "/etc/certs/a.pem"}};
+  tls.certificates = {listed("/etc/b.pem"), listed("/etc/certs/a.pem")};
   tls.certificate_dirs = {"/etc/certs", "/etc/more"};
   const CertificateLabels labels(tls);
   EXPECT_EQ(labels.of("/etc/b.pem"), "/etc/b.pem");
@@ -22,7 +31,7 @@ TEST(CertificateLabels, AreTheFilesAndDirectoriesOfTheConfiguration) {
 TEST(CertificateLabels, AreBoundedHoweverManyFilesAreListed) {
   config::Tls tls;
   for (std::size_t i = 0; i < CertificateLabels::kMost + 1; ++i)
-    tls.certificates.push_back({.certificate = "/etc/" + std::to_string(i) + ".pem"});
+    tls.certificates.push_back(listed("/etc/" + std::to_string(i) + ".pem"));
   tls.certificate_dirs = {"/etc/certs"};
   const CertificateLabels labels(tls);
   EXPECT_EQ(labels.of("/etc/99.pem"), "/etc/99.pem");
