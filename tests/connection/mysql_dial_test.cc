@@ -159,8 +159,8 @@ class AwaitedMysqlTest : public ConnectionTest {
     app().connect_timeout = 1min;
   }
   void expect_no_penalty() {
-    const auto source = connection->info().client.network();
-    EXPECT_FALSE(connection->listener().policy->penalties->is_penalized(source, host.now()));
+    const auto network = connection->info().client.network();
+    EXPECT_FALSE(connection->listener().policy->penalties->is_penalized(network, host.now()));
   }
 };
 
@@ -202,8 +202,8 @@ TEST_F(AwaitedMysqlTest, AClientThatDoesNotAnswerTheGreetingHasFailed) {
   wake();
   pass(listener().timeouts.handshake);
   EXPECT_END("handshake_timeout");
-  const auto source = connection->info().client.network();
-  EXPECT_TRUE(connection->listener().policy->penalties->is_penalized(source, host.now()));
+  const auto network = connection->info().client.network();
+  EXPECT_TRUE(connection->listener().policy->penalties->is_penalized(network, host.now()));
 }
 
 }  // namespace
