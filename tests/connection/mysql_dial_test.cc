@@ -172,6 +172,8 @@ TEST_F(AwaitedMysqlTest, AClientThatWaitsForAPlaceInVainIsToldSoAndHasNotFailed)
   const auto first = std::move(connection);
   connection = accept(client = std::make_shared<Script>(), 2);
   pass(listener().timeouts.handshake);
+  ASSERT_EQ(phase(), "shutdown");
+  pass(listener().timeouts.shutdown);
   EXPECT_EQ(name(connection->close_reason()), "no_backend");
   EXPECT_EQ(connection->info().detail.view(), "queue_timeout");
   EXPECT_FALSE(client->written.empty());
