@@ -5,10 +5,10 @@
 namespace headgate {
 namespace {
 
-/// The entry of `sorted` that equals `path`; kOther where there is none.
-std::string_view find(const std::vector<std::string>& sorted, std::string_view path) {
+/// The entry of `sorted` that equals `path`; nullptr where there is none.
+const std::string* find_path(const std::vector<std::string>& sorted, std::string_view path) {
   const auto at = std::ranges::lower_bound(sorted, path);
-  return at != sorted.end() && *at == path ? std::string_view(*at) : CertificateLabels::kOther;
+  return at != sorted.end() && *at == path ? &*at : nullptr;
 }
 
 }  // namespace
@@ -25,10 +25,10 @@ CertificateLabels::CertificateLabels(const config::Tls& tls) {
 }
 
 std::string_view CertificateLabels::of(std::string_view file) const {
-  const std::string_view listed = find(files_, file);
-  if (listed.data() != kOther.data()) return listed;
+  if (const auto* listed = find_path(files_, file)) return *listed;
   const auto slash = file.rfind('/');
-  return slash == file.npos ? kOther : find(directories_, file.substr(0, slash));
+  const auto* directory = slash == file.npos ? nullptr : find_path(directories_, file.substr(0, slash));
+  return directory == nullptr ? kOther : std::string_view(*directory);
 }
 
 }  // namespace headgate
