@@ -86,4 +86,4 @@ def test_a_page_whose_name_is_rebound_to_the_endpoint_reads_nothing_and_changes_
 def test_a_link_of_another_site_leads_to_the_status_page(echo_proxy, other_site):
     with browser_at(other_site) as browser:
         browser.value(f"void (location.href = 'http://{echo_proxy.admin_address}/')")
-        browser.wait("document.querySelectorAll('.tile').length === 6")
+        browser.wait("document.querySelectorAll('.tile').length === 7")
