@@ -83,6 +83,10 @@ struct KnownLoss {
   std::string_view why;
 };
 using KnownLosses = std::map<std::string_view, KnownLoss>;
+/// Of every original.
+inline constexpr KnownLoss kOwnWay{Loss::kHarmless,
+                                   "left out: Headgate does it in its own way or not at all"};
+inline constexpr KnownLoss kOwnLog{Loss::kHarmless, "left out: see log.level, log.format and log.access"};
 
 /// Names each line that a later one replaces. `option_of` says which option a line sets; of the lines that
 /// set the same option, the last one holds. It is empty for a line that holds beside the others.

@@ -17,8 +17,6 @@
 namespace headgate {
 namespace {
 
-constexpr KnownLoss kGhostunnelOwnWay{Loss::kHarmless,
-                                      "left out: Headgate does it in its own way or not at all"};
 constexpr KnownLoss kGhostunnelAdmin{Loss::kHarmless,
                                      "left out: see admin.bind, with /healthz, /readyz and /metrics"};
 constexpr KnownLoss kNoAcme{
@@ -45,8 +43,8 @@ const KnownLosses& ghostunnel_losses() {
       {"--metrics-interval", kGhostunnelAdmin},
       {"--quiet", {Loss::kHarmless, "left out: see log.level and log.access"}},
       {"--syslog", {Loss::kHarmless, "left out: see log.level and log.access"}},
-      {"--use-landlock", kGhostunnelOwnWay},
-      {"--disable-landlock", kGhostunnelOwnWay},
+      {"--use-landlock", kOwnWay},
+      {"--disable-landlock", kOwnWay},
       {"--auto-acme-cert", kNoAcme},
       {"--auto-acme-email", kNoAcme},
       {"--auto-acme-agree-to-tos", kNoAcme},

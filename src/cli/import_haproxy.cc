@@ -20,8 +20,6 @@
 namespace headgate {
 namespace {
 
-constexpr KnownLoss kOwnWay{Loss::kHarmless, "left out: Headgate does it in its own way or not at all"};
-constexpr KnownLoss kOwnLog{Loss::kHarmless, "left out: see log.level, log.format and log.access"};
 constexpr KnownLoss kNoHttp{Loss::kHarmless, "no equivalent in Headgate, which does not read HTTP"};
 constexpr KnownLoss kOtherCheck{
     Loss::kRule, "no equivalent in Headgate: servers are checked by a connection, or by a TLS handshake"};

@@ -20,8 +20,6 @@
 namespace headgate {
 namespace {
 
-constexpr KnownLoss kHitchOwnWay{Loss::kHarmless, "left out: Headgate does it in its own way or not at all"};
-constexpr KnownLoss kHitchOwnLog{Loss::kHarmless, "left out: see log.level, log.format and log.access"};
 constexpr KnownLoss kNoFetch{
     Loss::kHarmless,
     "no equivalent in Headgate, which fetches no OCSP responses: give each certificate its "
@@ -31,23 +29,23 @@ constexpr KnownLoss kNoFetch{
 /// over is a rule.
 const KnownLosses& hitch_losses() {
   static const KnownLosses losses = {
-      {"daemon", kHitchOwnWay},
-      {"quiet", kHitchOwnLog},
-      {"syslog", kHitchOwnLog},
-      {"syslog-facility", kHitchOwnLog},
-      {"log-level", kHitchOwnLog},
-      {"log-filename", kHitchOwnLog},
-      {"pidfile", kHitchOwnWay},
-      {"keepalive", kHitchOwnWay},
-      {"recv-bufsize", kHitchOwnWay},
-      {"send-bufsize", kHitchOwnWay},
-      {"backend-refresh", kHitchOwnWay},
-      {"tcp-fastopen", kHitchOwnWay},
-      {"reuseport", kHitchOwnWay},
-      {"ring-slots", kHitchOwnWay},
-      {"ring-data-len", kHitchOwnWay},
-      {"proxy-tlv", kHitchOwnWay},
-      {"proxy-authority", kHitchOwnWay},
+      {"daemon", kOwnWay},
+      {"quiet", kOwnLog},
+      {"syslog", kOwnLog},
+      {"syslog-facility", kOwnLog},
+      {"log-level", kOwnLog},
+      {"log-filename", kOwnLog},
+      {"pidfile", kOwnWay},
+      {"keepalive", kOwnWay},
+      {"recv-bufsize", kOwnWay},
+      {"send-bufsize", kOwnWay},
+      {"backend-refresh", kOwnWay},
+      {"tcp-fastopen", kOwnWay},
+      {"reuseport", kOwnWay},
+      {"ring-slots", kOwnWay},
+      {"ring-data-len", kOwnWay},
+      {"proxy-tlv", kOwnWay},
+      {"proxy-authority", kOwnWay},
       {"chroot",
        {Loss::kHarmless, "no equivalent in Headgate: the sandbox (Landlock, seccomp) takes its place"}},
       {"ocsp-dir", kNoFetch},

@@ -18,36 +18,32 @@
 namespace headgate {
 namespace {
 
-constexpr KnownLoss kStunnelOwnWay{Loss::kHarmless,
-                                   "left out: Headgate does it in its own way or not at all"};
-constexpr KnownLoss kStunnelOwnLog{Loss::kHarmless, "left out: see log.level, log.format and log.access"};
-
 /// Options that change neither access nor TLS nor where a connection goes, and what to do in the place of
 /// some that do. Every other option that is not taken over is a rule.
 const KnownLosses& stunnel_losses() {
   static const KnownLosses losses = {
-      {"foreground", kStunnelOwnWay},
-      {"output", kStunnelOwnLog},
-      {"pid", kStunnelOwnWay},
-      {"syslog", kStunnelOwnLog},
-      {"debug", kStunnelOwnLog},
-      {"log", kStunnelOwnLog},
-      {"logid", kStunnelOwnLog},
-      {"service", kStunnelOwnLog},
-      {"reset", kStunnelOwnWay},
-      {"renegotiation", kStunnelOwnWay},
-      {"delay", kStunnelOwnWay},
-      {"retry", kStunnelOwnWay},
-      {"stack", kStunnelOwnWay},
-      {"rndfile", kStunnelOwnWay},
-      {"rndbytes", kStunnelOwnWay},
-      {"rndoverwrite", kStunnelOwnWay},
-      {"egd", kStunnelOwnWay},
-      {"taskbar", kStunnelOwnWay},
-      {"iconactive", kStunnelOwnWay},
-      {"iconerror", kStunnelOwnWay},
-      {"iconidle", kStunnelOwnWay},
-      {"sessioncachesize", kStunnelOwnWay},
+      {"foreground", kOwnWay},
+      {"output", kOwnLog},
+      {"pid", kOwnWay},
+      {"syslog", kOwnLog},
+      {"debug", kOwnLog},
+      {"log", kOwnLog},
+      {"logid", kOwnLog},
+      {"service", kOwnLog},
+      {"reset", kOwnWay},
+      {"renegotiation", kOwnWay},
+      {"delay", kOwnWay},
+      {"retry", kOwnWay},
+      {"stack", kOwnWay},
+      {"rndfile", kOwnWay},
+      {"rndbytes", kOwnWay},
+      {"rndoverwrite", kOwnWay},
+      {"egd", kOwnWay},
+      {"taskbar", kOwnWay},
+      {"iconactive", kOwnWay},
+      {"iconerror", kOwnWay},
+      {"iconidle", kOwnWay},
+      {"sessioncachesize", kOwnWay},
       {"chroot",
        {Loss::kHarmless, "no equivalent in Headgate: the sandbox (Landlock, seccomp) takes its place"}},
       {"capath", {Loss::kRule, "no equivalent in Headgate: put the CAs in one file"}},
