@@ -38,6 +38,7 @@ class Headgate:
             popen_options["env"] = {**environment, "ASAN_OPTIONS": options}
         self._lines = []
         self._changed = threading.Condition()
+        self._unread = 2  # streams that have not ended: a successor of an upgrade writes to them too
         self.child = subprocess.Popen(
             [headgate_binary(), *map(str, arguments)],
             stdin=subprocess.DEVNULL,
@@ -68,6 +69,7 @@ class Headgate:
                 self._lines.append(line.rstrip("\n"))
                 self._changed.notify_all()
         with self._changed:
+            self._unread -= 1
             self._changed.notify_all()
 
     @property
@@ -95,7 +97,7 @@ class Headgate:
         """Waits for `count` log entries that have all of `fields`; returns them."""
         with self._changed:
             self._changed.wait_for(
-                lambda: len(self.log_with(**fields)) >= count or self.child.poll() is not None, DEADLINE_SECONDS
+                lambda: len(self.log_with(**fields)) >= count or not self._unread, DEADLINE_SECONDS
             )
         found = self.log_with(**fields)
         assert len(found) >= count, f"{count} log lines with {fields} never came:\n{self.output}"
