@@ -71,8 +71,8 @@ std::string Places::text_of(Position position) const {
 }
 
 std::string Places::with_origin(Position position, std::string what) const {
-  const auto found = origins_.find(position);
-  return found == origins_.end() ? what : what + " (" + found->second + ')';
+  if (const auto found = origins_.find(position); found != origins_.end()) what += " (" + found->second + ')';
+  return what;
 }
 
 Position Places::position_of(std::string_view key) const {

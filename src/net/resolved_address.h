@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <utility>
 
 #include "net/address.h"
 
@@ -10,9 +9,10 @@ namespace headgate {
 /// One of the addresses of a name. Of a service (SRV, RFC 2782) it has its port and its place among the
 /// others: connections go to those of the lowest priority that can be reached, each as often as its weight.
 struct ResolvedAddress {
-  // Not explicit: the addresses of a host differ in nothing else.
-  ResolvedAddress(Address the_address, std::uint16_t the_priority = 0, std::uint32_t the_weight = 1)
-      : address(std::move(the_address)), priority(the_priority), weight(the_weight) {}
+  // The addresses of a host differ in nothing else, so an address is one of its own accord.
+  // NOLINTNEXTLINE(google-explicit-constructor)
+  ResolvedAddress(const Address& the_address, std::uint16_t the_priority = 0, std::uint32_t the_weight = 1)
+      : address(the_address), priority(the_priority), weight(the_weight) {}
 
   Address address;
   std::uint16_t priority;

@@ -74,7 +74,7 @@ void add_addresses(const ares_addrinfo& info, const ServiceTarget& target, Answe
     answer.ttl = std::min(answer.ttl, seconds(node->ai_ttl));
     const auto known = std::ranges::find(answer.addresses, *address, &ResolvedAddress::address);
     if (known == answer.addresses.end())
-      answer.addresses.emplace_back(*std::move(address), target.priority, target.weight);
+      answer.addresses.emplace_back(*address, target.priority, target.weight);
   }
 }
 
