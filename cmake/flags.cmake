@@ -22,9 +22,13 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(headgate_flags INTERFACE -Wno-deprecated-declarations)
 endif()
 
-# In a joined source g++ takes the private names of a .cc file for those of a header.
-if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  target_compile_options(headgate_flags INTERFACE -Wno-subobject-linkage)
+# In a joined source g++ takes the private names of a .cc file for those of a header. Test programs are always joined.
+set(joined)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  set(joined -Wno-subobject-linkage)
+endif()
+if(CMAKE_UNITY_BUILD)
+  target_compile_options(headgate_flags INTERFACE ${joined})
 endif()
 
 # A sanitizer intercepts the libc calls that _FORTIFY_SOURCE would replace, so a build has one or the other. Debug

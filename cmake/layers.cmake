@@ -1,4 +1,5 @@
-# Every header must compile alone: `all_verify_interface_header_sets` compiles each, and is no part of `all`.
+# Every header must compile alone. A header with a source file of its own does, since that file includes it first;
+# `all_verify_interface_header_sets`, which is no part of `all`, compiles each of the others.
 set(CMAKE_VERIFY_INTERFACE_HEADER_SETS ON)
 
 # headgate_layer(NAME LINK ... WITHOUT ...): makes one static library of the sources of src/NAME, without the files
@@ -16,6 +17,13 @@ function(headgate_layer name)
     return()
   endif()
   add_library(${name} STATIC ${sources})
-  target_sources(${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${CMAKE_SOURCE_DIR}/src FILES ${headers})
+  set(without_source)
+  foreach(header ${headers})
+    string(REGEX REPLACE "\\.h$" ".cc" source ${header})
+    if(NOT source IN_LIST sources)
+      list(APPEND without_source ${header})
+    endif()
+  endforeach()
+  target_sources(${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${CMAKE_SOURCE_DIR}/src FILES ${without_source})
   target_link_libraries(${name} PUBLIC headgate_flags ${layer_LINK})
 endfunction()

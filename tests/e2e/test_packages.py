@@ -18,6 +18,7 @@ from harness.tools import TOP, headgate_binary, run, tool
 from harness.waiting import wait_until
 
 pytestmark = [
+    pytest.mark.once,
     pytest.mark.slow,
     pytest.mark.skipif(SANITIZED, reason="nobody packages a build with sanitizers"),
     pytest.mark.timeout(400),

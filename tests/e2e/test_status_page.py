@@ -15,6 +15,8 @@ from harness.tls_client import (
 )  # fmt: skip
 from harness.waiting import wait_until
 
+pytestmark = pytest.mark.once
+
 PHONE = {"size": (390, 844), "mobile": True}
 FEW_NODES = 3000  # of the whole page; a thousand certificates must not multiply it
 

@@ -198,6 +198,8 @@ GRPC_CLIENT = """
 import sys
 import grpc
 
+pytestmark = pytest.mark.once
+
 with grpc.secure_channel(sys.argv[1], grpc.ssl_channel_credentials(open(sys.argv[2], "rb").read())) as channel:
     print(channel.unary_unary("/app.Echo/Say")(b"one", timeout=20).decode())
     many = channel.stream_stream("/app.Echo/Stream")(iter([b"two"] * 1000), timeout=20)

@@ -13,6 +13,8 @@ import yaml
 from harness.side_by_side import NAMES, filled, plain_outcome
 from harness.tools import headgate_binary, run, tool
 
+pytestmark = pytest.mark.once
+
 # --- HAProxy
 
 HAPROXY = """

@@ -6,6 +6,8 @@ import pytest
 from harness.side_by_side import Banner, Client, Translation, all_clients, filled, outcome, plain_outcome
 from harness.tls_client import TLS12, TLS13
 
+pytestmark = pytest.mark.once
+
 FLAGS = "--keystore @a@ --cacert @ca@"
 EVERY = {"good", "second", "revoked", "unit", "spiffe", "deep"}  # the CA vouches for them; nothing names a revocation list
 

@@ -5,6 +5,8 @@ import pytest
 
 from harness.side_by_side import NAMES, filled, plain_outcome
 
+pytestmark = pytest.mark.once
+
 TLS = """
     ssl_protocols TLSv1.2 TLSv1.3;
     ssl_certificate @a_crt@;

@@ -3,6 +3,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 HAPROXY_HEAD = """
 global
     log stdout format raw local0

@@ -7,6 +7,8 @@ import pytest
 from harness.config import proxy
 from harness.tools import run, tool
 
+pytestmark = pytest.mark.once
+
 PASSWORD = "changeit"
 
 

@@ -1,4 +1,4 @@
-"""Every key of the configuration does something: each field of config.h is read outside src/config.
+"""Every key of the configuration does something: each field of config.h is read outside src/config, or by its loader.
 
 The compiler says where a field is used. A copy of config.h marks each field as deprecated, and g++ then warns, with the
 field's full name, at each place of its use; so two fields of one name in two structs are not taken for each other.
@@ -25,6 +25,10 @@ WARNING = re.compile(r"^(.+?):(\d+):(\d+): warning: 'headgate::config::(\w+::\w+
 WRITTEN = re.compile(r"\w+(\s*=(?!=)|\.(push_back|emplace_back|emplace|assign|insert|clear|resize)\b)")
 # These make a configuration out of something else, and use no configuration.
 MAKERS = re.compile(r"src/cli/(import|haproxy|demo)")
+# The one source of config that acts on what a file says: it follows `include`, and puts in `environment`.
+LOADER = SRC / "config/load.cc"
+# CMake takes one of these, by the version of OpenSSL. None of them uses the configuration.
+CHOSEN = re.compile(r"src/tls/certificate/certificate_compression_")
 
 # Fields with one value that can be given: the table of keys refuses every other word by name.
 NO_CHOICE = {"Config::key_isolation": "kKeyIsolations"}
@@ -74,17 +78,26 @@ def marked(text: str) -> str:
     return STRUCT.sub(mark, without_comments(text))
 
 
-def candidates(fields: set[str]) -> list[Path]:
-    """The sources that name one of the fields, those that name the most first."""
+def candidates(fields: set[str]) -> list[list[Path]]:
+    """The sources that name one of the fields, those of a folder together."""
     words = {field.partition("::")[2] for field in fields}
-    named = {}
+    folders: dict[Path, list[Path]] = {}
     for path in sources():
-        if shown(path).startswith("src/config/") or MAKERS.match(shown(path)):
+        place = shown(path)
+        if path.suffix != ".cc" or MAKERS.match(place) or CHOSEN.match(place):
             continue
-        used = set(re.findall(r"(?:\.|->)(\w+)\b", path.read_text(encoding="utf-8"))) & words
-        if used:
-            named[path] = len(used)
-    return sorted(named, key=lambda path: (-named[path], shown(path)))
+        if path.parent == HEADER.parent and path != LOADER:
+            continue
+        if set(re.findall(r"(?:\.|->)(\w+)\b", path.read_text(encoding="utf-8"))) & words:
+            folders.setdefault(path.parent, []).append(path)
+    return list(folders.values())
+
+
+def joined(paths: list[Path], include: Path) -> Path:
+    """One source of those of a folder: the compiler then reads the headers once."""
+    source = include / f"{paths[0].parent.name}.cc"
+    source.write_text("".join(f'#include "{path}"\n' for path in sorted(paths)), encoding="utf-8")
+    return source
 
 
 def uses(path: Path, include: Path) -> Iterator[tuple[Path, int, int, str]]:
@@ -96,16 +109,16 @@ def uses(path: Path, include: Path) -> Iterator[tuple[Path, int, int, str]]:
         check=False,
         env={**os.environ, "LC_ALL": "C"},
     )
-    assert compiler.returncode == 0, f"{shown(path)} does not compile:\n{compiler.stderr[-3000:]}"
+    assert compiler.returncode == 0, f"the sources of {path.stem} do not compile:\n{compiler.stderr[-3000:]}"
     for file, line, column, field in WARNING.findall(compiler.stderr):
         yield Path(file).resolve(), int(line), int(column), field
 
 
 def reads(path: Path, include: Path) -> set[str]:
-    """The fields that `path`, or a header that it includes, reads outside the folder config."""
+    """The fields that `path`, or a header that it includes, reads outside the folder config or in LOADER."""
     found = set()
     for file, line, column, field in uses(path, include):
-        if file.parent.name == "config":
+        if file.parent.name == "config" and file != LOADER:
             continue
         text = file.read_text(encoding="utf-8").splitlines()[line - 1]
         if not WRITTEN.match(text[column - 1 :]):
@@ -120,17 +133,11 @@ def mark_header(text: str, include: Path) -> None:
 
 def fields_never_read(text: str, include: Path) -> set[str]:
     mark_header(text, include)
-    left = fields_of(text)
-    waiting = candidates(left)
-    jobs = os.cpu_count() or 1
-    with ThreadPoolExecutor(jobs) as pool:
-        while left and waiting:
-            batch, waiting = waiting[:jobs], waiting[jobs:]
-            for found in pool.map(lambda path: reads(path, include), batch):
-                left -= found
-            still = candidates(left)
-            waiting = [path for path in still if path in waiting]
-    return left
+    fields = fields_of(text)
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for found in pool.map(lambda paths: reads(joined(paths, include), include), candidates(fields)):
+            fields -= found
+    return fields
 
 
 @pytest.mark.slow
