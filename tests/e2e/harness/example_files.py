@@ -37,7 +37,8 @@ def provide_files(node, directory, authority):
             pair = authority.issue("app.test", key=kind, client="verify" in node or "ca" in node)
             put_pair(directory / value, directory / node.get("private_key", value), pair)
         elif key == "ca" and value not in ("", "system"):
-            shutil.copy(authority.file, directory / value)
+            for name in value.values() if isinstance(value, dict) else [value]:
+                shutil.copy(authority.file, directory / name)
         elif key == "crl" and value:
             shutil.copy(authority.revocation_list(), directory / value)
         elif key == "certificate_dirs":
