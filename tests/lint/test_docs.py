@@ -142,3 +142,21 @@ def test_every_end_of_a_connection_is_described():
     table = page[page.index("| reason | side | kind | cause |") :].partition("\n\n")[0]
     described = [tuple(cell.strip(" `") for cell in row.split("|")[1:4]) for row in table.splitlines()[2:]]
     assert described == [(word, side.lower(), kinds[kind]) for word, side, kind in rows]
+
+
+def test_the_keys_that_need_a_restart_are_described():
+    source = (ROOT / "src/supervisor/start_keys.cc").read_text(encoding="utf-8")
+    keys = re.findall(r'keys\.emplace_back\("([\w.]+)"\)', source)
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    sentence = re.search(r"Some keys are read only at the start: (.*?)\.\s+A reload", page, re.S)
+    assert keys and re.findall(r"`([\w.]+)`", sentence[1]) == keys
+
+
+def test_the_lines_of_the_log_that_runbooks_look_for_are_written():
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in files(".cc", ".h", under=ROOT / "src"))
+    looked_for = set()
+    for document in DOCUMENTS:
+        for pattern in re.findall(r"journalctl -u headgate.*\| grep (?:-\w+ )?'([^']+)'", document.read_text(encoding="utf-8")):
+            each = re.sub(r"(\w+)\(([^)]*)\)", lambda found: "|".join(found[1] + end for end in found[2].split("|")), pattern)
+            looked_for |= set(each.split("|"))
+    assert len(looked_for) > 5 and not sorted(words for words in looked_for if words not in sources)
