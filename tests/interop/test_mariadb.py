@@ -127,3 +127,17 @@ def test_javas_driver_verifies_headgate_and_prepares_statements(over_unix_socket
     source = Path(__file__).with_name("MariadbClient.java")
     told = run(tool("java"), "-cp", driver, source, url, seconds=120)
     assert told.stdout == "42\n" * 3, told
+
+
+def test_a_server_sees_its_own_machine_or_the_address_in_the_proxy_header(start, over_unix_socket, database, certificate, authority):
+    assert mariadb_client(over_unix_socket, "native", "select user()", authority=authority).stdout == "native@localhost\n"
+    app = {"send_proxy": "v2", "connect_timeout": "30s"}
+    told = start(proxy(database.socket_address, certificate, listener={"starttls": "mysql"}, app=app))
+    assert mariadb_client(told, "native", "select user()", authority=authority).stdout == "native@127.0.0.1\n"
+
+
+def test_an_account_that_requires_ssl_needs_a_server_with_tls(start, over_unix_socket, database, certificate, authority, asked):
+    refused = mariadb_client(over_unix_socket, "strict", "select 1", authority=authority)
+    assert "Access denied" in refused.stderr, refused
+    served = start(proxy(database.address, certificate, listener={"starttls": "mysql"}, app=asked))
+    assert mariadb_client(served, "strict", "select 1", authority=authority).stdout == "1\n"

@@ -25,8 +25,8 @@ def postgres_proxy(start, database, certificate, record_layer):
     return start(proxy(database.address, certificate, tls={"record_layer": record_layer}, listener=listener))
 
 
-def psql(headgate, query, sslmode="verify-full", authority=None):
-    where = f"host=localhost port={headgate.port()} user=app dbname=postgres sslmode={sslmode} gssencmode=disable"
+def psql(headgate, query, sslmode="verify-full", authority=None, more=""):
+    where = f"host=localhost port={headgate.port()} user=app dbname=postgres sslmode={sslmode} gssencmode=disable {more}"
     if authority:
         where += f" sslrootcert={authority.file}"
     return run(tool("psql"), "-X", "-A", "-t", "-c", query, where, env={**os.environ, "PGCONNECT_TIMEOUT": "20"})
@@ -173,3 +173,27 @@ def test_a_replication_connection_passes(postgres_proxy, authority):
         session = Session(client, replication="true")
         described, row = [body for kind, body in session.ask("IDENTIFY_SYSTEM") if kind in (b"T", b"D")]
         assert b"systemid" in described and len(row) > 20
+
+
+def binding(headgate, authority, how):
+    """Whether psql logs in by SCRAM; `how` is its channel_binding."""
+    return psql(headgate, "select 6 * 7", authority=authority, more=f"password=secret channel_binding={how}").stdout == "42\n"
+
+
+SCRAM = "local all all scram-sha-256\nhostssl all all all scram-sha-256\n"
+
+
+def test_no_client_can_bind_to_a_channel_whose_tls_the_server_does_not_see(start, certificate, authority):
+    with postgres(access=SCRAM) as server:
+        headgate = start(proxy(server.address, certificate, listener={"starttls": "postgres"}))
+        assert [binding(headgate, authority, how) for how in ("disable", "prefer", "require")] == [True, True, False]
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["one-certificate", "two-certificates"])
+def test_channel_binding_needs_one_certificate_where_the_server_has_tls_too(start, certificate, authority, same):
+    own = certificate if same else authority.issue("app.test", "localhost")
+    with postgres(own, access=SCRAM) as server:
+        tls = {"starttls": "postgres", "ca": str(authority.file), "server_name": "localhost"}
+        headgate = start(proxy(server.address, certificate, listener={"starttls": "postgres"}, app={"tls": tls}))
+        outcome = [binding(headgate, authority, how) for how in ("disable", "prefer", "require")]
+        assert outcome == [True, same, same]

@@ -36,6 +36,15 @@ def test_links_lead_somewhere(document):
     assert not broken, "\n".join(broken)
 
 
+def test_the_list_of_pages_has_every_page():
+    folder = ROOT / "docs"
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    linked = {(folder / target.partition("#")[0]).resolve() for target, _ in LINK.findall(text)}
+    listed = {path for path in folder.glob("*.md") if path.name != "README.md"}
+    listed |= {path for path in folder.glob("*/README.md")}
+    assert not sorted(shown(path) for path in listed - linked)
+
+
 def test_the_tests_that_the_page_on_security_names_are_there():
     """`test_a_sentence` and `test_file.py` of pytest, `Suite.Sentence` and `Suite.*` of GoogleTest."""
     tests = "\n".join(path.read_text(encoding="utf-8") for path in files(".py", ".cc") if "tests" in path.parts)

@@ -25,6 +25,12 @@ def test_the_newest_release_in_the_changelog_is_the_version_that_is_built():
     assert releases()[0][0] == version()
 
 
+def test_the_policy_on_security_supports_the_version_that_is_built():
+    rows = dict(re.findall(r"^\| (\d+\.\d+) \| (yes|no) \|$", text("SECURITY.md"), re.M))
+    newest = version().rpartition(".")[0]
+    assert rows.pop(newest) == "yes" and set(rows.values()) <= {"no"}
+
+
 def test_releases_come_newest_first_and_every_later_one_has_its_date():
     numbers = [tuple(map(int, number.split("."))) for number, _ in releases()]
     assert numbers == sorted(set(numbers), reverse=True)

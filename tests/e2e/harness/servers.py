@@ -161,7 +161,7 @@ def postgres(certificate=None, access=None):
     if not certificate:
         return Server([*argv, "-c", "listen_addresses="], directory, f"unix:{directory}/.s.PGSQL.5432", **options)
     copy_pair(certificate, directory, options.get("user"))
-    (data / "pg_hba.conf").write_text("hostssl all all all trust\n")
+    (data / "pg_hba.conf").write_text(access or "hostssl all all all trust\n")
     host = address_of_its_own()
     argv += ["-c", f"listen_addresses={host}", "-c", "ssl=on", "-c", f"ssl_cert_file={directory}/tls.crt"]
     return Server([*argv, "-c", f"ssl_key_file={directory}/tls.key"], directory, f"{host}:5432", **options)
@@ -280,7 +280,8 @@ def postfix(certificate=None):
 
 def mariadb(certificate):
     """MariaDB with TLS on port 3306 of its `host`, and on a unix socket, `socket_address`; connections by TCP need TLS.
-    The database `app` belongs to the users `native` and `ed`, named for how they log in; their password is `secret`."""
+    The database `app` belongs to the users `native` and `ed`, named for how they log in, and to `strict`, whose account has
+    REQUIRE SSL; their password is `secret`. A PROXY header may come from loopback and by the unix socket."""
     directory = short_directory()
     data = directory / "data"
     data.mkdir()
@@ -301,14 +302,15 @@ def mariadb(certificate):
         "CREATE DATABASE app;\n"
         "CREATE USER native@'%' IDENTIFIED VIA mysql_native_password USING PASSWORD('secret');\n"
         "CREATE USER ed@'%' IDENTIFIED VIA ed25519 USING PASSWORD('secret');\n"
-        "GRANT ALL ON app.* TO native@'%';\nGRANT ALL ON app.* TO ed@'%';\n"
+        "CREATE USER strict@'%' IDENTIFIED VIA mysql_native_password USING PASSWORD('secret') REQUIRE SSL;\n"
+        "GRANT ALL ON app.* TO native@'%', ed@'%', strict@'%';\n"
     )
     host = address_of_its_own()
     argv = [
         tool("mariadbd"), "--no-defaults", f"--datadir={data}", f"--socket={directory}/sql", f"--bind-address={host}",
         "--port=3306", f"--ssl-cert={directory}/tls.crt", f"--ssl-key={directory}/tls.key", "--skip-name-resolve",
         "--plugin-load-add=auth_ed25519", "--require-secure-transport=ON", "--local-infile=ON", "--log-bin=binlog",
-        f"--init-file={directory}/init.sql", f"--pid-file={directory}/pid", *options, *small,
+        "--proxy-protocol-networks=localhost,127.0.0.0/8", f"--init-file={directory}/init.sql", f"--pid-file={directory}/pid", *options, *small,
     ]  # fmt: skip
     server = Server(argv, directory, f"{host}:3306")
     server.socket_address = f"unix:{directory}/sql"
