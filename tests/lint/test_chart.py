@@ -204,6 +204,20 @@ def test_a_wrong_value_is_refused(values, fault):
     assert fault in str(told.value)
 
 
+def test_a_value_that_is_null_is_the_same_as_one_that_is_absent():
+    """Some versions of Helm drop the chart's own nulls."""
+    nulls = {"acceptSeconds": None, "networkPolicy": {"egress": None}, "podDisruptionBudget": {"minAvailable": None, "maxUnavailable": None}}
+    assert chart.texts({**MINIMAL, **nulls}) == chart.texts(MINIMAL)
+
+
+def test_options_of_the_listener_and_the_backend_are_in_the_configuration_beside_those_of_the_chart():
+    more = {"listenerOptions": {"proxy_protocol": {"from": ["10.0.0.0/8"]}}, "backendOptions": {"balance": "random_two"}}
+    config = yaml.safe_load(chart.configuration(chart.rendered({**MINIMAL, **more})))
+    (listener,) = config["listeners"]
+    assert listener["proxy_protocol"] == {"from": ["10.0.0.0/8"]} and listener["tls"]["certificates"]
+    assert config["backends"] == {"app": {"servers": ["app:8080"], "balance": "random_two"}}
+
+
 def test_the_schema_describes_every_value_and_no_other():
     def keys(node, schema, place=""):
         for key, value in node.items():
@@ -228,6 +242,31 @@ def test_the_notes_name_what_must_be_there():
     assert "Deployment edge in the namespace shop" in notes and "Secret app-tls" in notes
     assert "/namespaces/shop/pods/*/headgate_handshakes_per_second'" in notes
     assert "autoscaler" not in chart.texts(APPLICATION)["headgate/templates/NOTES.txt"]
+
+
+PAGE = ROOT / "docs/kubernetes.md"
+
+
+def test_the_page_shows_parts_of_files_that_are_tested():
+    """What is shown stands in one of them, but for its comments and how far it is indented."""
+
+    def plain(text):
+        lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+        return " ".join(" ".join(lines).split())
+
+    shown = re.findall(r"^ *```yaml\n(.*?)^ *```$", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+    tested = [*VALUES.values(), *files(".yaml", under=ROOT / "deploy/kubernetes")]
+    texts = [plain(path.read_text(encoding="utf-8")) for path in tested]
+    assert len(shown) >= 6
+    for part in shown:
+        assert any(plain(part) in text for text in texts), part
+
+
+def test_the_page_names_values_that_the_chart_has():
+    declared = json.dumps(yaml.safe_load((chart.CHART / "values.yaml").read_text(encoding="utf-8")))
+    table = re.search(r"^\| for \| values \|\n(.*?)\n\n", PAGE.read_text(encoding="utf-8"), re.M | re.S)[1]
+    names = re.findall(r"`([\w.]+)`", table)
+    assert len(names) > 10 and not [name for name in names if f'"{name.rpartition(".")[2]}":' not in declared]
 
 
 RULE = """
