@@ -23,6 +23,7 @@ from harness.waiting import DEADLINE_SECONDS, wait_until
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(600),  # the first test builds the engine of the templates; Go 1.24 then compiles its own library, too
     pytest.mark.skipif(not can_be_made(), reason="needs root and name spaces"),
 ]
 HOSTS = "127.0.0.1 localhost app app.shop.svc.cluster.local\n::1 localhost\n"

@@ -11,6 +11,7 @@ from harness import chart
 from kubernetes_objects import faults
 from source_tree import HEADGATE, ROOT, files
 
+pytestmark = pytest.mark.timeout(600)  # the first test builds the engine of the templates
 SIDECAR = ROOT / "deploy/kubernetes/sidecar.yaml"
 INCLUDING = ROOT / "deploy/kubernetes/chart-with-sidecar"
 VALUES = chart.values_files()
