@@ -1,5 +1,8 @@
 # Debian 13 has OpenSSL 3.5, an LTS with the post-quantum group X25519MLKEM768; Debian 12's 3.0 lacks that group.
-FROM debian:trixie-slim AS build
+# A pipeline pins its digest: --build-arg BASE=debian:trixie-slim@sha256:...
+ARG BASE=debian:trixie-slim
+
+FROM ${BASE} AS build
 COPY deploy/install-packages deploy/packages-build.txt /source/deploy/
 RUN /source/deploy/install-packages /source/deploy/packages-build.txt
 COPY CMakeLists.txt /source/
@@ -9,13 +12,24 @@ RUN cmake -S /source -B /build -G Ninja -DHEADGATE_TESTS=OFF \
     && cmake --build /build --target headgate \
     && strip -o /headgate /build/headgate
 
-FROM debian:trixie-slim
+FROM ${BASE}
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates libcares2 libev4t64 libfmt10 \
        libmicrohttpd12t64 libprometheus-cpp-core1.0 libseccomp2 libspdlog1.15 libssl3t64 libsystemd0 libyaml-cpp0.8 \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --uid 65532 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin headgate
+    && groupadd --gid 65532 headgate \
+    && useradd --uid 65532 --gid 65532 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin headgate
 COPY --from=build /headgate /usr/bin/headgate
+# Arguments that differ from build to build come after the steps that they would make anew.
+ARG BASE
+ARG VERSION=0.2.0
+ARG REVISION=
+LABEL org.opencontainers.image.title="Headgate" \
+      org.opencontainers.image.description="TLS-terminating proxy" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.base.name="${BASE}"
 USER 65532:65532
 EXPOSE 8443 9464
 STOPSIGNAL SIGTERM

@@ -13,18 +13,6 @@ from source_tree import ROOT, files, shown
 DEPLOY = ROOT / "deploy"
 
 
-def test_the_manifest_of_the_sidecar_is_one():
-    documents = list(yaml.safe_load_all((DEPLOY / "kubernetes/sidecar.yaml").read_text(encoding="utf-8")))
-    assert {document["kind"] for document in documents} >= {"ConfigMap", "Deployment"}
-    pod = next(d for d in documents if d["kind"] == "Deployment")["spec"]["template"]["spec"]
-    sidecar = next(c for c in pod["initContainers"] if c["name"] == "headgate")
-    assert sidecar["restartPolicy"] == "Always", "a native sidecar starts first and ends last"
-    assert {"startupProbe", "readinessProbe", "livenessProbe", "securityContext"} <= set(sidecar)
-    volumes = {volume["name"] for volume in pod["volumes"]}
-    assert {mount["name"] for mount in sidecar["volumeMounts"]} <= volumes
-    assert sidecar["securityContext"]["readOnlyRootFilesystem"] is True
-
-
 @pytest.mark.parametrize("path", sorted(files(".yaml", ".yml", under=DEPLOY)), ids=shown)
 def test_yaml_files_are_yaml(path):
     if "templates" in path.parts:
@@ -35,16 +23,6 @@ def test_yaml_files_are_yaml(path):
 @pytest.mark.parametrize("path", sorted(files(".json", under=ROOT)), ids=shown)
 def test_json_files_are_json(path):
     json.loads(path.read_text(encoding="utf-8"))
-
-
-def test_the_chart_uses_only_values_it_declares():
-    values = yaml.safe_load((DEPLOY / "helm/headgate/values.yaml").read_text(encoding="utf-8"))
-    for template in files(".yaml", ".tpl", under=DEPLOY / "helm/headgate/templates"):
-        for path in re.findall(r"\.Values\.([\w.]+)", template.read_text(encoding="utf-8")):
-            place = values
-            for key in path.split("."):
-                assert isinstance(place, dict) and key in place, f"{shown(template)}: .Values.{path}"
-                place = place[key]
 
 
 def test_the_unit_keeps_secrets_from_swap_and_core_files():

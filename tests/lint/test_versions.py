@@ -52,3 +52,7 @@ def test_images_are_named_with_the_version_that_is_built():
     }
     assert found, "no image is named where this test looks"
     assert not {(path, tag) for path, tag in found if tag != version()}
+
+
+def test_the_label_of_the_image_is_the_version_that_is_built():
+    assert re.findall(r"^ARG VERSION=(.*)$", text("Dockerfile"), re.M) == [version()]
