@@ -17,6 +17,8 @@ from harness.tools import TOP, headgate_binary, run, tool
 from harness.two_machines import HERE, TwoMachines, can_be_made
 from harness.waiting import wait_until
 
+pytestmark = pytest.mark.once
+
 PAGE = (TOP / "docs/first-steps.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.M | re.S)
 NAMES = {"db.example.com": HERE}

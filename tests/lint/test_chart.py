@@ -241,7 +241,7 @@ def test_every_value_is_used_and_every_used_value_is_declared():
 def test_the_notes_name_what_must_be_there():
     notes = chart.texts(values_of("everything"))["headgate/templates/NOTES.txt"]
     assert "Deployment edge in the namespace shop" in notes and "Secret app-tls" in notes
-    assert "/namespaces/shop/pods/*/headgate_handshakes_per_second'" in notes
+    assert "/namespaces/shop/pods/*/handshakes_per_second'" in notes
     assert "autoscaler" not in chart.texts(APPLICATION)["headgate/templates/NOTES.txt"]
 
 
