@@ -36,8 +36,11 @@ class PlaceQueue {
     Position(const Position&) = delete;
     Position& operator=(const Position&) = delete;
 
-    /// Whether it is this connection's turn to try.
-    [[nodiscard]] bool is_first() const;
+    /// Whether it is this connection's turn to try. If so it is not counted among those that wait: it leaves
+    /// the line, or says that it stays.
+    [[nodiscard]] bool may_try();
+    /// There was no place for it.
+    void stays();
 
    private:
     friend class PlaceQueue;
@@ -48,6 +51,7 @@ class PlaceQueue {
     const BackendGroup& line_;
     const Wake wake_;
     std::optional<std::list<Position*>::iterator> at_;  // guarded by the queue's mutex; empty: not in line
+    bool tries_ = false;                                // guarded by the queue's mutex
   };
 
   /// A worker with spare connections that have places, until it is destroyed. Neither copied nor moved.

@@ -263,6 +263,29 @@ def test_spares_never_take_a_place_from_a_client(start, backend, certificate):
     assert most <= 5, "a connection that ends may overlap with the next one at the server"
 
 
+def test_clients_that_come_at_once_get_the_places_of_all_spares(start, backend):
+    """A client was refused while the places of another worker's spares were free, but had not been taken yet."""
+    backends = [f"app-{number}" for number in range(10)]
+    servers = [{"address": backend(echo).address, "max_connections": 8}]
+    config = plain_proxy(servers, app={"preconnect": 8, "queue": {"timeout": "25s"}})
+    [listener], app = config["listeners"], config["backends"]["app"]
+    config["listeners"] = [{**listener, "name": name, "backend": name} for name in backends]
+    config["backends"] = {name: app for name in backends}
+    headgate = start(config)
+    spares(headgate, 80)
+    for name in backends:
+        clients = [socket.socket() for _ in range(8)]
+        for client in clients:
+            client.setblocking(False)
+            client.connect_ex(("127.0.0.1", headgate.port(name)))
+        for client in clients:
+            client.settimeout(20)
+            client.sendall(b"x")
+            assert client.recv(1) == b"x", headgate.output
+        for client in clients:
+            client.close()
+
+
 def test_a_reload_keeps_or_remakes_them(start, backend, certificate):
     server, other = backend(Numbered()), backend(Numbered())
     config = proxy(server.address, certificate, app={"preconnect": 2}, workers=1)
