@@ -387,6 +387,25 @@ def test_spares_go_first_when_descriptors_run_out(start, backend, certificate):
         client.close()
 
 
+def test_spares_leave_descriptors_to_health_checks_and_reloads(start, backend):
+    """They took all: then each check failed, and took down a server that was well."""
+    limit = 90
+    server = backend(echo)
+    headgate = start(
+        plain_proxy(server.address, app={"preconnect": 500, "health_check": CHECK}),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)),
+    )
+    wait_until(lambda: discarded(headgate, "descriptors") >= 2, lambda: headgate.output)
+    told = "less than a quarter of the descriptors is left"
+    wait_until(lambda: sum(told in line["message"] for line in headgate.log) == 2, lambda: headgate.output)
+    before = server.accepted
+    wait_until(lambda: server.accepted >= before + 10, "ten checks")
+    assert headgate.descriptors() <= 0.75 * limit + 4
+    assert headgate.metric("headgate_backend_up") == 1
+    assert headgate.post("/reload")[0] == 200
+    assert not headgate.log_with(message="server is down")
+
+
 def test_real_servers_serve_clients_by_spares(start, certificate):
     """nginx over its unix socket, and Redis, which speak when spoken to."""
     with nginx(server='location / { return 200 "hello"; }') as web, redis() as cache:
