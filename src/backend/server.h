@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -165,6 +166,8 @@ class ServerDirectory {
   mutable std::mutex mutex_;
   std::map<std::pair<std::string, std::string>, std::weak_ptr<ServerState>> states_;
   std::map<std::string, std::weak_ptr<PlaceQueue>> queues_;
+  std::size_t states_until_forgetting_ = 0;
+  std::size_t queues_until_forgetting_ = 0;
 };
 
 }  // namespace headgate
