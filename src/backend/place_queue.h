@@ -81,6 +81,9 @@ class PlaceQueue {
   /// Whether connections wait in that line. It costs no lock while none waits at all.
   [[nodiscard]] bool has_waiting(const BackendGroup& line) const;
 
+  /// Whether connections wait in any line. No lock.
+  [[nodiscard]] bool has_any_waiting() const { return waiting_.load(std::memory_order_seq_cst) > 0; }
+
   /// A connection has ended, or a server has come back or has got an address: a place may be free.
   void place_may_be_free();
 

@@ -102,10 +102,10 @@ class ServerState {
   [[nodiscard]] std::uint32_t places_taken() const { return places_taken_.load(std::memory_order_seq_cst); }
 
   /// Counts the places that spare connections of all workers have, which are among those taken. Any thread.
-  void add_place_of_spare() { places_of_spares_.fetch_add(1, std::memory_order_relaxed); }
+  void add_place_of_spare() { places_of_spares_.fetch_add(1, std::memory_order_seq_cst); }
   void remove_place_of_spare() { places_of_spares_.fetch_sub(1, std::memory_order_relaxed); }
   [[nodiscard]] std::uint32_t places_of_spares() const {
-    return places_of_spares_.load(std::memory_order_relaxed);
+    return places_of_spares_.load(std::memory_order_seq_cst);
   }
 
   /// Remembers that the server spoke first to a spare connection, which was made by the configuration of

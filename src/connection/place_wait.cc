@@ -13,7 +13,7 @@ std::unique_ptr<PlaceWait> PlaceWait::begin(Connection& connection, Host& host, 
   std::unique_ptr<PlaceWait> wait(new PlaceWait(connection, host, *backend.queue_metrics));
   wait->position_ =
       group.queue->join(group, group.config.queue.size + places_to_come, host.waker(connection));
-  // After it has joined: a worker gives a spare no place while it sees that connections wait.
+  // After it has joined: a worker that sees that connections wait gives no spare a place.
   if (wait->position_ && backend.picker->places_of_spares() > 0) group.queue->ask_for_places_of_spares();
   if (wait->position_) return wait;
   wait->ends(QueueEnd::kFull);

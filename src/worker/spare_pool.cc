@@ -141,7 +141,7 @@ bool SparePool::may_grow(std::size_t index, TimePoint now) const {
 
 void SparePool::fill(TimePoint now, int& budget) {
   const BackendGroup& group = picker().group();
-  if (group.queue->has_waiting(group)) return;
+  if (group.queue->has_any_waiting()) return;
   for (;;) {
     counts_.clear();
     std::uint32_t held = 0;
@@ -156,10 +156,16 @@ void SparePool::fill(TimePoint now, int& budget) {
   }
 }
 
-/// Begins to connect a spare. False: another worker has taken the last place, or few descriptors are left.
+/// Begins to connect a spare. False: clients need the last places, or few descriptors are left.
 bool SparePool::make(const SpareChoice& choice, TimePoint now) {
   const std::size_t index = choice.index;
   if (!picker().take_place_for_spare(index)) return false;
+  // A client that has begun to wait meanwhile may not have seen the place of this spare. It asks for the
+  // places after it has joined the line, and this looks at the line after it has taken the place.
+  if (is_bounded(index) && picker().group().queue->has_any_waiting()) {
+    settle(index);
+    return false;
+  }
   auto stream = parts_.transport.dial(choice.address, picker().group().own_end);
   if (stream ? leaves_few((*stream)->descriptor()) : stream.error() == EMFILE || stream.error() == ENFILE) {
     count_discarded(index, SpareEnd::kDescriptors);
