@@ -18,7 +18,8 @@ namespace headgate {
 /// Loop thread only.
 class SpareConnections final : public Spares {
  public:
-  /// Connects that are begun in one turn of the loop, and the time between two such turns: 800 a second.
+  /// Connects that are begun in one turn of the loop, and the time to the next ones, unless a client has
+  /// taken a spare before: to fill pools that are empty, 800 a second.
   static constexpr int kConnectsAtOnce = 16;
   static constexpr Duration kBetweenConnects = std::chrono::milliseconds(20);
   /// After descriptors have run out, or few are left.
