@@ -180,6 +180,21 @@ bool GroupPicker::is_full(std::size_t index) const {
   return server.config.max_connections > 0 && server.state->places_taken() >= server.config.max_connections;
 }
 
+std::size_t GroupPicker::places_to_come(std::span<const Tried> tried, TimePoint now) {
+  std::size_t places = 0;
+  for (std::size_t i = 0; i < counters_.size(); ++i) {
+    const Server& server = group_->servers[i];
+    if (server.config.weight == 0 || !server.state->is_up()) continue;
+    // Where there is a queue, no ejected server is tried while a full one is well.
+    if (group_->config.queue.size > 0 && counters_[i]->ejected_until > now) continue;
+    if (!has_untried(tried, i, counters_[i]->current_addresses())) continue;
+    const std::uint32_t most = server.config.max_connections;
+    places += server.state->places_of_spares();
+    places += most - std::min(most, server.state->places_taken());
+  }
+  return places;
+}
+
 /// Takes a place at a server with max_connections: that of a spare, which the client gets, or which ends.
 /// False: another worker has taken the last one since the list was made.
 bool GroupPicker::take_place(std::size_t index) {

@@ -206,6 +206,9 @@ class GroupPicker {
   void keep_places_of_spares(std::size_t index, std::size_t held);
   /// The places that spares of all workers have at the group's servers.
   [[nodiscard]] std::uint32_t places_of_spares() const;
+  /// The places that a connection which has tried `tried` may get soon: those of spares of all workers, and
+  /// the free ones.
+  [[nodiscard]] std::size_t places_to_come(std::span<const Tried> tried, TimePoint now);
   /// The worker's spares to the server at `index`.
   [[nodiscard]] SparesOfServer& spares(std::size_t index) { return counters_[index]->spares; }
 

@@ -51,6 +51,7 @@ class Check {
   [[nodiscard]] const config::HealthCheck& settings() const { return *group_->config.health_check; }
   void begin(TimePoint now, std::minstd_rand& random);
   void try_next_address(TimePoint now);
+  std::optional<HealthChange> pass_over();
   std::optional<HealthChange> conclude(Health::Change change, std::string why);
 
   std::shared_ptr<const BackendGroup> group_;
@@ -76,6 +77,7 @@ std::optional<HealthChange> Check::advance(TimePoint now, std::minstd_rand& rand
       events_ = poll_events(status);
       return std::nullopt;
     }
+    if (probe_->lacked_resources()) return pass_over();
     const std::string why = late ? "no answer in time" : probe_->why();
     if (next_address_ == addresses_->size()) return conclude(health_.failed(), why);
     try_next_address(now);
@@ -95,6 +97,13 @@ void Check::begin(TimePoint now, std::minstd_rand& random) {
 void Check::try_next_address(TimePoint now) {
   due_ = now + settings().timeout;
   probe_ = std::make_unique<Probe>(*group_, server(), (*addresses_)[next_address_++].address, *open_tls_);
+}
+
+/// This check counts neither way.
+std::optional<HealthChange> Check::pass_over() {
+  probe_.reset();
+  due_ = next_check_;
+  return std::nullopt;
 }
 
 std::optional<HealthChange> Check::conclude(Health::Change change, std::string why) {

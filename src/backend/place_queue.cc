@@ -12,7 +12,9 @@ std::unique_ptr<PlaceQueue::Position> PlaceQueue::join(const BackendGroup& line,
   Line alone{position.get()};
   const std::lock_guard lock(mutex_);
   const auto known = lines_.find(&line);
-  const std::size_t waiting = known == lines_.end() ? 0 : known->second.size();
+  std::size_t waiting = known == lines_.end() ? 0 : known->second.size();
+  // It may have taken its place, which is not among the free ones then.
+  if (waiting > 0 && known->second.front()->tries_) --waiting;
   if (waiting >= most) return nullptr;
   Line& others = lines_[&line];
   position->at_ = alone.begin();
@@ -37,9 +39,15 @@ PlaceQueue::Position::~Position() {
   }
 }
 
-bool PlaceQueue::Position::is_first() const {
+bool PlaceQueue::Position::may_try() {
   const std::lock_guard lock(queue_.mutex_);
-  return queue_.lines_.find(&line_)->second.front() == this;
+  tries_ = queue_.lines_.find(&line_)->second.front() == this;
+  return tries_;
+}
+
+void PlaceQueue::Position::stays() {
+  const std::lock_guard lock(queue_.mutex_);
+  tries_ = false;
 }
 
 bool PlaceQueue::has_waiting(const BackendGroup& line) const {

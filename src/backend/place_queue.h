@@ -36,8 +36,11 @@ class PlaceQueue {
     Position(const Position&) = delete;
     Position& operator=(const Position&) = delete;
 
-    /// Whether it is this connection's turn to try.
-    [[nodiscard]] bool is_first() const;
+    /// Whether it is this connection's turn to try. If so it is not counted among those that wait: it leaves
+    /// the line, or says that it stays.
+    [[nodiscard]] bool may_try();
+    /// There was no place for it.
+    void stays();
 
    private:
     friend class PlaceQueue;
@@ -48,6 +51,7 @@ class PlaceQueue {
     const BackendGroup& line_;
     const Wake wake_;
     std::optional<std::list<Position*>::iterator> at_;  // guarded by the queue's mutex; empty: not in line
+    bool tries_ = false;                                // guarded by the queue's mutex
   };
 
   /// A worker with spare connections that have places, until it is destroyed. Neither copied nor moved.
@@ -76,6 +80,9 @@ class PlaceQueue {
 
   /// Whether connections wait in that line. It costs no lock while none waits at all.
   [[nodiscard]] bool has_waiting(const BackendGroup& line) const;
+
+  /// Whether connections wait in any line. No lock.
+  [[nodiscard]] bool has_any_waiting() const { return waiting_.load(std::memory_order_seq_cst) > 0; }
 
   /// A connection has ended, or a server has come back or has got an address: a place may be free.
   void place_may_be_free();

@@ -31,6 +31,7 @@ Probe::Probe(const BackendGroup& group, const Server& server, const Address& add
     stream_ = std::make_unique<PlainStream>(*std::move(connecting));
   } else {
     why_ = "connect to " + address.text() + ": " + std::system_category().message(connecting.error());
+    lacked_resources_ = is_shortage(connecting.error());
   }
 }
 

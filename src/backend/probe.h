@@ -41,6 +41,8 @@ class Probe {
   IoStatus advance();
   /// -1 when there is nothing to wait for.
   [[nodiscard]] int descriptor() const;
+  /// Whether it failed because we had no descriptor or no memory for it: it says nothing about the server.
+  [[nodiscard]] bool lacked_resources() const { return lacked_resources_; }
   /// Why it failed, for the log.
   [[nodiscard]] const std::string& why() const { return why_; }
 
@@ -77,6 +79,7 @@ class Probe {
   const Server& server_;
   const OpenTls& open_tls_;
   std::string why_;
+  bool lacked_resources_ = false;
   Stage stage_ = Stage::kConnecting;
   std::unique_ptr<Stream> stream_;            // null where not even a connect could begin, or TLS
   std::unique_ptr<StarttlsUpgrade> upgrade_;  // in kAskingForTls

@@ -30,6 +30,16 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
   return port;
 }
 
+/// Forgets the entries whose objects are gone, whenever the map has grown to `until`: about twice what was in
+/// use the last time. So thousands of servers do not each look through all others.
+template <class Map>
+void forget_unused(Map& map, std::size_t& until) {
+  constexpr std::size_t kLeast = 64;
+  if (map.size() < until) return;
+  std::erase_if(map, [](const auto& entry) { return entry.second.expired(); });
+  until = 2 * map.size() + kLeast;
+}
+
 }  // namespace
 
 Result<ServerEndpoint> ServerEndpoint::parse(std::string_view text) {
@@ -152,7 +162,7 @@ bool ServerState::found_to_speak_first(std::uint64_t generation) {
 }
 
 std::shared_ptr<PlaceQueue> ServerDirectory::queue_locked(const std::string& backend) {
-  std::erase_if(queues_, [](const auto& entry) { return entry.second.expired(); });
+  forget_unused(queues_, queues_until_forgetting_);
   auto& entry = queues_[backend];
   auto queue = entry.lock();
   if (!queue) {
@@ -172,7 +182,7 @@ Result<std::shared_ptr<ServerState>> ServerDirectory::state(const std::string& b
   auto endpoint = ServerEndpoint::parse(server);
   if (!endpoint) return tl::unexpected(endpoint.error());
   const std::lock_guard lock(mutex_);
-  std::erase_if(states_, [](const auto& entry) { return entry.second.expired(); });
+  forget_unused(states_, states_until_forgetting_);
   auto& entry = states_[{backend, server}];
   auto state = entry.lock();
   if (!state) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -101,10 +102,10 @@ class ServerState {
   [[nodiscard]] std::uint32_t places_taken() const { return places_taken_.load(std::memory_order_seq_cst); }
 
   /// Counts the places that spare connections of all workers have, which are among those taken. Any thread.
-  void add_place_of_spare() { places_of_spares_.fetch_add(1, std::memory_order_relaxed); }
+  void add_place_of_spare() { places_of_spares_.fetch_add(1, std::memory_order_seq_cst); }
   void remove_place_of_spare() { places_of_spares_.fetch_sub(1, std::memory_order_relaxed); }
   [[nodiscard]] std::uint32_t places_of_spares() const {
-    return places_of_spares_.load(std::memory_order_relaxed);
+    return places_of_spares_.load(std::memory_order_seq_cst);
   }
 
   /// Remembers that the server spoke first to a spare connection, which was made by the configuration of
@@ -165,6 +166,8 @@ class ServerDirectory {
   mutable std::mutex mutex_;
   std::map<std::pair<std::string, std::string>, std::weak_ptr<ServerState>> states_;
   std::map<std::string, std::weak_ptr<PlaceQueue>> queues_;
+  std::size_t states_until_forgetting_ = 0;
+  std::size_t queues_until_forgetting_ = 0;
 };
 
 }  // namespace headgate

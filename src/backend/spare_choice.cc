@@ -69,8 +69,9 @@ void GroupPicker::keep_places_of_spares(std::size_t index, std::size_t held) {
   SparesOfServer& spares = counters_[index]->spares;
   while (spares.places > held) {
     --spares.places;
-    group_->servers[index].state->remove_place_of_spare();
+    // In this order: in between it counts twice in places_to_come(), and not never.
     group_->servers[index].state->give_place_back();
+    group_->servers[index].state->remove_place_of_spare();
   }
 }
 

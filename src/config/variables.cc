@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <span>
 #include <utility>
 
 #include "base/ascii.h"
@@ -28,16 +29,20 @@ bool is_name(std::string_view text) {
          std::ranges::all_of(text, [&](char c) { return may_begin(c) || (c >= '0' && c <= '9'); });
 }
 
+bool has_any(std::string_view text, std::span<const std::string_view> parts) {
+  return std::ranges::any_of(parts, [&](std::string_view part) { return text.find(part) != text.npos; });
+}
+
 /// Whether a word of the name says that its value is a secret. A name that ends as that of a file's path
 /// does not.
 bool tells_of_secret(std::string_view name) {
-  const std::string lower = ascii_lower(name);
-  const std::string last = lower.substr(lower.rfind('_') + 1);
-  if (last == "file" || last == "path" || last == "dir") return false;
+  const std::string lower = '_' + ascii_lower(name) + '_';
+  const auto ends_in = [&](std::string_view word) { return lower.ends_with(word); };
+  if (ends_in("_file_") || ends_in("_path_") || ends_in("_dir_")) return false;
   constexpr std::array<std::string_view, 7> kParts{"password",   "passwd", "passphrase", "secret",
-                                                   "credential", "token",  "private_key"};
-  return last == "key" || last == "pass" ||
-         std::ranges::any_of(kParts, [&](std::string_view part) { return lower.find(part) != lower.npos; });
+                                                   "credential", "token",  "apikey"};
+  constexpr std::array<std::string_view, 4> kWords{"_key_", "_keys_", "_pass_", "_pwd_"};
+  return has_any(lower, kParts) || has_any(lower, kWords);
 }
 
 tl::unexpected<Error> refuse_secret_name(std::string_view name) {

@@ -62,10 +62,21 @@ void pass_over(Dial& dial, Context& context, std::string why) {
   dial.stage = Dial::Stage::kPick;
 }
 
+/// The places of spares, and those that were given back a moment ago: their clients may be on their way to
+/// them. Without spares the queue alone bounds how many wait.
+std::size_t places_to_come(const Dial& dial, TimePoint now) {
+  GroupPicker& picker = *dial.backend->picker;
+  return picker.group().config.preconnect > 0 ? picker.places_to_come(dial.tried, now) : 0;
+}
+
 /// Every server is full, or others wait already: the connection waits, and then behind them.
 std::optional<Step> wait_for_place(Dial& dial, Context& context) {
-  if (dial.wait) return Wait{};
-  dial.wait = PlaceWait::begin(context.connection, context.services.host, *dial.backend);
+  if (dial.wait) {
+    dial.wait->stays();
+    return Wait{};
+  }
+  dial.wait = PlaceWait::begin(context.connection, context.services.host, *dial.backend,
+                               places_to_come(dial, context.services.host.now()));
   if (!dial.wait) return end_without_server(dial, context, "queue_full");
   dial.started = context.services.host.now();
   dial.stage = Dial::Stage::kQueued;
@@ -86,8 +97,8 @@ bool others_wait(const Dial& dial) {
 }
 
 /// Whether a connection that finds every server full waits: in the queue, or for the place of a spare.
-bool may_wait_for_place(const Dial& dial) {
-  return dial.backend->picker->group().config.queue.size > 0 || dial.backend->picker->places_of_spares() > 0;
+bool may_wait_for_place(const Dial& dial, TimePoint now) {
+  return dial.backend->picker->group().config.queue.size > 0 || places_to_come(dial, now) > 0;
 }
 
 /// Picks a server and begins to connect. Nothing: it has begun, or the attempt or the stage is over.
@@ -98,7 +109,7 @@ std::optional<Step> pick(Dial& dial, Context& context) {
   if (others_wait(dial)) return wait_for_place(dial, context);
   const TimePoint now = context.services.host.now();
   auto choice = dial.backend->picker->pick(context.info.client.address(), dial.tried, now);
-  if (!choice && choice.error() == NoServer::kAllFull && may_wait_for_place(dial))
+  if (!choice && choice.error() == NoServer::kAllFull && may_wait_for_place(dial, now))
     return wait_for_place(dial, context);
   if (dial.wait && choice) dial.wait->ends(QueueEnd::kServed);
   dial.wait.reset();
@@ -541,7 +552,7 @@ std::optional<Step> take_stages(Dial& dial, Context& context) {
         if (auto next = pick(dial, context)) return next;
         break;
       case Dial::Stage::kQueued:
-        if (!dial.wait->is_first()) return Wait{};
+        if (!dial.wait->may_try()) return Wait{};
         if (auto next = pick(dial, context)) return next;
         break;
       case Dial::Stage::kConnecting:

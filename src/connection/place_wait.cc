@@ -7,12 +7,14 @@ PlaceWait::PlaceWait(Connection& connection, Host& host, BackendMetrics& metrics
   metrics_.queued.add();
 }
 
-std::unique_ptr<PlaceWait> PlaceWait::begin(Connection& connection, Host& host, const BackendState& backend) {
+std::unique_ptr<PlaceWait> PlaceWait::begin(Connection& connection, Host& host, const BackendState& backend,
+                                            std::size_t places_to_come) {
   const BackendGroup& group = backend.picker->group();
   std::unique_ptr<PlaceWait> wait(new PlaceWait(connection, host, *backend.queue_metrics));
-  const std::uint32_t spares = backend.picker->places_of_spares();
-  wait->position_ = group.queue->join(group, group.config.queue.size + spares, host.waker(connection));
-  if (wait->position_ && spares > 0) group.queue->ask_for_places_of_spares();
+  wait->position_ =
+      group.queue->join(group, group.config.queue.size + places_to_come, host.waker(connection));
+  // After it has joined: a worker that sees that connections wait gives no spare a place.
+  if (wait->position_ && backend.picker->places_of_spares() > 0) group.queue->ask_for_places_of_spares();
   if (wait->position_) return wait;
   wait->ends(QueueEnd::kFull);
   return nullptr;

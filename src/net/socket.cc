@@ -318,6 +318,10 @@ tl::expected<Connecting, int> start_connect(const Address& address, const OwnEnd
   return tl::unexpected<int>(errno);
 }
 
+bool is_shortage(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
 int connect_outcome(int fd) {
   int error = 0;
   socklen_t size = sizeof error;

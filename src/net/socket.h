@@ -117,6 +117,9 @@ struct OwnEnd {
 };
 [[nodiscard]] tl::expected<Connecting, int> start_connect(const Address& address,
                                                           const OwnEnd& from = {});  // errno
+/// Whether a call that makes a socket failed because we had no descriptor or no memory left, which says
+/// nothing about the peer. `error` is of errno.
+[[nodiscard]] bool is_shortage(int error);
 /// How a connect that was in progress ended: 0 or a value of errno.
 [[nodiscard]] int connect_outcome(int fd);
 

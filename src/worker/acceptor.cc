@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/out_of_memory.h"
+#include "net/socket.h"
 
 namespace headgate {
 namespace {
@@ -34,10 +35,6 @@ AcceptOutcome accept_one(int listening) {
       ::accept4(listening, reinterpret_cast<sockaddr*>(&storage), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0) return {Fd(), Address(), errno};
   return {Fd(fd), Address::from_socket(storage, size), 0};
-}
-
-bool ran_out(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
 }  // namespace
@@ -76,7 +73,7 @@ void Acceptor::accept_some(TimePoint end) {
     AcceptOutcome outcome = accept_one(socket_.number());
     if (outcome.client) {
       accepted_(std::move(outcome.client), outcome.source);
-    } else if (ran_out(outcome.error)) {
+    } else if (is_shortage(outcome.error)) {
       if (!make_room_()) return refuse_one();
     } else if (outcome.error == EAGAIN || outcome.error == EWOULDBLOCK) {
       budget_ = 1;

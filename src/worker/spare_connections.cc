@@ -17,6 +17,7 @@ SpareConnections::SpareConnections(Loop& loop, Transport& transport, Host& host,
 
 void SpareConnections::adopt(std::shared_ptr<WorkerSnapshot> snapshot) {
   const std::shared_ptr<WorkerSnapshot> before = std::exchange(snapshot_, std::move(snapshot));
+  told_of_descriptors_ = false;
   make_pools();
 }
 
@@ -42,7 +43,12 @@ void SpareConnections::make_pools() {
     if (const auto pool = pools_.find(name); pool != pools_.end()) {
       pool->second->move_to(backend, asked(name));
     } else if (backend.picker->group().config.preconnect > 0) {
-      SparePool::Parts parts{loop_, transport_, host_, log_, [this] { timer_.set(Clock::now()); }};
+      SparePool::Parts parts{loop_,
+                             transport_,
+                             host_,
+                             log_,
+                             [this] { timer_.set(Clock::now()); },
+                             [this] { few_descriptors(); }};
       pools_.emplace(name, std::make_unique<SparePool>(std::move(parts), backend,
                                                        snapshot_->shared->generation, asked(name)));
     }
@@ -69,11 +75,11 @@ void SpareConnections::upkeep() {
   Duration until_next = std::chrono::seconds(1);
   int budget = kConnectsAtOnce;
   for (const auto& [name, pool] : pools_) {
-    if (without_descriptors_until_ > now) break;
+    if (without_descriptors_until_ > now) budget = 0;
     static_cast<void>(done_unless_out_of_memory(
         [&, one = pool.get()] { until_next = std::min(until_next, one->upkeep(now, budget) - now); }));
   }
-  if (budget == 0) until_next = kBetweenConnects;
+  if (budget == 0 && without_descriptors_until_ <= now) until_next = kBetweenConnects;
   if (!pools_.empty()) timer_.set(Clock::now() + until_next);
 }
 
@@ -82,6 +88,14 @@ std::unique_ptr<Stream> SpareConnections::take(const BackendState& backend, cons
   // A connection that began before a reload goes by the servers of its own snapshot.
   if (pool == pools_.end() || &pool->second->backend() != &backend) return nullptr;
   return pool->second->take(choice);
+}
+
+void SpareConnections::few_descriptors() {
+  without_descriptors_until_ = host_.now() + kDescriptorsPause;
+  if (std::exchange(told_of_descriptors_, true)) return;
+  log_.warn(
+      "less than a quarter of the descriptors is left, so no more spare connections are made: raise "
+      "LimitNOFILE, or lower \"preconnect\"");
 }
 
 bool SpareConnections::give_up_descriptors() {

@@ -18,10 +18,11 @@ namespace headgate {
 /// Loop thread only.
 class SpareConnections final : public Spares {
  public:
-  /// Connects that are begun in one turn of the loop, and the time between two such turns: 800 a second.
+  /// Connects that are begun in one turn of the loop, and the time to the next ones, unless a client has
+  /// taken a spare before: to fill pools that are empty, 800 a second.
   static constexpr int kConnectsAtOnce = 16;
   static constexpr Duration kBetweenConnects = std::chrono::milliseconds(20);
-  /// After descriptors have run out.
+  /// After descriptors have run out, or few are left.
   static constexpr Duration kDescriptorsPause = std::chrono::seconds(10);
 
   /// Runs a piece of work on the loop; any thread may call it.
@@ -46,6 +47,7 @@ class SpareConnections final : public Spares {
  private:
   static void upkeep_due(void* self);
   void make_pools();
+  void few_descriptors();
   [[nodiscard]] PlaceQueue::Wake asked(const std::string& backend);
 
   Loop& loop_;
@@ -56,6 +58,7 @@ class SpareConnections final : public Spares {
   Timer timer_;
   bool begun_ = false;
   TimePoint without_descriptors_until_{};
+  bool told_of_descriptors_ = false;          // since the last snapshot came
   std::shared_ptr<WorkerSnapshot> snapshot_;  // null before the first one; the pools use it
   std::map<std::string, std::unique_ptr<SparePool>, std::less<>> pools_;
 };

@@ -1,7 +1,10 @@
 #include "worker/spare_pool.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
+
+#include "base/descriptor_limit.h"
 
 namespace headgate {
 namespace {
@@ -11,6 +14,12 @@ constexpr Duration kBetweenLooks = std::chrono::seconds(1);
 
 // Spares that were made together do not grow old together.
 constexpr std::uint_fast32_t kAgeSpreadPercent = 20;
+
+// A new descriptor has the lowest free number, which tells how many are in use.
+bool leaves_few(int descriptor) {
+  const std::uint64_t limit = descriptor_limit();
+  return limit > 0 && std::cmp_greater_equal(descriptor, limit * SparePool::kDescriptorsPercent / 100);
+}
 
 }  // namespace
 
@@ -132,7 +141,7 @@ bool SparePool::may_grow(std::size_t index, TimePoint now) const {
 
 void SparePool::fill(TimePoint now, int& budget) {
   const BackendGroup& group = picker().group();
-  if (group.queue->has_waiting(group)) return;
+  if (group.queue->has_any_waiting()) return;
   for (;;) {
     counts_.clear();
     std::uint32_t held = 0;
@@ -147,13 +156,25 @@ void SparePool::fill(TimePoint now, int& budget) {
   }
 }
 
-/// Begins to connect a spare. False: another worker has taken the last place.
+/// Begins to connect a spare. False: clients need the last places, or few descriptors are left.
 bool SparePool::make(const SpareChoice& choice, TimePoint now) {
   const std::size_t index = choice.index;
   if (!picker().take_place_for_spare(index)) return false;
+  // A client that has begun to wait meanwhile may not have seen the place of this spare. It asks for the
+  // places after it has joined the line, and this looks at the line after it has taken the place.
+  if (is_bounded(index) && picker().group().queue->has_any_waiting()) {
+    settle(index);
+    return false;
+  }
   auto stream = parts_.transport.dial(choice.address, picker().group().own_end);
+  if (stream ? leaves_few((*stream)->descriptor()) : stream.error() == EMFILE || stream.error() == ENFILE) {
+    count_discarded(index, SpareEnd::kDescriptors);
+    settle(index);
+    parts_.few_descriptors();
+    return false;
+  }
   if (!stream) {
-    backend_->metrics[index]->spares_discarded[static_cast<std::size_t>(SpareEnd::kFailed)].add();
+    count_discarded(index, SpareEnd::kFailed);
     pause(index, {}, now);
     settle(index);
     return true;
@@ -188,9 +209,13 @@ void SparePool::stop(std::size_t index) {
       {{"backend", state.backend()}, {"server", state.label()}});
 }
 
+void SparePool::count_discarded(std::size_t index, SpareEnd why) {
+  backend_->metrics[index]->spares_discarded[static_cast<std::size_t>(why)].add();
+}
+
 void SparePool::discard(const Spare& spare, SpareEnd why) {
   const std::size_t index = spare.server();
-  backend_->metrics[index]->spares_discarded[static_cast<std::size_t>(why)].add();
+  count_discarded(index, why);
   std::erase_if(servers_[index].spares, [&](const auto& one) { return one.get() == &spare; });
   picker().keep_places_of_spares(index, servers_[index].spares.size());
   publish(index);

@@ -42,6 +42,9 @@ class SparePool {
   static constexpr Duration kWorthwhile = std::chrono::seconds(5);
   /// After a client needed places, servers with max_connections get no spares.
   static constexpr Duration kPlacesWantedPause = std::chrono::seconds(5);
+  /// Of the descriptors of the process, those that spares may fill up. The others are for what cannot wait:
+  /// clients, health checks, the files of a reload.
+  static constexpr int kDescriptorsPercent = 75;
 
   /// What a pool borrows from its worker, which outlives it.
   struct Parts {
@@ -49,7 +52,8 @@ class SparePool {
     Transport& transport;
     Host& host;
     Log& log;
-    std::function<void()> wants_upkeep;  ///< Asks for an upkeep() soon.
+    std::function<void()> wants_upkeep;     ///< Asks for an upkeep() soon.
+    std::function<void()> few_descriptors;  ///< Says that no spare can be made for a while.
   };
 
   /// `asked` is called on any thread when places of spares are needed; its work is give_places_back(). The
@@ -92,6 +96,7 @@ class SparePool {
   [[nodiscard]] std::optional<SpareEnd> why_unfit(const Spare& spare, TimePoint now) const;
   void fill(TimePoint now, int& budget);
   [[nodiscard]] bool make(const SpareChoice& choice, TimePoint now);
+  void count_discarded(std::size_t index, SpareEnd why);
   [[nodiscard]] bool may_grow(std::size_t index, TimePoint now) const;
   void pause(std::size_t index, Duration lived, TimePoint now);
   void stop(std::size_t index);

@@ -60,6 +60,25 @@ def test_probes_are_answered_while_it_has_none(cramped):
         client.close()
 
 
+def test_no_server_goes_down_because_it_has_none(start, backend, certificate):
+    """Each check failed with "Too many open files", and a server that was well got no clients."""
+    check = {"type": "tcp", "interval": "50ms", "rise": 1, "fall": 1}
+    server = backend()
+    headgate = start(
+        proxy(server.address, certificate, app={"health_check": check}, workers=1),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (LIMIT, LIMIT)),
+    )
+    wait_until(lambda: server.accepted >= 1, "a first check")
+    clients = crowd(headgate.port(), 2 * LIMIT)
+    wait_until(lambda: headgate.metric("headgate_worker_accept_pauses_total") >= 10, "a second, in which many are due")
+    assert headgate.metric("headgate_backend_up") == 1
+    for client in clients:
+        client.close()
+    checked = server.accepted
+    wait_until(lambda: server.accepted > checked, "the checks go on")
+    assert not headgate.log_with(message="server is down")
+
+
 def test_it_does_not_spin_while_it_has_none(cramped):
     clients = crowd(cramped.port(), 2 * LIMIT)
     wait_until(lambda: cramped.descriptors() >= LIMIT - 4, lambda: f"{cramped.descriptors()} descriptors")

@@ -141,6 +141,16 @@ def test_no_secret_of_the_environment_is_shown(write, authority, tmp_path):
                     assert piece not in told.stdout + told.stderr, (command, text, told)
 
 
+@pytest.mark.parametrize("name", ["BACKEND_KEY_BASE64", "BACKEND_API_KEY_2", "BACKEND_APIKEY", "BACKEND_PWD"])
+def test_a_secret_is_told_by_any_word_of_its_name(write, name):
+    """Only one at the end of the name was."""
+    file = write(SMALL.replace("BACKEND_HOST", name))
+    for command in ("check", "show"):
+        told = told_by(command, file, **{name: "hunter2"})
+        assert told.returncode == 1 and "is that of a secret" in told.stdout + told.stderr, told
+        assert "hunter2" not in told.stdout + told.stderr
+
+
 def test_without_the_key_a_dollar_is_a_character(start, backend, certificate):
     """As in files that were written before variables were known."""
     config = proxy(backend().address, certificate, app={"health_check": {"send": "$$${HOME}", "expect": "$$${HOME}", "interval": "1s"}})

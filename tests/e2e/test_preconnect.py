@@ -263,6 +263,29 @@ def test_spares_never_take_a_place_from_a_client(start, backend, certificate):
     assert most <= 5, "a connection that ends may overlap with the next one at the server"
 
 
+def test_clients_that_come_at_once_get_the_places_of_all_spares(start, backend):
+    """A client was refused while the places of another worker's spares were free, but had not been taken yet."""
+    backends = [f"app-{number}" for number in range(10)]
+    servers = [{"address": backend(echo).address, "max_connections": 8}]
+    config = plain_proxy(servers, app={"preconnect": 8, "queue": {"timeout": "25s"}})
+    [listener], app = config["listeners"], config["backends"]["app"]
+    config["listeners"] = [{**listener, "name": name, "backend": name} for name in backends]
+    config["backends"] = {name: app for name in backends}
+    headgate = start(config)
+    spares(headgate, 80)
+    for name in backends:
+        clients = [socket.socket() for _ in range(8)]
+        for client in clients:
+            client.setblocking(False)
+            client.connect_ex(("127.0.0.1", headgate.port(name)))
+        for client in clients:
+            client.settimeout(20)
+            client.sendall(b"x")
+            assert client.recv(1) == b"x", headgate.output
+        for client in clients:
+            client.close()
+
+
 def test_a_reload_keeps_or_remakes_them(start, backend, certificate):
     server, other = backend(Numbered()), backend(Numbered())
     config = proxy(server.address, certificate, app={"preconnect": 2}, workers=1)
@@ -362,6 +385,25 @@ def test_spares_go_first_when_descriptors_run_out(start, backend, certificate):
     assert headgate.metric("headgate_backend_connect_failures_total") == 0
     for client in clients:
         client.close()
+
+
+def test_spares_leave_descriptors_to_health_checks_and_reloads(start, backend):
+    """They took all: then each check failed, and took down a server that was well."""
+    limit = 90
+    server = backend(echo)
+    headgate = start(
+        plain_proxy(server.address, app={"preconnect": 500, "health_check": CHECK}),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)),
+    )
+    wait_until(lambda: discarded(headgate, "descriptors") >= 2, lambda: headgate.output)
+    told = "less than a quarter of the descriptors is left"
+    wait_until(lambda: sum(told in line["message"] for line in headgate.log) == 2, lambda: headgate.output)
+    before = server.accepted
+    wait_until(lambda: server.accepted >= before + 10, "ten checks")
+    assert headgate.descriptors() <= 0.75 * limit + 4
+    assert headgate.metric("headgate_backend_up") == 1
+    assert headgate.post("/reload")[0] == 200
+    assert not headgate.log_with(message="server is down")
 
 
 def test_real_servers_serve_clients_by_spares(start, certificate):

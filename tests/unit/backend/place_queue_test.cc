@@ -28,8 +28,8 @@ class PlaceQueueTest : public testing::Test {
 TEST_F(PlaceQueueTest, WakesTheConnectionThatHasWaitedLongest) {
   const auto a = join('a', line_);
   auto b = join('b', line_);
-  EXPECT_TRUE(a->is_first());
-  EXPECT_FALSE(b->is_first());
+  EXPECT_TRUE(a->may_try());
+  EXPECT_FALSE(b->may_try());
   queue_.place_may_be_free();
   EXPECT_EQ(woken(), "a");
 }
@@ -42,7 +42,7 @@ TEST_F(PlaceQueueTest, WakesTheNextWhenTheFirstLeavesWhateverForAndNobodyWhenAno
   EXPECT_EQ(woken(), "");
   a.reset();
   EXPECT_EQ(woken(), "c");
-  EXPECT_TRUE(c->is_first());
+  EXPECT_TRUE(c->may_try());
 }
 
 TEST_F(PlaceQueueTest, AsksTheHoldersOfSparesForTheirPlacesWhileThereAreAny) {
@@ -64,6 +64,17 @@ TEST_F(PlaceQueueTest, HasRoomForAsManyAsMayWait) {
   EXPECT_NE(join('c', line_, 2), nullptr);
 }
 
+TEST_F(PlaceQueueTest, CountsNoneThatMayHaveItsPlaceAlready) {
+  const auto a = join('a', line_, 1);
+  EXPECT_TRUE(a->may_try());
+  const auto b = join('b', line_, 1);
+  EXPECT_NE(b, nullptr);
+  EXPECT_FALSE(b->may_try());
+  EXPECT_EQ(join('c', line_, 1), nullptr);
+  a->stays();
+  EXPECT_EQ(join('c', line_, 2), nullptr);
+}
+
 TEST_F(PlaceQueueTest, IsEmptyOnceAllHaveLeft) {
   EXPECT_FALSE(queue_.has_waiting(line_));
   auto a = join('a', line_);
@@ -79,7 +90,7 @@ TEST_F(PlaceQueueTest, KeepsALineForEachConfiguration) {
   const auto old = join('o', line_);
   const auto fresh = join('f', other_line_, 1);
   ASSERT_NE(fresh, nullptr) << "connections of another configuration take no room";
-  EXPECT_TRUE(fresh->is_first());
+  EXPECT_TRUE(fresh->may_try());
   queue_.place_may_be_free();
   EXPECT_EQ(woken().size(), 2U);
 }
@@ -102,7 +113,7 @@ TEST(PlaceQueue, LosesNoPlaceBetweenThreads) {
         woken.store(true);
         woken.notify_one();
       });
-      while (!position->is_first() || !server.take_place(1)) {
+      while (!position->may_try() || !server.take_place(1)) {
         woken.wait(false);
         woken.store(false);
       }

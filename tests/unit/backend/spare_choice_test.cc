@@ -177,6 +177,20 @@ TEST_F(SpareChoiceTest, AnotherWorkerFindsNoPlaceWhereSparesHaveThemAll) {
   EXPECT_EQ(other.places_of_spares(), 1U) << "but knows whom to ask";
 }
 
+TEST_F(SpareChoiceTest, PlacesToComeAreThoseOfSparesAndTheFreeOnesAtServersThatMayBeTried) {
+  build({spare_server("10.0.0.1:1", 1, 3), spare_server("10.0.0.2:1", 1, 2)});
+  EXPECT_EQ(picker_->places_to_come({}, now_), 5U);
+  fill(2);
+  EXPECT_EQ(picker_->places_to_come({}, now_), 5U) << "a spare gives its place up";
+  EXPECT_TRUE(next_client_gets_one());
+  const Choice client = std::move(last_);
+  EXPECT_EQ(picker_->places_to_come({}, now_), 4U);
+  const std::vector<Tried> tried{{1, *Address::parse("10.0.0.2:1")}};
+  EXPECT_EQ(picker_->places_to_come(tried, now_), client.index == 0 ? 2U : 3U);
+  state(0).set_condition({.up = false, .why = "refused"});
+  EXPECT_EQ(picker_->places_to_come(tried, now_), 0U);
+}
+
 TEST_F(SpareChoiceTest, OneWorkerTellsThatAServerSpeaksFirst) {
   build({spare_server("10.0.0.1:1")});
   EXPECT_FALSE(state(0).speaks_first(1));

@@ -119,8 +119,9 @@ TEST_F(VariablesTest, NeverHoldASecret) {
       put_in("${HG_PORT}"),
       "fault: the value of ${HG_PORT} holds a key or a certificate itself (it is not shown); keep it in a "
       "file");
-  for (const char* name : {"HG_APP_PASSWORD", "HG_APP_SECRET", "HG_APP_API_KEY", "HG_APP_token",
-                           "HG_APP_PASS", "HG_APP_DB_CREDENTIALS"}) {
+  for (const char* name :
+       {"HG_APP_PASSWORD", "HG_APP_SECRET", "HG_APP_API_KEY", "HG_APP_token", "HG_APP_PASS",
+        "HG_APP_DB_CREDENTIALS", "HG_APP_KEY_BASE64", "HG_APP_API_KEY_2", "HG_APP_APIKEY", "HG_APP_PWD"}) {
     set(name, "hunter2");
     const std::string told = put_in("${" + std::string(name) + '}');
     EXPECT_NE(told.find("is that of a secret"), told.npos) << told;
@@ -129,6 +130,8 @@ TEST_F(VariablesTest, NeverHoldASecret) {
   }
   set("HG_APP_PASSWORD_FILE", "/run/secrets/password");
   EXPECT_EQ(put_in("${HG_APP_PASSWORD_FILE}"), "/run/secrets/password");
+  set("HG_APP_KEYCLOAK_HOST", "login.internal");
+  EXPECT_EQ(put_in("${HG_APP_KEYCLOAK_HOST}"), "login.internal");
 }
 
 TEST_F(VariablesTest, ArePermittedByNameOrByTheBeginningOfTheName) {
