@@ -6,6 +6,7 @@
 #include <functional>
 #include <sstream>
 
+#include "checkout/checkout.h"
 #include "connection/far_peer.h"
 #include "connection/fixture.h"
 #include "tls/handshake/tls_stream.h"
@@ -500,7 +501,7 @@ TEST_F(EndsTest, AResetOfWhichASendOfTicketsHeardIsNotTakenForAnEnd) {
 }
 
 TEST_F(EndsTest, ThePageShowsTheTableThatTheCodeFollows) {
-  std::ifstream file(HEADGATE_SOURCE_DIR "/docs/ends.md");
+  std::ifstream file(in_checkout("docs/ends.md"));
   std::stringstream page;
   page << file.rdbuf();
   EXPECT_NE(page.str().find("\n" + table_of_ends() + "\n"), std::string::npos)

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "checkout/checkout.h"
 #include "config/load.h"
 #include "config/show.h"
 #include "unit/config/loading.h"
@@ -12,8 +13,8 @@ namespace headgate::config {
 namespace {
 
 std::vector<std::string> example_paths() {
-  std::vector<std::string> paths{HEADGATE_SOURCE_DIR "/config/headgate.yaml"};
-  for (const auto& entry : std::filesystem::directory_iterator(HEADGATE_SOURCE_DIR "/config/examples")) {
+  std::vector<std::string> paths{in_checkout("config/headgate.yaml")};
+  for (const auto& entry : std::filesystem::directory_iterator(in_checkout("config/examples"))) {
     if (entry.is_regular_file()) paths.push_back(entry.path().string());
   }
   return paths;

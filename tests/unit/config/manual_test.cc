@@ -4,13 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include "checkout/checkout.h"
 #include "config/known_keys.h"
 
 namespace headgate::config {
 namespace {
 
 std::string manual() {
-  std::ifstream file(HEADGATE_SOURCE_DIR "/docs/configuration.md");
+  std::ifstream file(in_checkout("docs/configuration.md"));
   return {std::istreambuf_iterator<char>(file), {}};
 }
 

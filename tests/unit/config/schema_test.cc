@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "checkout/checkout.h"
 #include "config/known_keys.h"
 #include "config/load.h"
 
@@ -20,7 +21,7 @@ using nlohmann::json;
 
 const json& schema() {
   static const json parsed = [] {
-    std::ifstream file(HEADGATE_SOURCE_DIR "/config/headgate.schema.json");
+    std::ifstream file(in_checkout("config/headgate.schema.json"));
     return json::parse(file);
   }();
   return parsed;

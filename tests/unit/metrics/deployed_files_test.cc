@@ -7,13 +7,14 @@
 
 #include <gtest/gtest.h>
 
+#include "checkout/checkout.h"
 #include "metrics/metrics.h"
 
 namespace headgate {
 namespace {
 
 std::string text_of(const std::string& path) {
-  std::ifstream file(HEADGATE_SOURCE_DIR "/" + path);
+  std::ifstream file(in_checkout(path));
   std::stringstream text;
   text << file.rdbuf();
   return text.str();
@@ -51,9 +52,8 @@ TEST(Dashboard, UsesOnlyMetricsThatExist) {
 
 TEST(AlertRules, FireWhenTheyShould) {
   if (std::system("command -v promtool >/dev/null 2>&1") != 0) GTEST_SKIP() << "promtool is not installed";
-  EXPECT_EQ(std::system("promtool test rules " HEADGATE_SOURCE_DIR
-                        "/deploy/alerts/headgate.rules.test.yml >/dev/null"),
-            0);
+  const std::string rules = in_checkout("deploy/alerts/headgate.rules.test.yml");
+  EXPECT_EQ(std::system(("promtool test rules '" + rules + "' >/dev/null").c_str()), 0);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "checkout/checkout.h"
 #include "metrics/alert_name.h"
 #include "metrics/exporter.h"
 
@@ -79,7 +80,7 @@ void fill(LoopMetrics& of, std::uint64_t first) {
 }
 
 std::string golden() {
-  std::ifstream file(HEADGATE_SOURCE_DIR "/tests/unit/metrics/exporter_text.txt");
+  std::ifstream file(in_checkout("tests/unit/metrics/exporter_text.txt"));
   std::stringstream text;
   text << file.rdbuf();
   return text.str();

@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include "checkout/checkout.h"
+
 namespace headgate {
 namespace {
 
@@ -28,7 +30,7 @@ TEST(MetricsTable, FollowsPrometheusConventions) {
 }
 
 TEST(MetricsTable, IsExplainedInTheManualMetricByMetric) {
-  std::ifstream file(HEADGATE_SOURCE_DIR "/docs/metrics.md");
+  std::ifstream file(in_checkout("docs/metrics.md"));
   std::stringstream manual;
   manual << file.rdbuf();
   for (std::size_t i = 0; i < metric_count(); ++i) {
