@@ -8,6 +8,8 @@ import yaml
 
 from harness.tools import headgate_binary, run
 
+pytestmark = pytest.mark.once
+
 HAPROXY = "frontend f\n  bind 127.0.0.1:8443 ssl crt /x.pem\n  default_backend b\nbackend b\n  server s 127.0.0.1:1\n"
 HITCH = 'frontend = "[*]:8443"\nbackend = "[127.0.0.1]:80"\npem-file = "/x.pem"\n'
 STUNNEL = "[s]\naccept = 8443\nconnect = 80\ncert = /x.pem\n"

@@ -7,6 +7,8 @@ import yaml
 
 from harness.tools import headgate_binary, run
 
+pytestmark = pytest.mark.once
+
 SERVER = "ghostunnel server --listen 127.0.0.1:8443 --target 127.0.0.1:80 --keystore /x.pem --cacert /ca.pem"
 BASE = f"{SERVER} --allow-all"
 CLIENT = "ghostunnel client --listen 127.0.0.1:8080 --target db.test:5432 --keystore /x.pem --cacert /ca.pem"

@@ -7,6 +7,8 @@ import yaml
 
 from harness.tools import headgate_binary, run
 
+pytestmark = pytest.mark.once
+
 SERVER = "    listen 127.0.0.1:8443 ssl;\n    ssl_certificate x.pem;\n    ssl_certificate_key x.key;\n    proxy_pass 127.0.0.1:1;\n"
 BASE = "stream {\n  server {\n" + SERVER + "  }\n}\n"
 
