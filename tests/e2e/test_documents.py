@@ -19,7 +19,10 @@ ENVIRONMENT = {"HTTPS_PORT": "8443", "APP_HOST": "127.0.0.1"}
 
 
 def whole(text):
-    """A configuration with the part in it, as text; None where the text is another program's: of a collector, of Kubernetes."""
+    """A configuration with the part in it, as text; None where the text is another program's: of a collector, of Kubernetes,
+    or a template."""
+    if "{{" in text:
+        return None
     keys = next(yaml.safe_load_all(text))
     if not isinstance(keys, dict) or not KEYS & set(keys) or "kind" in keys:
         return None

@@ -141,8 +141,11 @@ def test_a_server_that_ends_idle_connections_fails_no_client_and_draws_no_loop(s
         idle.append(connection)
         echo(connection)
 
+    def served():
+        return [one for one in idle if one.fileno() >= 0]
+
     def end_all():
-        for number, connection in enumerate(one for one in idle if one.fileno() >= 0):
+        for number, connection in enumerate(served()):
             if number % 2:
                 reset_on_close(connection)
             connection.shutdown(socket.SHUT_RDWR)
@@ -151,7 +154,7 @@ def test_a_server_that_ends_idle_connections_fails_no_client_and_draws_no_loop(s
     headgate = start(plain_proxy(server.address, app={"preconnect": 2}))
     began = time.monotonic()
     for ended in (4, 8):
-        server.wait_open(4)
+        wait_until(lambda: len(served()) == 4, "all spares are served")
         end_all()
         headgate.wait_metric("headgate_backend_spares_discarded_total", ended, reason="ended")
         with raw_socket(headgate.port()) as client:
