@@ -30,6 +30,8 @@ from harness.tools import TOP, headgate_binary, run, tool
 from harness.two_machines import HERE, TwoMachines, can_be_made
 from harness.waiting import DEADLINE_SECONDS, wait_until
 
+pytestmark = pytest.mark.once
+
 EXAMPLES = {path.stem: path for path in [*TOP.glob("config/*.yaml"), *TOP.glob("config/examples/*.yaml")]}
 UNIT = (TOP / "deploy/systemd/headgate.service").read_text(encoding="utf-8")
 NAMES = {
@@ -197,8 +199,6 @@ server.wait_for_termination()
 GRPC_CLIENT = """
 import sys
 import grpc
-
-pytestmark = pytest.mark.once
 
 with grpc.secure_channel(sys.argv[1], grpc.ssl_channel_credentials(open(sys.argv[2], "rb").read())) as channel:
     print(channel.unary_unary("/app.Echo/Say")(b"one", timeout=20).decode())
