@@ -268,6 +268,7 @@ def test_a_broken_configuration_is_told_and_changes_nothing(line, backend, certi
     still_serves(running, clients)
 
 
+@pytest.mark.slow
 def test_a_configuration_with_a_mebibyte_of_faults_crashes_no_process_and_changes_nothing(line, backend, certificate):
     config = proxy(backend().address, certificate)
     running = line(config)
