@@ -284,7 +284,7 @@ void AdminServer::Server::accept_some() {
     auto* address = reinterpret_cast<sockaddr*>(&from);
     Fd client(::accept4(listening_.number(), address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!client) {
-      const bool none_left = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
+      const bool none_left = is_shortage(errno);
       if (none_left && !give_up_spare()) accept_again_ = Clock::now() + kPauseWhenNoneLeft;
       return;
     }

@@ -318,8 +318,12 @@ tl::expected<Connecting, int> start_connect(const Address& address, const OwnEnd
   return tl::unexpected<int>(errno);
 }
 
+bool is_out_of_descriptors(int error) {
+  return error == EMFILE || error == ENFILE;
+}
+
 bool is_shortage(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+  return is_out_of_descriptors(error) || error == ENOBUFS || error == ENOMEM;
 }
 
 int connect_outcome(int fd) {

@@ -120,6 +120,8 @@ struct OwnEnd {
 /// Whether a call that makes a socket failed because we had no descriptor or no memory left, which says
 /// nothing about the peer. `error` is of errno.
 [[nodiscard]] bool is_shortage(int error);
+/// Whether a system call failed because the process, or the machine, has no descriptor left.
+[[nodiscard]] bool is_out_of_descriptors(int error);
 /// How a connect that was in progress ended: 0 or a value of errno.
 [[nodiscard]] int connect_outcome(int fd);
 

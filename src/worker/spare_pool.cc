@@ -167,7 +167,7 @@ bool SparePool::make(const SpareChoice& choice, TimePoint now) {
     return false;
   }
   auto stream = parts_.transport.dial(choice.address, picker().group().own_end);
-  if (stream ? leaves_few((*stream)->descriptor()) : stream.error() == EMFILE || stream.error() == ENFILE) {
+  if (stream ? leaves_few((*stream)->descriptor()) : is_out_of_descriptors(stream.error())) {
     count_discarded(index, SpareEnd::kDescriptors);
     settle(index);
     parts_.few_descriptors();
