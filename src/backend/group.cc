@@ -409,11 +409,8 @@ FailureOutcome GroupPicker::on_failed(const ServerLease& lease, const Address& a
   ServerCounters& counters = *lease.counters_;
   // One client's address says nothing about the next one's.
   if (counters.state->endpoint().is_original()) return FailureOutcome::kCounted;
+  avoid(counters, address, now);
   const config::Ejection& ejection = group_->config.ejection;
-  std::erase_if(counters.avoided, [&](const ServerCounters::Avoided& avoided) {
-    return avoided.until <= now || avoided.address == address;
-  });
-  if (counters.addresses->size() > 1) counters.avoided.push_back({address, now + ejection.for_time});
   if (ejection.failures == 0 || ++counters.failures_in_row < ejection.failures)
     return FailureOutcome::kCounted;
   counters.failures_in_row = ejection.failures - 1;
@@ -421,6 +418,33 @@ FailureOutcome GroupPicker::on_failed(const ServerLease& lease, const Address& a
   counters.state->eject(counters.ejected_until);
   counters.back_since = counters.ejected_until;
   return FailureOutcome::kEjected;
+}
+
+void GroupPicker::avoid(ServerCounters& counters, const Address& address, TimePoint now) {
+  std::erase_if(counters.avoided, [&](const ServerCounters::Avoided& avoided) {
+    return avoided.until <= now || avoided.address == address;
+  });
+  if (counters.addresses->size() > 1)
+    counters.avoided.push_back({address, now + group_->config.ejection.for_time});
+}
+
+bool GroupPicker::turn_to_other_family(Choice& choice, std::span<const Tried> tried, TimePoint now) {
+  ServerCounters& counters = *counters_[choice.index];
+  const int refused = choice.address.family();
+  const bool has_both = std::any_of(tried.begin(), tried.end(), [&](const Tried& before) {
+    return before.index == choice.index && before.address.family() != refused;
+  });
+  if (has_both) return false;
+  const ServerState::Addresses& addresses = counters.current_addresses();
+  const ResolvedAddress* best = nullptr;
+  for (const ResolvedAddress& one : addresses) {
+    if (one.address.family() == refused) continue;
+    if (best == nullptr || one.priority < best->priority) best = &one;
+  }
+  if (best == nullptr) return false;
+  avoid(counters, choice.address, now);
+  choice.address = best->address;
+  return true;
 }
 
 ServerLease GroupPicker::adopt(std::string_view label) {

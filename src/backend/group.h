@@ -180,6 +180,10 @@ class GroupPicker {
   /// for it: after as many failures in a row as the configuration says, and then for every further failure
   /// until a connection succeeds.
   FailureOutcome on_failed(const ServerLease& lease, const Address& address, TimePoint now);
+  /// The address of `choice` refused the connection. Gives the choice an address of the other family, IPv4 or
+  /// IPv6, where this connection has tried none of that family at the server, and avoids the one that
+  /// refused. False: there is none, and nothing has changed.
+  [[nodiscard]] bool turn_to_other_family(Choice& choice, std::span<const Tried> tried, TimePoint now);
 
   /// A lease for a connection that exists already, taken over from the process before. An empty lease when
   /// the group has no server of that label.
@@ -237,6 +241,7 @@ class GroupPicker {
                                        TimePoint now);
   [[nodiscard]] std::int64_t weight_of_eligible(const ServerState::Addresses& addresses) const;
   [[nodiscard]] const Address& next_address(std::size_t index);
+  void avoid(ServerCounters& counters, const Address& address, TimePoint now);
   void find_eligible_addresses(std::size_t index, std::span<const Tried> tried, TimePoint now);
   void weigh(std::size_t index, TimePoint now);
   [[nodiscard]] std::int64_t weight(std::size_t index) const { return weights_[index]; }

@@ -51,7 +51,9 @@ void count_unresolved(const Dial& dial) {
 ConnectFailure failure_of(const StreamFailure& failure, const OwnEnd& from) {
   const bool is_ours = failure.error == EADDRNOTAVAIL || failure.error == EPERM || failure.error == EACCES ||
                        failure.error == EINVAL;
-  return from.address && is_ours ? ConnectFailure::kSource : failure_of(failure);
+  if (from.address && is_ours) return ConnectFailure::kSource;
+  const bool lacks_something = is_shortage(failure.error) || failure.error == EADDRNOTAVAIL;
+  return lacks_something ? ConnectFailure::kShortage : failure_of(failure);
 }
 
 /// Passes over a server that this client cannot be connected with. It is no failure of the server.
@@ -392,10 +394,10 @@ bool has_come_to_tls(const Dial& dial) {
   }
 }
 
-/// Whether the attempt may have failed by the address from which it was made. Nothing goes out from it, or
-/// the server's answers to a client's address go another way than through this machine.
+/// Whether the attempt may have failed by this machine, or by the address from which it was made. Nothing
+/// goes out from it, or the server's answers to a client's address go another way than through this machine.
 bool may_be_our_ends_doing(const Dial& dial, ConnectFailure failure) {
-  if (failure == ConnectFailure::kSource) return true;
+  if (failure == ConnectFailure::kSource || failure == ConnectFailure::kShortage) return true;
   if (dial.stage != Dial::Stage::kConnecting) return false;
   const bool is_clients = dial.backend->picker->group().config.source == config::kClientSource;
   return is_clients && (failure == ConnectFailure::kTimeout || failure == ConnectFailure::kUnreachable);
@@ -417,8 +419,7 @@ bool may_be_the_clients_doing(const Dial& dial, const ConnectionInfo& info, Conn
 void dial_server(Dial& dial, Context& context, const DialEnds& ends) {
   Services& services = context.services;
   auto stream = services.transport.dial(ends.server, ends.own);
-  const bool ran_out = !stream && (stream.error() == EMFILE || stream.error() == ENFILE);
-  if (ran_out && services.spares.give_up_descriptors())
+  if (!stream && is_out_of_descriptors(stream.error()) && services.spares.give_up_descriptors())
     stream = services.transport.dial(ends.server, ends.own);
   if (!stream) {
     const std::string doing = ends.own.address ? "connect from " + ends.own.address->host_text() : "connect";
@@ -438,6 +439,16 @@ void forget_server(Dial& dial, Context& context) {
   dial.handshake.reset();
   dial.operation.reset();
   context.sides.backend.reset();
+}
+
+/// A server may listen on one family of its name's addresses only, as one of `localhost` often does. Then the
+/// other family is still part of the attempt: where it is a name of several servers, no other attempt may be
+/// left. With `source` there is one family to connect from.
+bool goes_on_with_other_family(Dial& dial, ConnectFailure failure, TimePoint now) {
+  const bool was_refused = failure == ConnectFailure::kRefused || failure == ConnectFailure::kUnreachable;
+  if (dial.stage != Dial::Stage::kConnecting || !was_refused || dial.cancel) return false;
+  GroupPicker& picker = *dial.backend->picker;
+  return picker.group().config.source.empty() && picker.turn_to_other_family(*dial.choice, dial.tried, now);
 }
 
 /// The server may have ended the spare connection just when a client got it, which is no failure of the
@@ -485,14 +496,19 @@ void begin_attempt(Dial& dial, Context& context, Choice choice) {
 void attempt_failed(Dial& dial, Context& context, ConnectFailure failure, std::string what) {
   if (std::exchange(dial.has_spare, false) && failure != ConnectFailure::kTimeout)
     return connect_in_place_of_spare(dial, context);
-  if (!may_be_the_clients_doing(dial, context.info, failure))
-    dial.backend->picker->on_failed(dial.choice->lease, dial.choice->address, context.services.host.now());
+  const TimePoint now = context.services.host.now();
+  const Tried failed{dial.choice->index, dial.choice->address};
+  const bool goes_on = goes_on_with_other_family(dial, failure, now);
+  if (!goes_on && !may_be_the_clients_doing(dial, context.info, failure))
+    dial.backend->picker->on_failed(dial.choice->lease, failed.address, now);
   dial.backend->metrics[dial.choice->index]->connect_failures[static_cast<std::size_t>(failure)].add();
   context.info.detail = server_of(dial, context) + ": " + std::move(what);
-  dial.tried.push_back({dial.choice->index, dial.choice->address});
-  dial.choice.reset();
+  dial.tried.push_back(failed);
   dial.last_failure = failure;
   forget_server(dial, context);
+  if (goes_on)
+    return dial_server(dial, context, dial_ends(dial.backend->picker->group(), *dial.choice, context));
+  dial.choice.reset();
   dial.stage = Dial::Stage::kPick;
 }
 

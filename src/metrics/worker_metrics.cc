@@ -10,7 +10,8 @@ constexpr std::array<std::string_view, kHandshakePhaseCount> kPhases{"total", "q
 constexpr std::array<std::string_view, kTicketEventCount> kTicketEvents{"issued", "resumed", "expired",
                                                                         "unknown_key", "refused_policy"};
 constexpr std::array<std::string_view, kConnectFailureCount> kConnectFailures{
-    "refused", "timeout", "unreachable", "tls", "starttls", "plaintext", "resolve", "source", "other"};
+    "refused",   "timeout", "unreachable", "tls",      "starttls",
+    "plaintext", "resolve", "source",      "shortage", "other"};
 
 /// Returns the object of `key` in `map`, and makes it when it is asked for first.
 template <class Map>

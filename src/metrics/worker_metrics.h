@@ -187,10 +187,11 @@ enum class ConnectFailure : std::uint8_t {
   kStarttls,   ///< The server did not go on to TLS when it was asked to.
   kPlaintext,  ///< The server, or an attacker on the way to it, sent plaintext where TLS had to begin.
   kResolve,
-  kSource,  ///< There is no connecting from the address that `source` says.
+  kSource,    ///< There is no connecting from the address that `source` says.
+  kShortage,  ///< This machine had no descriptor, memory or local port left for the connection.
   kOther
 };
-inline constexpr std::size_t kConnectFailureCount = 9;
+inline constexpr std::size_t kConnectFailureCount = 10;
 [[nodiscard]] std::string_view name(ConnectFailure failure);
 
 /// Why a spare connection ended before a client could use it.

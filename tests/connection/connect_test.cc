@@ -5,6 +5,15 @@ namespace {
 
 class ConnectTest : public RelayTest {
  protected:
+  /// Of the first server.
+  [[nodiscard]] BackendState& backend() const {
+    return const_cast<WorkerSnapshot&>(connection->snapshot()).backends.at("app");
+  }
+  [[nodiscard]] int failures_in_row() const { return backend().picker->counters(0).failures_in_row; }
+  [[nodiscard]] std::uint64_t connect_failures(ConnectFailure reason) const {
+    return backend().metrics[0]->connect_failures[static_cast<std::size_t>(reason)].value();
+  }
+
   std::shared_ptr<Script> second = std::make_shared<Script>();
 };
 
@@ -34,6 +43,64 @@ TEST_F(ConnectTest, TriesTheNextServerWhenOneCannotEvenBeDialled) {
   transport.servers = {nullptr, second};
   start();
   EXPECT_EQ(phase(), "relay");
+}
+
+// Two servers on `localhost`, which listen on 127.0.0.1 alone: ::1 refuses both.
+TEST_F(ConnectTest, GoesOnWithTheOtherFamilyInTheSameAttempt) {
+  app().connect_attempts = 1;
+  app().servers.resize(1);
+  app().servers[0].address = "localhost:1001";
+  resolve("localhost:1001", {Address::parse("[::1]:1001").value(), Address::parse("127.0.0.1:1001").value()});
+  server->handshakes = {IoStatus::kFailed};
+  server->failure = {.kind = FailureKind::kSystem, .alert = -1, .what = "refused", .error = ECONNREFUSED};
+  transport.servers.push_back(second);
+  start();
+  EXPECT_EQ(phase(), "relay");
+  EXPECT_THAT(transport.dialled, testing::UnorderedElementsAre("[::1]:1001", "127.0.0.1:1001"));
+  EXPECT_EQ(connect_failures(ConnectFailure::kRefused), 1U);
+}
+
+TEST_F(ConnectTest, AServerWhoseFamiliesBothRefuseHasFailedOnce) {
+  app().connect_attempts = 1;
+  app().ejection.failures = 2;
+  app().servers.resize(1);
+  app().servers[0].address = "localhost:1001";
+  resolve("localhost:1001", {Address::parse("[::1]:1001").value(), Address::parse("127.0.0.1:1001").value(),
+                             Address::parse("127.0.0.2:1001").value()});
+  transport.servers.clear();
+  start();
+  EXPECT_EQ(transport.dialled.size(), 2U);
+  EXPECT_EQ(failures_in_row(), 1);
+  EXPECT_END("backend_connect_failed");
+}
+
+TEST_F(ConnectTest, AnAddressThatDoesNotAnswerIsAWholeAttempt) {
+  app().connect_attempts = 1;
+  app().servers.resize(1);
+  app().servers[0].address = "localhost:1001";
+  resolve("localhost:1001", {Address::parse("[::1]:1001").value(), Address::parse("127.0.0.1:1001").value()});
+  server->handshakes = {IoStatus::kWantWrite};
+  start();
+  pass(app().connect_timeout);
+  EXPECT_EQ(transport.dialled.size(), 1U);
+  EXPECT_END("backend_connect_timeout");
+}
+
+TEST_F(ConnectTest, AShortageOfOurOwnIsNoFailureOfTheServer) {
+  app().servers.resize(1);
+  std::uint64_t shortages = 0;
+  for (const int error : {EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL}) {
+    transport.failure = error;
+    transport.servers = {nullptr};
+    start();
+    EXPECT_EQ(connection->close_reason(), CloseReason::kBackendConnectFailed);
+    EXPECT_EQ(failures_in_row(), 0) << error;
+    EXPECT_EQ(connect_failures(ConnectFailure::kShortage), ++shortages);
+  }
+  transport.failure = ECONNREFUSED;
+  transport.servers = {nullptr};
+  start();
+  EXPECT_EQ(failures_in_row(), 1);
 }
 
 TEST_F(ConnectTest, TriesTheNextServerAfterConnectTimeout) {

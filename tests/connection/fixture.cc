@@ -61,7 +61,13 @@ void ConnectionTest::prepare() {
                                                   {}});
 }
 
+void ConnectionTest::resolve(const std::string& server_address, const ServerState::Addresses& addresses) {
+  resolved_.push_back(directory_.state("app", server_address).value());
+  resolved_.back()->publish(addresses);
+}
+
 void ConnectionTest::start() {
+  connection.reset();
   prepare();
   connection = accept(client, 1);
 }

@@ -276,6 +276,8 @@ class ConnectionTest : public testing::Test {
   [[nodiscard]] config::Listener& listener() { return config.listeners.front(); }
   [[nodiscard]] config::Backend& app() { return config.backends.at("app"); }
 
+  /// Says that the server of that name has these addresses, in this order. Before start().
+  void resolve(const std::string& server_address, const ServerState::Addresses& addresses);
   /// Accepts the connection and takes its first steps.
   void start();
   /// Another connection of the same worker that takes its first steps, after start().
@@ -322,6 +324,7 @@ class ConnectionTest : public testing::Test {
   std::unique_ptr<Log> log_;
   std::unique_ptr<LibraryContext> library_;
   ServerDirectory directory_;
+  std::vector<std::shared_ptr<ServerState>> resolved_;
   std::unique_ptr<Services> services_;
   std::shared_ptr<WorkerSnapshot> snapshot_;
 };

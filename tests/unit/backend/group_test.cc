@@ -423,6 +423,31 @@ TEST(GroupPicker, TriesTheOtherAddressOfTheOnlyServerAndStaysWithIt) {
   EXPECT_THAT((std::vector{backend.pick()->address, backend.pick()->address}), testing::Contains(dead));
 }
 
+TEST(GroupPicker, TurnsToTheOtherFamilyOfAServerOnce) {
+  Backend backend({server("localhost:80")});
+  const Address v6 = address("[::1]:80");
+  const Address v4 = address("127.0.0.1:80");
+  backend.state(0).publish({v6, address("[::2]:80"), v4, address("127.0.0.2:80")});
+  Choice choice = backend.pick().value();
+  while (choice.address != v6) choice = backend.pick().value();
+  ASSERT_TRUE(backend.picker().turn_to_other_family(choice, {}, backend.now()));
+  EXPECT_EQ(choice.address, v4);
+  EXPECT_TRUE(choice.lease);
+  const std::vector<Tried> tried{{0, v6}};
+  EXPECT_FALSE(backend.picker().turn_to_other_family(choice, tried, backend.now()));
+  EXPECT_EQ(choice.address, v4);
+  for (int i = 0; i < 6; ++i) EXPECT_NE(backend.pick()->address, v6) << "avoided";
+}
+
+TEST(GroupPicker, HasNoOtherFamilyOfAServerWhoseAddressesAreOfOne) {
+  Backend backend({server("app.internal:80"), server("127.0.0.1:80")});
+  backend.state(0).publish({address("10.2.0.1:80"), address("10.2.0.2:80")});
+  for (int i = 0; i < 4; ++i) {
+    Choice choice = backend.pick().value();
+    EXPECT_FALSE(backend.picker().turn_to_other_family(choice, {}, backend.now()));
+  }
+}
+
 TEST(GroupPicker, TriesAnAvoidedAddressWhenThereIsNoOther) {
   Backend backend({server("localhost:80")});
   backend.state(0).publish({address("[::1]:80"), address("127.0.0.1:80")});
