@@ -2,10 +2,10 @@
 # `all_verify_interface_header_sets`, which is no part of `all`, compiles each of the others.
 set(CMAKE_VERIFY_INTERFACE_HEADER_SETS ON)
 
-# headgate_layer(NAME LINK ... WITHOUT ...): makes one static library of the sources of src/NAME, without the files
-# after WITHOUT.
+# headgate_layer(NAME COLD LINK ... WITHOUT ...): makes one static library of the sources of src/NAME, without the files
+# after WITHOUT. COLD: no connection's way leads through it, so a quick build need not optimise it.
 function(headgate_layer name)
-  cmake_parse_arguments(PARSE_ARGV 1 layer "" "" "LINK;WITHOUT")
+  cmake_parse_arguments(PARSE_ARGV 1 layer "COLD" "" "LINK;WITHOUT")
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
   list(TRANSFORM layer_WITHOUT PREPEND ${CMAKE_SOURCE_DIR}/src/${name}/)
   list(REMOVE_ITEM sources ${layer_WITHOUT})
@@ -26,4 +26,7 @@ function(headgate_layer name)
   endforeach()
   target_sources(${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${CMAKE_SOURCE_DIR}/src FILES ${without_source})
   target_link_libraries(${name} PUBLIC headgate_flags ${layer_LINK})
+  if(HEADGATE_QUICK)
+    target_compile_options(${name} PRIVATE -g0 $<$<BOOL:${layer_COLD}>:-O1>)
+  endif()
 endfunction()

@@ -23,5 +23,17 @@ def test_warnings_are_errors_by_an_option_alone(tmp_path, options, errors):
     assert all("-Wall" in command for command in commands)
 
 
+def test_a_quick_build_optimises_the_way_of_a_connection_as_any_other_build(tmp_path):
+    commands = compile_commands(tmp_path, "-DHEADGATE_QUICK=ON")
+    least = {command for command in commands if "-O1" in command.split()}
+    for layer, is_cold in {"relay": False, "record_stream": False, "worker": False, "import": True, "supervisor": True}.items():
+        for command in commands:
+            if command.endswith(f"/{layer}.cc"):
+                assert "-g0" in command.split() and "-O2" in command.split()
+                assert (command in least) == is_cold, command
+    assert 0 < len(least) < len(commands)
+    assert "-DHEADGATE_QUICK=ON" in (ROOT / "deploy/quickstart").read_text(encoding="utf-8")
+
+
 def test_tests_run_makes_errors_of_warnings():
     assert "-DHEADGATE_WERROR=ON" in (ROOT / "tests/run").read_text(encoding="utf-8")

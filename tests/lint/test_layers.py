@@ -25,15 +25,17 @@ OWNERS = {
 }
 
 
+def declared(text: str) -> list[tuple[str, str]]:
+    """Each layer and what it links to, in the order of CMakeLists.txt."""
+    return re.findall(r"^headgate_layer\((\w+)(?: COLD)? LINK ([^)]*)\)", text, re.M)
+
+
 def layers() -> dict[str, set[str]]:
     """Each layer with those it may include, itself among them."""
     text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
-    declared = {
-        name: set(words.split()) for name, words in re.findall(r"^headgate_layer\((\w+) LINK ([^)]*)\)", text, re.M)
-    }
     reachable: dict[str, set[str]] = {}
-    for name, words in declared.items():  # declared in order, so what a layer links to is known already
-        reachable[name] = {name}.union(*(reachable[word] for word in words if word in reachable))
+    for name, words in reversed(declared(text)):  # what a layer links to comes after it
+        reachable[name] = {name}.union(*(reachable[word] for word in words.split() if word in reachable))
     return reachable
 
 
@@ -50,12 +52,12 @@ def test_every_folder_of_src_is_a_layer():
     assert folders <= set(layers()), "name the folder in CMakeLists.txt"
 
 
-def test_a_layer_links_only_to_those_declared_before_it():
+def test_a_layer_links_only_to_those_declared_after_it():
     text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
     seen: set[str] = set()
     names = set(layers())
-    for name, words in re.findall(r"^headgate_layer\((\w+) LINK ([^)]*)\)", text, re.M):
-        assert set(words.split()) & names <= seen, f"{name} links to a layer that comes later"
+    for name, words in reversed(declared(text)):
+        assert set(words.split()) & names <= seen, f"{name} links to a layer that comes before it"
         seen.add(name)
 
 
