@@ -24,6 +24,8 @@ void attempt_failed(Dial& dial, Context& context, ConnectFailure failure, std::s
 /// The same, where the stream to the server has failed.
 void stream_failed(Dial& dial, Context& context);
 
+/// Why an attempt failed whose stream has failed so.
+[[nodiscard]] ConnectFailure failure_of(const StreamFailure& failure);
 /// The end of a connection whose last attempt has failed for this reason.
 [[nodiscard]] CloseReason reason_of(ConnectFailure failure);
 
