@@ -428,6 +428,14 @@ void GroupPicker::avoid(ServerCounters& counters, const Address& address, TimePo
     counters.avoided.push_back({address, now + group_->config.ejection.for_time});
 }
 
+bool GroupPicker::avoid_address(std::size_t index, const Address& address, TimePoint now) {
+  ServerCounters& counters = *counters_[index];
+  avoid(counters, address, now);
+  return std::ranges::any_of(counters.current_addresses(), [&](const ResolvedAddress& one) {
+    return one.address != address && !is_avoided(counters, one.address, now);
+  });
+}
+
 bool GroupPicker::turn_to_other_family(Choice& choice, std::span<const Tried> tried, TimePoint now) {
   ServerCounters& counters = *counters_[choice.index];
   const int refused = choice.address.family();

@@ -201,6 +201,9 @@ class GroupPicker {
                                                             std::uint32_t wanted, TimePoint now);
   /// Whether the server at `index` may have spares at all: it is not down, ejected or of weight 0.
   [[nodiscard]] bool may_have_spares(std::size_t index, TimePoint now) const;
+  /// A spare could not be connected with that address: other addresses of the server are preferred for
+  /// `ejection.for`. It is no failure of the server. Returns whether there is one that is not avoided.
+  [[nodiscard]] bool avoid_address(std::size_t index, const Address& address, TimePoint now);
   /// Whether that is one of the addresses of the server at `index` now.
   [[nodiscard]] bool has_address(std::size_t index, const Address& address);
   /// Takes the place of a spare connection at a server. False: it has none left; true also where none is

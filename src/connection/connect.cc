@@ -43,7 +43,10 @@ std::optional<Step> wait_for_place(Dial& dial, Context& context) {
   }
   dial.wait = PlaceWait::begin(context.connection, context.services.host, *dial.backend,
                                places_to_come(dial, context.services.host.now()));
-  if (!dial.wait) return end_without_server(dial, context, "queue_full");
+  if (!dial.wait) {
+    const bool has_queue = dial.backend->picker->group().config.queue.size > 0;
+    return end_without_server(dial, context, has_queue ? "queue_full" : name(NoServer::kAllFull));
+  }
   dial.started = context.services.host.now();
   dial.stage = Dial::Stage::kQueued;
   return std::nullopt;

@@ -16,14 +16,14 @@ std::unique_ptr<PlaceWait> PlaceWait::begin(Connection& connection, Host& host, 
   // After it has joined: a worker that sees that connections wait gives no spare a place.
   if (wait->position_ && backend.picker->places_of_spares() > 0) group.queue->ask_for_places_of_spares();
   if (wait->position_) return wait;
-  wait->ends(QueueEnd::kFull);
+  wait->end_ = group.config.queue.size > 0 ? std::optional(QueueEnd::kFull) : std::nullopt;
   return nullptr;
 }
 
 PlaceWait::~PlaceWait() {
   metrics_.queued.sub();
-  metrics_.queue_ends[static_cast<std::size_t>(end_)].add();
-  if (end_ != QueueEnd::kFull) metrics_.queue_duration.observe(host_.now() - began_);
+  if (end_) metrics_.queue_ends[static_cast<std::size_t>(*end_)].add();
+  if (end_ && *end_ != QueueEnd::kFull) metrics_.queue_duration.observe(host_.now() - began_);
   position_.reset();
   host_.forget_waker(connection_);
 }

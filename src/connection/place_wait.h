@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 
 #include "backend/place_queue.h"
 #include "connection/services.h"
@@ -17,7 +18,7 @@ namespace headgate {
 class PlaceWait {
  public:
   /// Beside those of the queue, one connection may wait for each of `places_to_come`. Null: as many wait
-  /// already as may, which is counted. The connection and `backend` outlive it.
+  /// already as may, which is counted where the backend has a queue. The connection and `backend` outlive it.
   [[nodiscard]] static std::unique_ptr<PlaceWait> begin(Connection& connection, Host& host,
                                                         const BackendState& backend,
                                                         std::size_t places_to_come);
@@ -38,7 +39,7 @@ class PlaceWait {
   Host& host_;
   BackendMetrics& metrics_;
   TimePoint began_;
-  QueueEnd end_ = QueueEnd::kLeft;
+  std::optional<QueueEnd> end_ = QueueEnd::kLeft;   // nothing: there was no wait, and no queue that is full
   std::unique_ptr<PlaceQueue::Position> position_;  // null until begin() has found room in the line
 };
 

@@ -194,8 +194,7 @@ void Reloader::hand_out(Prepared prepared, ListeningSockets::Changes changes, co
       worker->run_on(cpu, all);
       const config::AccessLog access = snapshot->shared->config.log.access;
       worker->adopt(std::move(snapshot), access);
-      for (const auto& [listener, bind] : close) worker->close_socket(listener, bind);
-      for (auto& socket : *sockets) worker->listen(std::move(socket));
+      worker->change_sockets(close, std::move(*sockets));
     });
   }
 }

@@ -85,9 +85,12 @@ void SpareConnections::upkeep() {
 
 std::unique_ptr<Stream> SpareConnections::take(const BackendState& backend, const Choice& choice) {
   const auto pool = pools_.find(backend.picker->group().config.name);
-  // A connection that began before a reload goes by the servers of its own snapshot.
-  if (pool == pools_.end() || &pool->second->backend() != &backend) return nullptr;
-  return pool->second->take(choice);
+  if (pool == pools_.end()) return nullptr;
+  if (&pool->second->backend() == &backend) return pool->second->take(choice);
+  // A connection that began before a reload goes by the servers of its own snapshot. It may have got the
+  // place of a spare, though.
+  pool->second->place_taken(choice.lease.server());
+  return nullptr;
 }
 
 void SpareConnections::few_descriptors() {

@@ -70,6 +70,13 @@ std::unique_ptr<Stream> SparePool::take(const Choice& choice) {
   return taken;
 }
 
+void SparePool::place_taken(const ServerState& server) {
+  const auto& servers = picker().group().servers;
+  for (std::size_t i = 0; i < servers.size(); ++i) {
+    if (servers[i].state.get() == &server) settle(i);
+  }
+}
+
 bool SparePool::look_at(Spare& spare) {
   const TimePoint now = parts_.host.now();
   const Spare::Condition before = spare.condition();
@@ -78,7 +85,11 @@ bool SparePool::look_at(Spare& spare) {
   const Spare::Condition condition = spare.look(now);
   if (condition == Spare::Condition::kEnded || condition == Spare::Condition::kFailed) {
     const SpareEnd cut = spare.has_heard() ? SpareEnd::kSpoke : SpareEnd::kEnded;
-    pause(index, lived, now);
+    if (condition == Spare::Condition::kFailed) {
+      connect_failed(index, spare.address(), now);
+    } else {
+      pause(index, lived, now);
+    }
     discard(spare, condition == Spare::Condition::kFailed ? SpareEnd::kFailed : cut);
   } else if (condition != before) {
     publish(index);
@@ -106,7 +117,7 @@ void SparePool::check(std::size_t index, TimePoint now) {
     const Spare& spare = *server.spares[i];
     const auto why = why_unfit(spare, now);
     if (!why) continue;
-    if (*why == SpareEnd::kFailed) pause(index, {}, now);
+    if (*why == SpareEnd::kFailed) connect_failed(index, spare.address(), now);
     discard(spare, *why);
     if (*why == SpareEnd::kSpoke && !server.stopped) return stop(index);
   }
@@ -175,7 +186,7 @@ bool SparePool::make(const SpareChoice& choice, TimePoint now) {
   }
   if (!stream) {
     count_discarded(index, SpareEnd::kFailed);
-    pause(index, {}, now);
+    connect_failed(index, choice.address, now);
     settle(index);
     return true;
   }
@@ -186,6 +197,12 @@ bool SparePool::make(const SpareChoice& choice, TimePoint now) {
   servers_[index].spares.push_back(std::move(spare));
   look_at(made);  // a unix socket is connected at once
   return true;
+}
+
+/// The next spare goes to another address of the server. Where there is none that is well, it comes after a
+/// pause.
+void SparePool::connect_failed(std::size_t index, const Address& address, TimePoint now) {
+  if (!picker().avoid_address(index, address, now)) pause(index, {}, now);
 }
 
 /// Once for all that end together.

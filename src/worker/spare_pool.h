@@ -71,6 +71,9 @@ class SparePool {
 
   /// See Spares::take().
   [[nodiscard]] std::unique_ptr<Stream> take(const Choice& choice);
+  /// A connection of an earlier snapshot may have got the place of a spare at that server: ends the spare
+  /// that has none.
+  void place_taken(const ServerState& server);
   /// Ends the spares that are unfit, and makes those that are missing, `budget` of them at most, which it
   /// lowers. Returns when to look again.
   [[nodiscard]] TimePoint upkeep(TimePoint now, int& budget);
@@ -98,6 +101,7 @@ class SparePool {
   [[nodiscard]] bool make(const SpareChoice& choice, TimePoint now);
   void count_discarded(std::size_t index, SpareEnd why);
   [[nodiscard]] bool may_grow(std::size_t index, TimePoint now) const;
+  void connect_failed(std::size_t index, const Address& address, TimePoint now);
   void pause(std::size_t index, Duration lived, TimePoint now);
   void stop(std::size_t index);
   void discard(const Spare& spare, SpareEnd why);

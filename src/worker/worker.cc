@@ -94,6 +94,7 @@ void Worker::stop() {
   if (!thread_.joinable()) return;
   post([this] {
     remove_acceptors([](const Bound&) { return true; });
+    end_spares_where_idle();
     end_all(CloseReason::kCut);
     loop_.stop();
   });
@@ -167,15 +168,25 @@ void Worker::remove_acceptors(Predicate predicate) {
     newcomers_.remove(*bound.acceptor);
     return true;
   });
+}
+
+/// A worker that accepts nobody needs no spares.
+void Worker::end_spares_where_idle() {
   if (acceptors_.empty()) spares_.end();
 }
 
-void Worker::close_socket(const std::string& listener, const std::string& bind) {
-  remove_acceptors([&](const Bound& bound) { return bound.listener == listener && bound.bind == bind; });
+void Worker::change_sockets(const std::vector<std::pair<std::string, std::string>>& close,
+                            std::vector<BoundSocket> open) {
+  remove_acceptors([&](const Bound& bound) {
+    return std::ranges::find(close, std::pair(bound.listener, bound.bind)) != close.end();
+  });
+  for (BoundSocket& socket : open) listen(std::move(socket));
+  end_spares_where_idle();
 }
 
 void Worker::stop_accepting(const std::string& listener) {
   remove_acceptors([&](const Bound& bound) { return listener.empty() || bound.listener == listener; });
+  end_spares_where_idle();
 }
 
 void Worker::ping() {

@@ -5,9 +5,11 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/cpu_set.h"
@@ -91,8 +93,9 @@ class Worker final : public Host, private OffloadRoom {
   void set_log_levels(std::vector<LogOverride> overrides) { services_.levels.set(std::move(overrides)); }
   /// Begins to accept. The listener is found in the snapshot by name.
   void listen(BoundSocket socket);
-  /// Stops accepting on that bind.
-  void close_socket(const std::string& listener, const std::string& bind);
+  /// Stops accepting on the sockets of `close`, each a listener and its bind, then begins on those of `open`.
+  void change_sockets(const std::vector<std::pair<std::string, std::string>>& close,
+                      std::vector<BoundSocket> open);
   /// Stops accepting on all sockets of one listener, or of all where `listener` is empty.
   void stop_accepting(const std::string& listener);
   /// Ends every connection with `reason`, all in one turn of the loop. So it is for the end of the process
@@ -161,6 +164,7 @@ class Worker final : public Host, private OffloadRoom {
   void call_those_with_work();
   template <class Predicate>
   void remove_acceptors(Predicate predicate);
+  void end_spares_where_idle();
   void serve_handshakes();
   void account_for_turn(TimePoint now);
 

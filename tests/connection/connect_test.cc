@@ -411,7 +411,7 @@ TEST_F(SparePlaceTest, AConnectionAsksForThePlaceOfASpareAndWaitsForIt) {
   EXPECT_EQ(phase_of(*others[0]), "connect");
   EXPECT_EQ(asked, 1);
   others.push_back(accept(std::make_shared<Script>(), 3));
-  EXPECT_EQ(others[1]->info().detail.view(), "queue_full") << "there is one place";
+  EXPECT_EQ(others[1]->info().detail.view(), "all_full") << "there is one place";
   give_up_spare();
   step_the_woken();
   EXPECT_EQ(phase_of(*others[0]), "relay");

@@ -310,6 +310,41 @@ TEST_F(SparesTest, SparesFollowTheAddressesOfAName) {
   EXPECT_NE(take(), nullptr);
 }
 
+// "localhost" is ::1 and 127.0.0.1, and its service often listens on one of them only.
+TEST_F(SparesTest, AnAddressThatRefusesGivesWayToTheOthersOfItsServer) {
+  app().servers.resize(1);
+  app().servers[0].address = "localhost:1001";
+  adopt();
+  directory.publish("localhost", {*Address::parse("[::1]:0"), *Address::parse("127.0.0.1:0")});
+  transport.servers = {nullptr};
+  spares->begin();
+  upkeep();
+  EXPECT_EQ(held(), 2U) << "without a pause";
+  EXPECT_EQ(discarded(SpareEnd::kFailed), 1U);
+  for (int client = 0; client < 8; ++client) {
+    EXPECT_NE(take(), nullptr);
+    leases.clear();
+    upkeep();
+  }
+  const std::string refused = transport.dialled.front();
+  EXPECT_EQ(std::ranges::count(transport.dialled, refused), 1);
+  EXPECT_FALSE(state(0).ejected_since(host.time));
+}
+
+TEST_F(SparesTest, AnAddressOfAServerWhoseAddressesAllRefuseIsTriedAfterAPause) {
+  app().servers.resize(1);
+  app().servers[0].address = "localhost:1001";
+  adopt();
+  directory.publish("localhost", {*Address::parse("[::1]:0"), *Address::parse("127.0.0.1:0")});
+  spares->begin();
+  for (int i = 0; i < 600; ++i) {
+    transport.servers.assign(32, nullptr);
+    upkeep(100ms);
+  }
+  EXPECT_GE(discarded(SpareEnd::kFailed), 3U);
+  EXPECT_LE(discarded(SpareEnd::kFailed), 16U);
+}
+
 TEST_F(SparesTest, AClientGetsTheSpareWithItsPlaceWhereAServerIsFull) {
   app().servers.resize(1);
   app().servers[0].max_connections = 2;
@@ -387,6 +422,18 @@ TEST_F(SparesTest, AConnectionThatBeganBeforeAReloadConnectsByItself) {
   adopt();
   auto choice = before->backends.at("app").picker->pick(source, {}, host.time).value();
   EXPECT_EQ(spares->take(before->backends.at("app"), choice), nullptr);
+}
+
+TEST_F(SparesTest, AConnectionThatBeganBeforeAReloadLeavesNoSpareWithoutAPlace) {
+  app().servers.resize(1);
+  app().servers[0].max_connections = 1;
+  begin();
+  const auto before = snapshot;
+  adopt();
+  auto choice = before->backends.at("app").picker->pick(source, {}, host.time).value();
+  EXPECT_EQ(spares->take(before->backends.at("app"), choice), nullptr);
+  EXPECT_EQ(held(), 0U) << "the server may have one connection";
+  EXPECT_EQ(discarded(SpareEnd::kPlaceWanted), 1U);
 }
 
 TEST_F(SparesTest, AWorkerThatAcceptsNoMoreEndsThemAndMakesNone) {

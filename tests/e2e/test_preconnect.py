@@ -1,5 +1,6 @@
 """Spare connections: each worker has some ready before a client comes."""
 
+import contextlib
 import resource
 import socket
 import ssl
@@ -287,6 +288,37 @@ def test_clients_that_come_at_once_get_the_places_of_all_spares(start, backend):
             assert client.recv(1) == b"x", headgate.output
         for client in clients:
             client.close()
+
+
+def test_a_client_without_a_queue_is_told_that_every_server_is_full(start, backend):
+    """While clients wait for the places of spares, another one was told that a queue is full, and counted so."""
+    servers = [{"address": backend(echo).address, "max_connections": 2}]
+    headgate = start(plain_proxy(servers, app={"preconnect": 2}))
+    spares(headgate, 2)
+    clients = []
+    for _ in range(12):
+        with contextlib.suppress(ConnectionError):
+            clients.append(raw_socket(headgate.port()))
+    ended = headgate.wait_log(count=10, message="connection ended", reason="no_backend")
+    assert {line["detail"] for line in ended} == {"all_full"}
+    assert headgate.metric("headgate_backend_queue_total", result="full") == 0
+    for client in clients:
+        client.close()
+
+
+def test_a_reload_that_moves_the_only_listener_keeps_them(start, backend, certificate):
+    server = backend(echo)
+    config = proxy(server.address, certificate, app={"preconnect": 2}, workers=1)
+    config["listeners"][0]["bind"] = "127.0.0.2:0"
+    headgate = start(config)
+    spares(headgate, 2)
+    config["listeners"][0]["bind"] = "127.0.0.1:0"
+    headgate.write_config(config)
+    assert headgate.post("/reload")[0] == 200
+    with connect(headgate.port(index=1)) as client:
+        client.exchange(b"by a spare")
+    assert used(headgate) == 1
+    assert discarded(headgate, "unwanted") == 0
 
 
 def test_a_reload_keeps_or_remakes_them(start, backend, certificate):

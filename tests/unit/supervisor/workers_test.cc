@@ -63,9 +63,10 @@ TEST_F(WorkersTest, AreAsManyAsTheDescriptorsAllow) {
   start(1);
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
-  const Fd next(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  const rlimit low{static_cast<rlim_t>(next.number()) + 2, before.rlim_max};
+  Fd last(::open("/dev/null", O_RDONLY | O_CLOEXEC));  // has the lowest free number
+  const rlimit low{static_cast<rlim_t>(last.number()) + 1, before.rlim_max};
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &low), 0);
+  last.close();  // This one is left; those with higher numbers may be taken.
   const auto grown = workers_->grow(1000);
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
   EXPECT_EQ(grown.error().kind, ErrorKind::kSystem);
