@@ -1,5 +1,6 @@
 """TLS to the backend: from a plaintext listener, or again after a TLS one."""
 
+import contextlib
 import datetime
 import socket
 import ssl
@@ -113,7 +114,7 @@ def test_the_clients_own_name_may_be_passed_on(start, tls_backend, certificate, 
 
 def refused(headgate):
     """Whether a plaintext client gets nothing, and the reason is the backend's handshake."""
-    with raw_socket(headgate.port()) as client:
+    with contextlib.suppress(ConnectionResetError), raw_socket(headgate.port()) as client:  # connect() may tell of the reset
         assert read_to_end(client) == b""
     headgate.wait_metric("headgate_connections_closed_total", reason="backend_handshake_failed", side="backend")
 
@@ -268,9 +269,7 @@ def test_a_session_ends_with_the_backends_certificate(start, backend, authority,
     assert there.resumed == [False, True]
     expired = short.x509.not_valid_after.replace(tzinfo=datetime.UTC) + datetime.timedelta(seconds=1)  # time() is coarse
     wait_until(lambda: datetime.datetime.now(datetime.UTC) > expired, "the certificate has expired")
-    with raw_socket(headgate.port()) as client:
-        assert read_to_end(client) == b""
-    headgate.wait_metric("headgate_connections_closed_total", reason="backend_handshake_failed")
+    refused(headgate)
     assert True not in there.resumed[2:]
 
 
@@ -282,8 +281,7 @@ def test_nothing_is_resumed_after_another_authority_is_trusted(start, backend, c
     config["backends"]["app"]["tls"]["ca"] = str(Authority(tmp_path / "other").file)
     headgate.write_config(config)
     assert headgate.post("/reload")[0] == 200
-    with raw_socket(headgate.port()) as client:
-        assert read_to_end(client) == b""
+    refused(headgate)
     assert True not in there.resumed
 
 
