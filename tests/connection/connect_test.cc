@@ -5,10 +5,18 @@ namespace {
 
 class ConnectTest : public RelayTest {
  protected:
-  /// Of the first server.
+  /// The backend has one server, `localhost`, which has these addresses.
+  void have_one_server_at(const std::vector<std::string>& texts) {
+    app().servers.resize(1);
+    app().servers[0].address = "localhost:1001";
+    ServerState::Addresses addresses;
+    for (const std::string& text : texts) addresses.emplace_back(Address::parse(text).value());
+    resolve("localhost:1001", addresses);
+  }
   [[nodiscard]] BackendState& backend() const {
     return const_cast<WorkerSnapshot&>(connection->snapshot()).backends.at("app");
   }
+  /// These two are of the first server.
   [[nodiscard]] int failures_in_row() const { return backend().picker->counters(0).failures_in_row; }
   [[nodiscard]] std::uint64_t connect_failures(ConnectFailure reason) const {
     return backend().metrics[0]->connect_failures[static_cast<std::size_t>(reason)].value();
@@ -48,9 +56,7 @@ TEST_F(ConnectTest, TriesTheNextServerWhenOneCannotEvenBeDialled) {
 // Two servers on `localhost`, which listen on 127.0.0.1 alone: ::1 refuses both.
 TEST_F(ConnectTest, GoesOnWithTheOtherFamilyInTheSameAttempt) {
   app().connect_attempts = 1;
-  app().servers.resize(1);
-  app().servers[0].address = "localhost:1001";
-  resolve("localhost:1001", {Address::parse("[::1]:1001").value(), Address::parse("127.0.0.1:1001").value()});
+  have_one_server_at({"[::1]:1001", "127.0.0.1:1001"});
   server->handshakes = {IoStatus::kFailed};
   server->failure = {.kind = FailureKind::kSystem, .alert = -1, .what = "refused", .error = ECONNREFUSED};
   transport.servers.push_back(second);
@@ -63,10 +69,7 @@ TEST_F(ConnectTest, GoesOnWithTheOtherFamilyInTheSameAttempt) {
 TEST_F(ConnectTest, AServerWhoseFamiliesBothRefuseHasFailedOnce) {
   app().connect_attempts = 1;
   app().ejection.failures = 2;
-  app().servers.resize(1);
-  app().servers[0].address = "localhost:1001";
-  resolve("localhost:1001", {Address::parse("[::1]:1001").value(), Address::parse("127.0.0.1:1001").value(),
-                             Address::parse("127.0.0.2:1001").value()});
+  have_one_server_at({"[::1]:1001", "127.0.0.1:1001", "127.0.0.2:1001"});
   transport.servers.clear();
   start();
   EXPECT_EQ(transport.dialled.size(), 2U);
@@ -76,9 +79,7 @@ TEST_F(ConnectTest, AServerWhoseFamiliesBothRefuseHasFailedOnce) {
 
 TEST_F(ConnectTest, AnAddressThatDoesNotAnswerIsAWholeAttempt) {
   app().connect_attempts = 1;
-  app().servers.resize(1);
-  app().servers[0].address = "localhost:1001";
-  resolve("localhost:1001", {Address::parse("[::1]:1001").value(), Address::parse("127.0.0.1:1001").value()});
+  have_one_server_at({"[::1]:1001", "127.0.0.1:1001"});
   server->handshakes = {IoStatus::kWantWrite};
   start();
   pass(app().connect_timeout);
