@@ -19,9 +19,25 @@ ConnectFailure failure_to_begin(const StreamFailure& failure, const OwnEnd& from
   return lacks_something ? ConnectFailure::kShortage : failure_of(failure);
 }
 
+/// The end of a connection whose attempt failed so.
+CloseReason reason_of(ConnectFailure failure) {
+  switch (failure) {
+    case ConnectFailure::kTimeout:
+      return CloseReason::kBackendConnectTimeout;
+    case ConnectFailure::kTls:
+      return CloseReason::kBackendHandshakeFailed;
+    case ConnectFailure::kStarttls:
+      return CloseReason::kBackendStarttlsFailed;
+    case ConnectFailure::kPlaintext:
+      return CloseReason::kBackendPlaintext;
+    default:
+      return CloseReason::kBackendConnectFailed;
+  }
+}
+
 /// Passes over a server that this client cannot be connected with. It is no failure of the server.
 void pass_over(Dial& dial, Context& context, std::string why) {
-  context.info.detail = dial.choice->lease.server().label() + ": " + std::move(why);
+  if (!dial.told) context.info.detail = dial.choice->lease.server().label() + ": " + std::move(why);
   dial.tried.push_back({dial.choice->index, dial.choice->address});
   dial.choice.reset();
   dial.stage = Dial::Stage::kPick;
@@ -104,6 +120,14 @@ bool goes_on_with_other_family(Dial& dial, ConnectFailure failure, TimePoint now
   return picker.group().config.source.empty() && picker.turn_to_other_family(*dial.choice, dial.tried, now);
 }
 
+/// Keeps the failure of the attempt at hand, unless an earlier one came further.
+void tell_of(Dial& dial, Context& context, ConnectFailure failure, std::string what) {
+  const bool was_connected = dial.stage != Dial::Stage::kConnecting;
+  if (dial.told && dial.told->was_connected && !was_connected) return;
+  context.info.detail = server_of(dial, context) + ": " + std::move(what);
+  dial.told = {.failure = failure, .was_connected = was_connected, .server = context.info.server};
+}
+
 /// The server may have ended the spare connection just when a client got it, which is no failure of the
 /// server's.
 void connect_in_place_of_spare(Dial& dial, Context& context) {
@@ -131,19 +155,9 @@ ConnectFailure failure_of(const StreamFailure& failure) {
   }
 }
 
-CloseReason reason_of(ConnectFailure failure) {
-  switch (failure) {
-    case ConnectFailure::kTimeout:
-      return CloseReason::kBackendConnectTimeout;
-    case ConnectFailure::kTls:
-      return CloseReason::kBackendHandshakeFailed;
-    case ConnectFailure::kStarttls:
-      return CloseReason::kBackendStarttlsFailed;
-    case ConnectFailure::kPlaintext:
-      return CloseReason::kBackendPlaintext;
-    default:
-      return CloseReason::kBackendConnectFailed;
-  }
+Close end_after_attempts(const Dial& dial, Context& context) {
+  context.info.server = dial.told->server;
+  return Close{reason_of(dial.told->failure)};
 }
 
 void begin_attempt(Dial& dial, Context& context, Choice choice) {
@@ -171,9 +185,8 @@ void attempt_failed(Dial& dial, Context& context, ConnectFailure failure, std::s
   if (!goes_on && !may_be_the_clients_doing(dial, context.info, failure))
     dial.backend->picker->on_failed(dial.choice->lease, failed.address, now);
   dial.backend->metrics[dial.choice->index]->connect_failures[static_cast<std::size_t>(failure)].add();
-  context.info.detail = server_of(dial, context) + ": " + std::move(what);
+  tell_of(dial, context, failure, std::move(what));
   dial.tried.push_back(failed);
-  dial.last_failure = failure;
   forget_server(dial, context);
   if (goes_on)
     return dial_server(dial, context, dial_ends(dial.backend->picker->group(), *dial.choice, context));

@@ -14,7 +14,7 @@ namespace {
 
 /// The end of a connection for which there is no server, or none any more.
 Close end_without_server(const Dial& dial, Context& context, std::string_view why) {
-  if (dial.attempts > 0) return Close{reason_of(dial.last_failure)};
+  if (dial.told) return end_after_attempts(dial, context);
   if (dial.tried.empty()) context.info.detail = std::string(why);
   return Close{CloseReason::kNoBackend};
 }
@@ -74,7 +74,7 @@ bool may_wait_for_place(const Dial& dial, TimePoint now) {
 std::optional<Step> pick(Dial& dial, Context& context) {
   if (dial.cancel) return pick_next_to_cancel(dial, context);
   const BackendGroup& group = dial.backend->picker->group();
-  if (dial.attempts >= group.config.connect_attempts) return Close{reason_of(dial.last_failure)};
+  if (dial.attempts >= group.config.connect_attempts) return end_after_attempts(dial, context);
   if (others_wait(dial)) return wait_for_place(dial, context);
   const TimePoint now = context.services.host.now();
   auto choice = dial.backend->picker->pick(context.info.client.address(), dial.tried, now);

@@ -26,8 +26,8 @@ void stream_failed(Dial& dial, Context& context);
 
 /// Why an attempt failed whose stream has failed so.
 [[nodiscard]] ConnectFailure failure_of(const StreamFailure& failure);
-/// The end of a connection whose last attempt has failed for this reason.
-[[nodiscard]] CloseReason reason_of(ConnectFailure failure);
+/// The end of a connection that no server took: tells of the attempt that came furthest. One has failed.
+[[nodiscard]] Close end_after_attempts(const Dial& dial, Context& context);
 
 /// The protocol in which the server is asked for TLS.
 [[nodiscard]] std::optional<StarttlsProtocol> asked_in(const Dial& dial);

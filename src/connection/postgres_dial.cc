@@ -57,8 +57,8 @@ Step end_round(const Dial& dial, Context& context) {
     return end_in_order(CloseReason::kFinished, context);
   }
   count(CancelResult::kFailed, context);
-  if (!round.targets.empty()) return Close{reason_of(dial.last_failure)};
-  context.info.detail = std::string(name(NoServer::kUnresolved));
+  if (dial.told) return end_after_attempts(dial, context);
+  if (round.targets.empty()) context.info.detail = std::string(name(NoServer::kUnresolved));
   return Close{CloseReason::kNoBackend};
 }
 

@@ -481,6 +481,31 @@ TEST_F(ConnectTest, NamesAFailedHandshakeWithTheServer) {
   EXPECT_END("backend_handshake_failed");
 }
 
+// One server, whose certificate is bad at one of its addresses, while nothing listens at the other.
+TEST_F(ConnectTest, TellsOfTheAttemptThatCameFurthest) {
+  app().tls.emplace().verify = false;
+  server->handshakes = {IoStatus::kDone, IoStatus::kFailed};
+  second->handshakes = {IoStatus::kFailed};
+  second->failure = {.kind = FailureKind::kSystem, .alert = -1, .what = "refused", .error = ECONNREFUSED};
+  transport.servers.push_back(second);
+  start();
+  permits.grant();
+  ASSERT_EQ(transport.dialled.size(), 2U);
+  EXPECT_EQ(connection->info().server.view(), transport.dialled.front());
+  EXPECT_THAT(std::string(connection->info().detail.view()),
+              testing::StartsWith(transport.dialled.front() + ": "));
+  EXPECT_END("backend_handshake_failed");
+}
+
+TEST_F(ConnectTest, TellsOfTheLastOfTheAttemptsThatCameAsFar) {
+  server->handshakes = {IoStatus::kWantWrite};
+  transport.servers.push_back(nullptr);
+  start();
+  pass(app().connect_timeout);
+  EXPECT_EQ(connection->info().server.view(), transport.dialled.back());
+  EXPECT_END("backend_connect_failed");
+}
+
 /// A backend of one server with TLS, whose handshakes fail.
 class BlameTest : public ConnectionTest {
  protected:
@@ -615,7 +640,7 @@ TEST_F(SignatureTest, TriesAnotherServerWhenTheRestOfTheFlightCannotBeSent) {
   wake();
   EXPECT_EQ(permits.waiting, nullptr);
   EXPECT_EQ(transport.dialled.size(), 2U);
-  EXPECT_END("backend_connect_failed");
+  EXPECT_END("backend_handshake_failed");
 }
 
 TEST_F(SignatureTest, TakesNoStepBeforeTheOperationIsFinished) {
