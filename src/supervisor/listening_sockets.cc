@@ -35,6 +35,11 @@ bool is_one_for_all(const Address& bind, const Fd& socket) {
   return bind.is_unix() || !is_set(socket, SOL_SOCKET, SO_REUSEPORT);
 }
 
+/// Whether two sockets that were to be bound to this address are at the same place.
+bool is_one_place(const Address& bind) {
+  return bind.is_unix() || bind.port() != 0;
+}
+
 /// Whether the socket takes the clients that the bind asks for. One that systemd made may take fewer
 /// (BindIPv6Only=). The choice cannot be changed once the socket is bound.
 bool fits(const config::Bind& bind, const Fd& socket) {
@@ -90,26 +95,40 @@ Result<ListeningSockets::Plan> ListeningSockets::plan(const config::Config& conf
       auto opened = open_missing(bind, listener.name, *options, workers);
       if (!opened) return fail_in("listeners[" + std::to_string(i) + "].bind", opened.error());
       const Key key{listener.name, bind.address.text()};
-      const auto* before = find(bind, listener.name);
-      if (before != nullptr && !fits(bind, before->front())) plan.closed.push_back(key);
+      if (const auto before = find(bind, listener.name)) {
+        if (!fits(bind, sockets_.at(*before).front())) {
+          plan.closed.push_back(*before);
+        } else if (*before != key) {
+          plan.renamed[key] = *before;
+        }
+      }
       plan.opened[key] = *std::move(opened);
       plan.options[key] = *options;
     }
   }
   for (const auto& [key, fds] : sockets_) {
-    if (!plan.opened.contains(key)) plan.closed.push_back(key);
+    const bool is_closed = std::ranges::find(plan.closed, key) != plan.closed.end();
+    if (!plan.opened.contains(key) && !is_closed) plan.closed.push_back(key);
   }
   return plan;
 }
 
-const std::vector<Fd>* ListeningSockets::find(const config::Bind& bind, const std::string& listener) const {
-  const auto found = sockets_.find({listener, bind.address.text()});
-  return found == sockets_.end() || found->second.empty() ? nullptr : &found->second;
+// The search goes by the address alone last: port 0 may occur more than once.
+std::optional<ListeningSockets::Key> ListeningSockets::find(const config::Bind& bind,
+                                                            const std::string& listener) const {
+  const std::string text = bind.address.text();
+  const auto own = sockets_.find({listener, text});
+  if (own != sockets_.end() && !own->second.empty()) return own->first;
+  if (!is_one_place(bind.address)) return std::nullopt;
+  const auto found = std::ranges::find_if(
+      sockets_, [&](const auto& entry) { return entry.first.second == text && !entry.second.empty(); });
+  return found == sockets_.end() ? std::nullopt : std::optional(found->first);
 }
 
 Result<std::vector<Fd>> ListeningSockets::open_missing(const config::Bind& bind, const std::string& listener,
                                                        const ListenOptions& options, std::size_t workers) {
-  const std::vector<Fd>* existing = find(bind, listener);
+  const auto found = find(bind, listener);
+  const std::vector<Fd>* existing = found ? &sockets_.at(*found) : nullptr;
   const bool replaced = existing != nullptr && !fits(bind, existing->front());
   const std::size_t have = existing != nullptr && !replaced ? existing->size() : 0;
   std::vector<Fd> opened(workers);
@@ -126,7 +145,7 @@ Result<std::vector<Fd>> ListeningSockets::open_missing(const config::Bind& bind,
   }
   if (have > 0 || shared != nullptr) return opened;
   // The process before had more workers.
-  while (Fd fd = take_inherited(bind, listener)) opened.push_back(std::move(fd));
+  while (Fd fd = take_activated(bind, listener)) opened.push_back(std::move(fd));
   return opened;
 }
 
@@ -136,11 +155,15 @@ ListeningSockets::Changes ListeningSockets::commit(Plan plan, const WorkerPlan& 
   const std::size_t workers = planned.count;
   const bool others_accept = std::exchange(workers_, planned).count != workers;
   Changes changes{.close = std::move(plan.closed), .listen = std::vector<std::vector<BoundSocket>>(workers)};
+  std::map<Key, std::vector<Fd>> kept;
+  for (const auto& [key, before] : plan.renamed) kept[key] = std::move(sockets_.at(before));
   for (const Key& key : changes.close) sockets_.erase(key);
+  sockets_.merge(std::move(kept));
   for (auto& [key, opened] : plan.opened) {
     auto& fds = sockets_[key];
-    if (others_accept && !fds.empty()) changes.close.push_back(key);
-    std::vector<bool> is_new(std::max(fds.size(), opened.size()), others_accept);
+    const bool is_renamed = plan.renamed.contains(key);
+    if (others_accept && !fds.empty() && !is_renamed) changes.close.push_back(key);
+    std::vector<bool> is_new(std::max(fds.size(), opened.size()), others_accept || is_renamed);
     fds.resize(is_new.size());
     for (std::size_t i = 0; i < opened.size(); ++i) {
       if (!opened[i]) continue;
@@ -160,7 +183,8 @@ ListeningSockets::Changes ListeningSockets::commit(Plan plan, const WorkerPlan& 
 Result<void> ListeningSockets::change_files(const Plan& plan) const {
   std::vector<std::pair<Address, SocketFile>> changed;
   for (const auto& [key, options] : plan.options) {
-    const auto found = sockets_.find(key);
+    const auto renamed = plan.renamed.find(key);
+    const auto found = sockets_.find(renamed == plan.renamed.end() ? key : renamed->second);
     if (found == sockets_.end() || found->second.empty() || options.file == SocketFile()) continue;
     const Address address = local_address(found->second.front().number());
     auto before = change_file(address, options.file);
@@ -236,9 +260,8 @@ Result<Fd> ListeningSockets::open(const config::Bind& bind, const Address& addre
 // than once.
 Fd ListeningSockets::take_activated(const config::Bind& bind, const std::string& listener) {
   if (Fd fd = take_inherited(bind, listener)) return fd;
-  const bool is_one_place = bind.address.is_unix() || bind.address.port() != 0;
   return take_first(activated_, [&](const auto& one) {
-    return one.address == bind.address && is_one_place && fits(bind, one.fd);
+    return one.address == bind.address && is_one_place(bind.address) && fits(bind, one.fd);
   });
 }
 
@@ -248,9 +271,8 @@ ListeningSockets::Held ListeningSockets::take_activated_for_admin(const Address&
   config::Bind own;
   own.address = bind;
   if (Fd fd = take_inherited(own, "")) return {"", bind.text(), std::move(fd)};
-  const bool is_one_place = bind.is_unix() || bind.port() != 0;
   const auto found = std::ranges::find(activated_, bind, &systemd::ActivatedSocket::address);
-  if (!is_one_place || found == activated_.end()) return {};
+  if (!is_one_place(bind) || found == activated_.end()) return {};
   Held held{found->name, bind.text(), std::move(found->fd)};
   activated_.erase(found);
   return held;

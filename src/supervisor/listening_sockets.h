@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -42,6 +43,7 @@ class ListeningSockets {
   /// address; as of check_foreign_addresses(). The account has not changed then.
   struct Plan {
     std::map<Key, std::vector<Fd>> opened;  ///< By place; empty where the place has a socket already.
+    std::map<Key, Key> renamed;  ///< Where an address stays, and its listener has another name: by the new one.
     /// Binds that `config` no longer has, and those of `opened` that take other clients now (`ipv6_only`).
     std::vector<Key> closed;
     std::map<Key, ListenOptions> options;  ///< The options of each bind in `config`.
@@ -90,7 +92,7 @@ class ListeningSockets {
                                 const ListenOptions& options);
   [[nodiscard]] Result<std::vector<Fd>> open_missing(const config::Bind& bind, const std::string& listener,
                                                      const ListenOptions& options, std::size_t workers);
-  [[nodiscard]] const std::vector<Fd>* find(const config::Bind& bind, const std::string& listener) const;
+  [[nodiscard]] std::optional<Key> find(const config::Bind& bind, const std::string& listener) const;
   [[nodiscard]] Fd take_activated(const config::Bind& bind, const std::string& listener);
   [[nodiscard]] Held take_activated_for_admin(const Address& bind);
   [[nodiscard]] Fd take_inherited(const config::Bind& bind, const std::string& listener);

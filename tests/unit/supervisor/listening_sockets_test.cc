@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <set>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -95,11 +96,45 @@ TEST_F(Sockets, AreNotBoundWhereAnotherProcessListens) {
   EXPECT_NE(refused.error().what.find("another process listens there"), std::string::npos);
 }
 
-TEST_F(Sockets, MayMoveToAnotherListenerOnTheSamePort) {
+TEST_F(Sockets, MoveToAnotherListenerAtTheSameAddressWithAllWhoWaitInThem) {
   adopt(2);
+  const Address address = sockets_.addresses("web").front();
+  config_.listeners.front().bind = {{.address = address}};
+  adopt(2);
+  connect(40);
   config_.listeners.front().name = "renamed";
+  adopt(2);
+  EXPECT_EQ(counts(), (std::vector<std::size_t>{1, 1}));
+  EXPECT_TRUE(sockets_.addresses("web").empty());
+  EXPECT_EQ(sockets_.addresses("renamed"), std::vector{address});
+  EXPECT_EQ(accepted(), 40);
+}
+
+TEST_F(Sockets, OfTwoListenersThatChangePlacesStayWhereTheyAre) {
+  config_.listeners.push_back(config_.listeners.front());
+  config_.listeners.back().name = "other";
+  adopt(2);
+  for (auto& listener : config_.listeners)
+    listener.bind = {{.address = sockets_.addresses(listener.name).front()}};
+  adopt(2);
+  const auto first = sockets_.addresses("web"), second = sockets_.addresses("other");
+  connect(40);
+  std::swap(config_.listeners.front().bind, config_.listeners.back().bind);
+  adopt(2);
+  EXPECT_EQ(sockets_.addresses("web"), second);
+  EXPECT_EQ(sockets_.addresses("other"), first);
+  EXPECT_EQ(accepted(), 40);
+}
+
+TEST_F(Sockets, OfARenamedListenerAreSharedOutAmongFewerWorkersToo) {
+  adopt(1);
   config_.listeners.front().bind = {{.address = sockets_.addresses("web").front()}};
-  EXPECT_TRUE(sockets_.plan(config_, 2).has_value());
+  adopt(4);
+  connect(40);
+  config_.listeners.front().name = "renamed";
+  adopt(1);
+  EXPECT_EQ(counts(), (std::vector<std::size_t>{4}));
+  EXPECT_EQ(accepted(), 40);
 }
 
 TEST_F(Sockets, GetTheConnectionsOfTheirWorkersCpu) {
@@ -151,9 +186,12 @@ TEST_F(Sockets, StayWithTheirWorkersWhereNothingChanges) {
   EXPECT_EQ(listening_[0].front().number(), before);
 }
 
-TEST_F(Sockets, OfAProcessWithMoreWorkersAreAllTakenOver) {
+TEST_F(Sockets, OfAProcessWithMoreWorkersAreAllTakenOverByWhateverListenerHasTheAddress) {
+  adopt(4);
+  config_.listeners.front().bind = {{.address = sockets_.addresses("web").front()}};
   adopt(4);
   connect(40);
+  config_.listeners.front().name = "renamed";
   std::vector<systemd::ActivatedSocket> handed_over;
   for (auto& held : sockets_.held())
     handed_over.push_back({std::move(held.descriptor), *Address::parse(held.bind), held.listener});
