@@ -192,6 +192,7 @@ void Reloader::hand_out(Prepared prepared, ListeningSockets::Changes changes, co
     worker->post([worker, snapshot = std::move(prepared[i]), sockets, close = changes.close,
                   cpu = workers.cpu_of(i), all = workers.all]() mutable {
       worker->run_on(cpu, all);
+      worker->accept_last(close);
       const config::AccessLog access = snapshot->shared->config.log.access;
       worker->adopt(std::move(snapshot), access);
       worker->change_sockets(close, std::move(*sockets));

@@ -82,7 +82,7 @@ Upgrade::Site Supervisor::site_of_upgrade() {
           },
           .certificates = [this] { return certificates_to_leave(*reloader_.in_force()); },
           .still_wanted = [this] { return !is_draining(); },
-          .handed_over = [this] { drain_all(config().drain_deadline); }};
+          .handed_over = [this] { drain_all(config().drain_deadline, Worker::Waiting::kLeave); }};
 }
 
 std::optional<Supervisor::StartFailure> Supervisor::prepare() {
@@ -286,7 +286,7 @@ void Supervisor::on_signal_term() {
 void Supervisor::cut() {
   if (!is_serving()) return loop_.stop();
   const Workers::LongWork cut_all = [](Worker& worker, std::function<void()> done) {
-    worker.stop_accepting("");
+    worker.stop_accepting("", Worker::Waiting::kLeave);
     worker.cut_all(std::move(done));
   };
   workers_.ask(cut_all, [this](Workers::Heard) { loop_.stop(); });

@@ -136,7 +136,7 @@ class Supervisor {
   void publish_snapshot();
   void on_signal_term();
   void begin_drain(Duration time);
-  void drain_all(Duration time);
+  void drain_all(Duration time, Worker::Waiting waiting);
   void cut();
   void tick();
   void return_memory(TimePoint now);

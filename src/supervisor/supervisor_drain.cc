@@ -28,7 +28,7 @@ void Supervisor::drain_part(const DrainRequest& request, Tell tell) {
     return tell({Outcome::Verdict::kRefused, "the process is draining, with all its connections", {}});
   if (is_of_listener) sockets_.close(scope.listener);
   const auto also = [listener = scope.listener](Worker& worker) {
-    if (!listener.empty()) worker.stop_accepting(listener);
+    if (!listener.empty()) worker.stop_accepting(listener, Worker::Waiting::kAccept);
   };
   drains_.begin(scope, time, also, [this, is_of_listener, tell = std::move(tell)](const DrainReport& report) {
     drain_begun(report);
@@ -45,7 +45,7 @@ void Supervisor::begin_drain(Duration time) {
   if (draining_.exchange(true)) return;
   systemd::notify_stopping("draining");
   const auto accept_for = config().drain_accept_for;
-  if (accept_for.count() == 0) return drain_all(time);
+  if (accept_for.count() == 0) return drain_all(time, Worker::Waiting::kAccept);
   still_accepting_ = StillAccepting{.until = Clock::now() + accept_for, .then_drain_for = time};
   log_.info("drain requested: /readyz is 503; new connections are still accepted",
             {{"for_ms", accept_for.count()}});
@@ -56,14 +56,14 @@ void Supervisor::begin_drain(Duration time) {
 }
 
 // Workers that have not started have no connections to drain and would not answer.
-void Supervisor::drain_all(Duration time) {
+void Supervisor::drain_all(Duration time, Worker::Waiting waiting) {
   if (std::exchange(accepting_stopped_, true)) return;
   draining_ = true;
   still_accepting_.reset();
   if (!is_serving()) return loop_.stop();
   for (const auto& listener : config().listeners) sockets_.close(listener.name);
   drains_.begin(
-      {}, time, [](Worker& worker) { worker.stop_accepting(""); },
+      {}, time, [waiting](Worker& worker) { worker.stop_accepting("", waiting); },
       [this](const DrainReport& report) {
         nobody_accepts_ = true;
         drain_begun(report);
@@ -83,7 +83,7 @@ void Supervisor::drain_step() {
   if (!is_draining()) return;
   if (still_accepting_) {
     if (Clock::now() < still_accepting_->until) return;
-    return drain_all(still_accepting_->then_drain_for);
+    return drain_all(still_accepting_->then_drain_for, Worker::Waiting::kAccept);
   }
   if (!nobody_accepts_) return;
   if (connections() == 0) return loop_.stop();

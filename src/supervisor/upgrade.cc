@@ -76,7 +76,7 @@ Result<void> Upgrade::take_over() {
   for (std::size_t i = 0; i < count; ++i) {
     parts_.workers.at(i).post([worker = &parts_.workers.at(i), barrier] {
       if (barrier->wait_for_verdict() == StartBarrier::Verdict::kGo) return wake_all(*worker);
-      worker->stop_accepting("");
+      worker->stop_accepting("", Worker::Waiting::kLeave);
       release_quiescent(*worker);
     });
   }

@@ -65,7 +65,7 @@ void Workers::shrink(std::size_t count) {
   const std::lock_guard lock(mutex_);
   while (serving_.size() > count) {
     Worker* worker = serving_.back().get();
-    worker->post([worker] { worker->stop_accepting(""); });
+    worker->post([worker] { worker->stop_accepting("", Worker::Waiting::kLeave); });
     retired_.push_back(std::move(serving_.back()));
     serving_.pop_back();
   }

@@ -70,19 +70,36 @@ void Acceptor::pause_over(void* self) {
 void Acceptor::accept_some(TimePoint end) {
   for (int i = 0; i < budget_; ++i) {
     if (i > 0 && Clock::now() > end) return;
-    AcceptOutcome outcome = accept_one(socket_.number());
-    if (outcome.client) {
-      accepted_(std::move(outcome.client), outcome.source);
-    } else if (is_shortage(outcome.error)) {
-      if (!make_room_()) return refuse_one();
-    } else if (outcome.error == EAGAIN || outcome.error == EWOULDBLOCK) {
-      budget_ = 1;
-      return;
+    switch (accept_next()) {
+      case Next::kTaken:
+        break;
+      case Next::kShortage:
+        return refuse_one();
+      case Next::kNoneWaits:
+        budget_ = 1;
+        return;
     }
-    // Any other error is about the one connection that was to be accepted (ECONNABORTED, and errors of its
-    // network).
   }
   budget_ = std::min(2 * budget_, kAcceptsPerTurn);
+}
+
+void Acceptor::accept_waiting(TimePoint end) {
+  while (Clock::now() < end && accept_next() == Next::kTaken) {
+  }
+}
+
+Acceptor::Next Acceptor::accept_next() {
+  AcceptOutcome outcome = accept_one(socket_.number());
+  if (outcome.client) {
+    accepted_(std::move(outcome.client), outcome.source);
+  } else if (is_shortage(outcome.error)) {
+    if (!make_room_()) return Next::kShortage;
+  } else if (outcome.error == EAGAIN || outcome.error == EWOULDBLOCK) {
+    return Next::kNoneWaits;
+  }
+  // Any other error is about the one connection that was to be accepted (ECONNABORTED, and errors of its
+  // network).
+  return Next::kTaken;
 }
 
 void Acceptor::refuse_one() {

@@ -36,8 +36,12 @@ class Acceptor {
 
   /// Accepts one connection, and more until `end`.
   void accept_some(TimePoint end);
+  /// Accepts the connections that wait, until `end`: the kernel resets them when the socket is closed.
+  void accept_waiting(TimePoint end);
 
  private:
+  enum class Next { kTaken, kNoneWaits, kShortage };
+  Next accept_next();
   static void ready(void* self, Interest interest);
   static void pause_over(void* self);
   void refuse_one();

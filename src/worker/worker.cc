@@ -162,6 +162,14 @@ void Worker::listen(BoundSocket socket) {
 }
 
 template <class Predicate>
+void Worker::accept_last_where(Predicate predicate) {
+  const TimePoint end = Clock::now() + kForLastClients;
+  for (const Bound& bound : acceptors_) {
+    if (predicate(bound)) bound.acceptor->accept_waiting(end);
+  }
+}
+
+template <class Predicate>
 void Worker::remove_acceptors(Predicate predicate) {
   std::erase_if(acceptors_, [&](const Bound& bound) {
     if (!predicate(bound)) return false;
@@ -175,17 +183,20 @@ void Worker::end_spares_where_idle() {
   if (acceptors_.empty()) spares_.end();
 }
 
-void Worker::change_sockets(const std::vector<std::pair<std::string, std::string>>& close,
-                            std::vector<BoundSocket> open) {
-  remove_acceptors([&](const Bound& bound) {
-    return std::ranges::find(close, std::pair(bound.listener, bound.bind)) != close.end();
-  });
+void Worker::accept_last(const std::vector<Place>& close) {
+  accept_last_where([&](const Bound& bound) { return bound.is_among(close); });
+}
+
+void Worker::change_sockets(const std::vector<Place>& close, std::vector<BoundSocket> open) {
+  remove_acceptors([&](const Bound& bound) { return bound.is_among(close); });
   for (BoundSocket& socket : open) listen(std::move(socket));
   end_spares_where_idle();
 }
 
-void Worker::stop_accepting(const std::string& listener) {
-  remove_acceptors([&](const Bound& bound) { return listener.empty() || bound.listener == listener; });
+void Worker::stop_accepting(const std::string& listener, Waiting waiting) {
+  const auto is_meant = [&](const Bound& bound) { return listener.empty() || bound.listener == listener; };
+  if (waiting == Waiting::kAccept) accept_last_where(is_meant);
+  remove_acceptors(is_meant);
   end_spares_where_idle();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -93,11 +94,19 @@ class Worker final : public Host, private OffloadRoom {
   void set_log_levels(std::vector<LogOverride> overrides) { services_.levels.set(std::move(overrides)); }
   /// Begins to accept. The listener is found in the snapshot by name.
   void listen(BoundSocket socket);
-  /// Stops accepting on the sockets of `close`, each a listener and its bind, then begins on those of `open`.
-  void change_sockets(const std::vector<std::pair<std::string, std::string>>& close,
-                      std::vector<BoundSocket> open);
+  /// A listener and its bind.
+  using Place = std::pair<std::string, std::string>;
+  /// Accepts the clients that wait at the sockets of `close`, which are about to be closed, by the snapshot in
+  /// force: that which follows may not have their listener. It takes kForLastClients at most.
+  void accept_last(const std::vector<Place>& close);
+  static constexpr Duration kForLastClients = std::chrono::milliseconds(20);
+  /// Stops accepting on the sockets of `close`, then begins on those of `open`.
+  void change_sockets(const std::vector<Place>& close, std::vector<BoundSocket> open);
+  /// The clients that wait at a socket when its worker stops accepting: it accepts them, as accept_last()
+  /// does, or leaves them to those that have the socket too.
+  enum class Waiting : std::uint8_t { kAccept, kLeave };
   /// Stops accepting on all sockets of one listener, or of all where `listener` is empty.
-  void stop_accepting(const std::string& listener);
+  void stop_accepting(const std::string& listener, Waiting waiting);
   /// Ends every connection with `reason`, all in one turn of the loop. So it is for the end of the process
   /// alone: nobody is left to wait for the loop but those that are ended.
   void end_all(CloseReason reason);
@@ -163,6 +172,8 @@ class Worker final : public Host, private OffloadRoom {
   void destroy(Connection& dead);
   void call_those_with_work();
   template <class Predicate>
+  void accept_last_where(Predicate predicate);
+  template <class Predicate>
   void remove_acceptors(Predicate predicate);
   void end_spares_where_idle();
   void serve_handshakes();
@@ -195,6 +206,10 @@ class Worker final : public Host, private OffloadRoom {
   struct Bound {
     std::string listener, bind;
     std::unique_ptr<Acceptor> acceptor;
+
+    [[nodiscard]] bool is_among(const std::vector<Place>& places) const {
+      return std::ranges::find(places, Place(listener, bind)) != places.end();
+    }
   };
   std::vector<Bound> acceptors_;
   TurnShares shares_;

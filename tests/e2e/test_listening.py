@@ -8,6 +8,7 @@ import pytest
 from harness.config import proxy
 from harness.headgate import Headgate
 from harness.refused_calls import can_refuse_calls, refuse_call
+from harness.servers import short_directory
 from harness.tls_client import connect
 from harness.waiting import DEADLINE_SECONDS, wait_until
 
@@ -78,18 +79,48 @@ def held_port():
         yield holder.getsockname()[1]
 
 
-def test_a_listener_may_change_its_name_and_its_address_on_the_same_port(start, backend, certificate, held_port):
+def test_a_listener_may_change_its_address_on_the_same_port(start, backend, certificate, held_port):
     """The old socket is still open when the new one is bound."""
     port = held_port
     config = proxy(backend().address, certificate, listener={"bind": f"127.0.0.1:{port}"})
     headgate = start(config)
-    for name, bind in (("other", f"127.0.0.1:{port}"), ("other", f":{port}"), ("web", f"127.0.0.1:{port}")):
+    for name, bind in (("other", f":{port}"), ("web", f"127.0.0.1:{port}")):
         config["listeners"][0].update(name=name, bind=bind)
         headgate.write_config(config)
         status, answer = headgate.post("/reload")
         assert status == 200, answer
-        with connect(port) as client:
+        assert takes("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("family", ["tcp", "unix"])
+def test_no_client_is_lost_when_a_listener_changes_its_name(line, backend, certificate, held_port, tmp_path, family):
+    """Each client's ClientHello comes after a reload that gave the listener another name, or after an upgrade."""
+    path = short_directory() / "web.sock"
+    bind = {"tcp": f"127.0.0.1:{held_port}", "unix": f"unix:{path}"}[family]
+    config = proxy(backend().address, certificate, listener={"bind": bind})
+
+    def newcomer():
+        waiting = socket.socket(socket.AF_INET if family == "tcp" else socket.AF_UNIX)
+        waiting.settimeout(DEADLINE_SECONDS)
+        waiting.connect(("127.0.0.1", held_port) if family == "tcp" else str(path))
+        return waiting
+
+    def is_served(connected):
+        with connect(held_port, connected=connected) as client:
             client.exchange(b"still there")
+
+    running = line(config)
+    for number in range(20):
+        clients = [newcomer() for _ in range(10)]
+        config["listeners"][0]["name"] = f"name-{number}"
+        running.headgate.write_config(config)
+        if number == 10:
+            running.upgrade()
+        else:
+            code, answer = running.headgate.post("/reload")
+            assert code == 200, answer
+        for client in clients:
+            is_served(client)
 
 
 # --- IPv6 alone

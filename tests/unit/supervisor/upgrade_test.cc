@@ -102,7 +102,8 @@ TEST_F(UpgradeTest, MovesLiveConnectionsAndListeningSockets) {
   bool closed = false;
   const Address bound = address();
   old_.sockets.close("web");
-  old_.workers.ask([](Worker& worker) { worker.stop_accepting(""); }, [&](Workers::Heard) { closed = true; });
+  old_.workers.ask([](Worker& worker) { worker.stop_accepting("", Worker::Waiting::kLeave); },
+                   [&](Workers::Heard) { closed = true; });
   turn_until(old_.loop, [&] { return closed; });
   const Talk later = Talk::to(bound);
   later.say("to the new process");

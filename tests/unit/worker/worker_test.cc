@@ -130,6 +130,10 @@ class WorkerTest : public testing::Test {
     HG_CHECK(::connect(fd.number(), address_.data(), address_.size_bytes()) == 0);
     return fd;
   }
+  [[nodiscard]] bool is_open() const {
+    const Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    return ::connect(fd.number(), address_.data(), address_.size_bytes()) == 0;
+  }
   static void send(const Fd& fd, std::span<const std::byte> bytes) {
     if (!bytes.empty()) ::send(fd.number(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
   }
@@ -236,6 +240,45 @@ TEST_F(WorkerTest, ARetiredSnapshotEndsWithItsLastConnection) {
   ASSERT_TRUE(becomes_empty());
   ASSERT_TRUE(on_loop([] { return true; }));
   EXPECT_TRUE(first.expired());
+}
+
+// The client connects on the worker's own thread: so the worker has not accepted it when its socket is to be
+// closed.
+TEST_F(WorkerTest, AClientThatWaitsAtASocketIsServedWhenItsListenerGoes) {
+  Diagnostics faults;
+  auto shared = Snapshot::build({}, {}, directory_, std::chrono::system_clock::now(), faults);
+  ASSERT_NE(shared, nullptr);
+  auto without = *WorkerSnapshot::prepare(shared, 0, worker_->library(), nullptr, registry_);
+  const Fd fd = on_loop([&] {
+    Fd waiting = dial();
+    worker_->accept_last({{"web", "127.0.0.1:0"}});
+    worker_->adopt(std::move(without), config::AccessLog::kOff);
+    worker_->change_sockets({{"web", "127.0.0.1:0"}}, {});
+    return waiting;
+  });
+  MemoryClient client;
+  EXPECT_EQ(finish_and_echo(fd, client), "ping");
+  EXPECT_FALSE(is_open());
+}
+
+TEST_F(WorkerTest, AClientThatWaitsAtASocketIsServedWhereADrainClosesIt) {
+  const Fd fd = on_loop([&] {
+    Fd waiting = dial();
+    worker_->stop_accepting("", Worker::Waiting::kAccept);
+    return waiting;
+  });
+  MemoryClient client;
+  EXPECT_EQ(finish_and_echo(fd, client), "ping");
+  EXPECT_FALSE(is_open());
+}
+
+TEST_F(WorkerTest, AClientThatWaitsAtASocketIsLeftToThoseThatHaveTheSocketToo) {
+  on_loop([&] {
+    const Fd waiting = dial();
+    worker_->stop_accepting("", Worker::Waiting::kLeave);
+    return true;
+  });
+  EXPECT_EQ(registry_.listener(0, "web").accepted.value(), 0U);
 }
 
 /// A worker whose signatures take long.
