@@ -156,8 +156,8 @@ struct Dial {
     kRequestingTls,  ///< MySQL: the server gets the client's request for TLS.
     kLogin           ///< MySQL: the login passes, and is fitted.
   };
-  /// Of several failed attempts an end tells of the one that came furthest, and of the last of those: behind a
-  /// certificate that does not verify, a server's other address that refuses is no news.
+  /// Of several failed attempts an end tells of the one that came furthest, and of the last of those: behind
+  /// a certificate that does not verify, a server's other address that refuses is no news.
   struct FailedAttempt {
     ConnectFailure failure = ConnectFailure::kOther;
     bool was_connected = false;
@@ -167,7 +167,7 @@ struct Dial {
   Stage stage = Stage::kPick;
   int attempts = 0;
   bool attempt_timed_out = false;
-  bool has_spare = false;  ///< The attempt at hand goes by a spare connection.
+  bool has_spare = false;             ///< The attempt at hand goes by a spare connection.
   std::optional<FailedAttempt> told;  ///< Of those that failed, the one of which an end here tells.
   TimePoint started{};
   std::vector<Tried> tried;
