@@ -43,7 +43,8 @@ class ListeningSockets {
   /// address; as of check_foreign_addresses(). The account has not changed then.
   struct Plan {
     std::map<Key, std::vector<Fd>> opened;  ///< By place; empty where the place has a socket already.
-    std::map<Key, Key> renamed;  ///< Where an address stays, and its listener has another name: by the new one.
+    std::map<Key, Key>
+        renamed;  ///< Where an address stays, and its listener has another name: by the new one.
     /// Binds that `config` no longer has, and those of `opened` that take other clients now (`ipv6_only`).
     std::vector<Key> closed;
     std::map<Key, ListenOptions> options;  ///< The options of each bind in `config`.

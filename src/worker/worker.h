@@ -96,8 +96,8 @@ class Worker final : public Host, private OffloadRoom {
   void listen(BoundSocket socket);
   /// A listener and its bind.
   using Place = std::pair<std::string, std::string>;
-  /// Accepts the clients that wait at the sockets of `close`, which are about to be closed, by the snapshot in
-  /// force: that which follows may not have their listener. It takes kForLastClients at most.
+  /// Accepts the clients that wait at the sockets of `close`, which are about to be closed, by the snapshot
+  /// in force: that which follows may not have their listener. It takes kForLastClients at most.
   void accept_last(const std::vector<Place>& close);
   static constexpr Duration kForLastClients = std::chrono::milliseconds(20);
   /// Stops accepting on the sockets of `close`, then begins on those of `open`.
