@@ -84,8 +84,7 @@ class ListeningSockets {
   /// Those that systemd or the process before made; empty where there is none. `listener` is systemd's name,
   /// empty if Headgate made the socket. Call it once, after the first commit().
   [[nodiscard]] AdminSockets take_admin() { return std::exchange(admin_, {}); }
-  /// Closes the sockets of a listener: connections that wait in the kernel are reset, unless another process
-  /// has the sockets too.
+  /// Takes the sockets of a listener out of the account; its workers close theirs.
   void close(const std::string& listener);
 
  private:
