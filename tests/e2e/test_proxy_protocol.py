@@ -128,11 +128,12 @@ def source_in(headgate):
 
 
 def received_by(start, backend, exchange, config):
-    """The bytes that the backend got from one client."""
+    """The bytes that the backend got from one client, which sends `data`. The header may come in a piece of its own."""
     received = bytearray()
     one = backend(recording(received, answer=b"."))
     headgate = start(config(one.address))
     exchange(headgate)
+    wait_until(lambda: received.endswith(b"data"), lambda: f"the backend gets the client's bytes: {bytes(received)}")
     return bytes(received)
 
 
