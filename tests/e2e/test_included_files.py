@@ -115,7 +115,7 @@ def test_files_of_editors_make_no_reload(start, backend, certificate, folder):
     write(folder / "two.yaml", service("two", backend(greeting_then_echo(b"2")), certificate))
     wait_listeners(headgate, "one", "two")
     assert headgate.status()["reload"]["failed"] == 0
-    assert {entry["first"] for entry in headgate.log_with(message="files changed: reloading")} == {str(folder / "two.yaml")}
+    assert {entry["first"] for entry in headgate.wait_log(message="files changed: reloading")} == {str(folder / "two.yaml")}
 
 
 def test_the_swap_of_a_mounted_config_map_is_one_reload(start, backend, certificate, tmp_path):

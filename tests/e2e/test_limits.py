@@ -251,7 +251,7 @@ def test_a_client_that_does_not_read_is_cut_and_one_that_reads_goes_on(line, bac
             assert reading.recv(16384), "the one that reads goes on"
         assert seen_by(deaf)[1] == "tlsv1 alert internal error"
         assert reading.recv(16384)
-    assert [line["side"] for line in headgate.log_with(reason="slow_reader")] == ["client"]
+    assert [line["side"] for line in headgate.wait_log(reason="slow_reader")] == ["client"]
 
 
 # --- the process

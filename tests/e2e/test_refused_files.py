@@ -50,7 +50,7 @@ def test_one_bad_listed_certificate_does_not_hold_back_the_others(start, backend
     assert headgate.status()["reload"]["last_result"] == "partly"
     assert headgate.metric(RELOADS, result="partly") >= 1 and headgate.metric(RELOADS, result="failed") == 0
     assert headgate.metric(REFUSED, listener="web") == 1
-    assert [line for line in headgate.log_with(level="error", message="file refused") if "bad.crt" in line["fault"]]
+    headgate.wait_fault("bad.crt", message="file refused")
     again = ours.issue("bad.test", file="bad")
     wait_until(lambda: served(headgate, "bad.test") == again.x509, lambda: headgate.output)
     assert headgate.post("/reload")[0] == 200

@@ -164,7 +164,7 @@ def test_a_bad_configuration_changes_nothing_and_says_every_fault(start, backend
     with connect(headgate.port()) as client:
         client.exchange(b"as before")
     for key in ("listenerz", "workerz"):
-        assert [line for line in headgate.log_with(level="error") if key in line.get("fault", "")], headgate.output
+        headgate.wait_fault(key)
         assert [fault for fault in headgate.status()["reload"]["faults"] if key in fault]
     assert headgate.metric(NAME, result="failed") == 1
     assert headgate.status()["reload"]["last_result"] == "failed"
@@ -401,7 +401,7 @@ def test_a_stale_revocation_list_leaves_the_old_one_in_force(start, backend, cer
     headgate = start(proxy(backend().address, certificate, tls=tls))
     authority.revocation_list(file=crl.name, last_update=-10 * DAY, next_update=-DAY)
     headgate.post("/reload")
-    assert "out of date" in headgate.output
+    wait_until(lambda: "out of date" in headgate.output, lambda: headgate.output)
     assert "revoked" in handshake_alert(headgate.port(), certificate=ours)
 
 

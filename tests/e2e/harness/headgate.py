@@ -103,6 +103,13 @@ class Headgate:
         assert len(found) >= count, f"{count} log lines with {fields} never came:\n{self.output}"
         return found
 
+    def wait_fault(self, words, **fields):
+        """Waits for a log entry at level error, with all of `fields`, whose fault has `words`; returns all of them."""
+        return wait_until(
+            lambda: [entry for entry in self.log_with(level="error", **fields) if words in entry.get("fault", "")],
+            lambda: f"no fault says {words}:\n{self.output}",
+        )
+
     # --- its sockets
 
     def wait_ready(self):
