@@ -37,8 +37,8 @@ enum class CloseReason : std::uint8_t {
   kClientUntrusted,         ///< The peer's CA, or its issuer's revocation list, was removed while connected.
   kNoRoute,                 ///< No route matches and the listener has no default backend.
   kNoBackend,               ///< No server of the backend may be tried: all down, ejected or full.
-  kBackendConnectFailed,    ///< Every attempt to connect was refused or failed.
-  kBackendConnectTimeout,   ///< Every attempt ran into connect_timeout.
+  kBackendConnectFailed,    ///< No server was reached, or none went on as far as TLS or its greeting.
+  kBackendConnectTimeout,   ///< The attempt that came furthest ran into connect_timeout.
   kBackendHandshakeFailed,  ///< TLS to the backend failed, verification included.
   kBackendStarttlsFailed,   ///< The backend did not go on to TLS when it was asked to in its protocol.
   kBackendPlaintext,        ///< Plaintext came with the backend's go-ahead for TLS.

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/check.h"
 #include "connection/connection.h"
 #include "connection/dial.h"
 #include "connection/dial_ends.h"
@@ -120,12 +121,17 @@ bool goes_on_with_other_family(Dial& dial, ConnectFailure failure, TimePoint now
   return picker.group().config.source.empty() && picker.turn_to_other_family(*dial.choice, dial.tried, now);
 }
 
+Dial::Reached reached_by(const Dial& dial) {
+  if (dial.stage == Dial::Stage::kConnecting) return Dial::Reached::kNothing;
+  return has_come_to_tls(dial) ? Dial::Reached::kTls : Dial::Reached::kServer;
+}
+
 /// Keeps the failure of the attempt at hand, unless an earlier one came further.
 void tell_of(Dial& dial, Context& context, ConnectFailure failure, std::string what) {
-  const bool was_connected = dial.stage != Dial::Stage::kConnecting;
-  if (dial.told && dial.told->was_connected && !was_connected) return;
+  const Dial::Reached reached = reached_by(dial);
+  if (dial.told && dial.told->reached > reached) return;
   context.info.detail = server_of(dial, context) + ": " + std::move(what);
-  dial.told = {.failure = failure, .was_connected = was_connected, .server = context.info.server};
+  dial.told = {.failure = failure, .reached = reached, .server = context.info.server};
 }
 
 /// The server may have ended the spare connection just when a client got it, which is no failure of the
@@ -156,6 +162,7 @@ ConnectFailure failure_of(const StreamFailure& failure) {
 }
 
 Close end_after_attempts(const Dial& dial, Context& context) {
+  HG_CHECK(dial.told.has_value());
   context.info.server = dial.told->server;
   return Close{reason_of(dial.told->failure)};
 }

@@ -156,11 +156,13 @@ struct Dial {
     kRequestingTls,  ///< MySQL: the server gets the client's request for TLS.
     kLogin           ///< MySQL: the login passes, and is fitted.
   };
+  /// How far an attempt came.
+  enum class Reached : std::uint8_t { kNothing, kServer, kTls };
   /// Of several failed attempts an end tells of the one that came furthest, and of the last of those: behind
   /// a certificate that does not verify, a server's other address that refuses is no news.
   struct FailedAttempt {
     ConnectFailure failure = ConnectFailure::kOther;
-    bool was_connected = false;
+    Reached reached = Reached::kNothing;
     InternedString server{};
   };
   BackendState* backend = nullptr;

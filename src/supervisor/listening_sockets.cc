@@ -15,8 +15,10 @@
 namespace headgate {
 namespace {
 
-Fd duplicate(const Fd& fd) {
-  return Fd(::fcntl(fd.number(), F_DUPFD_CLOEXEC, 3));
+Result<Fd> duplicate(const Fd& fd) {
+  Fd copy(::fcntl(fd.number(), F_DUPFD_CLOEXEC, 3));
+  if (!copy) return fail_errno("cannot duplicate a listening socket", errno);
+  return copy;
 }
 
 bool client_speaks_first(const config::Listener& listener) {
@@ -65,6 +67,23 @@ Result<ListenOptions> options_of(const config::Listener& listener, const config:
                        .file = *file};
 }
 
+/// Returns duplicates of the sockets that workers begin to listen on: of those that were opened, and of those
+/// that are kept where others accept from them now. A worker's duplicates may be closed at any time: the
+/// duplicates of the account keep the sockets themselves open. Errors: kSystem.
+Result<std::vector<Fd>> to_hand_out(const std::vector<Fd>& opened, const std::vector<Fd>* kept,
+                                    bool others_accept) {
+  const std::size_t have = kept != nullptr ? kept->size() : 0;
+  std::vector<Fd> handed(std::max(have, opened.size()));
+  for (std::size_t i = 0; i < handed.size(); ++i) {
+    const bool is_opened = i < opened.size() && opened[i];
+    if (!is_opened && !others_accept) continue;
+    auto copy = duplicate(is_opened ? opened[i] : (*kept)[i]);
+    if (!copy) return tl::unexpected(std::move(copy.error()));
+    handed[i] = *std::move(copy);
+  }
+  return handed;
+}
+
 template <class Fits>
 Fd take_first(std::vector<systemd::ActivatedSocket>& sockets, const Fits& fits) {
   const auto found = std::ranges::find_if(sockets, fits);
@@ -90,20 +109,9 @@ Result<ListeningSockets::Plan> ListeningSockets::plan(const config::Config& conf
   for (std::size_t i = 0; i < config.listeners.size(); ++i) {
     const config::Listener& listener = config.listeners[i];
     for (const auto& bind : listener.bind) {
-      auto options = options_of(listener, bind);
-      if (!options) return tl::unexpected(std::move(options.error()));
-      auto opened = open_missing(bind, listener.name, *options, workers);
-      if (!opened) return fail_in("listeners[" + std::to_string(i) + "].bind", opened.error());
-      const Key key{listener.name, bind.address.text()};
-      if (const auto before = find(bind, listener.name)) {
-        if (!fits(bind, sockets_.at(*before).front())) {
-          plan.closed.push_back(*before);
-        } else if (*before != key) {
-          plan.renamed[key] = *before;
-        }
-      }
-      plan.opened[key] = *std::move(opened);
-      plan.options[key] = *options;
+      const std::string where = "listeners[" + std::to_string(i) + "].bind";
+      if (auto planned = plan_bind(plan, listener, bind, workers); !planned)
+        return fail_in(where, planned.error());
     }
   }
   for (const auto& [key, fds] : sockets_) {
@@ -111,6 +119,32 @@ Result<ListeningSockets::Plan> ListeningSockets::plan(const config::Config& conf
     if (!plan.opened.contains(key) && !is_closed) plan.closed.push_back(key);
   }
   return plan;
+}
+
+Result<void> ListeningSockets::plan_bind(Plan& plan, const config::Listener& listener,
+                                         const config::Bind& bind, std::size_t workers) {
+  auto options = options_of(listener, bind);
+  if (!options) return tl::unexpected(std::move(options.error()));
+  auto opened = open_missing(bind, listener.name, *options, workers);
+  if (!opened) return tl::unexpected(std::move(opened.error()));
+  const Key key{listener.name, bind.address.text()};
+  const std::vector<Fd>* kept = nullptr;
+  if (const auto before = find(bind, listener.name)) {
+    const std::vector<Fd>& all = sockets_.at(*before);
+    if (!fits(bind, all.front())) {
+      plan.closed.push_back(*before);
+    } else {
+      kept = &all;
+      if (*before != key) plan.renamed[key] = *before;
+    }
+  }
+  const bool others_accept = workers_.count != workers || plan.renamed.contains(key);
+  auto handed = to_hand_out(*opened, kept, others_accept);
+  if (!handed) return fail_in("cannot listen on " + bind.address.text(), handed.error());
+  plan.handed[key] = *std::move(handed);
+  plan.opened[key] = *std::move(opened);
+  plan.options[key] = *options;
+  return {};
 }
 
 // The search goes by the address alone last: port 0 may occur more than once.
@@ -137,7 +171,7 @@ Result<std::vector<Fd>> ListeningSockets::open_missing(const config::Bind& bind,
   const Fd* shared =
       have > 0 && is_one_for_all(bind.address, existing->front()) ? &existing->front() : nullptr;
   for (std::size_t i = have; i < workers; ++i) {
-    auto fd = shared != nullptr ? Result<Fd>(duplicate(*shared)) : open(bind, address, listener, options);
+    auto fd = shared != nullptr ? duplicate(*shared) : open(bind, address, listener, options);
     if (!fd) return tl::unexpected(std::move(fd.error()));
     opened[i] = *std::move(fd);
     if (is_one_for_all(bind.address, opened[i])) shared = &opened[i];
@@ -149,30 +183,30 @@ Result<std::vector<Fd>> ListeningSockets::open_missing(const config::Bind& bind,
   return opened;
 }
 
-// A worker's duplicates may be closed at any time: the duplicates of this account keep the sockets themselves
-// open.
 ListeningSockets::Changes ListeningSockets::commit(Plan plan, const WorkerPlan& planned) {
   const std::size_t workers = planned.count;
   const bool others_accept = std::exchange(workers_, planned).count != workers;
-  Changes changes{.close = std::move(plan.closed), .listen = std::vector<std::vector<BoundSocket>>(workers)};
+  Changes changes{.gone = plan.closed,
+                  .close = std::move(plan.closed),
+                  .listen = std::vector<std::vector<BoundSocket>>(workers)};
   std::map<Key, std::vector<Fd>> kept;
-  for (const auto& [key, before] : plan.renamed) kept[key] = std::move(sockets_.at(before));
+  for (const auto& [key, before] : plan.renamed) {
+    kept[key] = std::move(sockets_.at(before));
+    std::erase(changes.gone, before);
+  }
   for (const Key& key : changes.close) sockets_.erase(key);
   sockets_.merge(std::move(kept));
   for (auto& [key, opened] : plan.opened) {
     auto& fds = sockets_[key];
-    const bool is_renamed = plan.renamed.contains(key);
-    if (others_accept && !fds.empty() && !is_renamed) changes.close.push_back(key);
-    std::vector<bool> is_new(std::max(fds.size(), opened.size()), others_accept || is_renamed);
-    fds.resize(is_new.size());
+    if (others_accept && !fds.empty() && !plan.renamed.contains(key)) changes.close.push_back(key);
+    auto& handed = plan.handed.at(key);
+    fds.resize(handed.size());
     for (std::size_t i = 0; i < opened.size(); ++i) {
-      if (!opened[i]) continue;
-      fds[i] = std::move(opened[i]);
-      is_new[i] = true;
+      if (opened[i]) fds[i] = std::move(opened[i]);
     }
     if (is_one_for_all(local_address(fds.front().number()), fds.front())) fds.resize(workers);
     for (std::size_t i = 0; i < fds.size(); ++i) {
-      if (is_new[i]) changes.listen[i % workers].push_back({key.first, key.second, duplicate(fds[i])});
+      if (handed[i]) changes.listen[i % workers].push_back({key.first, key.second, std::move(handed[i])});
     }
   }
   options_ = std::move(plan.options);
@@ -232,7 +266,10 @@ std::vector<Address> ListeningSockets::addresses(const std::string& listener) co
 std::vector<ListeningSockets::Held> ListeningSockets::held() const {
   std::vector<Held> all;
   for (const auto& [key, fds] : sockets_) {
-    for (const auto& fd : fds) all.push_back({key.first, key.second, duplicate(fd)});
+    for (const auto& fd : fds) {
+      auto copy = duplicate(fd);
+      all.push_back({key.first, key.second, copy ? *std::move(copy) : Fd()});
+    }
   }
   return all;
 }

@@ -40,12 +40,15 @@ class ListeningSockets {
   /// Plans the sockets that `config` needs. Only commit() accounts for the sockets that are opened here.
   /// A port that another process listens on is refused, although the kernel would share it (SO_REUSEPORT): a
   /// second process would get a share of the connections, by another configuration. Errors: kSystem, with the
-  /// address; as of check_foreign_addresses(). The account has not changed then.
+  /// address, also where no descriptor is left; as of check_foreign_addresses(). The account has not changed
+  /// then.
   struct Plan {
     std::map<Key, std::vector<Fd>> opened;  ///< By place; empty where the place has a socket already.
-    std::map<Key, Key>
-        renamed;  ///< Where an address stays, and its listener has another name: by the new one.
-    /// Binds that `config` no longer has, and those of `opened` that take other clients now (`ipv6_only`).
+    /// Where an address stays and its listener has another name: by the new place, the one before.
+    std::map<Key, Key> renamed;
+    /// The sockets that the workers begin to listen on: by place and number, empty where nothing changes.
+    std::map<Key, std::vector<Fd>> handed;
+    /// Binds that `config` no longer has, and those whose sockets it replaces by new ones (`ipv6_only`).
     std::vector<Key> closed;
     std::map<Key, ListenOptions> options;  ///< The options of each bind in `config`.
   };
@@ -56,6 +59,7 @@ class ListeningSockets {
   /// Returns the work of the workers, by position: first they close their sockets of some binds, then they
   /// listen on these.
   struct Changes {
+    std::vector<Key> gone;  ///< Those of `close` whose sockets end with it; the others listen on.
     std::vector<Key> close;
     std::vector<std::vector<BoundSocket>> listen;
   };
@@ -74,7 +78,7 @@ class ListeningSockets {
   struct Held {
     std::string listener;
     std::string bind;  ///< As configured.
-    Fd descriptor;
+    Fd descriptor;     ///< Empty where no descriptor was left for the duplicate.
   };
   [[nodiscard]] std::vector<Held> held() const;
   /// The sockets of admin.bind and admin.metrics_bind.
@@ -92,6 +96,8 @@ class ListeningSockets {
                                 const ListenOptions& options);
   [[nodiscard]] Result<std::vector<Fd>> open_missing(const config::Bind& bind, const std::string& listener,
                                                      const ListenOptions& options, std::size_t workers);
+  [[nodiscard]] Result<void> plan_bind(Plan& plan, const config::Listener& listener, const config::Bind& bind,
+                                       std::size_t workers);
   [[nodiscard]] std::optional<Key> find(const config::Bind& bind, const std::string& listener) const;
   [[nodiscard]] Fd take_activated(const config::Bind& bind, const std::string& listener);
   [[nodiscard]] Held take_activated_for_admin(const Address& bind);

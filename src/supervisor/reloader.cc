@@ -134,7 +134,22 @@ void Reloader::built(const Loading& loading) {
   finish(ReloadOutcome::done(std::move(change), std::move(faults)));
 }
 
-// Prepares every part first, so that a failure changes nothing; then hands the parts to the workers.
+Result<Reloader::Ready> Reloader::get_ready(const std::shared_ptr<const Snapshot>& snapshot,
+                                            std::size_t workers) {
+  if (auto made = parts_.workers.grow(workers); !made) return tl::unexpected(std::move(made.error()));
+  auto plan = parts_.sockets.plan(snapshot->config, workers);
+  if (!plan) return tl::unexpected(std::move(plan.error()));
+  auto prepared = prepare(snapshot, workers);
+  if (!prepared) return tl::unexpected(std::move(prepared.error()));
+  if (parts_.workers.are_started()) {
+    if (auto changed = parts_.sockets.change_files(*plan); !changed)
+      return tl::unexpected(std::move(changed.error()));
+  }
+  return Ready{*std::move(plan), *std::move(prepared)};
+}
+
+// Prepares every part first, so that a failure changes nothing; then hands the parts to the workers. Where
+// the preparation fails, the workers that it made are retired.
 Result<void> Reloader::adopt(std::shared_ptr<const Snapshot> snapshot) {
   // No worker has been bound by this thread: it may run on every CPU of the process.
   auto workers = plan_workers(snapshot->config, CpuSet::of_this_thread());
@@ -145,20 +160,21 @@ Result<void> Reloader::adopt(std::shared_ptr<const Snapshot> snapshot) {
         "follow the CPU");
   }
   const std::size_t count = workers->count;
-  if (auto made = parts_.workers.grow(count); !made) return made;
-  auto plan = parts_.sockets.plan(snapshot->config, count);
-  if (!plan) return tl::unexpected(std::move(plan.error()));
-  auto prepared = prepare(snapshot, count);
-  if (!prepared) return tl::unexpected(std::move(prepared.error()));
-  if (parts_.workers.are_started()) {
-    if (auto changed = parts_.sockets.change_files(*plan); !changed) return changed;
+  const std::size_t before = parts_.workers.size();
+  auto ready = get_ready(snapshot, count);
+  if (!ready) {
+    parts_.workers.shrink(before, {});
+    return tl::unexpected(std::move(ready.error()));
   }
+  auto& [plan, prepared] = *ready;
   std::set<std::string> fresh;
-  for (const auto& [key, sockets] : plan->opened) {
-    if (!sockets.empty() && sockets.front()) fresh.insert(key.first);
+  for (const auto& [key, sockets] : plan.opened) {
+    if ((!sockets.empty() && sockets.front()) || plan.renamed.contains(key)) fresh.insert(key.first);
   }
-  hand_out(*std::move(prepared), parts_.sockets.commit(*std::move(plan), *workers), *workers);
-  parts_.workers.shrink(count);
+  auto changes = parts_.sockets.commit(std::move(plan), *workers);
+  const auto gone = changes.gone;
+  hand_out(std::move(prepared), std::move(changes), *workers);
+  parts_.workers.shrink(count, gone);
   in_force_ = std::move(snapshot);
   if (!parts_.workers.are_started()) return {};
   parts_.sockets.apply_options();
@@ -189,10 +205,10 @@ void Reloader::hand_out(Prepared prepared, ListeningSockets::Changes changes, co
   for (std::size_t i = 0; i < prepared.size(); ++i) {
     Worker* worker = &parts_.workers.at(i);
     auto sockets = std::make_shared<std::vector<BoundSocket>>(std::move(changes.listen[i]));
-    worker->post([worker, snapshot = std::move(prepared[i]), sockets, close = changes.close,
-                  cpu = workers.cpu_of(i), all = workers.all]() mutable {
+    worker->post([worker, snapshot = std::move(prepared[i]), sockets, gone = changes.gone,
+                  close = changes.close, cpu = workers.cpu_of(i), all = workers.all]() mutable {
       worker->run_on(cpu, all);
-      worker->accept_last(close);
+      worker->accept_last(gone);
       const config::AccessLog access = snapshot->shared->config.log.access;
       worker->adopt(std::move(snapshot), access);
       worker->change_sockets(close, std::move(*sockets));

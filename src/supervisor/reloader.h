@@ -108,6 +108,12 @@ class Reloader {
   void build(Loading& loading, const LoadedBefore& before) const;
   void built(const Loading& loading);
   [[nodiscard]] Result<void> adopt(std::shared_ptr<const Snapshot> snapshot);
+  /// All that a snapshot needs so that nothing can fail any more.
+  struct Ready {
+    ListeningSockets::Plan plan;
+    Prepared prepared;
+  };
+  [[nodiscard]] Result<Ready> get_ready(const std::shared_ptr<const Snapshot>& snapshot, std::size_t workers);
   [[nodiscard]] Result<Prepared> prepare(const std::shared_ptr<const Snapshot>& snapshot, std::size_t count);
   void hand_out(Prepared prepared, ListeningSockets::Changes changes, const WorkerPlan& workers);
   void log_listening(const std::set<std::string>& listeners) const;

@@ -188,6 +188,7 @@ Result<void> Successor::hand_over() {
 
 Result<void> Successor::send_sockets() {
   for (const auto& held : site_.sockets) {
+    if (!held.descriptor) return fail(ErrorKind::kSystem, "no descriptor is left for the listening sockets");
     const SecretBytes message = encode(HandoverListener{held.listener, held.bind});
     auto sent = send_with_descriptors(socket_.number(), message, std::array{held.descriptor.number()});
     if (!sent) return fail(ErrorKind::kSystem, sent.error().what + ": " + how_it_ended());

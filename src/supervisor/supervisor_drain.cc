@@ -6,6 +6,14 @@
 
 /// The drains as the supervisor sees them: of the process and of its parts.
 namespace headgate {
+namespace {
+
+/// A drain without time would cut those that it accepts.
+Worker::Waiting waiting_in(Duration drain) {
+  return drain.count() > 0 ? Worker::Waiting::kAccept : Worker::Waiting::kLeave;
+}
+
+}  // namespace
 
 void Supervisor::drain_part(const DrainRequest& request, Tell tell) {
   const auto not_found = [&](const std::string& what, const std::string& name) {
@@ -27,8 +35,8 @@ void Supervisor::drain_part(const DrainRequest& request, Tell tell) {
   if (is_draining())
     return tell({Outcome::Verdict::kRefused, "the process is draining, with all its connections", {}});
   if (is_of_listener) sockets_.close(scope.listener);
-  const auto also = [listener = scope.listener](Worker& worker) {
-    if (!listener.empty()) worker.stop_accepting(listener, Worker::Waiting::kAccept);
+  const auto also = [listener = scope.listener, waiting = waiting_in(time)](Worker& worker) {
+    if (!listener.empty()) worker.stop_accepting(listener, waiting);
   };
   drains_.begin(scope, time, also, [this, is_of_listener, tell = std::move(tell)](const DrainReport& report) {
     drain_begun(report);
@@ -45,7 +53,7 @@ void Supervisor::begin_drain(Duration time) {
   if (draining_.exchange(true)) return;
   systemd::notify_stopping("draining");
   const auto accept_for = config().drain_accept_for;
-  if (accept_for.count() == 0) return drain_all(time, Worker::Waiting::kAccept);
+  if (accept_for.count() == 0) return drain_all(time, waiting_in(time));
   still_accepting_ = StillAccepting{.until = Clock::now() + accept_for, .then_drain_for = time};
   log_.info("drain requested: /readyz is 503; new connections are still accepted",
             {{"for_ms", accept_for.count()}});
@@ -83,7 +91,7 @@ void Supervisor::drain_step() {
   if (!is_draining()) return;
   if (still_accepting_) {
     if (Clock::now() < still_accepting_->until) return;
-    return drain_all(still_accepting_->then_drain_for, Worker::Waiting::kAccept);
+    return drain_all(still_accepting_->then_drain_for, waiting_in(still_accepting_->then_drain_for));
   }
   if (!nobody_accepts_) return;
   if (connections() == 0) return loop_.stop();

@@ -61,11 +61,14 @@ Result<void> Workers::grow(std::size_t count) {
   return {};
 }
 
-void Workers::shrink(std::size_t count) {
+void Workers::shrink(std::size_t count, const std::vector<Worker::Place>& gone) {
   const std::lock_guard lock(mutex_);
   while (serving_.size() > count) {
     Worker* worker = serving_.back().get();
-    worker->post([worker] { worker->stop_accepting("", Worker::Waiting::kLeave); });
+    worker->post([worker, gone] {
+      worker->accept_last(gone);
+      worker->stop_accepting("", Worker::Waiting::kLeave);
+    });
     retired_.push_back(std::move(serving_.back()));
     serving_.pop_back();
   }

@@ -48,8 +48,9 @@ class Workers {
 
   /// Makes workers until `count` serve. Errors: those of Worker::make() and Worker::start().
   [[nodiscard]] Result<void> grow(std::size_t count);
-  /// Retires the workers beyond `count`.
-  void shrink(std::size_t count);
+  /// Retires the workers beyond `count`. They accept the clients that wait at their sockets of `gone`, which
+  /// no other worker gets.
+  void shrink(std::size_t count, const std::vector<Worker::Place>& gone);
   /// Gives the log levels of single connections to all workers, and to those that are made from here on.
   void set_log_levels(std::vector<LogOverride> overrides);
   /// Starts the threads of all workers, and of those that are made from here on. Errors: those of

@@ -71,7 +71,7 @@ void Acceptor::accept_some(TimePoint end) {
   for (int i = 0; i < budget_; ++i) {
     if (i > 0 && Clock::now() > end) return;
     switch (accept_next()) {
-      case Next::kTaken:
+      case Next::kGoOn:
         break;
       case Next::kShortage:
         return refuse_one();
@@ -84,7 +84,7 @@ void Acceptor::accept_some(TimePoint end) {
 }
 
 void Acceptor::accept_waiting(TimePoint end) {
-  while (Clock::now() < end && accept_next() == Next::kTaken) {
+  while (Clock::now() < end && accept_next() == Next::kGoOn) {
   }
 }
 
@@ -99,7 +99,7 @@ Acceptor::Next Acceptor::accept_next() {
   }
   // Any other error is about the one connection that was to be accepted (ECONNABORTED, and errors of its
   // network).
-  return Next::kTaken;
+  return Next::kGoOn;
 }
 
 void Acceptor::refuse_one() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -40,7 +41,8 @@ class Acceptor {
   void accept_waiting(TimePoint end);
 
  private:
-  enum class Next { kTaken, kNoneWaits, kShortage };
+  /// kGoOn: it accepted a connection, or the next try may.
+  enum class Next : std::uint8_t { kGoOn, kNoneWaits, kShortage };
   Next accept_next();
   static void ready(void* self, Interest interest);
   static void pause_over(void* self);

@@ -96,14 +96,13 @@ class Worker final : public Host, private OffloadRoom {
   void listen(BoundSocket socket);
   /// A listener and its bind.
   using Place = std::pair<std::string, std::string>;
-  /// Accepts the clients that wait at the sockets of `close`, which are about to be closed, by the snapshot
-  /// in force: that which follows may not have their listener. It takes kForLastClients at most.
-  void accept_last(const std::vector<Place>& close);
-  static constexpr Duration kForLastClients = std::chrono::milliseconds(20);
+  /// Accepts the clients that wait at the sockets of `gone`, which are about to be closed for good, by the
+  /// snapshot in force: that which follows may not have their listener.
+  void accept_last(const std::vector<Place>& gone);
   /// Stops accepting on the sockets of `close`, then begins on those of `open`.
   void change_sockets(const std::vector<Place>& close, std::vector<BoundSocket> open);
   /// The clients that wait at a socket when its worker stops accepting: it accepts them, as accept_last()
-  /// does, or leaves them to those that have the socket too.
+  /// does, or leaves them to those that have the socket too. Where nobody has it, the kernel resets them.
   enum class Waiting : std::uint8_t { kAccept, kLeave };
   /// Stops accepting on all sockets of one listener, or of all where `listener` is empty.
   void stop_accepting(const std::string& listener, Waiting waiting);

@@ -481,20 +481,30 @@ TEST_F(ConnectTest, NamesAFailedHandshakeWithTheServer) {
   EXPECT_END("backend_handshake_failed");
 }
 
-// One server, whose certificate is bad at one of its addresses, while nothing listens at the other.
+// Of the first of two servers TLS fails. The second refuses, or breaks off before TLS.
 TEST_F(ConnectTest, TellsOfTheAttemptThatCameFurthest) {
   app().tls.emplace().verify = false;
-  server->handshakes = {IoStatus::kDone, IoStatus::kFailed};
-  second->handshakes = {IoStatus::kFailed};
-  second->failure = {.kind = FailureKind::kSystem, .alert = -1, .what = "refused", .error = ECONNREFUSED};
-  transport.servers.push_back(second);
-  start();
-  permits.grant();
-  ASSERT_EQ(transport.dialled.size(), 2U);
-  EXPECT_EQ(connection->info().server.view(), transport.dialled.front());
-  EXPECT_THAT(std::string(connection->info().detail.view()),
-              testing::StartsWith(transport.dialled.front() + ": "));
-  EXPECT_END("backend_handshake_failed");
+  app().send_proxy = config::SendProxy::kV2;
+  for (const bool is_reached : {false, true}) {
+    transport.dialled.clear();
+    server = std::make_shared<Script>();
+    server->handshakes = {IoStatus::kDone, IoStatus::kFailed};
+    second = std::make_shared<Script>();
+    if (is_reached) {
+      second->flushes = {IoStatus::kFailed};
+    } else {
+      second->handshakes = {IoStatus::kFailed};
+    }
+    second->failure = {.kind = FailureKind::kSystem, .alert = -1, .what = "refused", .error = ECONNRESET};
+    transport.servers = {server, second};
+    start();
+    permits.grant();
+    ASSERT_EQ(transport.dialled.size(), 2U);
+    EXPECT_EQ(connection->info().server.view(), transport.dialled.front());
+    EXPECT_THAT(std::string(connection->info().detail.view()),
+                testing::StartsWith(transport.dialled.front() + ": "));
+    EXPECT_EQ(connection->close_reason(), CloseReason::kBackendHandshakeFailed) << is_reached;
+  }
 }
 
 TEST_F(ConnectTest, TellsOfTheLastOfTheAttemptsThatCameAsFar) {

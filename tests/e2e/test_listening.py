@@ -113,6 +113,9 @@ def test_no_client_is_lost_when_a_listener_changes_its_name(line, backend, certi
     for number in range(20):
         clients = [newcomer() for _ in range(10)]
         config["listeners"][0]["name"] = f"name-{number}"
+        if family == "unix":
+            mode = 0o666 if number % 2 else 0o660
+            config["listeners"][0]["bind"] = {"address": bind, "mode": f"0{mode:o}"}
         running.headgate.write_config(config)
         if number == 10:
             running.upgrade()
@@ -121,6 +124,7 @@ def test_no_client_is_lost_when_a_listener_changes_its_name(line, backend, certi
             assert code == 200, answer
         for client in clients:
             is_served(client)
+        assert family == "tcp" or path.stat().st_mode & 0o777 == mode
 
 
 # --- IPv6 alone

@@ -30,9 +30,10 @@ class Sockets : public testing::Test {
     auto changes = sockets_.commit(*std::move(plan),
                                    {.count = workers, .cpus = cpus_, .all = {}, .incoming = !cpus_.empty()});
     if (!changes.close.empty()) listening_.clear();
+    gone_ = std::move(changes.gone);
     listening_.resize(workers);
     for (std::size_t i = 0; i < workers; ++i) {
-      for (auto& socket : changes.listen[i]) listening_[i].push_back(std::move(socket.socket));
+      for (auto& socket : changes.listen[i]) listening_[i].push_back(std::move(socket));
     }
   }
   [[nodiscard]] std::vector<std::size_t> counts() const {
@@ -44,14 +45,14 @@ class Sockets : public testing::Test {
   [[nodiscard]] int option(int level, int name) const {
     int value = -1;
     socklen_t size = sizeof value;
-    EXPECT_EQ(::getsockopt(listening_[0].front().number(), level, name, &value, &size), 0);
+    EXPECT_EQ(::getsockopt(listening_[0].front().socket.number(), level, name, &value, &size), 0);
     return value;
   }
   [[nodiscard]] bool waits_for_first_bytes() const { return option(IPPROTO_TCP, TCP_DEFER_ACCEPT) > 0; }
   [[nodiscard]] std::uint32_t backlog() const {
     tcp_info info{};
     socklen_t size = sizeof info;
-    EXPECT_EQ(::getsockopt(listening_[0].front().number(), IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+    EXPECT_EQ(::getsockopt(listening_[0].front().socket.number(), IPPROTO_TCP, TCP_INFO, &info, &size), 0);
     return info.tcpi_sacked;  // for a listening socket this is the most that may wait
   }
   /// Clients that the kernel has taken in and no worker has accepted.
@@ -66,8 +67,9 @@ class Sockets : public testing::Test {
   [[nodiscard]] int accepted() const {
     int count = 0;
     for (const auto& one : listening_) {
-      for (const Fd& socket : one) {
-        while (const Fd client = Fd(::accept4(socket.number(), nullptr, nullptr, SOCK_NONBLOCK))) ++count;
+      for (const BoundSocket& bound : one) {
+        while (const Fd client = Fd(::accept4(bound.socket.number(), nullptr, nullptr, SOCK_NONBLOCK)))
+          ++count;
       }
     }
     return count;
@@ -76,7 +78,8 @@ class Sockets : public testing::Test {
   config::Config config_;
   std::vector<std::size_t> cpus_;  // with workers.incoming_cpu; empty: none
   ListeningSockets sockets_{{}};
-  std::vector<std::vector<Fd>> listening_;  // by worker
+  std::vector<std::vector<BoundSocket>> listening_;  // by worker
+  std::vector<ListeningSockets::Key> gone_;          // by the adoption before
   std::vector<Fd> clients_;
 };
 
@@ -107,6 +110,7 @@ TEST_F(Sockets, MoveToAnotherListenerAtTheSameAddressWithAllWhoWaitInThem) {
   EXPECT_EQ(counts(), (std::vector<std::size_t>{1, 1}));
   EXPECT_TRUE(sockets_.addresses("web").empty());
   EXPECT_EQ(sockets_.addresses("renamed"), std::vector{address});
+  EXPECT_TRUE(gone_.empty());
   EXPECT_EQ(accepted(), 40);
 }
 
@@ -123,6 +127,12 @@ TEST_F(Sockets, OfTwoListenersThatChangePlacesStayWhereTheyAre) {
   adopt(2);
   EXPECT_EQ(sockets_.addresses("web"), second);
   EXPECT_EQ(sockets_.addresses("other"), first);
+  for (const auto& one : listening_) {
+    ASSERT_EQ(one.size(), 2U);
+    for (const BoundSocket& bound : one)
+      EXPECT_EQ(local_address(bound.socket.number()), (bound.listener == "web" ? second : first).front());
+  }
+  EXPECT_TRUE(gone_.empty());
   EXPECT_EQ(accepted(), 40);
 }
 
@@ -134,7 +144,25 @@ TEST_F(Sockets, OfARenamedListenerAreSharedOutAmongFewerWorkersToo) {
   config_.listeners.front().name = "renamed";
   adopt(1);
   EXPECT_EQ(counts(), (std::vector<std::size_t>{4}));
+  EXPECT_TRUE(gone_.empty());
   EXPECT_EQ(accepted(), 40);
+}
+
+TEST_F(Sockets, OfARenamedListenerAreReplacedWhereItTakesOtherClients) {
+  config_.listeners.front().bind = {{.address = *Address::parse("[::]:0")}};
+  if (!sockets_.plan(config_, 2)) GTEST_SKIP() << "this system has no IPv6";
+  adopt(2);
+  const Address address = sockets_.addresses("web").front();
+  config_.listeners.front().bind = {{.address = address}};
+  adopt(2);
+  config_.listeners.front().name = "renamed";
+  config_.listeners.front().bind.front().ipv6_only = true;
+  adopt(2);
+  EXPECT_EQ(counts(), (std::vector<std::size_t>{1, 1}));
+  EXPECT_EQ(option(IPPROTO_IPV6, IPV6_V6ONLY), 1);
+  EXPECT_EQ(gone_, (std::vector<ListeningSockets::Key>{{"web", address.text()}}));
+  EXPECT_TRUE(sockets_.addresses("web").empty());
+  EXPECT_EQ(sockets_.addresses("renamed"), std::vector{address});
 }
 
 TEST_F(Sockets, GetTheConnectionsOfTheirWorkersCpu) {
@@ -143,7 +171,7 @@ TEST_F(Sockets, GetTheConnectionsOfTheirWorkersCpu) {
     for (const auto& one : listening_) {
       int cpu = -2;
       socklen_t size = sizeof cpu;
-      EXPECT_EQ(::getsockopt(one.front().number(), SOL_SOCKET, SO_INCOMING_CPU, &cpu, &size), 0);
+      EXPECT_EQ(::getsockopt(one.front().socket.number(), SOL_SOCKET, SO_INCOMING_CPU, &cpu, &size), 0);
       all.push_back(cpu);
     }
     return all;
@@ -180,10 +208,10 @@ TEST_F(Sockets, GoBackToTheirWorkersWhenThereAreMoreAgain) {
 
 TEST_F(Sockets, StayWithTheirWorkersWhereNothingChanges) {
   adopt(2);
-  const int before = listening_[0].front().number();
+  const int before = listening_[0].front().socket.number();
   adopt(2);
   EXPECT_EQ(counts(), (std::vector<std::size_t>{1, 1}));
-  EXPECT_EQ(listening_[0].front().number(), before);
+  EXPECT_EQ(listening_[0].front().socket.number(), before);
 }
 
 TEST_F(Sockets, OfAProcessWithMoreWorkersAreAllTakenOverByWhateverListenerHasTheAddress) {
@@ -207,6 +235,7 @@ TEST_F(Sockets, OfAListenerThatIsTakenOutAreClosed) {
   config_.listeners.clear();
   adopt(2);
   EXPECT_TRUE(listening_[0].empty());
+  EXPECT_EQ(gone_.size(), 1U);
   EXPECT_TRUE(sockets_.addresses("web").empty());
 }
 

@@ -1,10 +1,14 @@
 #include "supervisor/reloader.h"
 
+#include <fcntl.h>
+#include <sys/resource.h>
+
 #include <condition_variable>
 #include <optional>
 
 #include <gmock/gmock.h>
 
+#include "base/check.h"
 #include "supervisor/backend_watch.h"
 #include "unit/supervisor/process_parts.h"
 
@@ -124,6 +128,88 @@ TEST_F(ReloaderTest, TellsWhatAReloadHasChanged) {
   const Talk client = Talk::to(parts_.sockets.addresses("more").front());
   client.say("hello");
   EXPECT_EQ(backend_.accept().hear(), "hello");
+}
+
+// The workers hang, so the clients wait at their sockets when the reload comes. One of the workers is
+// retired.
+TEST_F(ReloaderTest, LosesNoneOfThoseWhoWaitAtAnAddressThatGoesWithAWorker) {
+  begin();
+  auto first = std::make_optional<Hang>(parts_.workers.at(0));
+  auto second = std::make_optional<Hang>(parts_.workers.at(1));
+  const Address address = parts_.sockets.addresses("web").front();
+  std::vector<Talk> clients;
+  for (int i = 0; i < 20; ++i) {
+    clients.push_back(Talk::to(address));
+    clients.back().say("x");
+  }
+  config::Config next = plain_config(backend_.address(), 1);
+  next.listeners.front().name = "other";
+  parts_.set_configuration(next);
+  EXPECT_EQ(outcome_of(reloader_->request()).verdict, Verdict::kDone);
+  first.reset();
+  second.reset();
+  for (std::size_t i = 0; i < clients.size(); ++i) ASSERT_EQ(backend_.accept().hear(), "x") << i;
+}
+
+/// Leaves so many descriptors free until this object ends.
+class FewDescriptors {
+ public:
+  explicit FewDescriptors(int free) {
+    HG_CHECK(::getrlimit(RLIMIT_NOFILE, &before_) == 0);
+    const rlimit low{256, before_.rlim_max};
+    HG_CHECK(::setrlimit(RLIMIT_NOFILE, &low) == 0);
+    for (;;) {
+      Fd one(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+      if (!one) break;
+      taken_.push_back(std::move(one));
+    }
+    taken_.resize(taken_.size() - static_cast<std::size_t>(free));
+  }
+  ~FewDescriptors() { HG_CHECK(::setrlimit(RLIMIT_NOFILE, &before_) == 0); }
+  FewDescriptors(const FewDescriptors&) = delete;
+  FewDescriptors& operator=(const FewDescriptors&) = delete;
+
+ private:
+  rlimit before_{};
+  std::vector<Fd> taken_;
+};
+
+// A worker that listened on a socket of its own for which no descriptor was left ended the process.
+TEST_F(ReloaderTest, IsRefusedWhereNoDescriptorIsLeftForASocketOfAWorker) {
+  config::Config first = plain_config(backend_.address(), 3);
+  {
+    const Fd probe = *listen_on(Address::loopback(0), {});
+    first.listeners.front().bind = {{.address = local_address(probe.number())}};
+  }
+  parts_.set_configuration(first);
+  begin();
+  config::Config renamed = first;
+  renamed.listeners.front().name = "renamed";
+  config::Config fewer = first;
+  fewer.workers = 2;
+  for (const config::Config& next : {renamed, fewer}) {
+    parts_.set_configuration(next);
+    for (const int free : {0, 1, 2}) {
+      const FewDescriptors few(free);
+      const Outcome outcome = outcome_of(reloader_->request());
+      EXPECT_EQ(outcome.verdict, Verdict::kFailed);
+      EXPECT_THAT(outcome.faults, ElementsAre(HasSubstr("Too many open files")));
+    }
+    EXPECT_EQ(parts_.workers.size(), 3U);
+    const Talk client = Talk::to(parts_.sockets.addresses("web").front());
+    client.say("hello");
+    EXPECT_EQ(backend_.accept().hear(), "hello");
+  }
+}
+
+TEST_F(ReloaderTest, RetiresTheWorkersOfAReloadThatFails) {
+  begin();
+  const Fd taken = *listen_on(Address::loopback(0), {});
+  config::Config next = plain_config(backend_.address(), 4);
+  next.listeners.front().bind = {{.address = local_address(taken.number())}};
+  parts_.set_configuration(next);
+  EXPECT_EQ(outcome_of(reloader_->request()).verdict, Verdict::kFailed);
+  EXPECT_EQ(parts_.workers.size(), 2U);
 }
 
 TEST_F(ReloaderTest, SaysWhichKeysWaitForARestart) {

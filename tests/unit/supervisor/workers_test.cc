@@ -80,7 +80,7 @@ TEST_F(WorkersTest, AreRetiredAndEndedWithoutWaitingForOneThatHangs) {
   workers_->ask([](Worker&) {}, [&](Heard answer) { heard = answer; });
   turn_until(loop_, [&] { return heard.has_value(); });
   auto hang = std::make_optional<Hang>(workers_->at(1));  // after a turn without connections: it is empty
-  workers_->shrink(1);
+  workers_->shrink(1, {});
   workers_->tick(Clock::now());  // returns at once: an errand waits for the end of the worker
   EXPECT_EQ(workers_->size(), 1U);
   heard.reset();

@@ -273,11 +273,17 @@ TEST_F(WorkerTest, AClientThatWaitsAtASocketIsServedWhereADrainClosesIt) {
 }
 
 TEST_F(WorkerTest, AClientThatWaitsAtASocketIsLeftToThoseThatHaveTheSocketToo) {
-  on_loop([&] {
-    const Fd waiting = dial();
+  auto socket = std::make_shared<Fd>(*listen_on(*Address::parse("127.0.0.1:0"), {}));
+  const Fd of_others(::fcntl(socket->number(), F_DUPFD_CLOEXEC, 3));
+  address_ = local_address(socket->number());
+  const Fd client = on_loop([&] {
+    worker_->listen({"web", "127.0.0.1:1", std::move(*socket)});
+    Fd waiting = dial();
     worker_->stop_accepting("", Worker::Waiting::kLeave);
-    return true;
+    return waiting;
   });
+  const Fd accepted(::accept4(of_others.number(), nullptr, nullptr, SOCK_CLOEXEC));
+  EXPECT_TRUE(accepted);
   EXPECT_EQ(registry_.listener(0, "web").accepted.value(), 0U);
 }
 
