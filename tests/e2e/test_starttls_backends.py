@@ -245,8 +245,8 @@ def test_a_server_whose_certificate_does_not_verify_gets_no_byte_of_the_client(
     app["tls"]["server_name"] = "other.test"
     headgate = start(plain_proxy(starttls_backend("postgres").address, app=app))
     with raw_socket(headgate.port()) as client:
-        client.sendall(b"a password")
         with pytest.raises(ConnectionResetError):
+            client.sendall(b"a password")
             client.recv(1)
     assert headgate.wait_log(message="connection ended")[0]["reason"] == "backend_handshake_failed"
 

@@ -297,8 +297,19 @@ def alerts_in(wire):
 
 
 def raw_socket(port, source="127.0.0.1"):
-    """A plain TCP connection with the harness's deadline. It comes from `source`."""
-    return socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS, source_address=(source, 0))
+    """A plain TCP connection with the harness's deadline. It comes from `source`.
+
+    A connect with a timeout of Python's waits for the socket, and would tell of a reset that came meanwhile.
+    """
+    connection = socket.socket()
+    try:
+        connection.bind((source, 0))
+        connection.connect(("127.0.0.1", port))
+    except OSError:
+        connection.close()
+        raise
+    connection.settimeout(DEADLINE_SECONDS)
+    return connection
 
 
 def read_to_end(connection):
