@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <span>
 #include <utility>
 
 #include "net/socket.h"
@@ -70,14 +71,13 @@ Result<ListenOptions> options_of(const config::Listener& listener, const config:
 /// Returns duplicates of the sockets that workers begin to listen on: of those that were opened, and of those
 /// that are kept where others accept from them now. A worker's duplicates may be closed at any time: the
 /// duplicates of the account keep the sockets themselves open. Errors: kSystem.
-Result<std::vector<Fd>> to_hand_out(const std::vector<Fd>& opened, const std::vector<Fd>* kept,
+Result<std::vector<Fd>> to_hand_out(std::span<const Fd> opened, std::span<const Fd> kept,
                                     bool others_accept) {
-  const std::size_t have = kept != nullptr ? kept->size() : 0;
-  std::vector<Fd> handed(std::max(have, opened.size()));
+  std::vector<Fd> handed(std::max(kept.size(), opened.size()));
   for (std::size_t i = 0; i < handed.size(); ++i) {
     const bool is_opened = i < opened.size() && opened[i];
     if (!is_opened && !others_accept) continue;
-    auto copy = duplicate(is_opened ? opened[i] : (*kept)[i]);
+    auto copy = duplicate(is_opened ? opened[i] : kept[i]);
     if (!copy) return tl::unexpected(std::move(copy.error()));
     handed[i] = *std::move(copy);
   }
@@ -128,13 +128,13 @@ Result<void> ListeningSockets::plan_bind(Plan& plan, const config::Listener& lis
   auto opened = open_missing(bind, listener.name, *options, workers);
   if (!opened) return tl::unexpected(std::move(opened.error()));
   const Key key{listener.name, bind.address.text()};
-  const std::vector<Fd>* kept = nullptr;
+  std::span<const Fd> kept;
   if (const auto before = find(bind, listener.name)) {
     const std::vector<Fd>& all = sockets_.at(*before);
     if (!fits(bind, all.front())) {
       plan.closed.push_back(*before);
     } else {
-      kept = &all;
+      kept = all;
       if (*before != key) plan.renamed[key] = *before;
     }
   }
