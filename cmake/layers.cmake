@@ -3,13 +3,15 @@
 set(CMAKE_VERIFY_INTERFACE_HEADER_SETS ON)
 
 # headgate_layer(NAME COLD LINK ... WITHOUT ...): makes one static library of the sources of src/NAME, without the files
-# after WITHOUT. COLD: no connection's way leads through it, so a quick build need not optimise it.
+# and folders (`folder/`) after WITHOUT. COLD: no connection's way leads through it, so a quick build need not optimise it.
 function(headgate_layer name)
   cmake_parse_arguments(PARSE_ARGV 1 layer "COLD" "" "LINK;WITHOUT")
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
-  list(TRANSFORM layer_WITHOUT PREPEND ${CMAKE_SOURCE_DIR}/src/${name}/)
-  list(REMOVE_ITEM sources ${layer_WITHOUT})
   file(GLOB_RECURSE headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.h)
+  foreach(excluded ${layer_WITHOUT})
+    list(FILTER sources EXCLUDE REGEX "^${CMAKE_SOURCE_DIR}/src/${name}/${excluded}")
+    list(FILTER headers EXCLUDE REGEX "^${CMAKE_SOURCE_DIR}/src/${name}/${excluded}")
+  endforeach()
   if(NOT sources)
     add_library(${name} INTERFACE)
     list(TRANSFORM layer_LINK REPLACE "^(PUBLIC|PRIVATE)$" "INTERFACE")

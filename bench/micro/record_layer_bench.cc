@@ -3,6 +3,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include "tls/library/library_context.h"
 #include "tls/record/aead_contexts.h"
 #include "tls/record/record_layer.h"
 #include "tls/record/traffic_keys.h"
@@ -13,7 +14,7 @@ namespace headgate {
 namespace {
 
 struct Worker {
-  LibCtxPtr library{OSSL_LIB_CTX_new()};
+  std::unique_ptr<LibraryContext> library{*LibraryContext::make()};
   AeadContexts contexts{library.get()};
 };
 

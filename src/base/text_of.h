@@ -11,4 +11,9 @@ namespace headgate {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+/// The text of a C string; empty for nullptr. Pure; any thread.
+[[nodiscard]] inline std::string_view text_of(const char* text) {
+  return text != nullptr ? text : std::string_view();
+}
+
 }  // namespace headgate

@@ -16,8 +16,8 @@
 #include "cli/commands.h"
 #include "cli/configuration.h"
 #include "cli/import.h"
-#include "tls/openssl/library_context.h"
-#include "tls/openssl/wiped_memory.h"
+#include "tls/library/library_context.h"
+#include "tls/library/wiped_memory.h"
 
 namespace headgate {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "cli/explain_lines.h"
 #include "config/keys.h"
-#include "tls/openssl/asn1_time.h"
+#include "tls/library/asn1_time.h"
 
 namespace headgate {
 namespace {

@@ -14,7 +14,7 @@
 #include "snapshot/snapshot.h"
 #include "tls/handshake/client_context.h"
 #include "tls/handshake/server_context.h"
-#include "tls/openssl/library_context.h"
+#include "tls/library/library_context.h"
 
 namespace headgate {
 

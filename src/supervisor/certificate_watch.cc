@@ -4,7 +4,7 @@
 #include <map>
 #include <utility>
 
-#include "tls/openssl/asn1_time.h"
+#include "tls/library/asn1_time.h"
 
 namespace headgate {
 namespace {

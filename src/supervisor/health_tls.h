@@ -9,7 +9,7 @@
 #include "net/buffers.h"
 #include "snapshot/snapshot.h"
 #include "tls/handshake/client_context.h"
-#include "tls/openssl/library_context.h"
+#include "tls/library/library_context.h"
 
 namespace headgate {
 

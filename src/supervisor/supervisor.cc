@@ -19,7 +19,7 @@
 #include "supervisor/unreadable_files.h"
 #include "supervisor/watched_files.h"
 #include "supervisor/writable_directories.h"
-#include "tls/openssl/library_context.h"
+#include "tls/library/library_context.h"
 
 namespace headgate {
 namespace {

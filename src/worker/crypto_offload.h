@@ -13,7 +13,7 @@
 #include "base/cpu_set.h"
 #include "base/units.h"
 #include "event/inbox.h"
-#include "tls/openssl/private_key_operation.h"
+#include "tls/library/private_key_operation.h"
 
 namespace headgate {
 

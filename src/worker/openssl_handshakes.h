@@ -2,7 +2,7 @@
 
 #include "connection/services.h"
 #include "net/buffers.h"
-#include "tls/openssl/library_context.h"
+#include "tls/library/library_context.h"
 #include "tls/record/aead_contexts.h"
 
 namespace headgate {
@@ -11,8 +11,7 @@ namespace headgate {
 class OpensslHandshakes final : public Handshakes {
  public:
   /// `buffers` and `library` outlive it.
-  OpensslHandshakes(Buffers& buffers, const LibraryContext& library)
-      : buffers_(buffers), aead_(library.get()) {}
+  OpensslHandshakes(Buffers& buffers, const LibraryContext& library) : buffers_(buffers), aead_(&library) {}
 
   [[nodiscard]] std::unique_ptr<ServerHandshake> accept(std::unique_ptr<Stream> plain,
                                                         HandshakeStart start) override {

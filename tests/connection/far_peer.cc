@@ -16,6 +16,7 @@
 #include "net/socket.h"
 #include "tls/certificate/self_signed.h"
 #include "tls/handshake/tls_stream.h"
+#include "tls/library/fatal_alert.h"
 #include "tls/record/record_stream.h"
 #include "unit/tls/record/record_bytes.h"
 
@@ -121,9 +122,7 @@ class OpensslPeer final : public FarPeer {
     return taken();
   }
   std::string alert_record() override {
-    SSL_set0_rbio(ssl_.get(), nullptr);
-    std::byte none[1];
-    SSL_read(ssl_.get(), none, 1);
+    write_fatal_alert(ssl_.get(), SSL_AD_INTERNAL_ERROR);
     ERR_clear_error();
     return taken();
   }
@@ -142,7 +141,7 @@ class OpensslPeer final : public FarPeer {
 
 /// Contexts of both ends, for one version.
 struct OpensslContexts {
-  explicit OpensslContexts(int version)
+  explicit OpensslContexts(std::uint16_t version)
       : server(SSL_CTX_new(TLS_server_method())), client(SSL_CTX_new(TLS_client_method())) {
     const SelfSigned certificate = *SelfSigned::make("www.example.com");
     HG_CHECK(SSL_CTX_use_certificate_chain_file(server.get(), certificate.path().c_str()) == 1);
@@ -157,7 +156,7 @@ struct OpensslContexts {
   SslCtxPtr server, client;
 };
 
-Pair openssl_pair(int version, Side side, TcpPair sockets, Buffers& buffers) {
+Pair openssl_pair(std::uint16_t version, Side side, TcpPair sockets, Buffers& buffers) {
   static const OpensslContexts contexts[] = {OpensslContexts(TLS1_2_VERSION),
                                              OpensslContexts(TLS1_3_VERSION)};
   const OpensslContexts& both = contexts[version == TLS1_3_VERSION ? 1 : 0];
@@ -168,7 +167,7 @@ Pair openssl_pair(int version, Side side, TcpPair sockets, Buffers& buffers) {
   we_serve ? SSL_set_connect_state(theirs.get()) : SSL_set_accept_state(theirs.get());
   auto extra = std::make_unique<SslExtraData>();
   HG_CHECK(attach_extra_data(ours.get(), extra.get()));
-  SSL_set_info_callback(ours.get(), record_ssl_event);
+  SSL_set_msg_callback(ours.get(), record_message);
   auto stream = std::make_unique<TlsStream>(TlsStream::Parts{.ssl = std::move(ours),
                                                              .bio = *SocketBio::make_bio(),
                                                              .extra = std::move(extra),

@@ -2,7 +2,7 @@
 
 #include <openssl/ssl.h>
 
-#include "tls/openssl/openssl_types.h"
+#include "tls/library/openssl_types.h"
 
 namespace headgate::test {
 namespace {

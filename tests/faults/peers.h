@@ -7,7 +7,7 @@
 
 #include "net/address.h"
 #include "net/fd.h"
-#include "tls/openssl/openssl_types.h"
+#include "tls/library/openssl_types.h"
 
 namespace headgate::test {
 

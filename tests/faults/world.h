@@ -25,7 +25,7 @@ struct LifeKind {
   bool client_certificate = false;
   bool resumes = false;
   bool openssl_records = false;   ///< OpenSSL protects the records.
-  int max_version = 0;            ///< Of the client; 0: OpenSSL's own.
+  std::uint16_t max_version = 0;  ///< Of the client; 0: OpenSSL's own.
   const char* groups = nullptr;   ///< Of the client.
   const char* ciphers = nullptr;  ///< Of TLS 1.2, on both sides.
   const char* key = "P-256";

@@ -12,6 +12,7 @@
 #include "lives/peer.h"
 #include "net/plain_stream.h"
 #include "tls/record/record_stream.h"
+#include "unit/tls/which_library.h"
 
 namespace headgate::lives {
 namespace {
@@ -502,7 +503,7 @@ Facts World::Life::facts_of(const Peer& peer, const Peer& other, bool in_time) c
   const bool client = peer.side() == Side::kClient;
   return {.side = peer.side(),
           .tls = is_tls(peer.kind()),
-          .openssl = peer.kind() == Kind::kTls12 || peer.kind() == Kind::kTls13,
+          .openssl = (peer.kind() == Kind::kTls12 || peer.kind() == Kind::kTls13) && !test::is_on_awslc(),
           .has_ended = peer.told() == Told::kInOrder,
           .gone = peer.is_gone() || (!client && peer.told() == Told::kWithoutNotice),
           .in_time = in_time && peer.is_reading(),

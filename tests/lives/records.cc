@@ -3,10 +3,8 @@
 #include <cstring>
 #include <vector>
 
-#include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/kdf.h>
-#include <openssl/params.h>
+#include <openssl/hmac.h>
 #include <openssl/ssl.h>
 
 #include "base/check.h"
@@ -42,25 +40,26 @@ const unsigned char* octets(const std::string& text) {
   return reinterpret_cast<const unsigned char*>(text.data());
 }
 
+/// HMAC-SHA-256 of `data` by the master secret.
+std::string hmac(std::span<const unsigned char> master, const std::string& data) {
+  std::string mac(32, '\0');
+  unsigned size = 0;
+  HG_CHECK(HMAC(EVP_sha256(), master.data(), static_cast<int>(master.size()), octets(data), data.size(),
+                reinterpret_cast<unsigned char*>(mac.data()), &size) != nullptr);
+  return mac;
+}
+
 /// RFC 5246, section 6.3: the keys and salts of both directions. OpenSSL keeps the master secret.
-std::vector<unsigned char> key_block(SSL* ssl) {
+std::string key_block(SSL* ssl) {
   std::array<unsigned char, 48> master{};
   HG_CHECK(SSL_SESSION_get_master_key(SSL_get_session(ssl), master.data(), master.size()) == master.size());
   std::string seed(std::string("key expansion") + std::string(2 * SSL3_RANDOM_SIZE, '\0'));
   auto* randoms = reinterpret_cast<unsigned char*>(seed.data()) + std::strlen("key expansion");
   SSL_get_server_random(ssl, randoms, SSL3_RANDOM_SIZE);
   SSL_get_client_random(ssl, randoms + SSL3_RANDOM_SIZE, SSL3_RANDOM_SIZE);
-  static EVP_KDF* const prf = EVP_KDF_fetch(nullptr, "TLS1-PRF", nullptr);
-  EVP_KDF_CTX* context = EVP_KDF_CTX_new(prf);
-  std::string digest = "SHA256";
-  const OSSL_PARAM parameters[] = {
-      OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest.data(), 0),
-      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SECRET, master.data(), master.size()),
-      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, seed.data(), seed.size()),
-      OSSL_PARAM_construct_end()};
-  std::vector<unsigned char> block(40);
-  HG_CHECK(EVP_KDF_derive(context, block.data(), block.size(), parameters) == 1);
-  EVP_KDF_CTX_free(context);
+  std::string block;  // P_SHA256 of section 5
+  for (std::string a = hmac(master, seed); block.size() < 40; a = hmac(master, a))
+    block += hmac(master, a + seed);
   return block;
 }
 
@@ -94,7 +93,7 @@ Records::Opened Tls13Records::open(std::string& bytes) {
 }
 
 Tls12Records::Tls12Records(SSL* ssl) : context_(EVP_CIPHER_CTX_new()) {
-  const std::vector<unsigned char> block = key_block(ssl);
+  const std::string block = key_block(ssl);
   const bool server = SSL_is_server(ssl) == 1;
   Direction& client_writes = server ? receiving_ : sending_;
   Direction& server_writes = server ? sending_ : receiving_;
@@ -102,8 +101,7 @@ Tls12Records::Tls12Records(SSL* ssl) : context_(EVP_CIPHER_CTX_new()) {
   std::memcpy(server_writes.key.data(), block.data() + 16, 16);
   std::memcpy(client_writes.salt.data(), block.data() + 32, 4);
   std::memcpy(server_writes.salt.data(), block.data() + 36, 4);
-  static EVP_CIPHER* const cipher = EVP_CIPHER_fetch(nullptr, "AES-128-GCM", nullptr);
-  HG_CHECK(EVP_CipherInit_ex2(context_.get(), cipher, nullptr, nullptr, 1, nullptr) == 1);
+  HG_CHECK(EVP_CipherInit_ex(context_.get(), EVP_aes_128_gcm(), nullptr, nullptr, nullptr, 1) == 1);
 }
 
 std::string Tls12Records::seal(ContentType type, std::string_view content) {
@@ -115,7 +113,7 @@ std::string Tls12Records::seal(ContentType type, std::string_view content) {
   std::string tag(kTagBytes, '\0');
   int size = 0;
   EVP_CIPHER_CTX* const aead = context_.get();
-  HG_CHECK(EVP_CipherInit_ex2(aead, nullptr, sending_.key.data(), octets(nonce), 1, nullptr) == 1);
+  HG_CHECK(EVP_CipherInit_ex(aead, nullptr, nullptr, sending_.key.data(), octets(nonce), 1) == 1);
   HG_CHECK(EVP_CipherUpdate(aead, nullptr, &size, octets(data), static_cast<int>(data.size())) == 1);
   HG_CHECK(EVP_CipherUpdate(aead, reinterpret_cast<unsigned char*>(sealed.data()), &size,
                             reinterpret_cast<const unsigned char*>(content.data()),
@@ -159,7 +157,7 @@ bool Tls12Records::open_record(std::string_view record, std::string& content) {
   unsigned char last[16];
   int size = 0;
   EVP_CIPHER_CTX* const aead = context_.get();
-  return EVP_CipherInit_ex2(aead, nullptr, receiving_.key.data(), octets(nonce), 0, nullptr) == 1 &&
+  return EVP_CipherInit_ex(aead, nullptr, nullptr, receiving_.key.data(), octets(nonce), 0) == 1 &&
          EVP_CipherUpdate(aead, nullptr, &size, octets(data), static_cast<int>(data.size())) == 1 &&
          EVP_CipherUpdate(aead, reinterpret_cast<unsigned char*>(content.data()), &size, octets(body),
                           static_cast<int>(body.size())) == 1 &&

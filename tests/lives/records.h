@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "tls/openssl/openssl_types.h"
+#include "tls/library/openssl_types.h"
 #include "tls/record/record_layer.h"
 
 namespace headgate::lives {

@@ -13,9 +13,12 @@
 #include "net/plain_stream.h"
 #include "tls/certificate/self_signed.h"
 #include "tls/handshake/tls_stream.h"
+#include "tls/library/lasting_session.h"
 
 namespace headgate::lives {
 namespace {
+
+constexpr std::array<std::uint16_t, 2> kVersions{TLS1_2_VERSION, TLS1_3_VERSION};
 
 /// The secrets of TLS 1.3 that the script's end of a handshake has logged.
 struct LoggedSecrets {
@@ -38,7 +41,7 @@ void log_secret(const SSL* ssl, const char* line) {
   if (text.starts_with("SERVER_TRAFFIC_SECRET_0 ")) secrets->server = secret();
 }
 
-SslCtxPtr make_context(bool server, int version, const SelfSigned& certificate) {
+SslCtxPtr make_context(bool server, std::uint16_t version, const SelfSigned& certificate) {
   SslCtxPtr context(SSL_CTX_new(server ? TLS_server_method() : TLS_client_method()));
   SSL_CTX_set_min_proto_version(context.get(), version);
   SSL_CTX_set_max_proto_version(context.get(), version);
@@ -84,19 +87,30 @@ std::string_view name(Kind kind) {
 /// One version with Headgate in one role. Its contexts have the options of the program's own that matter
 /// after a handshake.
 struct Streams::OpensslPair {
-  OpensslPair(TlsRole our_role, int protocol, const SelfSigned& certificate)
+  OpensslPair(TlsRole our_role, std::uint16_t protocol, const SelfSigned& certificate)
       : role(our_role),
         version(protocol),
         ours(make_context(role == TlsRole::kServer, version, certificate)),
         theirs(make_context(role != TlsRole::kServer, version, certificate)) {
     SSL_CTX_set_options(ours.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_mode(ours.get(), SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_info_callback(ours.get(), record_ssl_event);
+    SSL_CTX_set_msg_callback(ours.get(), record_message);
     SSL_CTX_set_keylog_callback(theirs.get(), log_secret);
+    SSL_CTX* const client = role == TlsRole::kServer ? theirs.get() : ours.get();
+    SSL_CTX_set_app_data(client, this);
+    SSL_CTX_set_session_cache_mode(client, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(client, keep_session);
+  }
+
+  /// Keeps the first session of the client's.
+  static int keep_session(SSL* ssl, SSL_SESSION* session) {
+    auto* pair = static_cast<OpensslPair*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
+    if (pair->session == nullptr) pair->session = lasting_session(session);
+    return 0;
   }
 
   TlsRole role;
-  int version;
+  std::uint16_t version;
   SslCtxPtr ours, theirs;
   SessionPtr session;  // that a client of later lives resumes
 };
@@ -106,7 +120,7 @@ Streams::Streams() {
   HG_CHECK(certificate.has_value());
   Buffers buffers;
   for (const TlsRole role : {TlsRole::kServer, TlsRole::kClient}) {
-    for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    for (const std::uint16_t version : kVersions) {
       auto& pair = pairs_[role == TlsRole::kServer ? 0 : 1][version == TLS1_3_VERSION ? 1 : 0];
       pair = std::make_unique<OpensslPair>(role, version, *certificate);
       Tcp tcp;
@@ -154,9 +168,10 @@ StreamAndPeer Streams::with_openssl(OpensslPair& pair, Tcp& tcp, Buffers& buffer
   SSL_set_app_data(theirs.get(), &secrets);
   SSL_set_bio(theirs.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
   BIO_set_mem_eof_return(SSL_get_rbio(theirs.get()), -1);
-  if (pair.session != nullptr) {
+  const bool is_first = pair.session == nullptr;
+  if (!is_first) {
     // A copy: OpenSSL makes the session of a connection that breaks unusable.
-    const SessionPtr session(SSL_SESSION_dup(pair.session.get()));
+    const SessionPtr session = lasting_session(pair.session.get());
     SSL_set_session(server ? theirs.get() : ours.get(), session.get());
   }
   server ? SSL_set_accept_state(ours.get()) : SSL_set_connect_state(ours.get());
@@ -176,15 +191,19 @@ StreamAndPeer Streams::with_openssl(OpensslPair& pair, Tcp& tcp, Buffers& buffer
     tcp.tick();
   }
   HG_CHECK(we_are_done && they_are_done);
-  if (pair.session == nullptr) {
+  if (is_first) {
+    // AWS-LC sends its tickets with the first bytes.
+    const std::array<std::byte, 1> first{};
+    server ? static_cast<void>(stream->write(first))
+           : static_cast<void>(SSL_write(theirs.get(), first.data(), 1));
     static_cast<void>(stream->flush());
     tcp.tick();
     step(theirs.get(), tcp);
+    tcp.tick();
     std::array<std::byte, 1 << 15> room;
     server ? static_cast<void>(SSL_read(theirs.get(), room.data(), 1))
            : static_cast<void>(stream->read(room));
-    pair.session.reset(SSL_SESSION_dup(SSL_get0_session(server ? theirs.get() : stream->ssl())));
-    HG_CHECK(SSL_SESSION_is_resumable(pair.session.get()) == 1);
+    HG_CHECK(pair.session != nullptr && SSL_SESSION_is_resumable(pair.session.get()) == 1);
   }
   if (pair.version == TLS1_2_VERSION)
     return {std::move(stream), std::make_unique<Tls12Records>(theirs.get())};

@@ -15,7 +15,7 @@
 #include "tls/certificate/certificate_fields.h"
 #include "tls/handshake/client_hello.h"
 #include "tls/handshake/diagnostic.h"
-#include "tls/openssl/openssl_types.h"
+#include "tls/library/openssl_types.h"
 
 namespace headgate {
 

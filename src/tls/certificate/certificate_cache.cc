@@ -1,6 +1,7 @@
 #include "tls/certificate/certificate_cache.h"
 
-#include "tls/openssl/openssl_call.h"
+#include "tls/library/key_use.h"
+#include "tls/library/openssl_call.h"
 
 namespace headgate {
 
@@ -12,7 +13,7 @@ Result<CertificateCache::Entry*> CertificateCache::entry(const StoredCertificate
   const auto above = chain(certificate.chain());
   if (!above) return tl::unexpected(above.error());
   auto made = offloads(certificate) ? materialise_offloaded(certificate, *above, library_, offload_)
-                                    : materialise(certificate, *above, library_.get());
+                                    : materialise(certificate, *above, &library_);
   if (!made) return tl::unexpected(made.error());
   if (entries_.size() == capacity_) {
     by_certificate_.erase(entries_.back().of);
@@ -25,7 +26,7 @@ Result<CertificateCache::Entry*> CertificateCache::entry(const StoredCertificate
 
 Result<STACK_OF(X509) *> CertificateCache::chain(const CertificateChain& wanted) {
   if (const auto found = chains_.find(&wanted); found != chains_.end()) return found->second.get();
-  auto parsed = materialise(wanted, library_.get());
+  auto parsed = materialise(wanted, &library_);
   if (!parsed) return tl::unexpected(parsed.error());
   if (chains_.size() == kMaterialisedChains) chains_.clear();
   return (chains_[&wanted] = std::move(*parsed)).get();
@@ -34,11 +35,9 @@ Result<STACK_OF(X509) *> CertificateCache::chain(const CertificateChain& wanted)
 Result<void> CertificateCache::apply(SSL* ssl, const StoredCertificate& certificate) {
   const auto found = entry(certificate);
   if (!found) return tl::unexpected(found.error());
-  // Otherwise the certificate of the context would stay a candidate when its key is of another type.
-  SSL_certs_clear(ssl);
   const CertificateMaterial& use = (*found)->material;
   const auto used = call_openssl(ErrorKind::kInvalid, certificate.file(), [&] {
-    return SSL_use_cert_and_key(ssl, use.leaf.get(), use.key.get(), use.chain.get(), 1);
+    return present(ssl, use.leaf.get(), use.key.get(), use.chain.get());
   });
   if (!used) return tl::unexpected(used.error());
   offer_compressed(ssl, **found);
@@ -58,7 +57,7 @@ Result<void> CertificateCache::apply(SSL_CTX* context, const StoredCertificate& 
   if (!found) return tl::unexpected(found.error());
   const CertificateMaterial& use = (*found)->material;
   const auto used = call_openssl(ErrorKind::kInvalid, certificate.file(), [&] {
-    return SSL_CTX_use_cert_and_key(context, use.leaf.get(), use.key.get(), use.chain.get(), 1);
+    return present(context, use.leaf.get(), use.key.get(), use.chain.get());
   });
   if (!used) return tl::unexpected(used.error());
   if (certificate.staple() == nullptr) headgate::offer_compressed(context);

@@ -9,10 +9,10 @@
 
 #include "base/result.h"
 #include "tls/certificate/certificate.h"
-#include "tls/certificate/certificate_compression.h"
 #include "tls/certificate/certificate_material.h"
-#include "tls/openssl/library_context.h"
-#include "tls/openssl/openssl_types.h"
+#include "tls/library/certificate_compression.h"
+#include "tls/library/library_context.h"
+#include "tls/library/openssl_types.h"
 
 namespace headgate {
 

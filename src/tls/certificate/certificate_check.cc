@@ -8,8 +8,10 @@
 #include "tls/certificate/certificate.h"
 #include "tls/certificate/certificate_material.h"
 #include "tls/certificate/pem.h"
-#include "tls/openssl/asn1_time.h"
-#include "tls/openssl/openssl_call.h"
+#include "tls/library/asn1_time.h"
+#include "tls/library/library_context.h"
+#include "tls/library/openssl_call.h"
+#include "tls/library/ssl_options.h"
 
 namespace headgate {
 namespace {
@@ -167,6 +169,10 @@ std::string kind_of_key(const PemBlock& block) {
 
 /// A key above the leaf is used by clients alone.
 void check_kind_of_key(const Link& leaf, Findings& findings) {
+  const KeyType type = leaf.fields.key_type;
+  if (leaf.fields.has_known_key && !can_present(type))
+    findings.error(LibraryContext::version() + " makes no TLS handshakes with " + std::string(name(type)) +
+                   " keys: use ECDSA P-256 or RSA");
   if (leaf.fields.has_known_key) return;
   findings.error("Headgate does not support " + kind_of_key(*leaf.block) + ": use ECDSA P-256 or RSA");
 }
@@ -209,9 +215,8 @@ KeyMatch compare_with_openssl(const Link& leaf, const PemBlock& key, Findings& f
   if (!certificate) findings.error(certificate.error().what);
   // A key of another type cannot be read as one of this type. That is a mismatch, too.
   if (!certificate || !private_key) return KeyMatch::kNo;
-  const int same =
-      ask_openssl([&] { return EVP_PKEY_eq(X509_get0_pubkey(certificate->get()), private_key->get()); });
-  return same == 1 ? KeyMatch::kYes : KeyMatch::kNo;
+  const bool same = is_same_key(X509_get0_pubkey(certificate->get()), private_key->get());
+  return same ? KeyMatch::kYes : KeyMatch::kNo;
 }
 
 void check_key(const std::vector<Link>& links, const PemBlock& key, Findings& findings) {

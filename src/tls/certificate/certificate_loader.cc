@@ -9,7 +9,7 @@
 #include "tls/certificate/certificate_material.h"
 #include "tls/certificate/certificate_store.h"
 #include "tls/certificate/ocsp_staple.h"
-#include "tls/openssl/asn1_time.h"
+#include "tls/library/asn1_time.h"
 
 namespace headgate {
 

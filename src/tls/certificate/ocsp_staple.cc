@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <optional>
 
-#include "tls/openssl/asn1_time.h"
-#include "tls/openssl/openssl_call.h"
-#include "tls/openssl/openssl_types.h"
+#include "tls/library/asn1_time.h"
+#include "tls/library/openssl_call.h"
+#include "tls/library/openssl_types.h"
 
 namespace headgate {
 namespace {

@@ -10,8 +10,9 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
-#include "tls/openssl/openssl_call.h"
-#include "tls/openssl/openssl_types.h"
+#include "tls/library/keys.h"
+#include "tls/library/openssl_call.h"
+#include "tls/library/openssl_types.h"
 
 namespace headgate {
 namespace {
@@ -52,7 +53,7 @@ Result<SelfSigned> SelfSigned::make(const std::string& name) {
   if (!memory) return fail_errno("memfd_create", errno);
   if (::fchmod(memory.number(), S_IRUSR | S_IWUSR) != 0) return fail_errno("fchmod", errno);
   const auto made = call_openssl(ErrorKind::kSystem, "OpenSSL could not make a self-signed certificate", [&] {
-    const PkeyPtr key(EVP_EC_gen("P-256"));
+    const PkeyPtr key(new_p256_key());
     const X509Ptr certificate(X509_new());
     return key != nullptr && certificate != nullptr && fill(certificate.get(), key.get(), name) &&
            write_pem(certificate.get(), key.get(), memory.number());

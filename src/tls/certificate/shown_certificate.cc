@@ -4,8 +4,9 @@
 
 #include "tls/certificate/certificate_material.h"
 #include "tls/handshake/handshake_failure.h"
-#include "tls/openssl/openssl_call.h"
-#include "tls/openssl/openssl_types.h"
+#include "tls/library/openssl_call.h"
+#include "tls/library/openssl_types.h"
+#include "tls/library/peer_strength.h"
 
 namespace headgate {
 namespace {
@@ -65,8 +66,9 @@ Result<EvaluatedPeer> evaluate_peer_file(const std::string& file, const ClientRu
                : 0;
   });
   if (!ready) return tl::unexpected(ready.error());
-  if (ask_openssl([&] { return X509_verify_cert(context.get()); }) != 1) {
-    const int error = X509_STORE_CTX_get_error(context.get());
+  const bool built = ask_openssl([&] { return X509_verify_cert(context.get()); }) == 1;
+  const int error = built ? weakness_of_chain(context.get()) : X509_STORE_CTX_get_error(context.get());
+  if (!built || error != X509_V_OK) {
     return EvaluatedPeer{std::nullopt,
                          {false, failure_of_verification(error), X509_verify_cert_error_string(error)}};
   }

@@ -8,7 +8,11 @@
 #include "tls/certificate/certificate_material.h"
 #include "tls/handshake/listener_tls.h"
 #include "tls/handshake/secret_file.h"
-#include "tls/openssl/openssl_call.h"
+#include "tls/library/key_use.h"
+#include "tls/library/lasting_session.h"
+#include "tls/library/openssl_call.h"
+#include "tls/library/peer_strength.h"
+#include "tls/library/ssl_options.h"
 #include "tls/peer/server_refusal.h"
 
 namespace headgate {
@@ -53,6 +57,11 @@ std::string session_key_of(const ServerRequest& request) {
   return key;
 }
 
+std::string without_final_dot(std::string name) {
+  if (name.ends_with('.')) name.pop_back();
+  return name;
+}
+
 /// Writes each protocol with its length before it. RFC 7301, section 3.1.
 Result<void> set_alpn(SSL* ssl, const std::vector<std::string>& protocols) {
   if (protocols.empty()) return {};
@@ -85,34 +94,35 @@ struct ClientCallbacks {
   }
 
   /// Keeps a session that may be resumed. In TLS 1.3 OpenSSL calls this once per ticket.
-  ///
-  /// It keeps a copy, since OpenSSL spoils the session of a connection that ends without close_notify from
-  /// either side. Many servers end so, which is no reason not to resume: RFC 5246, section 7.2.1.
   static int new_session(SSL* ssl, SSL_SESSION* session) {
     const SslExtraData* extra = extra_data_of(ssl);
     if (extra == nullptr || extra->session_key.empty()) return 0;
-    if (SessionPtr copy{SSL_SESSION_dup(session)})
-      context_of(ssl).keep_session(extra->session_key, std::move(copy));
+    if (SessionPtr kept = lasting_session(session))
+      context_of(ssl).keep_session(extra->session_key, std::move(kept));
     return 0;  // the reference stays OpenSSL's
   }
 
   /// OpenSSL says "certificate verify failed" alone, and forgets the certificate.
   static int verified(int passes, X509_STORE_CTX* chain) {
-    if (passes == 1) return passes;
+    const int weakness = passes == 1 ? weakness_of(X509_STORE_CTX_get_current_cert(chain)) : X509_V_OK;
+    if (passes == 1 && weakness == X509_V_OK) return passes;
+    if (weakness != X509_V_OK) X509_STORE_CTX_set_error(chain, weakness);
     const auto* ssl =
         static_cast<const SSL*>(X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx()));
     SslExtraData* extra = ssl == nullptr ? nullptr : extra_data_of(ssl);
     if (extra != nullptr && extra->refusal_detail.empty())
-      extra->refusal_detail = why_server_is_refused(chain);
-    return passes;
+      extra->refusal_detail = why_server_is_refused(chain, extra->server_name);
+    return 0;
   }
 
   /// A fatal alert also ends the sessions that could be resumed. RFC 5246, section 7.2.2; RFC 8446, section
   /// 6.2.
-  static void event(const SSL* ssl, int where, int value) {
-    record_ssl_event(ssl, where, value);
+  static void message(int sent, int version, int content_type, const void* bytes, std::size_t size, SSL* ssl,
+                      void* argument) {
+    record_message(sent, version, content_type, bytes, size, ssl, argument);
     const SslExtraData* extra = extra_data_of(ssl);
-    if ((where & SSL_CB_ALERT) == 0 || value >> 8 != SSL3_AL_FATAL || extra == nullptr) return;
+    if (content_type != SSL3_RT_ALERT || size < 2 || extra == nullptr) return;
+    if (*static_cast<const unsigned char*>(bytes) != SSL3_AL_FATAL) return;
     context_of(ssl).forget_session(extra->session_key);
   }
 };
@@ -160,9 +170,8 @@ Result<std::shared_ptr<ClientContext>> ClientContext::make(const LibraryContext&
 }
 
 Result<void> ClientContext::configure() {
-  auto made = call_openssl(ErrorKind::kSystem, "OpenSSL could not make a TLS context", [&] {
-    return SslCtxPtr(SSL_CTX_new_ex(library_.get(), library_.tls_properties(), TLS_client_method()));
-  });
+  auto made = call_openssl(ErrorKind::kSystem, "OpenSSL could not make a TLS context",
+                           [&] { return library_.new_ssl_ctx(TLS_client_method()); });
   if (!made) return tl::unexpected(std::move(made.error()));
   context_ = *std::move(made);
   SSL_CTX* context = context_.get();
@@ -172,8 +181,9 @@ Result<void> ClientContext::configure() {
   // Partial writes are off: OpenSSL takes a write of several records whole, since SocketBio takes every byte.
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
   SSL_CTX_set_read_ahead(context, 0);
+  take_signatures_of_peers(context);
   SSL_CTX_set_app_data(context, this);
-  SSL_CTX_set_info_callback(context, ClientCallbacks::event);
+  SSL_CTX_set_msg_callback(context, ClientCallbacks::message);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(context, callable_from_c<ClientCallbacks::new_session, 0>);
   if (auto set = set_trust(); !set) return set;
@@ -186,14 +196,13 @@ bool ClientContext::offloads() const {
 
 Result<void> ClientContext::set_certificate() {
   SSL_CTX* context = context_.get();
-  const auto chain = materialise(shared_->certificate->chain(), library_.get());
+  const auto chain = materialise(shared_->certificate->chain(), &library_);
   if (!chain) return tl::unexpected(chain.error());
   const auto own = offloads() ? materialise_offloaded(*shared_->certificate, chain->get(), library_, offload_)
-                              : materialise(*shared_->certificate, chain->get(), library_.get());
+                              : materialise(*shared_->certificate, chain->get(), &library_);
   if (!own) return tl::unexpected(own.error());
-  return call_openssl(ErrorKind::kInvalid, "certificate: " + shared_->settings.certificate, [&] {
-    return SSL_CTX_use_cert_and_key(context, own->leaf.get(), own->key.get(), own->chain.get(), 1);
-  });
+  return call_openssl(ErrorKind::kInvalid, "certificate: " + shared_->settings.certificate,
+                      [&] { return present(context, own->leaf.get(), own->key.get(), own->chain.get()); });
 }
 
 Result<void> ClientContext::set_trust() {
@@ -210,7 +219,7 @@ Result<void> ClientContext::set_trust() {
   // Each certificate of the file is trusted, be it a root or not.
   X509_STORE_set_flags(trusted, X509_V_FLAG_PARTIAL_CHAIN);
   for (const auto& der : shared_->ca_der) {
-    auto certificate = parse_certificate(der, library_.get());
+    auto certificate = parse_certificate(der, &library_);
     if (!certificate) return tl::unexpected(certificate.error());
     auto added = call_openssl(ErrorKind::kInvalid, "ca: " + settings.ca,
                               [&] { return X509_STORE_add_cert(trusted, certificate->get()); });
@@ -221,8 +230,7 @@ Result<void> ClientContext::set_trust() {
 
 Result<void> ClientContext::set_name(SSL* ssl, const std::string& server_name) const {
   const bool verify = shared_->settings.verify;
-  std::string name = server_name;
-  if (name.ends_with('.')) name.pop_back();
+  const std::string name = without_final_dot(server_name);
   if (name.empty()) {
     if (!verify) return {};
     return fail(ErrorKind::kInvalid, "there is no name to verify the server by: set `server_name`");
@@ -244,10 +252,11 @@ Result<SslPtr> ClientContext::new_ssl(const ServerRequest& request, SslExtraData
   if (auto set = set_name(ssl, request.server_name); !set) return tl::unexpected(set.error());
   if (auto set = set_alpn(ssl, request.alpn); !set) return tl::unexpected(set.error());
   extra.session_key = session_key_of(request);
+  extra.server_name = without_final_dot(request.server_name);
   if (auto attached = attach_extra_data(ssl, &extra); !attached)
     return tl::unexpected(std::move(attached.error()));
   if (const SessionPtr session = take_session(extra.session_key)) SSL_set_session(ssl, session.get());
-  if (offloads()) SSL_set_mode(ssl, SSL_MODE_ASYNC);
+  if (offloads()) begin_offloading(ssl);
   SSL_set_connect_state(ssl);
   return made;
 }
@@ -278,7 +287,7 @@ SessionPtr ClientContext::take_session(const std::string& key) {
   // linked by it (RFC 8446, appendix C.4).
   const bool valid = peer_still_valid(session);
   if (valid && SSL_SESSION_get_protocol_version(session) < TLS1_3_VERSION) {
-    return SessionPtr(SSL_SESSION_dup(session));
+    return lasting_session(session);
   }
   SessionPtr taken = std::move(found->second->session);
   sessions_.erase(found->second);

@@ -14,8 +14,8 @@
 #include "tls/certificate/certificate.h"
 #include "tls/handshake/diagnostic.h"
 #include "tls/handshake/ssl_extra_data.h"
-#include "tls/openssl/library_context.h"
-#include "tls/openssl/openssl_types.h"
+#include "tls/library/library_context.h"
+#include "tls/library/openssl_types.h"
 
 namespace headgate {
 

@@ -7,7 +7,7 @@
 #include "net/buffers.h"
 #include "net/stream.h"
 #include "tls/handshake/client_context.h"
-#include "tls/openssl/private_key_operation.h"
+#include "tls/library/private_key_operation.h"
 
 namespace headgate {
 

@@ -6,7 +6,7 @@
 #include "base/close_reason.h"
 #include "metrics/worker_metrics.h"
 #include "tls/handshake/alert.h"
-#include "tls/openssl/openssl_types.h"
+#include "tls/library/openssl_types.h"
 
 namespace headgate {
 
@@ -15,11 +15,11 @@ namespace headgate {
 /// A failed verification is kClientCertificateUntrusted here; failure_of_verification() knows more. Entries
 /// of the system and of libraries below TLS are kInternal, unless only the peer's bytes can cause them. Any
 /// thread.
-[[nodiscard]] HandshakeFailure failure_of(unsigned long openssl_error);
+[[nodiscard]] HandshakeFailure failure_of(ErrorCode openssl_error);
 
 /// The same for the failed handshake of `ssl`, a server: without a common group TLS 1.2 has no common cipher
 /// either, and OpenSSL then reports only the cipher. The loop of `ssl`.
-[[nodiscard]] HandshakeFailure failure_at_server(SSL* ssl, unsigned long openssl_error);
+[[nodiscard]] HandshakeFailure failure_at_server(SSL* ssl, ErrorCode openssl_error);
 
 /// Returns the failure for a result of certificate verification (SSL_get_verify_result, X509_V_*). kNone for
 /// X509_V_OK.
@@ -30,7 +30,7 @@ namespace headgate {
 [[nodiscard]] ClientCertificateFault fault_of_refusal(HandshakeFailure why);
 
 /// The alert number in an error-queue entry that reports an alert received from the peer, else -1.
-[[nodiscard]] int received_alert_of(unsigned long openssl_error);
+[[nodiscard]] int received_alert_of(ErrorCode openssl_error);
 
 /// A fatal alert as an unprotected record of 7 bytes, for a client that is refused before OpenSSL has seen a
 /// byte: send it before closing. RFC 8446, sections 5.1 and 6.

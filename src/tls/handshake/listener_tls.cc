@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <filesystem>
 
@@ -15,9 +16,9 @@
 #include "tls/certificate/pem.h"
 #include "tls/handshake/secret_file.h"
 #include "tls/handshake/trial_handshake.h"
-#include "tls/openssl/algorithms.h"
-#include "tls/openssl/asn1_time.h"
-#include "tls/openssl/openssl_call.h"
+#include "tls/library/algorithms.h"
+#include "tls/library/asn1_time.h"
+#include "tls/library/openssl_call.h"
 #include "tls/peer/revocation.h"
 
 namespace headgate {
@@ -265,7 +266,14 @@ bool declares_distrust(const PemBlock& block, TrustedFor peers) {
       ask_openssl([&] { return d2i_X509_AUX(nullptr, &at, static_cast<long>(whole.size())); }));
   if (certificate == nullptr) return true;
   const int purpose = peers == TrustedFor::kClients ? X509_TRUST_SSL_CLIENT : X509_TRUST_SSL_SERVER;
-  return X509_check_trust(certificate.get(), purpose, 0) == X509_TRUST_REJECTED;
+  const int answer = X509_check_trust(certificate.get(), purpose, 0);
+  // A list of purposes without this one is a refusal, too, but AWS-LC does not say so.
+  constexpr std::array kPurposes{X509_TRUST_SSL_CLIENT,  X509_TRUST_SSL_SERVER, X509_TRUST_EMAIL,
+                                 X509_TRUST_OBJECT_SIGN, X509_TRUST_OCSP_SIGN,  X509_TRUST_TSA};
+  const bool lists_others = std::ranges::any_of(kPurposes, [&](int other) {
+    return X509_check_trust(certificate.get(), other, 0) == X509_TRUST_TRUSTED;
+  });
+  return answer == X509_TRUST_REJECTED || (answer != X509_TRUST_TRUSTED && lists_others);
 }
 
 }  // namespace

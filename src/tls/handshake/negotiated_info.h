@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "tls/certificate/certificate.h"
-#include "tls/openssl/openssl_types.h"
+#include "tls/library/openssl_types.h"
 
 namespace headgate {
 

@@ -1,26 +1,25 @@
 #include "tls/handshake/server_context.h"
 
-#include "tls/handshake/early_data.h"
 #include "tls/handshake/server_callbacks.h"
-#include "tls/openssl/algorithms.h"
-#include "tls/openssl/openssl_call.h"
+#include "tls/library/algorithms.h"
+#include "tls/library/early_data.h"
+#include "tls/library/key_use.h"
+#include "tls/library/openssl_call.h"
+#include "tls/library/ssl_options.h"
+#include "tls/library/tickets.h"
 #include "tls/record/hkdf.h"
 
 namespace headgate {
 namespace {
 
-// The size of a ticket without the encrypted session: the key's name, the IV and the MAC.
-constexpr std::size_t kTicketOverheadBytes = 16 + 16 + 32;
-
 // A client sends a longer chain only to keep us busy.
 constexpr int kMaxChainDepth = 8;
 
 constexpr std::uint64_t kOptions = SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                                   SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
-                                   SSL_OP_NO_SSLv3 | SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1 |
-                                   SSL_OP_IGNORE_UNEXPECTED_EOF;
+                                   SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_SSLv3 | SSL_OP_NO_TLSv1 |
+                                   SSL_OP_NO_TLSv1_1 | SSL_OP_IGNORE_UNEXPECTED_EOF;
 
-int version_number(config::TlsVersion version) {
+std::uint16_t version_number(config::TlsVersion version) {
   return version == config::TlsVersion::kTls13 ? TLS1_3_VERSION : TLS1_2_VERSION;
 }
 
@@ -71,9 +70,8 @@ Result<std::shared_ptr<ServerContext>> ServerContext::make(const LibraryContext&
 }
 
 Result<void> ServerContext::configure() {
-  auto context = call_openssl(ErrorKind::kSystem, "OpenSSL could not make a TLS context", [&] {
-    return SslCtxPtr(SSL_CTX_new_ex(library_.get(), library_.tls_properties(), TLS_server_method()));
-  });
+  auto context = call_openssl(ErrorKind::kSystem, "OpenSSL could not make a TLS context",
+                              [&] { return library_.new_ssl_ctx(TLS_server_method()); });
   if (!context) return tl::unexpected(std::move(context.error()));
   context_ = *std::move(context);
   if (auto set = set_versions_and_options(); !set) return set;
@@ -89,6 +87,8 @@ Result<void> ServerContext::set_versions_and_options() {
   SSL_CTX* context = context_.get();
   const config::Tls& settings = shared_->settings;
   SSL_CTX_set_options(context, kOptions);
+  prefer_chacha_where_clients_do(context);
+  take_signatures_of_peers(context);
   // Chains are complete as configured: completing them from the CAs of clients would send the wrong
   // certificates.
   // Partial writes are off: OpenSSL takes a write of several records whole, since SocketBio takes every byte.
@@ -122,7 +122,7 @@ Result<void> ServerContext::add_client_cas(const ClientCas& cas) {
   SSL_CTX* context = context_.get();
   CertificatesPtr stack(sk_X509_new_null());
   for (const auto& der : cas.ders) {
-    auto certificate = parse_certificate(der, library_.get());
+    auto certificate = parse_certificate(der, &library_);
     if (!certificate) return tl::unexpected(certificate.error());
     auto added = call_openssl(ErrorKind::kInvalid, "client_auth.ca", [&] {
       return X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate->get()) == 1 &&
@@ -141,29 +141,24 @@ Result<void> ServerContext::set_resumption() {
   const config::Resumption& resumption = shared_->settings.resumption;
   // Sessions live only in tickets. Without tickets no version can resume.
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_timeout(context, static_cast<long>(resumption.lifetime.count()));
+  SSL_CTX_set_timeout(context, static_cast<std::uint32_t>(resumption.lifetime.count()));
   const auto* policy = reinterpret_cast<const unsigned char*>(rules_.policy.data());
   if (!resumption.tickets) SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
-  const int count = resumption.tickets ? resumption.per_connection : 0;
+  // Where Headgate protects the records, it sends the tickets itself.
+  const bool by_library = resumption.tickets && !takes_records_over();
+  const int count = by_library ? resumption.per_connection : 0;
   return call_openssl(
       ErrorKind::kSystem, "OpenSSL refused to set the session id context or the number of tickets", [&] {
         return SSL_CTX_set_session_id_context(context, policy, static_cast<unsigned>(rules_.policy.size())) ==
                    1 &&
-               SSL_CTX_set_num_tickets(context, static_cast<std::size_t>(count)) == 1;
+               set_ticket_count(context, static_cast<std::size_t>(count));
       });
 }
 
-// RFC 5077, section 4: the MAC covers the key's name, the IV and the encrypted state.
 bool ServerContext::is_authentic_ticket(Octets ticket, WallTime now) {
-  if (ticket.size() <= kTicketOverheadBytes) return false;
-  const auto* name = reinterpret_cast<const unsigned char*>(ticket.data());
-  const TicketKey* key = ticket_keys_.find(std::span<const unsigned char, 16>(name, 16), now);
-  if (key == nullptr) return false;
-  std::array<std::byte, 32> expected{};
-  // HKDF-Extract is HMAC. RFC 5869, section 2.2.
-  extract(Hash::kSha256, std::as_bytes(std::span(key->mac)), ticket.first(ticket.size() - expected.size()),
-          expected);
-  return CRYPTO_memcmp(expected.data(), ticket.last(expected.size()).data(), expected.size()) == 0;
+  if (ticket.size() <= kTicketNameBytes) return false;
+  const TicketKey* key = ticket_keys_.find(ticket_name(ticket), now);
+  return key != nullptr && is_ticket_of(*key, ticket);
 }
 
 void ServerContext::count_use(SSL* ssl, bool offered_session) {
@@ -182,18 +177,15 @@ Selection ServerContext::select(const ClientHello& hello) {
 }
 
 Result<SslPtr> ServerContext::new_ssl(const StoredCertificate& certificate, SslExtraData& extra) {
-  auto made = call_openssl(ErrorKind::kSystem, "OpenSSL could not make a TLS connection", [&] {
-    SslPtr ssl(SSL_new(context_.get()));
-    const bool set = ssl != nullptr && (!takes_records_over() || SSL_set_num_tickets(ssl.get(), 0) == 1);
-    return set ? std::move(ssl) : nullptr;
-  });
+  auto made = call_openssl(ErrorKind::kSystem, "OpenSSL could not make a TLS connection",
+                           [&] { return SslPtr(SSL_new(context_.get())); });
   if (!made) return made;
   SSL* ssl = made->get();
   if (&certificate != presented_by_default_) {
     if (auto applied = certificates_.apply(ssl, certificate); !applied)
       return tl::unexpected(std::move(applied.error()));
   }
-  if (offloads(certificate)) SSL_set_mode(ssl, SSL_MODE_ASYNC);
+  if (offloads(certificate)) begin_offloading(ssl);
   extra.certificate = &certificate;
   if (auto attached = attach_extra_data(ssl, &extra); !attached)
     return tl::unexpected(std::move(attached.error()));

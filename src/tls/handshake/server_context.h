@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -11,11 +12,12 @@
 #include "metrics/worker_metrics.h"
 #include "tls/certificate/certificate_cache.h"
 #include "tls/handshake/listener_tls.h"
+#include "tls/handshake/session_binding.h"
 #include "tls/handshake/session_tickets.h"
 #include "tls/handshake/ssl_extra_data.h"
 #include "tls/handshake/ticket_issuer.h"
-#include "tls/openssl/library_context.h"
-#include "tls/openssl/openssl_types.h"
+#include "tls/library/library_context.h"
+#include "tls/library/openssl_types.h"
 
 namespace headgate {
 
@@ -54,6 +56,19 @@ class ServerContext {
   /// Returns tickets_due() NewSessionTicket messages; `resumption_secret` was captured from the handshake. It
   /// changes the session, so `ssl` may not go on. Empty when no tickets are due, or OpenSSL fails.
   [[nodiscard]] std::vector<std::byte> issue_tickets(SSL* ssl, Octets resumption_secret);
+
+  /// The context to which `ssl` belongs.
+  [[nodiscard]] static ServerContext& of(const SSL* ssl) {
+    return *static_cast<ServerContext*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
+  }
+  [[nodiscard]] const LibraryContext& library() const { return library_; }
+  [[nodiscard]] TicketKeys& ticket_keys() { return ticket_keys_; }
+  void count(TicketEvent event) { metrics_.tickets[static_cast<std::size_t>(event)].add(); }
+  /// The binding of the session of `ssl`, which is about to become a ticket.
+  [[nodiscard]] SessionBinding binding_for(const SSL* ssl, WallTime now) const;
+  /// Whether `session`, from a ticket that could be opened, may be used for this connection; counts the
+  /// answer. `binding` is the session's, if it has one.
+  [[nodiscard]] bool may_resume(SSL* ssl, SSL_SESSION* session, std::optional<SessionBinding> binding);
 
   /// Counts what the finished handshake of `ssl` used of the presented certificate: its staple, and a session
   /// with it where the client offered one.

@@ -5,9 +5,10 @@
 #include <utility>
 
 #include "base/check.h"
-#include "tls/handshake/early_data.h"
 #include "tls/handshake/handshake_failure.h"
 #include "tls/handshake/tls_stream.h"
+#include "tls/library/early_data.h"
+#include "tls/library/tickets.h"
 #include "tls/record/record_stream.h"
 
 namespace headgate {
@@ -119,8 +120,7 @@ Result<void> OpensslHandshake::begin() {
   extra->full_permitted = work_ == HandshakeWork::kFull;
   auto ssl = context_->new_ssl(certificate_, *extra);
   if (!ssl) return tl::unexpected(std::move(ssl.error()));
-  // RFC 8446, section 4.2.9. The number is one of TLS 1.3 alone, and cannot fail to be zero.
-  if (!takes_tickets_) SSL_set_num_tickets(ssl->get(), 0);
+  if (!takes_tickets_) send_no_tickets(ssl->get());
   auto bio = SocketBio::make_bio();
   if (!bio) return tl::unexpected(std::move(bio.error()));
   TlsStream::Parts parts{.ssl = *std::move(ssl),

@@ -13,7 +13,7 @@
 #include "tls/handshake/handshake_cost.h"
 #include "tls/handshake/negotiated_info.h"
 #include "tls/handshake/server_context.h"
-#include "tls/openssl/private_key_operation.h"
+#include "tls/library/private_key_operation.h"
 #include "tls/peer/peer_policy.h"
 #include "tls/record/aead_contexts.h"
 

@@ -14,6 +14,9 @@ namespace headgate {
 struct SessionBinding {
   static constexpr std::size_t kPolicyBytes = 16;
   static constexpr std::size_t kMaxLinks = PeerIdentity::kMaxLinks;
+  /// The most bytes of encode().
+  static constexpr std::size_t kMostBytes =
+      1 + 2 * kPolicyBytes + 8 + 8 + 1 + (1 + 2 * kMaxLinks) * sizeof(IssuedKey);
   std::array<std::byte, kPolicyBytes> policy{};       ///< The start of ListenerTls::policy.
   std::array<std::byte, kPolicyBytes> certificate{};  ///< The start of the served certificate's fingerprint.
   std::int64_t authenticated_at =

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <optional>
 
-#include <openssl/core_names.h>
-#include <openssl/params.h>
 #include <openssl/rand.h>
 
 #include "base/check.h"
@@ -183,21 +181,12 @@ void TicketKeys::wipe() {
 }
 
 bool TicketKeys::derive(const TicketSecret& secret, std::int64_t slot) {
-  const KdfCtxPtr kdf(EVP_KDF_CTX_new(library_.hkdf()));
   const auto slot_bytes = big_endian(slot);
   std::array<unsigned char, kDerivationLabel.size() + slot_bytes.size()> info{};
   std::ranges::copy(slot_bytes, std::ranges::copy(kDerivationLabel, info.begin()).out);
 
-  char digest[] = "SHA2-256";
-  auto* key = const_cast<std::byte*>(secret.bytes().data());
-  const std::array<OSSL_PARAM, 4> parameters{
-      OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
-      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, key, secret.bytes().size()),
-      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info.data(), info.size()),
-      OSSL_PARAM_construct_end()};
   std::array<unsigned char, 16 + 32 + 32> derived{};
-  if (kdf == nullptr || EVP_KDF_derive(kdf.get(), derived.data(), derived.size(), parameters.data()) != 1)
-    return false;
+  if (!library_.hkdf_sha256(secret.bytes(), info, derived)) return false;
   TicketKey& made = keys_.emplace_back();
   std::copy_n(derived.begin(), 16, made.name.begin());
   std::copy_n(derived.begin() + 16, 32, made.aes.begin());

@@ -13,7 +13,7 @@
 #include "base/result.h"
 #include "base/units.h"
 #include "config/config.h"
-#include "tls/openssl/library_context.h"
+#include "tls/library/library_context.h"
 
 namespace headgate {
 

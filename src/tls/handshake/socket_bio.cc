@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/out_of_memory.h"
-#include "tls/openssl/openssl_call.h"
+#include "tls/library/openssl_call.h"
 #include "tls/record/record_layer.h"
 
 namespace headgate {
@@ -18,6 +18,7 @@ struct SocketBioMethod {
     auto* self = static_cast<SocketBio*>(BIO_get_data(bio));
     const int n = self->read(std::as_writable_bytes(std::span(into, static_cast<std::size_t>(size))));
     if (n == SocketBio::kNothingYet) BIO_set_retry_read(bio);
+    if (n > 0) self->last_octet_ = static_cast<std::uint8_t>(into[n - 1]);
     return n < 0 ? -1 : n;
   }
   static int write(BIO* bio, const char* from, int size) {

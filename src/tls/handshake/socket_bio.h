@@ -11,7 +11,7 @@
 #include "net/buffers.h"
 #include "net/fd.h"
 #include "net/unsent.h"
-#include "tls/openssl/openssl_types.h"
+#include "tls/library/openssl_types.h"
 
 namespace headgate {
 
@@ -43,6 +43,9 @@ class SocketBio {
   /// faster than the SSL reads them would not let it come back. The rest waits in the socket, which stays
   /// readable.
   void open(int receives = kReceives);
+  /// The last byte that the SSL has read; 0 before the first.
+  [[nodiscard]] std::uint8_t last_octet() const { return last_octet_; }
+
   /// Keeps the bytes that the SSL left unread, and sends those that it wrote. Returns kDone, kWantWrite (it
   /// keeps the unsent bytes) or kFailed (io_error()).
   IoStatus settle(Then then = Then::kMore);
@@ -98,6 +101,7 @@ class SocketBio {
   std::size_t record_rest_bytes_ = 0;  // of the record being written, not seen yet
   int receives_left_ = 0;              // until the next open()
   int io_error_ = 0;
+  std::uint8_t last_octet_ = 0;
   bool ended_ = false;
   bool send_failed_ = false;
   bool drained_ = false;

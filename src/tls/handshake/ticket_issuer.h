@@ -7,15 +7,17 @@
 
 #include "base/units.h"
 #include "tls/handshake/session_tickets.h"
-#include "tls/openssl/library_context.h"
-#include "tls/openssl/openssl_types.h"
+#include "tls/handshake/ticket_protection.h"
+#include "tls/library/library_context.h"
+#include "tls/library/openssl_types.h"
 #include "tls/record/hkdf.h"
 
 namespace headgate {
 
 /// The parts from which the tickets of one connection are made.
 struct TicketOrder {
-  SSL_SESSION* session = nullptr;    ///< A finished handshake's, with its binding set. Its key is changed.
+  SSL_SESSION* session = nullptr;    ///< A finished handshake's, which may be changed.
+  std::vector<std::byte> app_data;   ///< What the tickets protect beside the session.
   Octets resumption_secret;          ///< resumption_master_secret. RFC 8446, section 7.1.
   std::size_t count = 0;             ///< At most 255.
   std::chrono::seconds lifetime{0};  ///< The lifetime of the tickets: the remaining lifetime of the session.
@@ -24,9 +26,8 @@ struct TicketOrder {
 /// Makes the session tickets of TLS 1.3 connections whose records Headgate protects.
 ///
 /// It encodes a session once, because the tickets of a connection differ only in the resumption key and the
-/// IV; OpenSSL encodes a session four times for each ticket. The tickets are the same as OpenSSL's: name, IV,
-/// AES-256-CBC, HMAC-SHA-256 (RFC 5077, section 4) around SSL_SESSION's encoding, so OpenSSL can open them.
-/// Loop thread only.
+/// IV; OpenSSL encodes a session four times for each ticket. The tickets are the same as those of the
+/// library, which can open them: tls/library/tickets.h. Loop thread only.
 class TicketIssuer {
  public:
   /// `library` and `keys` outlive it.
@@ -37,14 +38,9 @@ class TicketIssuer {
   [[nodiscard]] std::vector<std::byte> issue(const TicketOrder& order, WallTime now);
 
  private:
-  [[nodiscard]] bool protect(Octets session, const TicketKey& key, Octets iv, std::span<std::byte> ticket);
-
-  /// Overwrites the ticket key in `cipher_`.
-  void forget_key();
-
   const LibraryContext& library_;
   TicketKeys& keys_;
-  CipherCtxPtr cipher_;  // made with the first ticket
+  TicketProtection protection_;
 };
 
 }  // namespace headgate

@@ -7,17 +7,16 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include "tls/library/fatal_alert.h"
+#include "tls/library/handshake_facts.h"
+#include "tls/library/key_use.h"
+#include "tls/library/tickets.h"
+
 namespace headgate {
 namespace {
 
 /// A flight of an honest peer fits in one receive, and a longer one goes on in the next turn of the loop.
 constexpr int kReceivesOfHandshake = 1;
-
-/// Whether the client negotiated a bound for the contents of a record. RFC 6066, section 4.
-bool wants_short_records(const SSL* ssl) {
-  const unsigned length = SSL_SESSION_get_max_fragment_length(SSL_get0_session(ssl));
-  return length >= TLSEXT_max_fragment_length_512 && length <= TLSEXT_max_fragment_length_4096;
-}
 
 TlsAnswer cut_in_a_record() {
   return {.status = IoStatus::kFailed,
@@ -62,7 +61,7 @@ IoStatus TlsStream::handshake() {
   const IoStatus status = answer(do_handshake());
   if (status != IoStatus::kDone) return settled(status);
   handshake_done_ = true;
-  SSL_clear_mode(ssl_.get(), SSL_MODE_ASYNC);
+  end_offloading(ssl_.get());
   // A peer waits for the Finished that a client, or a TLS 1.2 server, writes last.
   if (SSL_is_server(ssl_.get()) == 0 || SSL_version(ssl_.get()) != TLS1_3_VERSION) return settled(status);
   // The tickets need not wake the client by themselves: they leave with the first answer, or with flush().
@@ -73,8 +72,8 @@ IoStatus TlsStream::handshake() {
 
 int TlsStream::do_handshake() {
   operation_.reset();
-  const CapturingSecrets capturing(secrets_.get());
-  const OffloadingKeys offloading(&operation_);
+  const CapturingSecrets capturing(ssl_.get(), secrets_.get());
+  const OffloadingKeys offloading(ssl_.get(), &operation_);
   return SSL_do_handshake(ssl_.get());
 }
 
@@ -152,41 +151,27 @@ IoStatus TlsStream::end_cut_short() {
   return IoStatus::kDone;
 }
 
-IoStatus TlsStream::end_with_alert(std::uint8_t) {
+IoStatus TlsStream::end_with_alert(std::uint8_t alert) {
   bio_.open();
-  if (!std::exchange(ended_writing_, true) && handshake_done_) provoke_internal_error();
+  if (!std::exchange(ended_writing_, true) && handshake_done_) {
+    forget_earlier_errors();
+    write_fatal_alert(ssl_.get(), alert);
+    forget_earlier_errors();
+  }
   const IoStatus status = settled(IoStatus::kDone, Then::kEnd);
   if (status == IoStatus::kDone) send_end(bio_.descriptor());
   return status;
-}
-
-// OpenSSL sends internal_error when it needs bytes and has no BIO to read them from. The records that it has
-// read already come first, and it reads nothing behind a close_notify.
-void TlsStream::provoke_internal_error() {
-  forget_earlier_errors();
-  SSL_set_shutdown(ssl_.get(), SSL_get_shutdown(ssl_.get()) & ~SSL_RECEIVED_SHUTDOWN);
-  SSL_set0_rbio(ssl_.get(), nullptr);
-  std::array<std::byte, 1024> dropped;
-  std::size_t size = 0;
-  while (SSL_read_ex(ssl_.get(), dropped.data(), dropped.size(), &size) == 1) {
-  }
-  forget_earlier_errors();
 }
 
 void TlsStream::reset_on_close() {
   set_reset_on_close(bio_.descriptor());
 }
 
-// Of a record that has arrived in part OpenSSL holds some bytes, or it has read the header: "RB", read body.
-bool TlsStream::is_inside_record() const {
-  return SSL_has_pending(ssl_.get()) == 1 || std::string_view(SSL_rstate_string(ssl_.get())) == "RB";
-}
-
 IoStatus TlsStream::answer(int returned) {
   TlsAnswer answer = tls_answer(ssl_.get(), returned, bio_.io_error());
   if (answer.status == IoStatus::kEnded) {
     truncated_ = extra_->alert_received != SSL_AD_CLOSE_NOTIFY;
-    if (truncated_ && handshake_done_ && is_inside_record()) answer = cut_in_a_record();
+    if (truncated_ && handshake_done_ && is_inside_record(ssl_.get())) answer = cut_in_a_record();
   }
   if (answer.status != IoStatus::kFailed) return answer.status;
   failure_ = std::move(answer.failure);
@@ -220,7 +205,7 @@ ProtectionReason TlsStream::protection_reason(const AeadContexts& contexts) cons
   if (!suite || !contexts.supports(*suite)) return ProtectionReason::kUnsupportedCipher;
   if (!secrets_->complete())
     return ProtectionReason::kConfigured;  // OpenSSL's own key schedule is in use: FIPS
-  if (wants_short_records(ssl_.get())) return ProtectionReason::kMaxFragmentLength;
+  if (has_short_records(ssl_.get())) return ProtectionReason::kMaxFragmentLength;
   // OpenSSL does not give bytes back: the bytes behind the Finished must still be in the SocketBio.
   return SSL_has_pending(ssl_.get()) == 0 ? ProtectionReason::kDefault : ProtectionReason::kBufferedInput;
 }
@@ -229,7 +214,7 @@ void TlsStream::send_tickets(std::size_t count) {
   if (count == 0) return;
   forget_earlier_errors();
   bio_.open();
-  for (std::size_t i = 0; i < count; ++i) SSL_new_session_ticket(ssl_.get());
+  write_tickets(ssl_.get(), count);
   SSL_do_handshake(ssl_.get());
   forget_earlier_errors();
   bio_.settle_holding_output();

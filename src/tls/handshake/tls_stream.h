@@ -9,10 +9,10 @@
 #include "net/stream.h"
 #include "tls/handshake/socket_bio.h"
 #include "tls/handshake/ssl_extra_data.h"
-#include "tls/openssl/key_schedule.h"
-#include "tls/openssl/openssl_types.h"
-#include "tls/openssl/private_key_operation.h"
-#include "tls/openssl/tls_status.h"
+#include "tls/library/openssl_types.h"
+#include "tls/library/private_key_operation.h"
+#include "tls/library/secret_capture.h"
+#include "tls/library/tls_status.h"
 #include "tls/record/aead_contexts.h"
 #include "tls/record/record_stream.h"
 
@@ -50,15 +50,14 @@ class TlsStream final : public Stream {
   IoStatus end_writing() override;
   IoStatus end_before_close() override { return send_close_notify(); }
   IoStatus end_cut_short() override;
-  /// OpenSSL has no call for an alert of the caller's choice. So the peer gets internal_error, whatever
-  /// `alert` is, or FIN alone if OpenSSL does not send that.
+  /// The alert is the library's where that has no call for one: see tls/library/fatal_alert.h.
   IoStatus end_with_alert(std::uint8_t alert) override;
   void reset_on_close() override;
   [[nodiscard]] const StreamFailure& failure() const override { return failure_; }
   [[nodiscard]] bool ended_without_notice() const override { return truncated_; }
 
   /// The library's error code of the last failure, which tells handshake failures apart.
-  [[nodiscard]] unsigned long error_code() const { return error_code_; }
+  [[nodiscard]] ErrorCode error_code() const { return error_code_; }
   [[nodiscard]] SSL* ssl() const { return ssl_.get(); }
 
   /// After handshake() returned kPaused: the operation that the handshake waits for, to be performed on
@@ -87,10 +86,8 @@ class TlsStream final : public Stream {
   void abandon_operation();
   ReadResult read_records(std::span<std::byte> into);
   IoStatus answer(int returned);
-  [[nodiscard]] bool is_inside_record() const;
   IoStatus settled(IoStatus status, Then then = Then::kMore);
   IoStatus send_close_notify();
-  void provoke_internal_error();
 
   std::shared_ptr<const void> context_;  // first: OpenSSL calls back into it while the SSL lives
   SocketBio bio_;                        // before ssl_: the SSL uses both while it lives
@@ -99,7 +96,7 @@ class TlsStream final : public Stream {
   std::unique_ptr<SecretCapture> secrets_;  // until the handshake is over
   std::shared_ptr<PrivateKeyOperation> operation_;
   StreamFailure failure_;
-  unsigned long error_code_ = 0;
+  ErrorCode error_code_ = 0;
   bool holds_back_ = false;
   bool handshake_done_ = false;
   bool truncated_ = false;

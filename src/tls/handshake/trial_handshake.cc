@@ -5,9 +5,10 @@
 #include <vector>
 
 #include "tls/certificate/certificate_material.h"
-#include "tls/openssl/algorithms.h"
-#include "tls/openssl/openssl_call.h"
-#include "tls/openssl/tls_status.h"
+#include "tls/library/algorithms.h"
+#include "tls/library/openssl_call.h"
+#include "tls/library/ssl_options.h"
+#include "tls/library/tls_status.h"
 
 namespace headgate {
 namespace {
@@ -26,7 +27,7 @@ Kinds kinds_of(const CertificateStore& certificates) {
 }
 
 /// ML-DSA is defined for TLS 1.3 alone.
-bool exists_in(KeyType type, int version) {
+bool exists_in(KeyType type, std::uint16_t version) {
   const bool ml_dsa = type == KeyType::kMlDsa44 || type == KeyType::kMlDsa65 || type == KeyType::kMlDsa87;
   return version == TLS1_3_VERSION || !ml_dsa;
 }
@@ -38,7 +39,8 @@ config::Tls with_common_groups(config::Tls settings) {
   return settings;
 }
 
-SslCtxPtr server_context(const config::Tls& settings, const StoredCertificate& certificate, int version) {
+SslCtxPtr server_context(const config::Tls& settings, const StoredCertificate& certificate,
+                         std::uint16_t version) {
   SslCtxPtr context(SSL_CTX_new(TLS_server_method()));
   const auto material = materialise(certificate, nullptr);
   const bool made = context != nullptr && material && set_algorithms(context.get(), settings) &&
@@ -49,16 +51,14 @@ SslCtxPtr server_context(const config::Tls& settings, const StoredCertificate& c
   return made ? std::move(context) : nullptr;
 }
 
-/// A client that takes everything that this OpenSSL has.
+/// A client that takes everything that this library has.
 SslCtxPtr client_context(const config::Tls& settings) {
   config::Tls tried = settings;
-  tried.ciphers = "ALL:@SECLEVEL=0";
+  tried.ciphers.clear();
+  tried.cipher_suites.clear();
   SslCtxPtr context(SSL_CTX_new(TLS_client_method()));
-  const bool made = context != nullptr && set_algorithms(context.get(), tried) &&
-                    SSL_CTX_set_ciphersuites(context.get(),
-                                             "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
-                                             "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_CCM_SHA256:"
-                                             "TLS_AES_128_CCM_8_SHA256") == 1;
+  const bool made =
+      context != nullptr && set_algorithms(context.get(), tried) && take_every_cipher(context.get());
   if (made) SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);
   return made ? std::move(context) : nullptr;
 }
@@ -84,7 +84,7 @@ bool shake_hands(SSL_CTX* of_server, SSL_CTX* of_client) {
   return false;
 }
 
-bool works(const config::Tls& settings, const StoredCertificate& certificate, int version) {
+bool works(const config::Tls& settings, const StoredCertificate& certificate, std::uint16_t version) {
   return ask_openssl([&] {
     const SslCtxPtr server = server_context(settings, certificate, version);
     const SslCtxPtr client = client_context(settings);
@@ -93,7 +93,7 @@ bool works(const config::Tls& settings, const StoredCertificate& certificate, in
 }
 
 /// `key` lists the ciphers of `version`.
-void try_version(const config::Tls& settings, const Kinds& kinds, int version, const char* key,
+void try_version(const config::Tls& settings, const Kinds& kinds, std::uint16_t version, const char* key,
                  Diagnostics& out) {
   std::vector<const StoredCertificate*> failing;
   std::size_t tried = 0;

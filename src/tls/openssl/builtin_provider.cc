@@ -4,7 +4,7 @@
 
 #include <openssl/provider.h>
 
-#include "tls/openssl/openssl_call.h"
+#include "tls/library/openssl_call.h"
 
 namespace headgate {
 

@@ -6,7 +6,7 @@
 #include <openssl/core_dispatch.h>
 
 #include "base/result.h"
-#include "tls/openssl/openssl_types.h"
+#include "tls/openssl/provider_types.h"
 
 /// OpenSSL providers that are part of the program. Neither has state: a provider is a table of algorithms.
 namespace headgate {

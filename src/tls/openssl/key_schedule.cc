@@ -13,6 +13,7 @@
 #include <openssl/provider.h>
 
 #include "base/check.h"
+#include "tls/library/secret_capture.h"
 #include "tls/octets.h"
 #include "tls/openssl/builtin_provider.h"
 #include "tls/record/hkdf.h"
@@ -155,7 +156,7 @@ Result<KeySchedule> KeySchedule::load(OSSL_LIB_CTX* library) {
   return KeySchedule(*std::move(provider), fips ? nullptr : kPreferred);
 }
 
-CapturingSecrets::CapturingSecrets(SecretCapture* into) {
+CapturingSecrets::CapturingSecrets(const SSL* ssl, SecretCapture* into) : ssl_(ssl), into_(into) {
   HG_CHECK(capture_of_thread == nullptr);
   capture_of_thread = into;
 }

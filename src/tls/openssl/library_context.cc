@@ -1,14 +1,20 @@
-#include "tls/openssl/library_context.h"
+#include "tls/library/library_context.h"
 
 #include <unistd.h>
 
+#include <array>
 #include <string>
+#include <utility>
 
 #include <openssl/conf.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/params.h>
 #include <openssl/provider.h>
+#include <openssl/rand.h>
 
-#include "tls/openssl/openssl_call.h"
+#include "tls/library/openssl_call.h"
+#include "tls/openssl/library_objects.h"
 
 namespace headgate {
 namespace {
@@ -26,32 +32,65 @@ Result<void> load_configuration(OSSL_LIB_CTX* context) {
 
 }  // namespace
 
+LibraryContext::LibraryContext(std::unique_ptr<LibraryObjects> objects) : objects_(std::move(objects)) {}
+
+LibraryContext::~LibraryContext() = default;
+
 Result<std::unique_ptr<LibraryContext>> LibraryContext::make() {
-  std::unique_ptr<LibraryContext> made(new LibraryContext());
-  auto context = call_openssl(ErrorKind::kSystem, "OpenSSL could not make a library context",
-                              [] { return LibCtxPtr(OSSL_LIB_CTX_new()); });
-  if (!context) return tl::unexpected(std::move(context.error()));
-  made->context_ = *std::move(context);
-  if (auto loaded = load_configuration(made->get()); !loaded) return tl::unexpected(loaded.error());
-  auto schedule = KeySchedule::load(made->get());
+  auto objects = std::make_unique<LibraryObjects>();
+  auto made = call_openssl(ErrorKind::kSystem, "OpenSSL could not make a library context",
+                           [] { return LibCtxPtr(OSSL_LIB_CTX_new()); });
+  if (!made) return tl::unexpected(std::move(made.error()));
+  objects->context = *std::move(made);
+  OSSL_LIB_CTX* context = objects->context.get();
+  if (auto loaded = load_configuration(context); !loaded) return tl::unexpected(loaded.error());
+  auto schedule = KeySchedule::load(context);
   if (!schedule) return tl::unexpected(std::move(schedule.error()));
-  made->key_schedule_ = *std::move(schedule);
-  auto keys = OffloadedKeys::load(made->get());
+  objects->key_schedule = *std::move(schedule);
+  auto keys = OffloadedKeys::load(context);
   if (!keys) return tl::unexpected(std::move(keys.error()));
-  made->offloaded_keys_ = *std::move(keys);
-  const auto fetched =
-      call_openssl(ErrorKind::kInvalid, "this OpenSSL lacks AES-256-CBC, SHA-256 or HKDF", [&] {
-        made->aes_256_cbc_.reset(EVP_CIPHER_fetch(made->get(), "AES-256-CBC", nullptr));
-        made->sha256_.reset(EVP_MD_fetch(made->get(), "SHA2-256", nullptr));
-        made->hkdf_.reset(EVP_KDF_fetch(made->get(), "HKDF", nullptr));
-        return made->aes_256_cbc_ && made->sha256_ && made->hkdf_ ? 1 : 0;
-      });
+  objects->offloaded_keys = *std::move(keys);
+  const auto fetched = call_openssl(ErrorKind::kInvalid, "this OpenSSL lacks AES-256-CBC or HKDF", [&] {
+    objects->aes_256_cbc.reset(EVP_CIPHER_fetch(context, "AES-256-CBC", nullptr));
+    objects->hkdf.reset(EVP_KDF_fetch(context, "HKDF", nullptr));
+    return objects->aes_256_cbc && objects->hkdf ? 1 : 0;
+  });
   if (!fetched) return tl::unexpected(fetched.error());
-  return made;
+  return std::make_unique<LibraryContext>(std::move(objects));
 }
 
 std::string LibraryContext::version() {
   return OpenSSL_version(OPENSSL_VERSION);
+}
+
+bool LibraryContext::is_fips() const {
+  return objects_->key_schedule->properties() == nullptr;
+}
+
+const EVP_CIPHER* LibraryContext::aes_256_cbc() const {
+  return objects_->aes_256_cbc.get();
+}
+
+SslCtxPtr LibraryContext::new_ssl_ctx(const SSL_METHOD* method) const {
+  return SslCtxPtr(SSL_CTX_new_ex(objects_->context.get(), objects_->key_schedule->properties(), method));
+}
+
+bool LibraryContext::random(std::span<unsigned char> into) const {
+  return RAND_bytes_ex(objects_->context.get(), into.data(), into.size(), 0) == 1;
+}
+
+bool LibraryContext::hkdf_sha256(std::span<const std::byte> secret, std::span<const unsigned char> info,
+                                 std::span<unsigned char> into) const {
+  const KdfCtxPtr kdf(EVP_KDF_CTX_new(objects_->hkdf.get()));
+  char digest[] = "SHA2-256";
+  const std::array<OSSL_PARAM, 4> parameters{
+      OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
+      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, const_cast<std::byte*>(secret.data()),
+                                        secret.size()),
+      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, const_cast<unsigned char*>(info.data()),
+                                        info.size()),
+      OSSL_PARAM_construct_end()};
+  return kdf != nullptr && EVP_KDF_derive(kdf.get(), into.data(), into.size(), parameters.data()) == 1;
 }
 
 }  // namespace headgate

@@ -1,4 +1,4 @@
-#include "tls/openssl/wiped_memory.h"
+#include "tls/library/wiped_memory.h"
 
 #include <malloc.h>
 #include <string.h>

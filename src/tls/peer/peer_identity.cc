@@ -8,8 +8,8 @@
 #include "base/ascii.h"
 #include "base/hex.h"
 #include "config/names.h"
-#include "tls/openssl/asn1_time.h"
-#include "tls/openssl/openssl_call.h"
+#include "tls/library/asn1_time.h"
+#include "tls/library/openssl_call.h"
 
 namespace headgate {
 namespace {
@@ -53,7 +53,7 @@ std::size_t read_alternative_names(X509* leaf, PeerIdentity& identity) {
   std::size_t uris = 0;
   const GeneralNamesPtr names(
       static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(leaf, NID_subject_alt_name, nullptr, nullptr)));
-  for (int i = 0; names != nullptr && i < sk_GENERAL_NAME_num(names.get()); ++i) {
+  for (int i = 0; names != nullptr && i < static_cast<int>(sk_GENERAL_NAME_num(names.get())); ++i) {
     int type = -1;
     const auto* value = static_cast<const ASN1_STRING*>(
         GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names.get(), i), &type));
@@ -107,7 +107,7 @@ bool is_workload_id(std::string_view uri) {
 }
 
 bool is_among(X509* certificate, STACK_OF(X509) * all) {
-  for (int i = 0; i < sk_X509_num(all); ++i) {
+  for (int i = 0; i < static_cast<int>(sk_X509_num(all)); ++i) {
     if (X509_cmp(certificate, sk_X509_value(all, i)) == 0) return true;
   }
   return false;
@@ -144,7 +144,7 @@ bool is_self_signed(X509* certificate) {
 X509Ptr trusted_issuer_of(X509* certificate, X509_STORE_CTX* context) {
   const CertificatesPtr named(X509_STORE_CTX_get1_certs(context, X509_get_issuer_name(certificate)));
   std::vector<X509*> candidates;
-  for (int i = 0; i < sk_X509_num(named.get()); ++i) {
+  for (int i = 0; i < static_cast<int>(sk_X509_num(named.get())); ++i) {
     X509* one = sk_X509_value(named.get(), i);
     if (X509_check_issued(one, certificate) == X509_V_OK) candidates.push_back(one);
   }
@@ -217,7 +217,7 @@ PeerIdentity identity_of(X509* leaf) {
 
 void add_chain(PeerIdentity& identity, STACK_OF(X509) * verified, STACK_OF(X509) * sent,
                std::span<const X509Ptr> above) {
-  const int count = sk_X509_num(verified);
+  const int count = static_cast<int>(sk_X509_num(verified));
   bool all_sent = true;
   IssuedKey own{};
   for (int i = 0; i < count; ++i) {
@@ -243,7 +243,7 @@ void add_chain(PeerIdentity& identity, STACK_OF(X509) * verified, STACK_OF(X509)
 
 void add_chain(PeerIdentity& identity, X509_STORE_CTX* context) {
   STACK_OF(X509)* verified = X509_STORE_CTX_get0_chain(context);
-  const int count = sk_X509_num(verified);
+  const int count = static_cast<int>(sk_X509_num(verified));
   const auto above =
       trusted_issuers_above(sk_X509_value(verified, count - 1), static_cast<std::size_t>(count), context);
   add_chain(identity, verified, X509_STORE_CTX_get0_untrusted(context), above);
@@ -271,7 +271,7 @@ IssuedKey trust_key(X509* certificate) {
 
 IssuedKey trust_key(const X509_NAME* name, X509* certificate) {
   const EncodedOctets key = encoded<i2d_X509_PUBKEY>(X509_get_X509_PUBKEY(certificate));
-  const EncodedOctets subject = encoded<i2d_X509_NAME>(name);
+  const EncodedOctets subject = encoded<i2d_X509_NAME>(const_cast<X509_NAME*>(name));
   std::vector<unsigned char> bytes(key.bytes().begin(), key.bytes().end());
   bytes.insert(bytes.end(), subject.bytes().begin(), subject.bytes().end());
   std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};

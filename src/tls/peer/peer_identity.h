@@ -9,7 +9,7 @@
 
 #include "base/result.h"
 #include "base/units.h"
-#include "tls/openssl/openssl_types.h"
+#include "tls/library/openssl_types.h"
 
 namespace headgate {
 

@@ -7,8 +7,9 @@
 #include <optional>
 
 #include "tls/certificate/pem.h"
-#include "tls/openssl/asn1_time.h"
-#include "tls/openssl/openssl_call.h"
+#include "tls/library/asn1_time.h"
+#include "tls/library/keys.h"
+#include "tls/library/openssl_call.h"
 
 namespace headgate {
 namespace {
@@ -102,7 +103,7 @@ std::string type_text(X509_EXTENSION* extension) {
 /// The first critical extension that is none of `known`. RFC 5280, sections 5.2 and 5.3.
 std::optional<std::string> unknown_critical(const STACK_OF(X509_EXTENSION) * extensions,
                                             std::initializer_list<int> known) {
-  for (int i = 0; i < sk_X509_EXTENSION_num(extensions); ++i) {
+  for (int i = 0; i < static_cast<int>(sk_X509_EXTENSION_num(extensions)); ++i) {
     X509_EXTENSION* one = sk_X509_EXTENSION_value(extensions, i);
     const int type = OBJ_obj2nid(X509_EXTENSION_get_object(one));
     if (X509_EXTENSION_get_critical(one) == 0 || std::ranges::find(known, type) != known.end()) continue;
@@ -118,7 +119,7 @@ std::optional<std::string> unknown_critical(X509_CRL* list) {
     return unknown;
   }
   STACK_OF(X509_REVOKED)* entries = X509_CRL_get_REVOKED(list);
-  for (int i = 0; i < sk_X509_REVOKED_num(entries); ++i) {
+  for (int i = 0; i < static_cast<int>(sk_X509_REVOKED_num(entries)); ++i) {
     const auto* extensions = X509_REVOKED_get0_extensions(sk_X509_REVOKED_value(entries, i));
     if (auto unknown =
             unknown_critical(extensions, {NID_crl_reason, NID_invalidity_date, NID_hold_instruction_code}))
@@ -148,7 +149,7 @@ SpelledList spelled(X509_CRL* list, const std::vector<X509*>& issuers) {
   SpelledList made{list, {trust_key(X509_CRL_get_issuer(list), issuer)}};
   for (X509* one : issuers) {
     if (X509_NAME_cmp(X509_CRL_get_issuer(list), X509_get_subject_name(one)) != 0) continue;
-    if (EVP_PKEY_eq(X509_get0_pubkey(one), X509_get0_pubkey(issuer)) != 1) continue;
+    if (!is_same_key(X509_get0_pubkey(one), X509_get0_pubkey(issuer))) continue;
     const IssuedKey key = trust_key(one);
     if (std::ranges::find(made.spellings, key) == made.spellings.end()) made.spellings.push_back(key);
   }
@@ -156,7 +157,8 @@ SpelledList spelled(X509_CRL* list, const std::vector<X509*>& issuers) {
 }
 
 std::size_t entries_of(X509_CRL* list) {
-  return static_cast<std::size_t>(std::max(0, sk_X509_REVOKED_num(X509_CRL_get_REVOKED(list))));
+  return static_cast<std::size_t>(
+      std::max(0, static_cast<int>(sk_X509_REVOKED_num(X509_CRL_get_REVOKED(list)))));
 }
 
 std::string issuer_text(X509_CRL* list) {
@@ -243,7 +245,7 @@ void RevocationList::add(X509_CRL* list, std::span<const IssuedKey> spellings) {
   STACK_OF(X509_REVOKED)* entries = X509_CRL_get_REVOKED(list);
   for (const IssuedKey& spelling : spellings) {
     issuers_.push_back(spelling);
-    for (int i = 0; i < sk_X509_REVOKED_num(entries); ++i) {
+    for (int i = 0; i < static_cast<int>(sk_X509_REVOKED_num(entries)); ++i) {
       insert(issued_key(spelling, X509_REVOKED_get0_serialNumber(sk_X509_REVOKED_value(entries, i))));
     }
   }

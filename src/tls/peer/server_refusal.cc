@@ -6,7 +6,7 @@
 #include <array>
 #include <vector>
 
-#include "tls/openssl/asn1_time.h"
+#include "tls/library/asn1_time.h"
 #include "tls/peer/peer_identity.h"
 
 namespace headgate {
@@ -28,7 +28,7 @@ std::vector<std::string> addresses_of(X509* certificate) {
   std::vector<std::string> addresses;
   const GeneralNamesPtr names(
       static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
-  for (int i = 0; names != nullptr && i < sk_GENERAL_NAME_num(names.get()); ++i) {
+  for (int i = 0; names != nullptr && i < static_cast<int>(sk_GENERAL_NAME_num(names.get())); ++i) {
     int type = -1;
     const void* value = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names.get(), i), &type);
     if (type == GEN_IPADD) addresses.push_back(address_text(static_cast<const ASN1_OCTET_STRING*>(value)));
@@ -47,13 +47,6 @@ std::string names_of(X509* certificate) {
   return text.empty() ? "no name" : text;
 }
 
-std::string wanted_name(X509_STORE_CTX* chain) {
-  X509_VERIFY_PARAM* parameters = X509_STORE_CTX_get0_param(chain);
-  if (const char* host = X509_VERIFY_PARAM_get0_host(parameters, 0)) return host;
-  const TextPtr address(X509_VERIFY_PARAM_get1_ip_asc(parameters));
-  return address == nullptr ? "" : address.get();
-}
-
 bool is_about_the_name(int error) {
   return error == X509_V_ERR_HOSTNAME_MISMATCH || error == X509_V_ERR_IP_ADDRESS_MISMATCH;
 }
@@ -65,13 +58,13 @@ std::string subject_of(X509* certificate) {
 
 }  // namespace
 
-std::string why_server_is_refused(X509_STORE_CTX* chain) {
+std::string why_server_is_refused(X509_STORE_CTX* chain, const std::string& wanted_name) {
   const int error = X509_STORE_CTX_get_error(chain);
   X509* certificate = X509_STORE_CTX_get_current_cert(chain);
   std::string why = std::string("certificate verify failed: ") + X509_verify_cert_error_string(error);
   if (certificate == nullptr) return why;
   if (is_about_the_name(error))
-    return why + ": the certificate is for " + names_of(certificate) + ", not for " + wanted_name(chain);
+    return why + ": the certificate is for " + names_of(certificate) + ", not for " + wanted_name;
   why += ": \"" + subject_of(certificate) + "\", issued by \"" + identity_of(certificate).issuer + '"';
   if (error == X509_V_ERR_CERT_HAS_EXPIRED)
     why += ", expired on " + date_text(wall_time(X509_get0_notAfter(certificate)));

@@ -3,18 +3,16 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
-#include "tls/openssl/openssl_types.h"
+#include "tls/library/aead_context.h"
 #include "tls/record/traffic_keys.h"
 
 namespace headgate {
 
 /// Identifies one generation of one direction's keys within a worker. 0 identifies none.
 using KeyId = std::uint64_t;
-
-/// Whether a context seals or opens. A key is used for one of the two only.
-enum class AeadUse : std::uint8_t { kOpen = 0, kSeal = 1 };
 
 /// A worker's AEAD contexts, so that a connection holds no OpenSSL object at all: only keys, IVs, sequence
 /// numbers.
@@ -33,7 +31,7 @@ class AeadContexts {
   static constexpr std::size_t kMaxContexts = kWays * kSets;
 
   /// `library` must outlive it. A cipher that `library` lacks is not supported, which is no error.
-  explicit AeadContexts(OSSL_LIB_CTX* library);
+  explicit AeadContexts(const LibraryContext* library);
 
   /// Whether records of this suite can be protected. If not, the connection stays with OpenSSL.
   [[nodiscard]] bool supports(RecordSuite suite) const;
@@ -43,7 +41,7 @@ class AeadContexts {
 
   /// The context keyed with `key` for `use`. Valid until the next call of any function here. Keys a context
   /// if `id` has none. Throws std::bad_alloc where OpenSSL has no memory for a context.
-  [[nodiscard]] EVP_CIPHER_CTX* context(RecordSuite suite, KeyId id, AeadUse use, const TrafficKeys& keys);
+  [[nodiscard]] AeadContext& context(RecordSuite suite, KeyId id, AeadUse use, const TrafficKeys& keys);
 
   /// Wipes the context of keys that are no longer used, if they have one.
   void forget(RecordSuite suite, KeyId id);
@@ -51,12 +49,12 @@ class AeadContexts {
  private:
   struct Entry {
     KeyId id = 0;
-    CipherCtxPtr context;
+    std::unique_ptr<AeadContext> context;
   };
   using Set = std::array<Entry, kWays>;  // the most recently used first
   struct Suite {
-    CipherPtr cipher;
-    std::vector<Set> sets;  // empty until a connection uses the suite
+    std::unique_ptr<AeadAlgorithm> algorithm;  // nullptr: the library lacks it
+    std::vector<Set> sets;                     // empty until a connection uses the suite
   };
 
   static void add_contexts(Suite& suite, AeadUse use);

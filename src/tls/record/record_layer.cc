@@ -2,14 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <utility>
 
-#include <openssl/core_names.h>
-#include <openssl/err.h>
-
 #include "base/check.h"
-#include "tls/octets.h"
 
 namespace headgate {
 namespace {
@@ -17,11 +12,6 @@ namespace {
 // The outside of every protected record. RFC 8446, section 5.2.
 constexpr auto kOuterType = static_cast<std::byte>(ContentType::kApplicationData);
 constexpr std::byte kLegacyVersion{3};
-
-// Content of up to this size is copied behind the header and sealed there together with its type, which costs
-// less than sealing the type separately.
-constexpr std::size_t kCopiedContentBytes = 512;
-constexpr std::size_t kCipherBlockBytes = 16;
 
 // RFC 8446, section 4.
 constexpr std::uint8_t kNewSessionTicket = 4;
@@ -41,39 +31,6 @@ void write_header(std::span<std::byte> into, std::size_t body) {
   into[4] = static_cast<std::byte>(body & 0xff);
 }
 
-/// The parameter list that names a tag, which is `kTagBytes` at `tag`.
-std::array<OSSL_PARAM, 2> tag_params(void* tag) {
-  return {OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, kTagBytes),
-          OSSL_PARAM_construct_end()};
-}
-
-bool encrypt(EVP_CIPHER_CTX* context, const std::byte* from, std::size_t size, std::byte* to) {
-  int written = 0;
-  return EVP_EncryptUpdate(context, as_octets(to), &written, as_octets(from), static_cast<int>(size)) == 1;
-}
-
-bool decrypt(EVP_CIPHER_CTX* context, const std::byte* from, std::size_t size, std::byte* to) {
-  int written = 0;
-  return EVP_DecryptUpdate(context, as_octets(to), &written, as_octets(from), static_cast<int>(size)) == 1;
-}
-
-/// Encrypts content and type to `to`.
-bool encrypt_inner(EVP_CIPHER_CTX* context, ContentType type, std::span<const std::byte> content,
-                   std::byte* to) {
-  if (content.size() <= kCopiedContentBytes) {
-    if (!content.empty()) std::memcpy(to, content.data(), content.size());
-    to[content.size()] = static_cast<std::byte>(type);
-    return encrypt(context, to, content.size() + 1, to);
-  }
-  const std::size_t whole_blocks = content.size() - content.size() % kCipherBlockBytes;
-  const std::span<const std::byte> rest = content.subspan(whole_blocks);
-  std::array<std::byte, kCipherBlockBytes> tail;
-  std::copy(rest.begin(), rest.end(), tail.begin());
-  tail[rest.size()] = static_cast<std::byte>(type);
-  return encrypt(context, content.data(), whole_blocks, to) &&
-         encrypt(context, tail.data(), rest.size() + 1, to + whole_blocks);
-}
-
 }  // namespace
 
 std::size_t record_size_bytes(std::span<const std::byte> bytes) {
@@ -87,15 +44,9 @@ std::size_t RecordProtector::seal(ContentType type, std::span<const std::byte> c
   HG_CHECK(direction_.sequence_number() < kMaxRecordsPerKey);
   write_header(into, inner + kTagBytes);
 
-  EVP_CIPHER_CTX* context = direction_.context();
   std::byte* body = into.data() + kRecordHeaderBytes;
-  auto tag = tag_params(body + inner);
-  int written = 0;
-  HG_CHECK(EVP_EncryptInit_ex2(context, nullptr, nullptr, direction_.nonce().data(), nullptr) == 1 &&
-           encrypt(context, into.data(), kRecordHeaderBytes, nullptr) &&
-           encrypt_inner(context, type, content, body) &&
-           EVP_EncryptFinal_ex(context, as_octets(body + inner), &written) == 1 &&
-           EVP_CIPHER_CTX_get_params(context, tag.data()) == 1);
+  HG_CHECK(direction_.context().seal(direction_.nonce(), into.first(kRecordHeaderBytes), content,
+                                     static_cast<std::byte>(type), body));
   direction_.advance();
   return kRecordHeaderBytes + inner + kTagBytes;
 }
@@ -174,21 +125,9 @@ bool RecordOpener::unprotect(std::span<const std::byte> record, std::span<std::b
   const std::size_t inner_bytes = body.size() - kTagBytes;
   const std::size_t placed = std::min(inner_bytes, into.size());
   std::byte last{};
-  std::byte final_block[kCipherBlockBytes];
-  int written = 0;
-
-  EVP_CIPHER_CTX* context = direction_.context();
-  auto tag = tag_params(const_cast<std::byte*>(body.data() + inner_bytes));
-  const bool authentic =
-      EVP_DecryptInit_ex2(context, nullptr, nullptr, direction_.nonce().data(), tag.data()) == 1 &&
-      decrypt(context, record.data(), kRecordHeaderBytes, nullptr) &&
-      (placed == 0 || decrypt(context, body.data(), placed, into.data())) &&
-      (placed == inner_bytes || decrypt(context, body.data() + placed, 1, &last)) &&
-      EVP_DecryptFinal_ex(context, as_octets(final_block), &written) == 1;
-  if (!authentic) {
-    ERR_clear_error();
+  if (!direction_.context().open(direction_.nonce(), record.first(kRecordHeaderBytes), body,
+                                 into.first(placed), last))
     return false;
-  }
   direction_.advance();
 
   if (placed < inner_bytes && last != std::byte{0}) {

@@ -30,7 +30,6 @@ enum class KeyUpdateRequest : std::uint8_t { kNotRequested = 0, kRequested = 1 }
 inline constexpr std::size_t kRecordHeaderBytes = 5;
 /// Of a handshake message: type and length. RFC 8446, section 4.
 inline constexpr std::size_t kMessageHeaderBytes = 4;
-inline constexpr std::size_t kTagBytes = 16;
 /// What a record adds to its content: header, content type, tag.
 inline constexpr std::size_t kRecordOverheadBytes = kRecordHeaderBytes + 1 + kTagBytes;
 inline constexpr std::size_t kMaxRecordContentBytes = 1 << 14;

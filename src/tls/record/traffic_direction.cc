@@ -19,7 +19,7 @@ void TrafficDirection::retire() {
   secret_.wipe();
 }
 
-TrafficDirection::Nonce TrafficDirection::nonce() const {
+Nonce TrafficDirection::nonce() const {
   Nonce nonce;
   for (std::size_t i = 0; i < nonce.size(); ++i) nonce[i] = std::to_integer<unsigned char>(keys_.iv[i]);
   for (std::size_t i = 0; i < sizeof sequence_number_; ++i) {

@@ -27,9 +27,8 @@ class TrafficDirection {
   TrafficDirection(const TrafficDirection&) = delete;
   TrafficDirection& operator=(const TrafficDirection&) = delete;
 
-  using Nonce = std::array<unsigned char, kIvBytes>;
   /// The context of the current key. Valid until another direction asks for its own.
-  [[nodiscard]] EVP_CIPHER_CTX* context() { return contexts_.context(suite_, key_id_, use_, keys_); }
+  [[nodiscard]] AeadContext& context() { return contexts_.context(suite_, key_id_, use_, keys_); }
   /// The nonce of the record with the current sequence number. RFC 8446, section 5.3.
   [[nodiscard]] Nonce nonce() const;
   [[nodiscard]] std::uint64_t sequence_number() const { return sequence_number_; }

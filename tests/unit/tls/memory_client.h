@@ -3,20 +3,21 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
 #include "base/check.h"
-#include "tls/openssl/openssl_types.h"
+#include "tls/library/openssl_types.h"
 #include "unit/tls/test_pki.h"
 
 namespace headgate::test {
 
 /// The offers of a MemoryClient.
 struct MemoryClientOptions {
-  int max_version = 0;                  ///< 0: OpenSSL's own.
+  std::uint16_t max_version = 0;        ///< 0: OpenSSL's own.
   std::string groups{};                 ///< Empty: OpenSSL's own.
   const Issued* certificate = nullptr;  ///< To be shown to a server that asks.
   SSL_SESSION* session = nullptr;       ///< To be resumed.
@@ -35,13 +36,17 @@ class MemoryClient {
       HG_CHECK(SSL_CTX_use_PrivateKey(context_.get(), options.certificate->key.get()) == 1);
     }
     SSL_CTX_set_session_cache_mode(context_.get(), SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(context_.get(), keep_session);
     ssl_.reset(SSL_new(context_.get()));
+    SSL_set_app_data(ssl_.get(), this);
     SSL_set_bio(ssl_.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
     BIO_set_mem_eof_return(SSL_get_rbio(ssl_.get()), -1);
     SSL_set_tlsext_host_name(ssl_.get(), "www.example.com");
     if (options.session != nullptr) SSL_set_session(ssl_.get(), options.session);
     SSL_set_connect_state(ssl_.get());
   }
+  MemoryClient(const MemoryClient&) = delete;
+  MemoryClient& operator=(const MemoryClient&) = delete;
 
   /// Goes as far as it can. The bytes that it writes wait for take().
   void step() {
@@ -68,11 +73,22 @@ class MemoryClient {
     text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
     return text;
   }
+  /// Reads what has arrived and returns the newest session that it may resume; nullptr: none.
+  [[nodiscard]] SessionPtr take_session() {
+    static_cast<void>(read());
+    return std::move(session_);
+  }
   [[nodiscard]] SSL* ssl() const { return ssl_.get(); }
 
  private:
+  static int keep_session(SSL* ssl, SSL_SESSION* session) {
+    static_cast<MemoryClient*>(SSL_get_app_data(ssl))->session_.reset(session);
+    return 1;
+  }
+
   SslCtxPtr context_;
   SslPtr ssl_;
+  SessionPtr session_;
   bool done_ = false;
 };
 

@@ -7,21 +7,31 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include <openssl/ec.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
+#include <openssl/rsa.h>
 
 #include "base/check.h"
+#include "tls/library/openssl_call.h"
 
 namespace headgate::test {
 namespace {
 
+/// nullptr where the library has no such keys.
 PkeyPtr make_key(const std::string& kind) {
-  if (kind.starts_with("RSA-")) {
-    return PkeyPtr(
-        EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", static_cast<std::size_t>(std::stoul(kind.substr(4)))));
-  }
-  if (kind.starts_with("P-")) return PkeyPtr(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", kind.c_str()));
-  return PkeyPtr(EVP_PKEY_Q_keygen(nullptr, nullptr, kind.c_str()));
+  const bool rsa = kind.starts_with("RSA-");
+  const bool curve = kind.starts_with("P-");
+  const int type = rsa ? EVP_PKEY_RSA : curve ? EVP_PKEY_EC : OBJ_txt2nid(kind.c_str());
+  EVP_PKEY* key = nullptr;
+  return ask_openssl([&] {
+    const PkeyCtxPtr context(EVP_PKEY_CTX_new_id(type, nullptr));
+    if (context == nullptr || EVP_PKEY_keygen_init(context.get()) != 1) return PkeyPtr();
+    if (rsa) EVP_PKEY_CTX_set_rsa_keygen_bits(context.get(), std::stoi(kind.substr(4)));
+    if (curve) EVP_PKEY_CTX_set_ec_paramgen_curve_nid(context.get(), EC_curve_nist2nid(kind.c_str()));
+    EVP_PKEY_keygen(context.get(), &key);
+    return PkeyPtr(key);
+  });
 }
 
 void add_extension(X509* certificate, X509* issuer, int nid, const std::string& value) {
@@ -75,10 +85,8 @@ void set_serial(X509* certificate) {
 }
 
 const EVP_MD* digest_for(const Issued& signer, const std::string& name) {
-  const bool own = EVP_PKEY_is_a(signer.key.get(), "ED25519") == 1 ||
-                   EVP_PKEY_is_a(signer.key.get(), "ED448") == 1 ||
-                   EVP_PKEY_is_a(signer.key.get(), "ML-DSA-65") == 1;
-  return own ? nullptr : EVP_get_digestbyname(name.c_str());
+  const int type = EVP_PKEY_base_id(signer.key.get());
+  return type == EVP_PKEY_RSA || type == EVP_PKEY_EC ? EVP_get_digestbyname(name.c_str()) : nullptr;
 }
 
 ExtensionPtr critical_extension(const std::string& number) {
@@ -133,6 +141,10 @@ std::vector<std::byte> Issued::der() const {
   std::vector<std::byte> copy(bytes, bytes + size);
   OPENSSL_free(der);
   return copy;
+}
+
+bool has_keys(const std::string& kind) {
+  return make_key(kind) != nullptr;
 }
 
 Issued issue(const Wanted& wanted, const Issued* issuer) {

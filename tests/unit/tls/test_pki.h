@@ -8,7 +8,7 @@
 
 #include "base/units.h"
 #include "tls/certificate/certificate.h"
-#include "tls/openssl/openssl_types.h"
+#include "tls/library/openssl_types.h"
 
 namespace headgate::test {
 
@@ -42,6 +42,9 @@ struct Issued {
   [[nodiscard]] std::string pem() const { return certificate_pem() + key_pem(); }
   [[nodiscard]] std::vector<std::byte> der() const;
 };
+
+/// Whether the library can make such a key. Takes as long as making one.
+[[nodiscard]] bool has_keys(const std::string& kind);
 
 /// Issues a certificate by `issuer`, or a self-signed one without.
 [[nodiscard]] Issued issue(const Wanted& wanted, const Issued* issuer = nullptr);

@@ -7,13 +7,11 @@
 #include <array>
 
 #include "base/check.h"
+#include "tls/library/keys.h"
+#include "tls/library/secret_capture.h"
 
 namespace headgate {
 namespace {
-
-PkeyPtr make_key() {
-  return PkeyPtr(EVP_EC_gen("P-256"));
-}
 
 X509Ptr make_certificate(EVP_PKEY* key) {
   X509Ptr certificate(X509_new());
@@ -38,12 +36,11 @@ const char* suite_name(RecordSuite suite) {
 
 SslCtxPtr make_ctx(const LibraryContext* library, TlsRole role, const Tls13Pair::Options& options) {
   const SSL_METHOD* method = role == TlsRole::kServer ? TLS_server_method() : TLS_client_method();
-  SslCtxPtr ctx(library == nullptr ? SSL_CTX_new(method)
-                                   : SSL_CTX_new_ex(library->get(), library->tls_properties(), method));
+  SslCtxPtr ctx(library == nullptr ? SslCtxPtr(SSL_CTX_new(method)) : library->new_ssl_ctx(method));
   SSL_CTX_set_min_proto_version(ctx.get(), TLS1_3_VERSION);
   HG_CHECK(SSL_CTX_set_ciphersuites(ctx.get(), suite_name(options.suite)) == 1);
   if (role == TlsRole::kServer) {
-    const PkeyPtr key = make_key();
+    const PkeyPtr key = new_p256_key();
     const X509Ptr certificate = make_certificate(key.get());
     HG_CHECK(SSL_CTX_use_certificate(ctx.get(), certificate.get()) == 1);
     HG_CHECK(SSL_CTX_use_PrivateKey(ctx.get(), key.get()) == 1);
@@ -67,7 +64,7 @@ class PumpedHandshake {
     for (ssize_t n; (n = ::read(fd_, bytes.data(), bytes.size())) > 0;) {
       HG_CHECK(BIO_write(SSL_get_rbio(ssl_.get()), bytes.data(), static_cast<int>(n)) == n);
     }
-    const CapturingSecrets capturing(&secrets_);
+    const CapturingSecrets capturing(ssl_.get(), &secrets_);
     const bool done = SSL_do_handshake(ssl_.get()) == 1;
     written_.clear();
     for (int n; (n = BIO_read(SSL_get_wbio(ssl_.get()), bytes.data(), static_cast<int>(bytes.size()))) > 0;) {
@@ -122,7 +119,7 @@ Tls13Pair::Tls13Pair(const Options& options)
       our_ctx(make_ctx(library.get(), options.our_role, options)),
       peer_ctx(make_ctx(nullptr, options.our_role == TlsRole::kServer ? TlsRole::kClient : TlsRole::kServer,
                         options)) {
-  if (options.peer_padding_block > 0) SSL_CTX_set_block_padding(peer_ctx.get(), options.peer_padding_block);
+  if (options.prepare_peer != nullptr) options.prepare_peer(peer_ctx.get());
   peer.reset(SSL_new(peer_ctx.get()));
   peer_fd = sockets_.theirs.number();
   SSL_set_fd(peer.get(), peer_fd);
@@ -167,6 +164,9 @@ void Tls13Pair::peer_updates_keys(KeyUpdateRequest request) {
   const int kind =
       request == KeyUpdateRequest::kRequested ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED;
   HG_CHECK(SSL_key_update(peer.get(), kind) == 1 && SSL_do_handshake(peer.get()) == 1);
+  // AWS-LC sends it with the next bytes, or with none.
+  std::size_t written = 0;
+  static_cast<void>(SSL_write_ex(peer.get(), "", 0, &written));
 }
 
 }  // namespace headgate

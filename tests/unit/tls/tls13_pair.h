@@ -6,8 +6,8 @@
 
 #include "net/buffers.h"
 #include "net/fd.h"
-#include "tls/openssl/library_context.h"
-#include "tls/openssl/openssl_types.h"
+#include "tls/library/library_context.h"
+#include "tls/library/openssl_types.h"
 #include "tls/record/aead_contexts.h"
 #include "tls/record/record_stream.h"
 
@@ -26,8 +26,8 @@ class Tls13Pair {
   struct Options {
     RecordSuite suite = RecordSuite::kAes128GcmSha256;
     TlsRole our_role = TlsRole::kServer;
-    std::size_t tickets = 1;             ///< That the server sends.
-    std::size_t peer_padding_block = 0;  ///< The peer pads its records to multiples of this.
+    std::size_t tickets = 1;                           ///< That the server sends.
+    void (*prepare_peer)(SSL_CTX* context) = nullptr;  ///< Changes the context of the peer.
   };
   explicit Tls13Pair(const Options& options);
 
@@ -50,7 +50,7 @@ class Tls13Pair {
 
 /// One library context, AEAD contexts and buffers, as a worker has them.
 struct TestWorker {
-  LibCtxPtr library{OSSL_LIB_CTX_new()};
+  std::unique_ptr<LibraryContext> library = LibraryContext::make().value();
   AeadContexts contexts{library.get()};
   Buffers buffers;
 };

@@ -69,7 +69,7 @@ bool step(SSL* ssl) {
 /// The view of the server when its handshake could not go on.
 HandshakeFailure failure_at(SSL* ssl, const SslExtraData& extra) {
   if (extra.refusal != HandshakeFailure::kNone) return extra.refusal;
-  const unsigned long error = ERR_peek_error();
+  const ErrorCode error = ERR_peek_error();
   return SSL_get_error(ssl, -1) == SSL_ERROR_SSL ? failure_at_server(ssl, error) : HandshakeFailure::kNone;
 }
 
@@ -82,8 +82,8 @@ void read_alert(SSL* client, Outcome& outcome) {
 }
 
 void describe(SSL* client, Outcome& outcome) {
-  if (X509* leaf = SSL_get0_peer_certificate(client); leaf != nullptr)
-    outcome.served_fingerprint = identity_of(leaf).fingerprint;
+  const X509Ptr leaf(SSL_get_peer_certificate(client));
+  if (leaf != nullptr) outcome.served_fingerprint = identity_of(leaf.get()).fingerprint;
   const unsigned char* protocol = nullptr;
   unsigned size = 0;
   SSL_get0_alpn_selected(client, &protocol, &size);

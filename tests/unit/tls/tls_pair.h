@@ -42,7 +42,7 @@ struct ClientOptions {
   std::string alpn{};  ///< One protocol; empty: none.
   std::string groups{};
   std::string signature_algorithms{};
-  int max_version = 0;
+  std::uint16_t max_version = 0;
   const Issued* certificate = nullptr;
   SSL_SESSION* session = nullptr;  ///< The client offers to resume it.
   bool staple = false;

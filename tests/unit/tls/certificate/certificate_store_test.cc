@@ -550,7 +550,8 @@ TEST_F(Loading, TakesANewStapleWithoutReadingTheCertificateAgain) {
 TEST_F(Loading, WarnsOfAKeySharedByUnrelatedNames) {
   const Issued one = issue({.common_name = "one.example"});
   Issued other = issue({.common_name = "other.example.net"});
-  other.key.reset(EVP_PKEY_dup(one.key.get()));
+  EVP_PKEY_up_ref(one.key.get());
+  other.key.reset(one.key.get());
   X509_set_pubkey(other.certificate.get(), other.key.get());
   X509_sign(other.certificate.get(), other.key.get(), EVP_sha256());
   list(directory_.write("one.pem", one.pem()));

@@ -7,6 +7,7 @@
 #include "tls/certificate/ec_private_key.h"
 #include "tls/certificate/ocsp_staple.h"
 #include "tls/certificate/pem.h"
+#include "tls/library/keys.h"
 #include "unit/tls/test_pki.h"
 
 namespace headgate {
@@ -76,8 +77,22 @@ TEST(Certificate, IsStoredWithItsNamesAndValidity) {
   EXPECT_LT(checked.certificate->footprint_bytes(), 2048U);
 }
 
+bool verifies_what_it_signs(EVP_PKEY* own, EVP_PKEY* other) {
+  const int type = EVP_PKEY_base_id(own);
+  const EVP_MD* digest = type == EVP_PKEY_RSA || type == EVP_PKEY_EC ? EVP_sha256() : nullptr;
+  const std::array<unsigned char, 3> message{1, 2, 3};
+  std::array<unsigned char, 1024> signature{};
+  std::size_t size = signature.size();
+  const DigestCtxPtr signing(EVP_MD_CTX_new()), verifying(EVP_MD_CTX_new());
+  return EVP_DigestSignInit(signing.get(), nullptr, digest, nullptr, own) == 1 &&
+         EVP_DigestSign(signing.get(), signature.data(), &size, message.data(), message.size()) == 1 &&
+         EVP_DigestVerifyInit(verifying.get(), nullptr, digest, nullptr, other) == 1 &&
+         EVP_DigestVerify(verifying.get(), signature.data(), size, message.data(), message.size()) == 1;
+}
+
 TEST(Certificate, OfEveryKindOfKeyIsTakenByOpensslAsWell) {
   for (const char* kind : {"P-256", "P-384", "P-521", "RSA-2048", "ED25519", "ED448"}) {
+    if (!test::has_keys(kind)) continue;
     const Issued site = issue({.key = kind});
     const bool has_own_form = kind[0] == 'P' || kind[0] == 'R';  // SEC 1, PKCS #1
     const std::string other_form = has_own_form ? site.traditional_key_pem() : site.key_pem();
@@ -86,9 +101,9 @@ TEST(Certificate, OfEveryKindOfKeyIsTakenByOpensslAsWell) {
       ASSERT_NE(checked.certificate, nullptr) << kind << ": " << checked.found.front().what;
       const auto material = materialise(*checked.certificate, nullptr);
       ASSERT_TRUE(material) << kind << ": " << material.error().what;
-      const PkeyCtxPtr context(EVP_PKEY_CTX_new_from_pkey(nullptr, material->key.get(), nullptr));
-      EXPECT_EQ(EVP_PKEY_pairwise_check(context.get()), 1) << kind;
-      EXPECT_EQ(EVP_PKEY_eq(X509_get0_pubkey(material->leaf.get()), material->key.get()), 1) << kind;
+      EXPECT_TRUE(verifies_what_it_signs(material->key.get(), X509_get0_pubkey(material->leaf.get())))
+          << kind;
+      EXPECT_TRUE(is_same_key(X509_get0_pubkey(material->leaf.get()), material->key.get())) << kind;
     }
   }
 }

@@ -5,8 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tls/library/openssl_types.h"
 #include "tls/octets.h"
-#include "tls/openssl/openssl_types.h"
 #include "unit/tls/test_pki.h"
 
 namespace headgate {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tls/openssl/algorithms.h"
+#include "tls/library/algorithms.h"
 
 namespace headgate {
 namespace {

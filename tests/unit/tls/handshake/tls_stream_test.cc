@@ -25,9 +25,9 @@ TEST(TlsStream, AStaleErrorOfAnotherConnectionDoesNotTurnNotYetIntoAFailure) {
                     .context = nullptr,
                     .secrets = nullptr},
                    Fd(ends[0]), buffers);
-  ERR_raise(ERR_LIB_SSL, SSL_R_BAD_DATA);
+  ERR_put_error(ERR_LIB_SSL, 0, SSL_R_BAD_LENGTH, __FILE__, __LINE__);
   EXPECT_EQ(stream.handshake(), IoStatus::kWantRead);
-  ERR_raise(ERR_LIB_SSL, SSL_R_BAD_DATA);
+  ERR_put_error(ERR_LIB_SSL, 0, SSL_R_BAD_LENGTH, __FILE__, __LINE__);
   EXPECT_EQ(stream.handshake(), IoStatus::kWantRead);
 }
 

@@ -5,7 +5,8 @@
 
 #include <gtest/gtest.h>
 
-#include "tls/openssl/library_context.h"
+#include "tls/library/secret_capture.h"
+#include "tls/openssl/library_objects.h"
 #include "unit/tls/record/record_bytes.h"
 
 namespace headgate {
@@ -46,13 +47,17 @@ class KeyScheduleTest : public ::testing::Test {
 };
 
 TEST_F(KeyScheduleTest, IsFoundByWhoPrefersItAndNeverForFips) {
-  EXPECT_STREQ(library->tls_properties(), "?provider=headgate");
+  EXPECT_STREQ(library->objects().key_schedule->properties(), "?provider=headgate");
   for (const char* name : {"TLS13-KDF", "TLS1-PRF"}) {
-    EXPECT_EQ(provider_of(library->get(), name, library->tls_properties()), "headgate");
-    EXPECT_EQ(provider_of(library->get(), name, "provider=default"), "default");
-    EXPECT_EQ(provider_of(library->get(), name, "fips=yes"), "none");
+    EXPECT_EQ(
+        provider_of(openssl_context(library.get()), name, library->objects().key_schedule->properties()),
+        "headgate");
+    EXPECT_EQ(provider_of(openssl_context(library.get()), name, "provider=default"), "default");
+    EXPECT_EQ(provider_of(openssl_context(library.get()), name, "fips=yes"), "none");
   }
-  EXPECT_EQ(provider_of(library->get(), "HKDF", library->tls_properties()), "default");
+  EXPECT_EQ(
+      provider_of(openssl_context(library.get()), "HKDF", library->objects().key_schedule->properties()),
+      "default");
 }
 
 TEST_F(KeyScheduleTest, CapturesTheSecretsThatRemainOnThisThreadWhileAsked) {
@@ -61,18 +66,18 @@ TEST_F(KeyScheduleTest, CapturesTheSecretsThatRemainOnThisThreadWhileAsked) {
   ByteVector server;
   ByteVector resumption;
   {
-    const CapturingSecrets capturing(&capture);
-    ASSERT_EQ(Asked{.label = "c hs traffic"}.derive(library->get(), client), 1);
+    const CapturingSecrets capturing(nullptr, &capture);
+    ASSERT_EQ(Asked{.label = "c hs traffic"}.derive(openssl_context(library.get()), client), 1);
     EXPECT_TRUE(capture.client.empty());
-    ASSERT_EQ(Asked{}.derive(library->get(), client), 1);
+    ASSERT_EQ(Asked{}.derive(openssl_context(library.get()), client), 1);
     EXPECT_FALSE(capture.complete());
-    ASSERT_EQ(Asked{.label = "s ap traffic"}.derive(library->get(), server), 1);
+    ASSERT_EQ(Asked{.label = "s ap traffic"}.derive(openssl_context(library.get()), server), 1);
     EXPECT_FALSE(capture.complete());
-    ASSERT_EQ(Asked{.label = "res master"}.derive(library->get(), resumption), 1);
+    ASSERT_EQ(Asked{.label = "res master"}.derive(openssl_context(library.get()), resumption), 1);
     EXPECT_TRUE(capture.complete());
   }
   ByteVector later;
-  ASSERT_EQ(Asked{.key = ByteVector(32, std::byte{9})}.derive(library->get(), later), 1);
+  ASSERT_EQ(Asked{.key = ByteVector(32, std::byte{9})}.derive(openssl_context(library.get()), later), 1);
   EXPECT_NE(client, later);
   EXPECT_EQ(ByteVector(capture.client.bytes().begin(), capture.client.bytes().end()), client);
   EXPECT_EQ(ByteVector(capture.server.bytes().begin(), capture.server.bytes().end()), server);
@@ -81,14 +86,17 @@ TEST_F(KeyScheduleTest, CapturesTheSecretsThatRemainOnThisThreadWhileAsked) {
 
 TEST_F(KeyScheduleTest, RefusesWhatNoHandshakeOfTls13AsksFor) {
   ByteVector out;
-  EXPECT_EQ(Asked{.digest = "SHA2-512"}.derive(library->get(), out), 0);
-  EXPECT_EQ(Asked{.digest = "MD5"}.derive(library->get(), out), 0);
-  EXPECT_EQ(Asked{.prefix = "dtls13"}.derive(library->get(), out), 0);
-  EXPECT_EQ(Asked{.label = std::string(250, 'l')}.derive(library->get(), out), 0);
-  EXPECT_EQ(Asked{.mode = EVP_KDF_HKDF_MODE_EXTRACT_AND_EXPAND}.derive(library->get(), out), 0);
-  EXPECT_EQ((Asked{.mode = EVP_KDF_HKDF_MODE_EXTRACT_ONLY, .size = 31}.derive(library->get(), out)), 0);
-  EXPECT_EQ(Asked{.key = {}}.derive(library->get(), out), 0);
-  EXPECT_EQ(Asked{.size = 256 * 32}.derive(library->get(), out), 0);
+  EXPECT_EQ(Asked{.digest = "SHA2-512"}.derive(openssl_context(library.get()), out), 0);
+  EXPECT_EQ(Asked{.digest = "MD5"}.derive(openssl_context(library.get()), out), 0);
+  EXPECT_EQ(Asked{.prefix = "dtls13"}.derive(openssl_context(library.get()), out), 0);
+  EXPECT_EQ(Asked{.label = std::string(250, 'l')}.derive(openssl_context(library.get()), out), 0);
+  EXPECT_EQ(Asked{.mode = EVP_KDF_HKDF_MODE_EXTRACT_AND_EXPAND}.derive(openssl_context(library.get()), out),
+            0);
+  EXPECT_EQ(
+      (Asked{.mode = EVP_KDF_HKDF_MODE_EXTRACT_ONLY, .size = 31}.derive(openssl_context(library.get()), out)),
+      0);
+  EXPECT_EQ(Asked{.key = {}}.derive(openssl_context(library.get()), out), 0);
+  EXPECT_EQ(Asked{.size = 256 * 32}.derive(openssl_context(library.get()), out), 0);
 }
 
 }  // namespace

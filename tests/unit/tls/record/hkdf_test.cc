@@ -3,38 +3,13 @@
 #include <string>
 
 #include <gtest/gtest.h>
+#include <openssl/hmac.h>
 
-#include "tls/openssl/openssl_types.h"
+#include "tls/octets.h"
 #include "unit/tls/record/record_bytes.h"
 
 namespace headgate {
 namespace {
-
-constexpr Hash kBoth[] = {Hash::kSha256, Hash::kSha384};
-
-std::string digest_name(Hash hash) {
-  return hash == Hash::kSha256 ? "SHA256" : "SHA384";
-}
-
-ByteVector counting(std::size_t size) {
-  ByteVector bytes(size);
-  for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<std::byte>(i * 7 + 1);
-  return bytes;
-}
-
-OSSL_PARAM octets(const char* name, const ByteVector& bytes) {
-  return OSSL_PARAM_construct_octet_string(name, const_cast<std::byte*>(bytes.data()), bytes.size());
-}
-
-/// Returns the bytes that OpenSSL's own function of that name derives.
-ByteVector derived(const char* function, const std::vector<OSSL_PARAM>& params, std::size_t size) {
-  const KdfPtr kdf(EVP_KDF_fetch(nullptr, function, nullptr));
-  const KdfCtxPtr context(EVP_KDF_CTX_new(kdf.get()));
-  ByteVector out(size);
-  EXPECT_EQ(EVP_KDF_derive(context.get(), reinterpret_cast<unsigned char*>(out.data()), size, params.data()),
-            1);
-  return out;
-}
 
 TEST(Hkdf, ExtractsAsTestCaseOneOfRfc5869) {
   ByteVector key(32);
@@ -61,48 +36,67 @@ TEST(Hkdf, GoesThroughTheStagesOfTheTraceInRfc8448) {
   EXPECT_EQ(master, hex("18df06843d13a08bf2a449844c5f8a478001bc4d4c627984d5a41da8d0402919"));
 }
 
-TEST(Hkdf, ExpandsLabelsOfEveryLengthAsOpensslDoes) {
-  for (const Hash hash : kBoth) {
-    const ByteVector secret = counting(size_bytes(hash));
+ByteVector bytes_counting_to(std::size_t size) {
+  ByteVector bytes(size);
+  for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<std::byte>(i + 1);
+  return bytes;
+}
+
+ByteVector hmac_of(Hash hash, const ByteVector& key, const ByteVector& data) {
+  ByteVector mac(size_bytes(hash));
+  unsigned size = 0;
+  EXPECT_NE(
+      HMAC(hash == Hash::kSha256 ? EVP_sha256() : EVP_sha384(), key.data(), static_cast<int>(key.size()),
+           as_octets(data.data()), data.size(), as_octets(mac.data()), &size),
+      nullptr);
+  return mac;
+}
+
+// RFC 8446, section 7.1, and RFC 5869, section 2.3.
+TEST(Hkdf, ExpandsLabelsWithTheLibrarysHmac) {
+  for (const Hash hash : {Hash::kSha256, Hash::kSha384}) {
+    const ByteVector secret = bytes_counting_to(size_bytes(hash)),
+                     context = bytes_counting_to(size_bytes(hash));
     for (const std::size_t size : {std::size_t{1}, std::size_t{12}, size_bytes(hash), std::size_t{200}}) {
-      for (const std::size_t context_size : {std::size_t{0}, size_bytes(hash)}) {
-        const ByteVector context = counting(context_size);
-        std::string digest = digest_name(hash);
-        ByteVector ours(size);
-        expand_label(hash, secret, "a label", context, ours);
-        int mode = EVP_KDF_HKDF_MODE_EXPAND_ONLY;
-        std::string prefix = "tls13 ";
-        std::string label = "a label";
-        std::vector<OSSL_PARAM> params{
-            OSSL_PARAM_construct_int("mode", &mode),
-            OSSL_PARAM_construct_utf8_string("digest", digest.data(), 0),
-            octets("key", secret),
-            OSSL_PARAM_construct_octet_string("prefix", prefix.data(), prefix.size()),
-            OSSL_PARAM_construct_octet_string("label", label.data(), label.size()),
-        };
-        if (!context.empty()) params.push_back(octets("data", context));
-        params.push_back(OSSL_PARAM_construct_end());
-        EXPECT_EQ(ours, derived("TLS13-KDF", params, size)) << digest << " " << size;
+      ByteVector info{std::byte{0}, static_cast<std::byte>(size), std::byte{13}};
+      append(info, text_bytes("tls13 a label"));
+      info.push_back(static_cast<std::byte>(context.size()));
+      append(info, context);
+      ByteVector expected, block;
+      for (unsigned char number = 1; expected.size() < size; ++number) {
+        append(block, info);
+        block.push_back(std::byte{number});
+        block = hmac_of(hash, secret, block);
+        append(expected, block);
       }
+      expected.resize(size);
+      ByteVector ours(size);
+      expand_label(hash, secret, "a label", context, ours);
+      EXPECT_EQ(ours, expected) << size;
     }
   }
 }
 
-TEST(PHash, GivesWhatOpensslsPrfGivesForSecretsOfEveryLength) {
-  for (const Hash hash : kBoth) {
-    for (const std::size_t secret_size : {1U, 32U, 48U, 64U, 128U, 129U, 512U}) {
-      const ByteVector secret = counting(secret_size);
-      const ByteVector label = counting(13);
-      const ByteVector random = counting(64);
-      for (const std::size_t size : {12U, 32U, 48U, 104U, 300U}) {
-        std::string digest = digest_name(hash);
+// RFC 5246, section 5.
+TEST(PHash, IsThatOfTheLibrarysHmac) {
+  for (const Hash hash : {Hash::kSha256, Hash::kSha384}) {
+    for (const std::size_t secret_size : {1U, 48U, 129U, 512U}) {
+      const ByteVector secret = bytes_counting_to(secret_size);
+      const ByteVector label = bytes_counting_to(13), random = bytes_counting_to(64);
+      ByteVector seed = label;
+      append(seed, random);
+      ByteVector expected;
+      for (ByteVector a = hmac_of(hash, secret, seed); expected.size() < 300; a = hmac_of(hash, secret, a)) {
+        ByteVector input = a;
+        append(input, seed);
+        append(expected, hmac_of(hash, secret, input));
+      }
+      for (const std::size_t size : {12U, 48U, 300U}) {
         ByteVector ours(size);
-        const Octets seed[] = {label, random};
-        p_hash(hash, secret, seed, ours);
-        const std::vector<OSSL_PARAM> params{OSSL_PARAM_construct_utf8_string("digest", digest.data(), 0),
-                                             octets("secret", secret), octets("seed", label),
-                                             octets("seed", random), OSSL_PARAM_construct_end()};
-        EXPECT_EQ(ours, derived("TLS1-PRF", params, size)) << digest << " " << secret_size << " " << size;
+        const Octets parts[] = {label, random};
+        p_hash(hash, secret, parts, ours);
+        EXPECT_EQ(ours, ByteVector(expected.begin(), expected.begin() + static_cast<std::ptrdiff_t>(size)))
+            << secret_size << " " << size;
       }
     }
   }

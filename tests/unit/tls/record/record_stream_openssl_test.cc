@@ -1,55 +1,15 @@
 #include <unistd.h>
 
-#include <algorithm>
-#include <random>
-#include <tuple>
-
 #include <gtest/gtest.h>
 #include <openssl/err.h>
 
-#include "tls/record/record_stream.h"
-#include "unit/tls/record/record_bytes.h"
-#include "unit/tls/tls13_pair.h"
+#include "unit/tls/record/against_openssl.h"
 
-// RecordStream against OpenSSL's own record layer: every suite, both roles.
+// RecordStream against the library's own record layer: every suite, both roles.
 namespace headgate {
 namespace {
 
-class AgainstOpenssl : public testing::TestWithParam<std::tuple<RecordSuite, TlsRole>> {
- protected:
-  [[nodiscard]] Tls13Pair::Options options() const {
-    return {.suite = std::get<RecordSuite>(GetParam()), .our_role = std::get<TlsRole>(GetParam())};
-  }
-  ByteVector random_bytes(std::size_t size) {
-    ByteVector bytes(size);
-    for (std::byte& byte : bytes) byte = static_cast<std::byte>(random_() & 0xff);
-    return bytes;
-  }
-  std::size_t random_below(std::size_t bound) { return random_() % bound; }
-
-  /// Reads into spans of `room_bytes`; returns all bytes that `stream` can read now.
-  ByteVector read_all(RecordStream& stream, std::size_t room_bytes = kMaxWriteBytes) {
-    ByteVector all;
-    ByteVector into(room_bytes);
-    for (;;) {
-      const ReadResult result = stream.read(into);
-      if (result.status != IoStatus::kDone) return all;
-      append(all, std::span(into).first(result.size_bytes));
-    }
-  }
-
-  TestWorker worker_;
-  std::mt19937 random_{20'261'122};
-};
-
-INSTANTIATE_TEST_SUITE_P(Suites, AgainstOpenssl,
-                         testing::Combine(testing::ValuesIn(kAllSuites),
-                                          testing::Values(TlsRole::kServer, TlsRole::kClient)),
-                         [](const auto& suite) {
-                           const char* role =
-                               std::get<TlsRole>(suite.param) == TlsRole::kServer ? "Server" : "Client";
-                           return role + std::to_string(row(std::get<RecordSuite>(suite.param)).number);
-                         });
+INSTANTIATE_TEST_SUITE_P(Suites, AgainstOpenssl, suites_and_roles(), name_of_suite);
 
 TEST_P(AgainstOpenssl, CountsTheSessionTicketsItSent) {
   for (const std::size_t tickets : {0u, 1u, 2u, 5u}) {
@@ -64,30 +24,8 @@ TEST_P(AgainstOpenssl, CountsTheSessionTicketsItSent) {
   }
 }
 
-TEST_P(AgainstOpenssl, ExchangesRandomTrafficPaddedAndWithKeyUpdates) {
-  Tls13Pair::Options padded = options();
-  padded.peer_padding_block = 512;
-  for (const Tls13Pair::Options& kind : {options(), padded}) {
-    Tls13Pair pair(kind);
-    RecordStream stream(std::move(pair.state), worker_.buffers, worker_.contexts);
-    for (int round = 0; round < 150; ++round) {
-      const bool large = random_below(4) == 0;
-      ByteVector from_peer;
-      for (std::size_t part = random_below(3); part > 0; --part) {
-        const ByteVector bytes = random_bytes(random_below(large ? 16385 : 600));
-        pair.peer_writes(bytes);
-        append(from_peer, bytes);
-        if (random_below(5) == 0) {
-          pair.peer_updates_keys(random_below(2) == 0 ? KeyUpdateRequest::kRequested
-                                                      : KeyUpdateRequest::kNotRequested);
-        }
-      }
-      ASSERT_EQ(read_all(stream, kMaxRecordContentBytes + random_below(50'000)), from_peer) << round;
-      const ByteVector from_us = random_bytes(random_below(large ? 100'000 : 600));
-      ASSERT_EQ(stream.write(from_us), IoStatus::kDone);
-      ASSERT_EQ(pair.peer_reads(), from_us) << round;
-    }
-  }
+TEST_P(AgainstOpenssl, ExchangesRandomTrafficWithKeyUpdates) {
+  exchange_random_traffic(options());
 }
 
 TEST_P(AgainstOpenssl, UnderstandsOneStreamOfRecordsCutAtEveryByte) {
