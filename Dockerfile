@@ -1,14 +1,19 @@
 # Debian 13 has OpenSSL 3.5, an LTS with the post-quantum group X25519MLKEM768; Debian 12's 3.0 lacks that group.
 # A pipeline pins its digest: --build-arg BASE=debian:trixie-slim@sha256:...
 ARG BASE=debian:trixie-slim
+# The TLS library: openssl, or awslc for more handshakes from a core (docs/tls-library.md).
+ARG TLS_LIBRARY=openssl
 
 FROM ${BASE} AS build
-COPY deploy/install-packages deploy/packages-build.txt /source/deploy/
+ARG TLS_LIBRARY
+COPY deploy/install-packages deploy/packages-build.txt deploy/awslc /source/deploy/
 RUN /source/deploy/install-packages /source/deploy/packages-build.txt
+RUN [ "${TLS_LIBRARY}" = openssl ] || /source/deploy/awslc "/${TLS_LIBRARY}"
 COPY CMakeLists.txt /source/
 COPY cmake /source/cmake
 COPY src /source/src
-RUN cmake -S /source -B /build -G Ninja -DHEADGATE_TESTS=OFF \
+RUN library=$([ "${TLS_LIBRARY}" = openssl ] && echo openssl || echo "/${TLS_LIBRARY}") \
+    && cmake -S /source -B /build -G Ninja -DHEADGATE_TESTS=OFF "-DHEADGATE_TLS_LIBRARY=$library" \
     && cmake --build /build --target headgate \
     && strip -o /headgate /build/headgate
 

@@ -8,6 +8,7 @@ import pytest
 from harness.backends import ManyEcho, silent
 from harness.config import proxy
 from harness.tls_client import TlsClient, python_context, python_tls
+from harness.tools import is_on_awslc
 from harness.waiting import wait_until
 
 MIB = 1 << 20
@@ -55,6 +56,8 @@ def test_memory_after_thousands_of_connections_have_closed_is_what_it_was(
 @pytest.mark.memory
 @pytest.mark.slow
 def test_memory_of_a_burst_of_handshakes_goes_back_though_the_connections_stay(start, certificate):
+    if is_on_awslc():
+        pytest.skip("a handshake by AWS-LC takes too little memory for a peak")
     count = 1500
     with ManyEcho() as echo, contextlib.ExitStack() as held:
         listener = {"timeouts": {"handshake": "60s"}, "limits": {"max_handshakes": 2 * count}}

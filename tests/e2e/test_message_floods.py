@@ -23,6 +23,7 @@ from harness.protected_records import (
     RawClient,
 )
 from harness.tls_client import TLS12, TLS13, connect, raw_socket, read_to_end
+from harness.tools import is_on_awslc
 from harness.waiting import DEADLINE_SECONDS
 
 LIBRARY = ctypes.CDLL("libssl.so.3")
@@ -46,13 +47,17 @@ def expect_end(headgate, reason, side, detail):
     assert detail in headgate.log_with(reason=reason)[0]["detail"]
 
 
+# Headgate ends the input by a record that no library takes. AWS-LC finds it too long.
+BREAKING_OFF = ("unexpected message", "record overflow")
+
+
 def test_a_byte_of_data_between_key_updates_buys_no_more_of_them(relay):
     headgate = relay()
     with RawClient(headgate.port()) as client:
         for _ in range(50):
             updates = [client.sealer.key_update() for _ in range(20)]
             client.send_records(*updates, client.sealer.seal(APPLICATION_DATA, b"x"))
-        assert "unexpected message" in client.alert()
+        assert client.alert().endswith(BREAKING_OFF)
     expect_end(headgate, "client_flood", "client", "too many KeyUpdates for so little data")
     assert 100 < headgate.metric("headgate_key_updates_total", listener="web", side="client") < 1000
 
@@ -63,7 +68,7 @@ def test_key_updates_in_fragments_count_as_well(relay):
         for _ in range(500):
             first = client.sealer.seal(HANDSHAKE, b"\x18\0")
             client.send_records(first, client.sealer.key_update(b"\0\x01\0"), client.sealer.seal(APPLICATION_DATA, b"x"))
-        assert "unexpected message" in client.alert()
+        assert client.alert().endswith(BREAKING_OFF)
     expect_end(headgate, "client_flood", "client", "too many KeyUpdates for so little data")
 
 
@@ -98,6 +103,8 @@ def narrow_socket(port):
 
 def test_a_client_that_reads_nothing_is_ended_once_256_kib_of_answers_wait_for_it(start, backend, certificate):
     """Its KeyUpdates are fewer than its data pays for. OpenSSL's layer makes an answer for each of them."""
+    if is_on_awslc():
+        pytest.skip("AWS-LC makes no second answer before the first one has left")
     config = proxy(backend(unread_answers).address, certificate, tls={"record_layer": "openssl"})
     config["listeners"][0]["timeouts"] = {"shutdown": "1s"}  # until then the client could take the alert
     headgate = start(config)
@@ -167,6 +174,8 @@ def test_a_backend_that_floods_is_ended_too(start, backend, certificate, authori
 
 
 def test_requests_to_renegotiate_are_refused_and_not_without_end(start, backend, certificate):
+    if is_on_awslc():
+        pytest.skip("AWS-LC ends a client at its first request")
     headgate = start(proxy(backend().address, certificate))
     with RawClient(headgate.port(), version=TLS12) as client:
         client.send_records(client.sealer.seal(HANDSHAKE, CLIENT_HELLO), client.sealer.seal(APPLICATION_DATA, b"on"))
@@ -250,4 +259,5 @@ def test_empty_records_of_early_data_hold_no_other_client_up(start, backend, cer
         with flooding(flooder, b"\x17\3\3\0\0" * 200_000):
             with connect(headgate.port()) as client:
                 client.exchange(b"in")
-            headgate.wait_metric("headgate_connections_closed_total", reason="handshake_timeout")
+            reason = "handshake_failed" if is_on_awslc() else "handshake_timeout"  # AWS-LC takes 32 empty records
+            headgate.wait_metric("headgate_connections_closed_total", reason=reason)

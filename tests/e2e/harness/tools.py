@@ -1,5 +1,6 @@
 """Finds the programs that a test runs, and runs one to its end."""
 
+import functools
 import os
 import shutil
 import subprocess
@@ -33,6 +34,12 @@ def run(*argv, stdin="", seconds=60, **options):
     return subprocess.run(
         [str(word) for word in argv], input=stdin, capture_output=True, text=True, timeout=seconds, **options
     )
+
+
+@functools.cache
+def is_on_awslc():
+    """Whether Headgate is built on AWS-LC. What AWS-LC lacks: docs/tls-library.md."""
+    return "AWS-LC" in run(headgate_binary(), "version").stdout
 
 
 def openssl_version():
