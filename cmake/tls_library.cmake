@@ -5,13 +5,13 @@ set(HEADGATE_TLS_LIBRARY openssl CACHE STRING "The TLS library: openssl, or the 
 if(HEADGATE_TLS_LIBRARY STREQUAL "openssl")
   find_package(OpenSSL 3.0 REQUIRED)
   target_link_libraries(headgate_openssl INTERFACE OpenSSL::SSL OpenSSL::Crypto Threads::Threads)
-  # One of two files is built for certificate compression: one with OpenSSL's, one without any.
+  # One of two files is built for certificate compression: one with OpenSSL's, one of tls/library without any.
   include(CheckCXXSymbolExists)
   set(CMAKE_REQUIRED_LIBRARIES OpenSSL::SSL OpenSSL::Crypto)
   check_cxx_symbol_exists(SSL_set1_compressed_cert openssl/ssl.h HEADGATE_OPENSSL_COMPRESSES_CERTIFICATES)
   unset(CMAKE_REQUIRED_LIBRARIES)
   if(HEADGATE_OPENSSL_COMPRESSES_CERTIFICATES)
-    set(HEADGATE_TLS_WITHOUT awslc/ openssl/certificate_compression_none.cc)
+    set(HEADGATE_TLS_WITHOUT awslc/ library/certificate_compression_none.cc)
   else()
     set(HEADGATE_TLS_WITHOUT awslc/ openssl/certificate_compression.cc)
   endif()

@@ -7,16 +7,14 @@
 
 #include <openssl/rsa.h>
 
-#include "base/check.h"
 #include "base/out_of_memory.h"
 #include "tls/handshake/ssl_extra_data.h"
 #include "tls/library/key_use.h"
+#include "tls/library/offloading_keys.h"
 #include "tls/library/openssl_call.h"
 
 namespace headgate {
 namespace {
-
-thread_local std::shared_ptr<PrivateKeyOperation>* offloading_to = nullptr;
 
 /// Another owner of the same key.
 PkeyPtr share_key(EVP_PKEY* key) {
@@ -154,11 +152,8 @@ ssl_private_key_result_t go_on(SSL* ssl, std::uint8_t* out, std::size_t* out_siz
   use.awaits_permit = false;
   if (!use.operation->is_finished()) {
     if (use.handed_out) return ssl_private_key_failure;  // the handshake ends, and nobody waits any more
-    if (use.offloads && offloading_to != nullptr) {
-      use.handed_out = true;
-      *offloading_to = use.operation;
-      return ssl_private_key_retry;
-    }
+    use.handed_out = use.offloads && OffloadingKeys::hand_out(use.operation);
+    if (use.handed_out) return ssl_private_key_retry;
     use.operation->perform();
   }
   const std::shared_ptr<KeyOperation> done = std::exchange(use.operation, nullptr);
@@ -240,15 +235,6 @@ void begin_offloading(SSL* ssl) {
 
 void end_offloading(SSL* ssl) {
   if (KeyUse* use = find_use(ssl)) use->offloads = false;
-}
-
-OffloadingKeys::OffloadingKeys(const SSL*, std::shared_ptr<PrivateKeyOperation>* into) {
-  HG_CHECK(offloading_to == nullptr);
-  offloading_to = into;
-}
-
-OffloadingKeys::~OffloadingKeys() {
-  offloading_to = nullptr;
 }
 
 }  // namespace headgate

@@ -10,6 +10,7 @@
 #include "tls/library/fatal_alert.h"
 #include "tls/library/handshake_facts.h"
 #include "tls/library/key_use.h"
+#include "tls/library/offloading_keys.h"
 #include "tls/library/tickets.h"
 
 namespace headgate {
@@ -73,7 +74,7 @@ IoStatus TlsStream::handshake() {
 int TlsStream::do_handshake() {
   operation_.reset();
   const CapturingSecrets capturing(ssl_.get(), secrets_.get());
-  const OffloadingKeys offloading(ssl_.get(), &operation_);
+  const OffloadingKeys offloading(&operation_);
   return SSL_do_handshake(ssl_.get());
 }
 

@@ -4,7 +4,6 @@
 
 #include "base/result.h"
 #include "tls/library/openssl_types.h"
-#include "tls/library/private_key_operation.h"
 
 /// How a handshake uses the private key of its certificate: after a permit, and on another thread where that
 /// takes long. The two libraries differ most here: OpenSSL has providers and fibres (ASYNC_JOB) for it,
@@ -14,7 +13,8 @@ namespace headgate {
 class LibraryContext;
 
 /// A key for `library` that stands for `key`, an RSA or RSA-PSS key of `home`, which it keeps alive, and that
-/// is used on another thread: see OffloadingKeys. Any thread. Errors: kInvalid, with the library's reason.
+/// is used on another thread: see
+/// tls/library/offloading_keys.h. Any thread. Errors: kInvalid, with the library's reason.
 [[nodiscard]] Result<PkeyPtr> offload_key(PkeyPtr key, std::shared_ptr<const LibraryContext> home,
                                           const LibraryContext& library);
 
@@ -31,16 +31,5 @@ void pause_for_permits(SSL_CTX* context);
 void begin_offloading(SSL* ssl);
 /// The handshake of `ssl` is done: nothing is handed out any more.
 void end_offloading(SSL* ssl);
-
-/// While it lives, the operations of offloaded keys that the handshake of `ssl` needs are written to `into`,
-/// and the handshake pauses. It stands around the one call that drives this handshake; outside it an
-/// offloaded key is used at once. Not nested.
-class OffloadingKeys {
- public:
-  OffloadingKeys(const SSL* ssl, std::shared_ptr<PrivateKeyOperation>* into);
-  ~OffloadingKeys();
-  OffloadingKeys(const OffloadingKeys&) = delete;
-  OffloadingKeys& operator=(const OffloadingKeys&) = delete;
-};
 
 }  // namespace headgate

@@ -13,9 +13,9 @@
 #include <openssl/core_names.h>
 #include <openssl/params.h>
 
-#include "base/check.h"
 #include "base/out_of_memory.h"
 #include "tls/library/key_use.h"
+#include "tls/library/offloading_keys.h"
 #include "tls/library/openssl_call.h"
 #include "tls/openssl/builtin_provider.h"
 #include "tls/openssl/library_objects.h"
@@ -27,8 +27,6 @@ constexpr const char* kOffloadProvider = "headgate-offload";
 constexpr const char* kOffloadDefinition = "provider=headgate-offload";
 /// The parameter by which offload_key() hands the provider what a key stands for: a pointer to a HomeKey.
 constexpr const char* kHomeKeyParameter = "headgate-home-key";
-
-thread_local std::shared_ptr<PrivateKeyOperation>* offloading_to = nullptr;
 
 /// The real key, and what has to live as long as it.
 struct HomeKey {
@@ -171,11 +169,10 @@ class Decryption final : public PrivateKeyOperation {
 /// Performs it here, or hands it out and pauses the handshake until that is driven again. False: the
 /// handshake ends, and nobody waits for the operation any more.
 bool perform_or_offload(const std::shared_ptr<PrivateKeyOperation>& operation) {
-  if (offloading_to == nullptr || ASYNC_get_current_job() == nullptr) {
+  if (ASYNC_get_current_job() == nullptr || !OffloadingKeys::hand_out(operation)) {
     operation->perform();
     return true;
   }
-  *offloading_to = operation;
   ASYNC_pause_job();
   return operation->is_finished();
 }
@@ -396,15 +393,6 @@ Result<PkeyPtr> offload_key(PkeyPtr key, std::shared_ptr<const LibraryContext> h
       EVP_PKEY_fromdata(context.get(), &made, EVP_PKEY_KEYPAIR, parameters.data());
     return PkeyPtr(made);
   });
-}
-
-OffloadingKeys::OffloadingKeys(const SSL*, std::shared_ptr<PrivateKeyOperation>* into) {
-  HG_CHECK(offloading_to == nullptr);
-  offloading_to = into;
-}
-
-OffloadingKeys::~OffloadingKeys() {
-  offloading_to = nullptr;
 }
 
 }  // namespace headgate

@@ -10,6 +10,7 @@
 #include <openssl/rsa.h>
 
 #include "tls/library/key_use.h"
+#include "tls/library/offloading_keys.h"
 #include "tls/library/openssl_call.h"
 #include "tls/openssl/library_objects.h"
 
@@ -88,7 +89,7 @@ class SignatureJob {
   int run() {
     SignatureJob* self = this;
     int result = 0;
-    const OffloadingKeys offloading(nullptr, &operation);
+    const OffloadingKeys offloading(&operation);
     return ASYNC_start_job(
         &job_, wait_, &result,
         [](void* data) {
