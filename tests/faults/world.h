@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 
 #include "base/close_reason.h"
@@ -31,6 +32,10 @@ struct LifeKind {
   const char* key = "P-256";
   int half_close_ms = 0;  ///< timeouts.half_close; 0: so long that no life comes to it.
 };
+/// GoogleTest would print the bytes of the structure.
+inline void PrintTo(const LifeKind& kind, std::ostream* out) {
+  *out << kind.name;
+}
 
 /// What became of one life.
 struct LifeEnd {
