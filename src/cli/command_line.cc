@@ -188,7 +188,7 @@ class CommandLine {
   }
 
   void add_version_and_help() {
-    auto* said = app_.add_subcommand("version", "Print the version, and that of the OpenSSL in use");
+    auto* said = app_.add_subcommand("version", "Print the version, and that of the TLS library");
     said->footer(examples({"version"}));
     on(said, [] {
       std::cout << version_line() << '\n';

@@ -261,9 +261,9 @@ void check_groups(const Tls& tls, const std::string& key, Faults& faults) {
   for (std::size_t index = 0; index < tls.groups.size(); ++index) {
     const std::string& group = tls.groups[index];
     if (std::find(known_groups().begin(), known_groups().end(), group) != known_groups().end()) continue;
-    faults.warn(
-        key + '[' + std::to_string(index) + ']',
-        quote(group) + " is not a group that OpenSSL has by itself" + suggestion(group, known_groups()));
+    faults.warn(key + '[' + std::to_string(index) + ']',
+                quote(group) + " is not a group that a TLS library has by itself" +
+                    suggestion(group, known_groups()));
   }
 }
 

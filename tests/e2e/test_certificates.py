@@ -283,6 +283,30 @@ def test_a_key_shared_by_unrelated_names_is_a_warning(authority, tmp_path):
     assert code == 0 and "shares its key" not in output
 
 
+def test_a_signature_with_sha1_by_rsa_pss_is_a_fault(tmp_path):
+    """The digest of RSASSA-PSS stands among its parameters: RFC 4055, section 3.1."""
+    ca, made, openssl = tmp_path / "ca.pem", tmp_path / "pss.pem", tool("openssl")
+    run(openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", tmp_path / "ca.key", "-out", ca,
+        "-subj", "/CN=ca", "-days", 30)  # fmt: skip
+    run(openssl, "req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", tmp_path / "pss.key", "-subj", "/CN=app.test",
+        "-out", tmp_path / "pss.csr")  # fmt: skip
+    for digest, faulty in (("-sha1", True), ("-sha256", False)):
+        told = run(openssl, "x509", "-req", "-in", tmp_path / "pss.csr", "-CA", ca, "-CAkey", tmp_path / "ca.key", digest,
+                   "-sigopt", "rsa_padding_mode:pss", "-days", 30, "-out", made)  # fmt: skip
+        assert told.returncode == 0, told
+        code, output = check(tmp_path, {"certificate": str(made), "private_key": str(tmp_path / "pss.key")})
+        assert ("signed with SHA-1 or MD5" in output) == faulty and code == int(faulty), output
+
+
+def test_a_key_without_its_public_point_fits_its_certificate(authority, tmp_path):
+    """SEC 1, section C.4: the point is optional."""
+    pair, bare = authority.issue("app.test"), tmp_path / "bare.key"
+    told = run(tool("openssl"), "ec", "-in", pair.key, "-no_public", "-out", bare)
+    assert told.returncode == 0 and "BEGIN EC PRIVATE KEY" in bare.read_text(), told
+    code, output = check(tmp_path, {"certificate": str(pair.certificate), "private_key": str(bare)})
+    assert code == 0, output
+
+
 def test_a_signature_with_sha1_is_a_fault(authority, tmp_path):
     """The openssl command makes the certificate, because the library of this test no longer signs with SHA-1."""
     made, key = tmp_path / "sha1.crt", tmp_path / "sha1.key"

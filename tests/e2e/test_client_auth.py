@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from harness.authority import DAY, Authority, key_usage, replace_file
+from harness.authority import DAY, Authority, Pair, key_usage, replace_file
 from harness.config import proxy
 from harness.tls_client import TLS12, TLS13, connect, handshake_alert
 from harness.tools import headgate_binary, is_on_awslc, run, tool
@@ -484,6 +484,41 @@ def test_a_client_certificate_that_is_weak_or_outside_its_constraints_is_refused
     assert headgate.metric("headgate_handshakes_total", result="ok") == 0
     inside = constrained(authority, permitted_subtrees=DNS_TREE)
     passes(headgate, inside.issue("a.clients.test", client=True))
+
+
+def signed_with_sha1(directory, ca, subject, *options, key=("ec", "-pkeyopt", "ec_paramgen_curve:P-256")):
+    """A client's certificate by openssl, because the library of this test does not sign with SHA-1. `ca` is (certificate,
+    key), or None for a client that signs itself."""
+    made, private = directory / "sha1.pem", directory / "sha1.key"
+    request, extensions = directory / "sha1.csr", directory / "sha1.ext"
+    extensions.write_text("extendedKeyUsage=clientAuth\nkeyUsage=digitalSignature\n")
+    openssl = tool("openssl")
+    run(openssl, "req", "-new", "-newkey", *key, "-nodes", "-keyout", private, "-subj", subject, "-out", request)
+    signer = ("-signkey", private) if ca is None else ("-CA", ca[0], "-CAkey", ca[1])
+    told = run(openssl, "x509", "-req", "-in", request, *signer, "-sha1", *options, "-days", "30",
+               "-extfile", extensions, "-out", made)  # fmt: skip
+    assert told.returncode == 0, told
+    return Pair(made, private, None)
+
+
+@VERSIONS
+def test_a_signature_with_sha1_is_refused_in_every_form(guarded, tmp_path, version):
+    """By RSA-PSS, and below a CA with the client's own name."""
+    ca, ca_key = tmp_path / "rsa-ca.pem", tmp_path / "rsa-ca.key"
+    run(tool("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", ca_key, "-out", ca, "-subj", "/CN=ca",
+        "-days", "30")  # fmt: skip
+    headgate = guarded(ca=str(ca))
+    for subject, options in (("/CN=x", ("-sigopt", "rsa_padding_mode:pss")), ("/CN=ca", ()), ("/CN=x", ())):
+        bad = signed_with_sha1(tmp_path, (ca, ca_key), subject, *options)
+        assert "alert" in handshake_alert(headgate.port(), certificate=bad, version=version, ciphers="ALL:@SECLEVEL=0")
+    headgate.wait_metric("headgate_handshake_failures_total", 3, reason="client_certificate_untrusted")
+    assert "digest algorithm too weak" in headgate.output
+
+
+@VERSIONS
+def test_the_signature_of_a_trusted_certificate_does_not_count(guarded, tmp_path, version):
+    own = signed_with_sha1(tmp_path, None, "/CN=pinned")
+    passes(guarded(ca=str(own.certificate)), own, version=version, ciphers="ALL:@SECLEVEL=0")
 
 
 def test_an_expired_ca_beside_its_renewed_form_does_no_harm(guarded, authority, tmp_path):

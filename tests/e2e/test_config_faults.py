@@ -247,6 +247,29 @@ def test_a_cipher_that_this_openssl_lacks_is_a_warning(check):
     assert re.search(r'warning: (OpenSSL|AWS-LC) .* lacks the cipher "ECDHE-ECDSA-RC4-SHA", which is left out', lines[0]), lines
 
 
+def test_a_word_for_ciphers_of_which_this_library_has_none_is_a_warning(check):
+    code, lines = ciphers(check, "ECDHE+AESGCM:EXPORT:SSLv2:-LOW:CHACHA20+AESGCM:!CHACHA20+AES")
+    assert code == 0 and len(lines) == 3
+    for line, word in zip(sorted(lines), (r"CHACHA20\+AESGCM", "EXPORT", "SSLv2")):
+        assert re.search(rf'warning: (OpenSSL|AWS-LC) .* has no cipher of the kind "{word}", which is left out', line), lines
+    if is_on_awslc():
+        code, lines = ciphers(check, "EECDH+AESGCM:DHE:aNULL:AESCCM")
+        assert code == 0 and sorted(line.split('"')[1] for line in lines) == ["AESCCM", "DHE", "aNULL"]
+
+
+@pytest.mark.skipif(not is_on_awslc(), reason="OpenSSL has each suite that the configuration may name")
+def test_a_cipher_suite_that_this_library_lacks_is_a_warning(check):
+    def suites(*names):
+        told = check(GOOD.replace("    tls:\n", f"    tls:\n      cipher_suites: [{', '.join(names)}]\n"))
+        return told.returncode, told.text
+
+    code, text = suites("TLS_AES_128_CCM_SHA256", "TLS_AES_128_GCM_SHA256")
+    assert code == 0
+    assert re.search(r"cipher_suites\[0\]: warning: AWS-LC .* lacks the cipher suite TLS_AES_128_CCM_SHA256, which", text), text
+    code, text = suites("TLS_AES_128_CCM_SHA256")
+    assert code == 1 and re.search(r"cipher_suites: AWS-LC .* has no cipher suite called TLS_AES_128_CCM_SHA256", text), text
+
+
 @pytest.mark.parametrize("key, word", [("user", "there is no user"), ("group", "there is no group")])
 def test_a_user_or_group_that_does_not_exist_is_a_fault(check, key, word):
     told = check(f"{key}: headgate-nobody-has-this\n" + GOOD)

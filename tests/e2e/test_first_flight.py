@@ -219,6 +219,19 @@ ON_AWSLC = {
 }
 
 
+def test_what_a_client_gets_wrong_is_no_fault_of_headgates(start, backend, certificate):
+    headgate = start(proxy(backend().address, certificate))
+    no_point = ClientHello()
+    no_point.share(bytes(32))  # RFC 7748, section 6.1
+    garbage = ClientHello().tls13() + b"\x17\3\3" + sized(2, bytes(64))
+    for sent, wire in enumerate((no_point.tls13(), garbage), 1):
+        with raw_socket(headgate.port()) as client:
+            client.sendall(wire)
+            read_to_end(client)
+        headgate.wait_metric("headgate_handshake_failures_total", sent, reason="protocol_error")
+    assert headgate.metric("headgate_handshake_failures_total", reason="internal") == 0
+
+
 def test_openssl_answers_each_first_flight_so(openssl_port):
     """What the table says of OpenSSL is what it does: else the comparison below would be none."""
     told = answers(openssl_port)

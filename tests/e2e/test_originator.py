@@ -19,12 +19,14 @@ def tls_backend(backend):
     """Starts a backend that speaks TLS with the given certificate. `seen` records the wishes of each client; `refuse` says
     for some names how the handshake ends."""
 
-    def start_one(pair, serve=echo, client_ca=None, alpn=None, seen=None, refuse=None):
+    def start_one(pair, serve=echo, client_ca=None, alpn=None, seen=None, refuse=None, group=None):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(str(pair.certificate), str(pair.key))
         if client_ca:
             context.load_verify_locations(str(client_ca))
             context.verify_mode = ssl.CERT_REQUIRED
+        if group:
+            context.set_ecdh_curve(group)
         if alpn:
             context.set_alpn_protocols(alpn)
         names = []
@@ -55,6 +57,15 @@ def test_a_plaintext_client_reaches_a_tls_backend(start, tls_backend, certificat
     with raw_socket(headgate.port()) as client:
         client.sendall(b"wrapped on the way")
         assert client.recv(100) == b"wrapped on the way"
+
+
+@pytest.mark.parametrize("group", ["prime256v1", "secp384r1", "secp521r1"])
+def test_a_backend_may_have_one_group_alone(start, tls_backend, certificate, authority, group):
+    one = tls_backend(certificate, group=group)
+    headgate = start(plain_proxy(f"localhost:{one.port}", app={"tls": {"ca": str(authority.file)}}))
+    with raw_socket(headgate.port()) as client:
+        client.sendall(b"by this group")
+        assert client.recv(100) == b"by this group"
 
 
 def test_a_tls_client_reaches_a_tls_backend(start, tls_backend, certificate, authority):

@@ -96,6 +96,17 @@ def test_nothing_is_signed_where_keys_are_exchanged_by_rsa(start, backend, rsa_c
     headgate.wait_metric(SIGNED, signature="none", client_signature="none")
 
 
+@pytest.mark.parametrize("algorithm", ["ECDSA+SHA1", "RSA+SHA1"])
+def test_nothing_is_signed_with_sha1(start, backend, certificate, rsa_certificate, algorithm):
+    headgate = start(proxy(backend().address, certificate if algorithm.startswith("ECDSA") else rsa_certificate))
+    told = run(
+        tool("openssl"), "s_client", "-connect", headgate.address(), "-tls1_2", "-cipher", "ALL:@SECLEVEL=0",
+        "-sigalgs", algorithm,
+    )  # fmt: skip
+    assert told.returncode != 0 and "handshake failure" in told.stderr, told
+    headgate.wait_metric("headgate_handshake_failures_total", 1, reason="no_shared_cipher")
+
+
 @PYTHON_VERSIONS
 def test_a_resumed_handshake_signs_nothing(start, backend, authority, certificate, version):
     auth = {"mode": "required", "ca": str(authority.file)}

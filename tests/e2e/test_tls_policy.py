@@ -165,6 +165,13 @@ def test_check_refuses_ciphers_with_which_no_handshake_can_succeed(tmp_path, cer
     assert f"listeners[0].tls.{key}: {words}" in told.stdout, told.stdout
 
 
+def test_a_group_may_have_the_name_that_the_metrics_have(start, backend, certificate):
+    headgate = start(proxy(backend().address, certificate, tls={"groups": ["secp256r1"]}))
+    with connect(headgate.port()) as client:
+        client.exchange(b"by secp256r1")
+    headgate.wait_metric("headgate_handshakes_negotiated_total", 1, group="secp256r1")
+
+
 @pytest.mark.parametrize("group", ["P-521", "ffdhe2048", "brainpoolP256r1"])
 def test_check_blames_no_ciphers_for_the_groups(tmp_path, certificate, group):
     """TLS 1.2 has no ffdhe2048, TLS 1.3 no brainpoolP256r1: not the ciphers are wrong there."""

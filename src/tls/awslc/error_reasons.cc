@@ -45,6 +45,12 @@ bool is_own_fault(ErrorCode error_code) {
   return reason < 100 && (reason & ERR_R_FATAL) != 0;
 }
 
+bool is_about_peer_bytes(ErrorCode error_code) {
+  const int part = ERR_GET_LIB(error_code);
+  return part == ERR_LIB_EC || part == ERR_LIB_RSA || part == ERR_LIB_ASN1 || part == ERR_LIB_X509 ||
+         part == ERR_LIB_EVP || part == ERR_LIB_CIPHER;
+}
+
 HandshakeFailure failure_of_tls_reason(int reason) {
   switch (reason) {
     case SSL_R_NO_SHARED_CIPHER:
@@ -63,6 +69,7 @@ HandshakeFailure failure_of_tls_reason(int reason) {
     case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
       return HandshakeFailure::kClientCertificateMissing;
     case SSL_R_CERTIFICATE_VERIFY_FAILED:
+    case SSL_R_KEY_USAGE_BIT_INCORRECT:
       return HandshakeFailure::kClientCertificateUntrusted;
     case SSL_R_HTTP_REQUEST:
     case SSL_R_HTTPS_PROXY_REQUEST:

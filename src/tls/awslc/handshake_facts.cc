@@ -42,7 +42,8 @@ std::string_view client_signature_scheme(SSL* ssl) {
   return name.empty() ? "other" : name;
 }
 
-// AWS-LC has a reason of its own for it: see error_reasons.cc.
+// In TLS 1.3 AWS-LC has a reason of its own for it: see error_reasons.cc. In TLS 1.2 it says that no cipher
+// is shared.
 bool lacks_shared_group(SSL*) {
   return false;
 }

@@ -1,9 +1,15 @@
 #include "tls/library/peer_strength.h"
 
-#include <algorithm>
-#include <array>
+#include <cstddef>
+#include <memory>
+#include <span>
 
+#include <openssl/err.h>
 #include <openssl/rsa.h>
+
+#include "tls/certificate/certificate_fields.h"
+#include "tls/certificate/der.h"
+#include "tls/library/error_reasons.h"
 
 namespace headgate {
 namespace {
@@ -20,28 +26,64 @@ bool has_weak_key(X509* certificate) {
   return type == EVP_PKEY_EC && EVP_PKEY_bits(key) < kLeastCurveBits;
 }
 
-/// A certificate that its own key signed is trusted for what it is, not for its signature.
 bool has_weak_signature(X509* certificate) {
-  constexpr std::array kWeak{NID_md4, NID_md5, NID_sha1, NID_md5_sha1};
-  int digest = NID_undef;
-  if (X509_NAME_cmp(X509_get_subject_name(certificate), X509_get_issuer_name(certificate)) == 0) return false;
-  return OBJ_find_sigid_algs(X509_get_signature_nid(certificate), &digest, nullptr) == 1 &&
-         std::ranges::find(kWeak, digest) != kWeak.end();
+  unsigned char* der = nullptr;
+  const int size = i2d_X509_ALGOR(X509_get0_tbs_sigalg(certificate), &der);
+  const std::unique_ptr<unsigned char, FreedBy<OPENSSL_free>> owner(der);
+  if (size <= 0) return true;
+  const auto bytes = std::as_bytes(std::span(der, static_cast<std::size_t>(size)));
+  const auto algorithm = DerReader(bytes).next(kDerSequence);
+  return !algorithm || is_weak_signature(algorithm->content);
+}
+
+/// Of the certificate at `depth` of a chain; the leaf's is 0.
+int weakness_at(const STACK_OF(X509) * chain, std::size_t depth) {
+  X509* certificate = sk_X509_value(chain, depth);
+  if (has_weak_key(certificate))
+    return depth == 0 ? X509_V_ERR_EE_KEY_TOO_SMALL : X509_V_ERR_CA_KEY_TOO_SMALL;
+  const bool is_last = depth + 1 == sk_X509_num(chain);
+  return !is_last && has_weak_signature(certificate) ? X509_V_ERR_CA_MD_TOO_WEAK : X509_V_OK;
+}
+
+/// AWS-LC says so of a key that it cannot use, also within a certificate above the leaf.
+bool is_unknown_key(int error) {
+  return error == X509_V_ERR_UNSPECIFIED && !is_own_fault(ERR_peek_last_error());
 }
 
 }  // namespace
 
-int weakness_of(X509* certificate) {
-  if (has_weak_key(certificate)) return X509_V_ERR_EE_KEY_TOO_SMALL;
-  return has_weak_signature(certificate) ? X509_V_ERR_CA_MD_TOO_WEAK : X509_V_OK;
+int weakness_of_current(X509_STORE_CTX* verifying) {
+  const STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(verifying);
+  const int depth = X509_STORE_CTX_get_error_depth(verifying);
+  if (chain == nullptr || depth < 0 || static_cast<std::size_t>(depth) >= sk_X509_num(chain))
+    return X509_V_OK;
+  return weakness_at(chain, static_cast<std::size_t>(depth));
 }
 
-int weakness_of_chain(X509_STORE_CTX* verified) {
+int error_of_chain(X509_STORE_CTX* verified, bool built) {
+  if (!built) {
+    const int error = X509_STORE_CTX_get_error(verified);
+    return is_unknown_key(error) ? X509_V_ERR_UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY : error;
+  }
   const STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(verified);
-  for (std::size_t i = 0; i < sk_X509_num(chain); ++i) {
-    if (const int weakness = weakness_of(sk_X509_value(chain, i)); weakness != X509_V_OK) return weakness;
+  for (std::size_t depth = 0; depth < sk_X509_num(chain); ++depth) {
+    if (const int weakness = weakness_at(chain, depth); weakness != X509_V_OK) return weakness;
   }
   return X509_V_OK;
+}
+
+// AWS-LC has OpenSSL's numbers for these, and no words.
+const char* verification_words(int error) {
+  switch (error) {
+    case X509_V_ERR_EE_KEY_TOO_SMALL:
+      return "EE certificate key too weak";
+    case X509_V_ERR_CA_KEY_TOO_SMALL:
+      return "CA certificate key too weak";
+    case X509_V_ERR_CA_MD_TOO_WEAK:
+      return "CA signature digest algorithm too weak";
+    default:
+      return X509_verify_cert_error_string(error);
+  }
 }
 
 }  // namespace headgate

@@ -173,6 +173,13 @@ void check_kind_of_key(const Link& leaf, Findings& findings) {
   if (leaf.fields.has_known_key && !can_present(type))
     findings.error(LibraryContext::version() + " makes no TLS handshakes with " + std::string(name(type)) +
                    " keys: use ECDSA P-256 or RSA");
+  if (leaf.fields.has_known_key && !leaf.fields.for_signatures) {
+    const std::string usage = "its key usage does not allow digital signatures";
+    if (minds_key_usage(type))
+      findings.error(usage + ", and " + LibraryContext::version() + " makes no TLS handshakes with it then");
+    else
+      findings.warn(usage + ": clients that keep to RFC 8446, section 4.4.2.2, refuse it");
+  }
   if (leaf.fields.has_known_key) return;
   findings.error("Headgate does not support " + kind_of_key(*leaf.block) + ": use ECDSA P-256 or RSA");
 }

@@ -26,6 +26,7 @@ constexpr Oid kSubjectKeyId = "\x55\x1d\x0e"sv;
 constexpr Oid kSubjectAltName = "\x55\x1d\x11"sv;
 constexpr Oid kBasicConstraints = "\x55\x1d\x13"sv;
 constexpr Oid kAuthorityKeyId = "\x55\x1d\x23"sv;
+constexpr Oid kKeyUsage = "\x55\x1d\x0f"sv;
 constexpr Oid kExtendedKeyUsage = "\x55\x1d\x25"sv;
 constexpr Oid kAnyExtendedKeyUsage = "\x55\x1d\x25\x00"sv;
 constexpr Oid kServerAuth = "\x2b\x06\x01\x05\x05\x07\x03\x01"sv;
@@ -58,6 +59,22 @@ constexpr std::array<Oid, 4> kWeakSignatures{
     "\x2b\x0e\x03\x02\x1d"sv,                  // sha1WithRSA of OIW
     "\x2a\x86\x48\xce\x3d\x04\x01"sv,          // ecdsa-with-SHA1
 };
+constexpr Oid kRsaPss = "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a"sv;
+constexpr std::array<Oid, 2> kWeakDigests{
+    "\x2a\x86\x48\x86\xf7\x0d\x02\x05"sv,  // MD5
+    "\x2b\x0e\x03\x02\x1a"sv,              // SHA-1
+};
+
+/// The parameters of RSASSA-PSS, RFC 4055, section 3.1: the digest is the first, and SHA-1 if it is left out.
+bool has_weak_pss_digest(DerReader& after_algorithm) {
+  const auto parameters = after_algorithm.next(kDerSequence);
+  if (!parameters) return true;
+  const auto tagged = DerReader(parameters->content).next(der_context(0));
+  if (!tagged) return true;
+  const auto digest = DerReader(tagged->content).next(kDerSequence);
+  const auto name = digest ? DerReader(digest->content).next(kDerOid) : std::nullopt;
+  return !name || std::ranges::find(kWeakDigests, text_of(name->content)) != kWeakDigests.end();
+}
 
 std::optional<int> digits(std::string_view text, std::size_t from, std::size_t count) {
   int value = 0;
@@ -196,6 +213,15 @@ void read_extended_key_usage(std::span<const std::byte> value, CertificateFields
   }
 }
 
+/// KeyUsage, RFC 5280, section 4.2.1.3: the first bit is digitalSignature. A BIT STRING begins with the
+/// number of bits that are not used.
+void read_key_usage(std::span<const std::byte> value, CertificateFields& fields) {
+  constexpr std::uint8_t kDigitalSignature = 0x80;
+  const auto bits = DerReader(value).next(kDerBitString);
+  fields.for_signatures = bits && bits->content.size() > 1 &&
+                          (std::to_integer<std::uint8_t>(bits->content[1]) & kDigitalSignature) != 0;
+}
+
 void read_basic_constraints(std::span<const std::byte> value, CertificateFields& fields) {
   const auto sequence = DerReader(value).next(kDerSequence);
   if (!sequence) return;
@@ -228,6 +254,7 @@ void read_extension(const DerValue& extension, CertificateFields& fields) {
   if (!id || !value) return;
   const std::string_view oid = text_of(id->content);
   if (oid == kSubjectAltName) read_names(value->content, fields);
+  if (oid == kKeyUsage) read_key_usage(value->content, fields);
   if (oid == kExtendedKeyUsage) read_extended_key_usage(value->content, fields);
   if (oid == kBasicConstraints) read_basic_constraints(value->content, fields);
   if (oid == kAuthorityKeyId) read_authority_key_id(value->content, fields);
@@ -271,10 +298,8 @@ Result<CertificateFields> read_body(const DerValue& body) {
   const auto key_info = reader.next(kDerSequence);
   if (!serial || !signature || !issuer || !validity || !subject || !key_info) return malformed;
 
-  const auto algorithm = DerReader(signature->content).next(kDerOid);
-  if (!algorithm) return malformed;
-  fields.weak_digest = std::find(kWeakSignatures.begin(), kWeakSignatures.end(),
-                                 text_of(algorithm->content)) != kWeakSignatures.end();
+  if (!DerReader(signature->content).next(kDerOid)) return malformed;
+  fields.weak_digest = is_weak_signature(signature->content);
   fields.serial = serial->content;
   fields.issuer = issuer->whole;
   fields.subject = subject->whole;
@@ -329,6 +354,15 @@ std::string_view name(KeyType type) {
 
 bool CertificateFields::self_issued() const {
   return std::ranges::equal(issuer, subject);
+}
+
+bool is_weak_signature(std::span<const std::byte> algorithm) {
+  DerReader reader(algorithm);
+  const auto name = reader.next(kDerOid);
+  if (!name) return true;
+  const std::string_view oid = text_of(name->content);
+  if (oid == kRsaPss) return has_weak_pss_digest(reader);
+  return std::ranges::find(kWeakSignatures, oid) != kWeakSignatures.end();
 }
 
 Result<CertificateFields> read_certificate(std::span<const std::byte> der) {

@@ -58,11 +58,16 @@ struct CertificateFields {
   bool has_extended_key_usage = false;
   bool for_servers = true;  ///< What the extended key usage permits; true without one.
   bool for_clients = true;
+  bool for_signatures = true;     ///< What the key usage permits; true without one.
   bool weak_digest = false;       ///< Signed with MD5 or SHA-1.
   bool names_issuer_url = false;  ///< AIA says where the issuer's certificate is, as public CAs do.
 
   [[nodiscard]] bool self_issued() const;
 };
+
+/// Whether a signature of `algorithm`, the content of an AlgorithmIdentifier, is made with MD5 or SHA-1. RFC
+/// 5280, section 4.1.1.2. Pure; any thread.
+[[nodiscard]] bool is_weak_signature(std::span<const std::byte> algorithm);
 
 /// Reads a certificate, RFC 5280, section 4. Pure; any thread. Errors: kMalformed (not a certificate).
 [[nodiscard]] Result<CertificateFields> read_certificate(std::span<const std::byte> der);

@@ -67,10 +67,9 @@ Result<EvaluatedPeer> evaluate_peer_file(const std::string& file, const ClientRu
   });
   if (!ready) return tl::unexpected(ready.error());
   const bool built = ask_openssl([&] { return X509_verify_cert(context.get()); }) == 1;
-  const int error = built ? weakness_of_chain(context.get()) : X509_STORE_CTX_get_error(context.get());
+  const int error = error_of_chain(context.get(), built);
   if (!built || error != X509_V_OK) {
-    return EvaluatedPeer{std::nullopt,
-                         {false, failure_of_verification(error), X509_verify_cert_error_string(error)}};
+    return EvaluatedPeer{std::nullopt, {false, failure_of_verification(error), verification_words(error)}};
   }
   add_chain(identity, context.get());
   Authorization answer = rules.peers->authorize(&identity, now);

@@ -104,7 +104,7 @@ struct ClientCallbacks {
 
   /// OpenSSL says "certificate verify failed" alone, and forgets the certificate.
   static int verified(int passes, X509_STORE_CTX* chain) {
-    const int weakness = passes == 1 ? weakness_of(X509_STORE_CTX_get_current_cert(chain)) : X509_V_OK;
+    const int weakness = passes == 1 ? weakness_of_current(chain) : X509_V_OK;
     if (passes == 1 && weakness == X509_V_OK) return passes;
     if (weakness != X509_V_OK) X509_STORE_CTX_set_error(chain, weakness);
     const auto* ssl =
@@ -181,7 +181,8 @@ Result<void> ClientContext::configure() {
   // Partial writes are off: OpenSSL takes a write of several records whole, since SocketBio takes every byte.
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
   SSL_CTX_set_read_ahead(context, 0);
-  take_signatures_of_peers(context);
+  choose_signatures(context);
+  offer_every_group(context);
   SSL_CTX_set_app_data(context, this);
   SSL_CTX_set_msg_callback(context, ClientCallbacks::message);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);

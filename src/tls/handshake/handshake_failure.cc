@@ -16,12 +16,6 @@ bool is_received_alert(ErrorCode openssl_error) {
          reason < SSL_AD_REASON_OFFSET + 256;
 }
 
-/// Libraries that work only on the peer's bytes: shares, signatures and certificates.
-bool is_about_peer_bytes(int library) {
-  return library == ERR_LIB_EC || library == ERR_LIB_RSA || library == ERR_LIB_ASN1 ||
-         library == ERR_LIB_X509;
-}
-
 }  // namespace
 
 HandshakeFailure failure_of(ErrorCode openssl_error) {
@@ -30,9 +24,8 @@ HandshakeFailure failure_of(ErrorCode openssl_error) {
   const int reason = ERR_GET_REASON(openssl_error);
   if (is_own_fault(openssl_error))
     return HandshakeFailure::kInternal;  // out of memory, or a fault within OpenSSL
-  const int library = ERR_GET_LIB(openssl_error);
-  if (library == ERR_LIB_SSL) return failure_of_tls_reason(reason);
-  return is_about_peer_bytes(library) ? HandshakeFailure::kProtocolError : HandshakeFailure::kInternal;
+  if (ERR_GET_LIB(openssl_error) == ERR_LIB_SSL) return failure_of_tls_reason(reason);
+  return is_about_peer_bytes(openssl_error) ? HandshakeFailure::kProtocolError : HandshakeFailure::kInternal;
 }
 
 HandshakeFailure failure_at_server(SSL* ssl, ErrorCode openssl_error) {

@@ -149,11 +149,11 @@ int ServerCallbacks::cert_verify(X509_STORE_CTX* store, void* arg) {
   if (of_domain != context.domain_cas_.end())
     X509_STORE_CTX_set0_trusted_stack(store, of_domain->second.get());
   const bool built = X509_verify_cert(store) == 1;
-  const int error = built ? weakness_of_chain(store) : X509_STORE_CTX_get_error(store);
+  const int error = error_of_chain(store, built);
   if (!built || error != X509_V_OK) {
     count(ssl, fault_of_verification(error));
     extra->refusal = failure_of_verification(error);
-    extra->refusal_detail = std::string("the client's certificate: ") + X509_verify_cert_error_string(error);
+    extra->refusal_detail = std::string("the client's certificate: ") + verification_words(error);
     X509_STORE_CTX_set_error(store, rules.only_count ? X509_V_OK : error);
     return rules.only_count ? 1 : 0;
   }

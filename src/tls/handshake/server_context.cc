@@ -15,9 +15,8 @@ namespace {
 // A client sends a longer chain only to keep us busy.
 constexpr int kMaxChainDepth = 8;
 
-constexpr std::uint64_t kOptions = SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                                   SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_SSLv3 | SSL_OP_NO_TLSv1 |
-                                   SSL_OP_NO_TLSv1_1 | SSL_OP_IGNORE_UNEXPECTED_EOF;
+constexpr std::uint64_t kOptions = SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_SSLv3 |
+                                   SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1 | SSL_OP_IGNORE_UNEXPECTED_EOF;
 
 std::uint16_t version_number(config::TlsVersion version) {
   return version == config::TlsVersion::kTls13 ? TLS1_3_VERSION : TLS1_2_VERSION;
@@ -87,16 +86,16 @@ Result<void> ServerContext::set_versions_and_options() {
   SSL_CTX* context = context_.get();
   const config::Tls& settings = shared_->settings;
   SSL_CTX_set_options(context, kOptions);
-  prefer_chacha_where_clients_do(context);
-  take_signatures_of_peers(context);
+  choose_signatures(context);
   // Chains are complete as configured: completing them from the CAs of clients would send the wrong
   // certificates.
   // Partial writes are off: OpenSSL takes a write of several records whole, since SocketBio takes every byte.
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
   SSL_CTX_set_read_ahead(context, 0);
   skip_early_data(context);
-  return call_openssl(ErrorKind::kInvalid, "OpenSSL refused to set the versions of TLS", [&] {
-    return SSL_CTX_set_min_proto_version(context, version_number(settings.min_version)) == 1 &&
+  return call_openssl(ErrorKind::kInvalid, "the TLS library refused to set the versions of TLS", [&] {
+    return decide_ciphers(context) &&
+           SSL_CTX_set_min_proto_version(context, version_number(settings.min_version)) == 1 &&
            SSL_CTX_set_max_proto_version(context, version_number(settings.max_version)) == 1;
   });
 }

@@ -1,5 +1,6 @@
 #include "tls/library/algorithms.h"
 
+#include "base/text_of.h"
 #include "tls/library/cipher_words.h"
 #include "tls/library/library_context.h"
 #include "tls/library/openssl_call.h"
@@ -20,14 +21,19 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
+/// The name of a group that both libraries know. OpenSSL and the metrics have the name of SEC 2 too.
+std::string common_name(const std::string& group) {
+  return group == "secp256r1" ? "P-256" : group;
+}
+
 bool has_group(SSL_CTX* context, const std::string& group) {
-  return ask_openssl([&] { return SSL_CTX_set1_groups_list(context, group.c_str()); }) == 1;
+  return ask_openssl([&] { return SSL_CTX_set1_groups_list(context, common_name(group).c_str()); }) == 1;
 }
 
 Result<void> set_groups(SSL_CTX* context, const config::Tls& settings) {
   std::vector<std::string> groups;
   for (const std::string& group : settings.groups) {
-    if (has_group(context, group)) groups.push_back(group);
+    if (has_group(context, group)) groups.push_back(common_name(group));
   }
   if (settings.groups.empty()) return {};
   if (groups.empty())
@@ -38,20 +44,37 @@ Result<void> set_groups(SSL_CTX* context, const config::Tls& settings) {
                       [&] { return SSL_CTX_set1_groups_list(context, list.c_str()); });
 }
 
+/// OpenSSL passes over a suite that it lacks, and AWS-LC does so beside one that it has.
+bool has_suite(SSL_CTX* context, const std::string& suite) {
+  if (ask_openssl([&] { return SSL_CTX_set_ciphersuites(context, suite.c_str()); }) != 1) return false;
+  const STACK_OF(SSL_CIPHER)* ciphers = SSL_CTX_get_ciphers(context);
+  for (int i = 0; i < static_cast<int>(sk_SSL_CIPHER_num(ciphers)); ++i) {
+    if (text_of(SSL_CIPHER_standard_name(sk_SSL_CIPHER_value(ciphers, i))) == suite) return true;
+  }
+  return false;
+}
+
 Result<void> set_cipher_suites(SSL_CTX* context, const config::Tls& settings) {
-  const std::string suites = joined(settings.cipher_suites);
-  if (suites.empty()) return {};
-  return call_openssl(ErrorKind::kInvalid, suites,
-                      [&] { return SSL_CTX_set_ciphersuites(context, suites.c_str()); });
+  if (settings.cipher_suites.empty()) return {};
+  std::vector<std::string> suites;
+  for (const std::string& suite : settings.cipher_suites) {
+    if (has_suite(context, suite)) suites.push_back(suite);
+  }
+  if (suites.empty())
+    return fail(ErrorKind::kInvalid,
+                LibraryContext::version() + " has no cipher suite called " + joined(settings.cipher_suites));
+  const std::string list = joined(suites);
+  return call_openssl(ErrorKind::kInvalid, list,
+                      [&] { return SSL_CTX_set_ciphersuites(context, list.c_str()); });
 }
 
 Result<void> set_ciphers(SSL_CTX* context, const config::Tls& settings) {
-  const char* ciphers = settings.ciphers.empty() ? kDefaultTls12Ciphers : settings.ciphers.c_str();
+  const std::string ciphers = settings.ciphers.empty() ? kDefaultTls12Ciphers : settings.ciphers;
   if (!has_security_levels() && settings.ciphers.find("@SECLEVEL") != std::string::npos)
     return fail(ErrorKind::kInvalid,
                 LibraryContext::version() + " has no security levels: leave @SECLEVEL out");
   return call_openssl(ErrorKind::kInvalid, ciphers,
-                      [&] { return SSL_CTX_set_cipher_list(context, ciphers); });
+                      [&] { return SSL_CTX_set_cipher_list(context, (ciphers + never_offered()).c_str()); });
 }
 
 /// The names of post-quantum groups have the key encapsulation mechanism in them: FIPS 203.
@@ -81,6 +104,20 @@ void warn_of_missing_groups(SSL_CTX* context, const config::Tls& settings, Diagn
   }
 }
 
+void warn_of_missing_suites(SSL_CTX* context, const config::Tls& settings, Diagnostics& out) {
+  std::vector<std::size_t> missing;
+  for (std::size_t i = 0; i < settings.cipher_suites.size(); ++i) {
+    if (!has_suite(context, settings.cipher_suites[i])) missing.push_back(i);
+  }
+  if (missing.size() == settings.cipher_suites.size()) return;  // set_cipher_suites() has refused them
+  for (const std::size_t i : missing) {
+    out.push_back({Severity::kWarning, "",
+                   LibraryContext::version() + " lacks the cipher suite " + settings.cipher_suites[i] +
+                       ", which is left out",
+                   "cipher_suites[" + std::to_string(i) + ']'});
+  }
+}
+
 }  // namespace
 
 Result<void> set_algorithms(SSL_CTX* context, const config::Tls& settings) {
@@ -98,6 +135,7 @@ void check_algorithms(const config::Tls& settings, Diagnostics& out) {
   };
   warn_of_missing_groups(context.get(), settings, out);
   check("groups", set_groups(context.get(), settings));
+  warn_of_missing_suites(context.get(), settings, out);
   check("cipher_suites", set_cipher_suites(context.get(), settings));
   // A fault of one word says more than the library's refusal of the list.
   Diagnostics words;

@@ -23,7 +23,8 @@ constexpr std::string_view kCipherSets =
     "eNULL NULL aNULL kRSA aRSA RSA kDHE kEDH DH DHE EDH ADH kDHr kDHd kDH kEECDH kECDHE ECDH ECDHE "
     "EECDH AECDH kECDHr kECDHe kECDH aDSS DSS aDH aECDH aECDSA ECDSA SSLv2 SSLv3 TLSv1 TLSv1.0 TLSv1.2 "
     "AES128 AES256 AES AESGCM AESCCM AESCCM8 ARIA128 ARIA256 ARIA ARIAGCM CAMELLIA128 CAMELLIA256 "
-    "CAMELLIA CHACHA20 3DES DES RC4 RC2 IDEA SEED MD5 SHA1 SHA SHA256 SHA384 PSK kPSK kECDHEPSK "
+    "CAMELLIA CHACHA20 CBC SUITEB128 SUITEB128ONLY SUITEB128C2 SUITEB192 3DES DES RC4 RC2 IDEA SEED MD5 SHA1 "
+    "SHA SHA256 SHA384 PSK kPSK kECDHEPSK "
     "kDHEPSK kRSAPSK aPSK SRP kSRP aSRP kGOST aGOST aGOST01 GOST94 GOST89MAC";
 /// What names of ciphers are made of; a name of these alone is no slip of the pen.
 constexpr std::string_view kCipherParts =
@@ -46,16 +47,15 @@ bool lists_word(std::string_view list, std::string_view word) {
   return std::ranges::find(words, word) != words.end();
 }
 
-/// Asks OpenSSL, at the security level that allows every cipher.
+/// Asks the library, at the security level that allows every cipher.
 class KnownCiphers {
  public:
   KnownCiphers() : context_(SSL_CTX_new(TLS_server_method())) {
     static_cast<void>(take_every_cipher(context_.get()));
   }
 
-  [[nodiscard]] bool has_word(const std::string& word) const {
-    return lists_word(kCipherSets, word) ||
-           ask_openssl([&] { return SSL_CTX_set_cipher_list(context_.get(), word.c_str()); }) == 1;
+  [[nodiscard]] bool has_cipher_for(const std::string& word) const {
+    return ask_openssl([&] { return SSL_CTX_set_cipher_list(context_.get(), word.c_str()); }) == 1;
   }
   [[nodiscard]] std::vector<std::string> words() const {
     const auto sets = words_between(kCipherSets, " ");
@@ -79,19 +79,33 @@ bool is_made_of_parts(std::string_view word) {
          std::ranges::all_of(parts, [](std::string_view part) { return lists_word(kCipherParts, part); });
 }
 
-void check_word(const KnownCiphers& known, std::string_view word, bool takes_away, Diagnostics& out) {
-  if (known.has_word(std::string(word)) || (takes_away && is_made_of_parts(word))) return;
-  if (is_made_of_parts(word)) {
-    out.push_back(
-        {Severity::kWarning, "",
-         LibraryContext::version() + " lacks the cipher " + config::quote(word) + ", which is left out",
-         "ciphers"});
-    return;
+void warn_of_missing(std::string_view word, bool is_kind, Diagnostics& out) {
+  const char* lacks = is_kind ? " has no cipher of the kind " : " lacks the cipher ";
+  out.push_back({Severity::kWarning, "",
+                 LibraryContext::version() + lacks + config::quote(word) + ", which is left out", "ciphers"});
+}
+
+/// One element of the list: a word, or words with a plus between them.
+void check_element(const KnownCiphers& known, std::string_view element, bool takes_away, Diagnostics& out) {
+  const auto words = words_between(element, "+");
+  bool missing = false;
+  for (const std::string_view word : words) {
+    if (known.has_cipher_for(std::string(word))) continue;
+    const bool is_kind = lists_word(kCipherSets, word);
+    if (is_kind || is_made_of_parts(word)) {
+      if (!takes_away) warn_of_missing(word, is_kind, out);
+    } else {
+      out.push_back({Severity::kError, "",
+                     config::quote(word) +
+                         " is no cipher and no word for ciphers; without this check it "
+                         "would be passed over" +
+                         config::suggestion(word, known.words()),
+                     "ciphers"});
+    }
+    missing = true;
   }
-  out.push_back({Severity::kError, "",
-                 config::quote(word) + " is no cipher and no word for ciphers; OpenSSL would pass over it" +
-                     config::suggestion(word, known.words()),
-                 "ciphers"});
+  if (!missing && !takes_away && words.size() > 1 && !known.has_cipher_for(std::string(element)))
+    warn_of_missing(element, true, out);
 }
 
 }  // namespace
@@ -103,7 +117,7 @@ void check_cipher_words(const config::Tls& settings, Diagnostics& out) {
     const bool takes_away = element.starts_with('!') || element.starts_with('-');
     if (takes_away || element.starts_with('+')) element.remove_prefix(1);
     if (element.starts_with('@')) continue;  // "@STRENGTH": OpenSSL refuses what it does not know
-    for (const std::string_view word : words_between(element, "+")) check_word(known, word, takes_away, out);
+    check_element(known, element, takes_away, out);
   }
 }
 

@@ -8,6 +8,7 @@ namespace headgate {
 
 /// The most bytes of early data that a handshake skips, as records on the network. No server's default offers
 /// more than 16 KiB of it (the ticket is another server's); the rest is for records with little in them.
+/// AWS-LC skips 16 KiB, which nothing changes.
 inline constexpr std::size_t kMaxSkippedEarlyDataBytes = std::size_t{128} * 1024;
 
 /// Makes OpenSSL skip a client's early data, up to kMaxSkippedEarlyDataBytes, and never accept it. RFC 8446,

@@ -20,6 +20,9 @@ namespace headgate {
 [[nodiscard]] bool is_end_without_notice(int ssl_error, ErrorCode error_code);
 /// Whether an error code is about the library itself, out of memory for example: the peer is not to blame.
 [[nodiscard]] bool is_own_fault(ErrorCode error_code);
+/// Whether an error code of another part than the TLS code is about what the peer has sent: its shares, its
+/// signatures, its certificates, its records.
+[[nodiscard]] bool is_about_peer_bytes(ErrorCode error_code);
 /// What a reason of the library's TLS code, SSL_R_..., means for a handshake.
 [[nodiscard]] HandshakeFailure failure_of_tls_reason(int reason);
 

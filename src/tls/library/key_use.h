@@ -13,10 +13,12 @@ namespace headgate {
 class LibraryContext;
 
 /// A key for `library` that stands for `key`, an RSA or RSA-PSS key of `home`, which it keeps alive, and that
-/// is used on another thread: see
-/// tls/library/offloading_keys.h. Any thread. Errors: kInvalid, with the library's reason.
+/// is used on another thread: see tls/library/offloading_keys.h. Any thread. Errors: kInvalid, with the
+/// library's reason.
 [[nodiscard]] Result<PkeyPtr> offload_key(PkeyPtr key, std::shared_ptr<const LibraryContext> home,
                                           const LibraryContext& library);
+
+// The functions below are for the thread that drives the handshake of `ssl`, or that makes `context`.
 
 /// Has `ssl`, or each SSL of `context`, present `leaf` and `chain` and use `key`, which belongs to `leaf`.
 /// They share all three. False when the library refuses: its error queue says why.

@@ -7,7 +7,8 @@
 #include "tls/record/hkdf.h"
 
 /// Session tickets. Both libraries make and read the same ones (RFC 5077, section 4: name, IV, AES-256-CBC,
-/// HMAC-SHA-256) around the session as OpenSSL encodes it, so that a fleet may mix programs on both.
+/// HMAC-SHA-256) around the session as OpenSSL encodes it, so that a fleet may mix programs on both. The
+/// functions are for the thread of the worker to which the context, the SSL or the session belongs.
 namespace headgate {
 
 /// Has the library make and open tickets with the keys and by the rules of the ServerContext that is the
@@ -24,7 +25,7 @@ void send_no_tickets(SSL* ssl);
 void write_tickets(SSL* ssl, std::size_t count);
 
 /// Returns `session` as a ticket holds it, with `key` as its pre-shared key and with `app_data`. Empty when
-/// the library cannot. The session may be changed by it.
+/// the library cannot. The session may be changed by it. The result holds the key: the caller wipes it.
 [[nodiscard]] std::vector<std::byte> encode_session(SSL_SESSION* session, Octets key, Octets app_data);
 
 }  // namespace headgate

@@ -1,6 +1,7 @@
 #include "tls/library/error_reasons.h"
 
 #include <openssl/err.h>
+#include <openssl/proverr.h>
 #include <openssl/ssl.h>
 
 namespace headgate {
@@ -25,6 +26,13 @@ bool is_end_without_notice(int, ErrorCode) {
 
 bool is_own_fault(ErrorCode error_code) {
   return ERR_FATAL_ERROR(error_code) != 0;
+}
+
+// A provider says so of a share from which no secret can be derived: RFC 7748, section 6.1.
+bool is_about_peer_bytes(ErrorCode error_code) {
+  const int part = ERR_GET_LIB(error_code);
+  return part == ERR_LIB_EC || part == ERR_LIB_RSA || part == ERR_LIB_ASN1 || part == ERR_LIB_X509 ||
+         (part == ERR_LIB_PROV && ERR_GET_REASON(error_code) == PROV_R_FAILED_DURING_DERIVATION);
 }
 
 HandshakeFailure failure_of_tls_reason(int reason) {

@@ -2,8 +2,9 @@
 
 namespace headgate {
 
-void prefer_chacha_where_clients_do(SSL_CTX* context) {
-  SSL_CTX_set_options(context, SSL_OP_PRIORITIZE_CHACHA);
+bool decide_ciphers(SSL_CTX* context) {
+  SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+  return true;
 }
 
 bool take_every_cipher(SSL_CTX* context) {
@@ -14,11 +15,22 @@ bool take_every_cipher(SSL_CTX* context) {
                                   "TLS_AES_128_CCM_8_SHA256") == 1;
 }
 
-// Its defaults are all that it has.
-void take_signatures_of_peers(SSL_CTX*) {}
+// Its defaults are all that it has, and its security level forbids SHA-1.
+void choose_signatures(SSL_CTX*) {}
+
+void offer_every_group(SSL_CTX*) {}
 
 bool can_present(KeyType) {
   return true;
+}
+
+bool minds_key_usage(KeyType) {
+  return false;
+}
+
+// Debian's OpenSSL has no cipher that is as weak as 3DES.
+const char* never_offered() {
+  return "";
 }
 
 bool has_security_levels() {

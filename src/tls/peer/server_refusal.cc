@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tls/library/asn1_time.h"
+#include "tls/library/peer_strength.h"
 #include "tls/peer/peer_identity.h"
 
 namespace headgate {
@@ -61,7 +62,7 @@ std::string subject_of(X509* certificate) {
 std::string why_server_is_refused(X509_STORE_CTX* chain, const std::string& wanted_name) {
   const int error = X509_STORE_CTX_get_error(chain);
   X509* certificate = X509_STORE_CTX_get_current_cert(chain);
-  std::string why = std::string("certificate verify failed: ") + X509_verify_cert_error_string(error);
+  std::string why = std::string("certificate verify failed: ") + verification_words(error);
   if (certificate == nullptr) return why;
   if (is_about_the_name(error))
     return why + ": the certificate is for " + names_of(certificate) + ", not for " + wanted_name;

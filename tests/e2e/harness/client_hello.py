@@ -36,12 +36,16 @@ class ClientHello:
 
     def __init__(self, name="app.test"):
         self._nonces = b"\3\3" + os.urandom(32) + sized(1, os.urandom(32))
-        self._share = X25519.to_bytes(2, "big") + sized(2, os.urandom(32))
+        self.share(os.urandom(32))
         self._common = (
             extension(0, sized(2, b"\0" + sized(2, name.encode())))
             + extension(10, numbers(SECP521R1, X25519))
             + extension(13, numbers(ECDSA_SHA256, RSA_PSS_SHA256, RSA_SHA256))
         )
+
+    def share(self, point):
+        """Sends `point` as the key share of X25519."""
+        self._share = X25519.to_bytes(2, "big") + sized(2, point)
 
     def _message(self, suites, extensions):
         body = self._nonces + numbers(*suites) + sized(1, b"\0") + sized(2, self._common + extensions)

@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 
 #include "base/check.h"
+#include "base/text_of.h"
 #include "tls/handshake/handshake_failure.h"
 
 namespace headgate::test {
@@ -35,6 +36,10 @@ SslCtxPtr client_context(const ClientOptions& options) {
   SSL_CTX_sess_set_new_cb(context.get(), keep_session);
   if (options.max_version != 0) SSL_CTX_set_max_proto_version(context.get(), options.max_version);
   if (!options.groups.empty()) HG_CHECK(SSL_CTX_set1_groups_list(context.get(), options.groups.c_str()) == 1);
+  if (!options.cipher_suites.empty())
+    HG_CHECK(SSL_CTX_set_ciphersuites(context.get(), options.cipher_suites.c_str()) == 1);
+  if (!options.ciphers.empty())
+    HG_CHECK(SSL_CTX_set_cipher_list(context.get(), options.ciphers.c_str()) == 1);
   if (!options.signature_algorithms.empty()) {
     HG_CHECK(SSL_CTX_set1_sigalgs_list(context.get(), options.signature_algorithms.c_str()) == 1);
   }
@@ -89,6 +94,8 @@ void describe(SSL* client, Outcome& outcome) {
   SSL_get0_alpn_selected(client, &protocol, &size);
   outcome.alpn.assign(reinterpret_cast<const char*>(protocol), size);
   outcome.version = SSL_version(client);
+  if (const SSL_CIPHER* cipher = SSL_get_current_cipher(client); cipher != nullptr)
+    outcome.cipher = text_of(SSL_CIPHER_standard_name(cipher));
   outcome.resumed = SSL_session_reused(client) == 1;
   const unsigned char* staple = nullptr;
   const long staple_size = SSL_get_tlsext_status_ocsp_resp(client, &staple);

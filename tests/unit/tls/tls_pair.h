@@ -42,6 +42,8 @@ struct ClientOptions {
   std::string alpn{};  ///< One protocol; empty: none.
   std::string groups{};
   std::string signature_algorithms{};
+  std::string cipher_suites{};  ///< Of TLS 1.3, in the client's order.
+  std::string ciphers{};        ///< Of TLS 1.2, in the client's order.
   std::uint16_t max_version = 0;
   const Issued* certificate = nullptr;
   SSL_SESSION* session = nullptr;  ///< The client offers to resume it.
@@ -55,6 +57,7 @@ struct Outcome {
   std::string served_fingerprint;  ///< Of the certificate that the client got; empty when it got none.
   std::string alpn;
   int version = 0;
+  std::string cipher;                                  ///< IANA's name.
   HandshakeFailure failure = HandshakeFailure::kNone;  ///< The server's view.
   std::string refusal_detail;
   int alert_at_client = -1;

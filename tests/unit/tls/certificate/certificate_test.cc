@@ -9,6 +9,7 @@
 #include "tls/certificate/pem.h"
 #include "tls/library/keys.h"
 #include "unit/tls/test_pki.h"
+#include "unit/tls/which_library.h"
 
 namespace headgate {
 namespace {
@@ -263,6 +264,17 @@ TEST(BadCertificate, ForAnotherPurposeIsRefused) {
 TEST(BadCertificate, SignedWithSha1IsRefusedUnlessItSignedItself) {
   EXPECT_THAT(check_file(issue({.digest = "SHA1"}, &root()).pem()).found, error("signed with SHA-1"));
   EXPECT_THAT(check_file(issue({.digest = "SHA1"}).pem()).found, warning("signed with SHA-1"));
+}
+
+TEST(BadCertificate, WhoseKeyUsageForbidsSignaturesIsRefusedWhereTheLibraryRefusesIt) {
+  const Checked unusable = check_file(issue({.key_usage = "keyAgreement"}).pem());
+  EXPECT_THAT(unusable.found, test::is_on_awslc()
+                                  ? error("its key usage does not allow digital signatures, and AWS-LC")
+                                  : warning("its key usage does not allow digital signatures: clients that"));
+  EXPECT_THAT(check_file(issue({.key_usage = "keyAgreement,digitalSignature"}).pem()).found, IsEmpty());
+  // With RSA a client of TLS 1.2 may exchange keys without a signature.
+  EXPECT_THAT(check_file(issue({.key = "RSA-2048", .key_usage = "keyEncipherment"}).pem()).found,
+              warning("its key usage does not allow digital signatures: clients that"));
 }
 
 TEST(CertificateWarning, SaysWhenItExpiresSoon) {

@@ -121,6 +121,72 @@ TEST(ServerContext, RefusesATls12ClientWithoutASharedCipherByName) {
             HandshakeFailure::kNoSharedCipher);
 }
 
+// A list, the client's list, and the cipher that both sides have to take.
+struct CipherOrder {
+  std::vector<std::string> listed;  // by the server
+  const char* offered;
+  const char* taken;
+};
+
+TEST(ServerContext, TakesTheSuiteThatItListsFirst) {
+  const CipherOrder orders[] = {
+      {{}, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384", "TLS_AES_256_GCM_SHA384"},
+      {{}, "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256", "TLS_CHACHA20_POLY1305_SHA256"},
+      {{"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384"},
+       "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256",
+       "TLS_AES_128_GCM_SHA256"},
+      {{"TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_GCM_SHA256"},
+       "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256",
+       "TLS_CHACHA20_POLY1305_SHA256"},
+      // A client without AES in its processor lists ChaCha20 first.
+      {{"TLS_AES_128_GCM_SHA256", "TLS_CHACHA20_POLY1305_SHA256"},
+       "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256",
+       "TLS_CHACHA20_POLY1305_SHA256"},
+      {{"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384"},
+       "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256",
+       "TLS_AES_128_GCM_SHA256"},
+  };
+  for (const CipherOrder& order : orders) {
+    ListenerFixture fixture = plain_listener();
+    fixture.tls().cipher_suites = order.listed;
+    Server server = serve(fixture.build());
+    const Outcome outcome = connect(*server.context, {.cipher_suites = order.offered});
+    EXPECT_TRUE(outcome.ok) << order.offered;
+    EXPECT_EQ(outcome.cipher, order.taken) << order.offered;
+    // A session is resumed with the cipher that it had.
+    const Outcome again =
+        connect(*server.context, {.cipher_suites = order.offered, .session = outcome.session.get()});
+    EXPECT_TRUE(again.resumed) << order.offered;
+    EXPECT_EQ(again.cipher, order.taken) << order.offered;
+  }
+}
+
+TEST(ServerContext, TakesTheTls12CipherThatItListsFirst) {
+  const CipherOrder orders[] = {
+      {{},
+       "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256",
+       "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"},
+      {{"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256"},
+       "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305",
+       "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"},
+      {{},
+       "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256",
+       "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"},
+      {{"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256"},
+       "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384",
+       "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"},
+  };
+  for (const CipherOrder& order : orders) {
+    ListenerFixture fixture = plain_listener();
+    if (!order.listed.empty()) fixture.tls().ciphers = order.listed.front();
+    Server server = serve(fixture.build());
+    const Outcome outcome =
+        connect(*server.context, {.ciphers = order.offered, .max_version = TLS1_2_VERSION});
+    EXPECT_TRUE(outcome.ok) << order.offered;
+    EXPECT_EQ(outcome.cipher, order.taken) << order.offered;
+  }
+}
+
 TEST(ServerContext, NotesAHelloRetryRequest) {
   ListenerFixture fixture = plain_listener();
   fixture.tls().groups = {"P-256"};
