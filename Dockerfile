@@ -6,13 +6,17 @@ ARG TLS_LIBRARY=openssl
 
 FROM ${BASE} AS build
 ARG TLS_LIBRARY
-COPY deploy/install-packages deploy/packages-build.txt deploy/awslc /source/deploy/
+COPY deploy/install-packages deploy/packages-build.txt deploy/awslc deploy/debian-mirror /source/deploy/
 RUN /source/deploy/install-packages /source/deploy/packages-build.txt
-RUN [ "${TLS_LIBRARY}" = openssl ] || /source/deploy/awslc "/${TLS_LIBRARY}"
+RUN case "${TLS_LIBRARY}" in \
+      openssl) ;; \
+      awslc) /source/deploy/awslc /awslc ;; \
+      *) echo "TLS_LIBRARY is openssl or awslc, not ${TLS_LIBRARY}" >&2; exit 1 ;; \
+    esac
 COPY CMakeLists.txt /source/
 COPY cmake /source/cmake
 COPY src /source/src
-RUN library=$([ "${TLS_LIBRARY}" = openssl ] && echo openssl || echo "/${TLS_LIBRARY}") \
+RUN library=$([ "${TLS_LIBRARY}" = openssl ] && echo openssl || echo /awslc) \
     && cmake -S /source -B /build -G Ninja -DHEADGATE_TESTS=OFF "-DHEADGATE_TLS_LIBRARY=$library" \
     && cmake --build /build --target headgate \
     && strip -o /headgate /build/headgate
