@@ -190,10 +190,8 @@ TEST(Faults, RefuseNamesThatCannotBe) {
 
 TEST(Faults, RefuseGroupsAndSuitesThatCannotBe) {
   EXPECT_EQ(faults_of(small_tls("      groups: X25519:X25591\n")),
-            "t.yaml:6:22: listeners[0].tls.groups[1]: warning: \"X25591\" is not a group that OpenSSL has by "
-            "itself; "
-            "did you "
-            "mean \"X25519\"?\n");
+            "t.yaml:6:22: listeners[0].tls.groups[1]: warning: \"X25591\" is not a group that a TLS library "
+            "has by itself; did you mean \"X25519\"?\n");
   EXPECT_EQ(
       faults_of(small_tls("      groups: [P 256]\n")),
       "t.yaml:6:16: listeners[0].tls.groups[0]: \"P 256\" is not a group; write a name like \"X25519\" or "
