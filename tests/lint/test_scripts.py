@@ -82,3 +82,53 @@ def test_a_list_of_packages_that_is_not_there_is_a_fault():
     )
     assert done.returncode == 2
     assert "no-such-list.txt" in done.stderr
+
+
+DOCKER = "deb [arch=amd64] https://download.docker.com/linux/debian trixie stable\n"
+BACKPORTS = "Types: deb\nURIs: http://other.test/debian\nSuites: trixie\nComponents: contrib\n\n"
+SECURITY = "Types: deb\nURIs: http://mirror.test/debian-security\nSuites: trixie-security\nComponents: main\n\n"
+MAIN = "Types: deb\nURIs: http://old.test/gone http://mirror.test/debian\nSuites: trixie\nComponents: main contrib\n"
+
+
+@pytest.mark.parametrize(
+    "files, mirror",
+    [
+        ({"sources.list": "deb [arch=amd64] https://mirror.test/debian/ trixie main\n"}, "https://mirror.test/debian/"),
+        ({"sources.list.d/debian.sources": BACKPORTS + SECURITY + MAIN}, "http://mirror.test/debian"),
+        ({"sources.list.d/debian.sources": MAIN + "\n" + SECURITY + MAIN}, "http://mirror.test/debian"),
+        ({"sources.list.d/a.list": DOCKER, "sources.list.d/debian.sources": MAIN}, "http://mirror.test/debian"),
+        ({"sources.list.d/a.list": DOCKER}, "http://deb.debian.org/debian"),
+        ({"sources.list": ""}, "http://deb.debian.org/debian"),
+        ({}, "http://deb.debian.org/debian"),
+    ],
+)
+def test_the_mirror_is_debians_and_no_other_repositorys(tmp_path, files, mirror):
+    (tmp_path / "sources.list.d").mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    environment = {name: value for name, value in os.environ.items() if name != "DEBIAN_MIRROR"}
+
+    def asked(**more):
+        return subprocess.run(
+            [ROOT / "deploy/debian-mirror", tmp_path], capture_output=True, text=True, check=True, env=environment | more
+        ).stdout
+
+    assert asked() == mirror + "\n"
+    assert asked(DEBIAN_MIRROR="http://own.test/d") == "http://own.test/d\n"
+
+
+@pytest.mark.parametrize("words, code", [(["--help"], 0), (["-h"], 0), ([], 2), (["--nonsense"], 2), (["a", "b"], 2)])
+def test_awslc_tells_how_it_is_used_and_makes_nothing(tmp_path, words, code):
+    done = subprocess.run([ROOT / "deploy/awslc", *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == code and "deploy/awslc DIR" in (done.stdout if code == 0 else done.stderr)
+    assert not list(tmp_path.iterdir())
+
+
+def test_awslc_leaves_a_library_that_is_there_as_it_is(tmp_path):
+    for name in ("include/openssl/is_awslc.h", "lib/libssl.a"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    (tmp_path / "version").write_text("librust-aws-lc-sys-dev_0_amd64.deb\n")
+    done = subprocess.run([ROOT / "deploy/awslc", tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert f"is in {tmp_path} already (librust-aws-lc-sys-dev_0_amd64.deb); remove" in done.stdout
