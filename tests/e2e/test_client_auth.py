@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.name import _ASN1Type
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from harness.authority import DAY, Authority, Pair, key_usage, replace_file
 from harness.config import proxy
@@ -513,6 +513,39 @@ def test_a_signature_with_sha1_is_refused_in_every_form(guarded, tmp_path, versi
         assert "alert" in handshake_alert(headgate.port(), certificate=bad, version=version, ciphers="ALL:@SECLEVEL=0")
     headgate.wait_metric("headgate_handshake_failures_total", 3, reason="client_certificate_untrusted")
     assert "digest algorithm too weak" in headgate.output
+
+
+@VERSIONS
+@pytest.mark.parametrize("key", [("ed448",), ("ec", "-pkeyopt", "ec_paramgen_curve:prime192v1")], ids=["ed448", "p192"])
+def test_a_forged_intermediate_with_an_odd_key_is_no_fault_of_headgates(guarded, authority, tmp_path, version, key):
+    """Any client can make one: it names the trusted CA as its issuer, which has not signed it."""
+    openssl, of_ca, of_leaf = tool("openssl"), tmp_path / "ca.ext", tmp_path / "leaf.ext"
+    of_ca.write_text("basicConstraints=critical,CA:TRUE\nauthorityKeyIdentifier=none\nsubjectKeyIdentifier=none\n")
+    of_leaf.write_text("extendedKeyUsage=clientAuth\nauthorityKeyIdentifier=none\nsubjectKeyIdentifier=none\n")
+    subject = f"/CN={authority.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value}"
+    p256 = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+
+    def made(name, subject, key, *signer):
+        request = tmp_path / f"{name}.csr"
+        run(openssl, "req", "-new", "-newkey", *key, "-nodes", "-keyout", tmp_path / f"{name}.key", "-subj", subject,
+            "-out", request)  # fmt: skip
+        told = run(openssl, "x509", "-req", "-in", request, "-days", "30", "-out", tmp_path / f"{name}.pem", *signer)
+        assert told.returncode == 0, told
+        return tmp_path / f"{name}.pem"
+
+    def signer(name, extensions):
+        return "-CA", tmp_path / f"{name}.pem", "-CAkey", tmp_path / f"{name}.key", "-extfile", extensions
+
+    made("root", subject, p256, "-signkey", tmp_path / "root.key")
+    between = made("between", "/CN=between", key, *signer("root", of_ca))
+    leaf = made("leaf", "/CN=leaf", p256, *signer("between", of_leaf))
+    leaf.write_text(leaf.read_text() + between.read_text())
+    headgate = guarded()
+    assert "alert" in handshake_alert(
+        headgate.port(), certificate=Pair(leaf, tmp_path / "leaf.key", None), version=version, ciphers="ALL:@SECLEVEL=0"
+    )
+    headgate.wait_metric("headgate_handshake_failures_total", 1, reason="client_certificate_untrusted")
+    assert headgate.metric("headgate_handshake_failures_total", reason="internal") == 0
 
 
 @VERSIONS
