@@ -15,10 +15,6 @@ using NumberPtr = std::unique_ptr<BIGNUM, FreedBy<BN_clear_free>>;
 using EcPointPtr = std::unique_ptr<EC_POINT, FreedBy<EC_POINT_free>>;
 using EcKeyPtr = std::unique_ptr<EC_KEY, FreedBy<EC_KEY_free>>;
 
-bool is_ec(KeyType type) {
-  return type == KeyType::kP256 || type == KeyType::kP384 || type == KeyType::kP521;
-}
-
 int curve_of(KeyType type) {
   switch (type) {
     case KeyType::kP384:
@@ -58,8 +54,8 @@ Result<PkeyPtr> parse_private_key(std::span<const std::byte> der, KeyType type, 
   return call_openssl(ErrorKind::kInvalid, "AWS-LC cannot read the private key", [&] {
     const auto* at = as_octets(der.data());
     const auto size = static_cast<long>(der.size());
-    return PkeyPtr(is_ec(type) ? d2i_PrivateKey(EVP_PKEY_EC, nullptr, &at, size)
-                               : d2i_AutoPrivateKey(nullptr, &at, size));
+    return PkeyPtr(is_ecdsa(type) ? d2i_PrivateKey(EVP_PKEY_EC, nullptr, &at, size)
+                                  : d2i_AutoPrivateKey(nullptr, &at, size));
   });
 }
 

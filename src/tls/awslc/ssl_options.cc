@@ -1,5 +1,6 @@
 #include "tls/library/ssl_options.h"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -86,8 +87,8 @@ ssl_select_cert_result_t choose_ciphers(const SSL_CLIENT_HELLO* hello) {
   const CipherChoice choice(*hello);
   const bool chacha_first = choice.prefers_chacha();
   const SSL_CIPHER* wanted = choice.wanted_suite(chacha_first);
-  const bool taken = wanted == choice.first_suite() && EVP_has_aes_hardware() != 0;
-  if (wanted != nullptr && !taken && SSL_set_ciphersuites(hello->ssl, SSL_CIPHER_standard_name(wanted)) != 1)
+  const bool as_wanted = wanted == nullptr || (EVP_has_aes_hardware() != 0 && wanted == choice.first_suite());
+  if (!as_wanted && SSL_set_ciphersuites(hello->ssl, SSL_CIPHER_standard_name(wanted)) != 1)
     return ssl_select_cert_error;
   if (!chacha_first) return ssl_select_cert_success;
   const std::string list = choice.chacha_before_others();

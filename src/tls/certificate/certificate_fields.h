@@ -28,6 +28,10 @@ enum class KeyType : std::uint8_t {
 [[nodiscard]] constexpr bool is_rsa(KeyType type) {
   return type == KeyType::kRsa || type == KeyType::kRsaPss;
 }
+/// Whether it is a key of ECDSA, on one of the three curves.
+[[nodiscard]] constexpr bool is_ecdsa(KeyType type) {
+  return type == KeyType::kP256 || type == KeyType::kP384 || type == KeyType::kP521;
+}
 /// "ECDSA P-256", "RSA", ...: the word in logs and messages.
 [[nodiscard]] std::string_view name(KeyType type);
 

@@ -37,10 +37,6 @@ bool takes_tls13_signature(const Uint16List& schemes, KeyType type) {
   return false;
 }
 
-bool is_ecdsa(KeyType type) {
-  return type == KeyType::kP256 || type == KeyType::kP384 || type == KeyType::kP521;
-}
-
 /// In TLS 1.2 a scheme names hash and algorithm, and the curve is one of the groups. RFC 8422, section 5.1.
 bool takes_tls12_signature(const ClientHello& hello, KeyType type) {
   const Uint16List& schemes = hello.signature_algorithms;

@@ -1,5 +1,8 @@
 #include "tls/library/algorithms.h"
 
+#include <algorithm>
+#include <cstddef>
+
 #include "base/text_of.h"
 #include "tls/library/cipher_words.h"
 #include "tls/library/library_context.h"
@@ -21,27 +24,14 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
-/// The name of a group that both libraries know. OpenSSL and the metrics have the name of SEC 2 too.
+/// The name that both libraries know: of a group it may be another. OpenSSL and the metrics have the name of
+/// SEC 2 too.
 std::string common_name(const std::string& group) {
   return group == "secp256r1" ? "P-256" : group;
 }
 
 bool has_group(SSL_CTX* context, const std::string& group) {
   return ask_openssl([&] { return SSL_CTX_set1_groups_list(context, common_name(group).c_str()); }) == 1;
-}
-
-Result<void> set_groups(SSL_CTX* context, const config::Tls& settings) {
-  std::vector<std::string> groups;
-  for (const std::string& group : settings.groups) {
-    if (has_group(context, group)) groups.push_back(common_name(group));
-  }
-  if (settings.groups.empty()) return {};
-  if (groups.empty())
-    return fail(ErrorKind::kInvalid,
-                LibraryContext::version() + " has no group called " + joined(settings.groups));
-  const std::string list = joined(groups);
-  return call_openssl(ErrorKind::kInvalid, list,
-                      [&] { return SSL_CTX_set1_groups_list(context, list.c_str()); });
 }
 
 /// OpenSSL passes over a suite that it lacks, and AWS-LC does so beside one that it has.
@@ -54,18 +44,41 @@ bool has_suite(SSL_CTX* context, const std::string& suite) {
   return false;
 }
 
-Result<void> set_cipher_suites(SSL_CTX* context, const config::Tls& settings) {
-  if (settings.cipher_suites.empty()) return {};
-  std::vector<std::string> suites;
-  for (const std::string& suite : settings.cipher_suites) {
-    if (has_suite(context, suite)) suites.push_back(suite);
+/// Gives `set` the names of a setting that `context` has. `kind` is what they name.
+template <class Has, class Set>
+Result<void> set_known(SSL_CTX* context, const std::vector<std::string>& wanted, const char* kind, Has has,
+                       Set set) {
+  if (wanted.empty()) return {};
+  std::vector<std::string> known;
+  for (const std::string& name : wanted) {
+    if (has(context, name)) known.push_back(common_name(name));
   }
-  if (suites.empty())
+  if (known.empty())
     return fail(ErrorKind::kInvalid,
-                LibraryContext::version() + " has no cipher suite called " + joined(settings.cipher_suites));
-  const std::string list = joined(suites);
-  return call_openssl(ErrorKind::kInvalid, list,
-                      [&] { return SSL_CTX_set_ciphersuites(context, list.c_str()); });
+                LibraryContext::version() + " has no " + kind + " called " + joined(wanted));
+  const std::string list = joined(known);
+  return call_openssl(ErrorKind::kInvalid, list, [&] { return set(context, list.c_str()); });
+}
+
+/// The places of the names in a setting that `context` lacks. Empty where it lacks all of them, which
+/// set_known() refuses.
+template <class Has>
+std::vector<std::size_t> left_out(SSL_CTX* context, const std::vector<std::string>& wanted, Has has) {
+  std::vector<std::size_t> missing;
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    if (!has(context, wanted[i])) missing.push_back(i);
+  }
+  return missing.size() == wanted.size() ? std::vector<std::size_t>() : missing;
+}
+
+Result<void> set_groups(SSL_CTX* context, const config::Tls& settings) {
+  return set_known(context, settings.groups, "group", has_group,
+                   [](SSL_CTX* of, const char* list) { return SSL_CTX_set1_groups_list(of, list); });
+}
+
+Result<void> set_cipher_suites(SSL_CTX* context, const config::Tls& settings) {
+  return set_known(context, settings.cipher_suites, "cipher suite", has_suite,
+                   [](SSL_CTX* of, const char* list) { return SSL_CTX_set_ciphersuites(of, list); });
 }
 
 Result<void> set_ciphers(SSL_CTX* context, const config::Tls& settings) {
@@ -85,16 +98,11 @@ bool is_post_quantum(const std::string& group) {
 /// One line for each group that no client can get although it is listed. The loss of the last post-quantum
 /// group is a loss of protection, so the line says so.
 void warn_of_missing_groups(SSL_CTX* context, const config::Tls& settings, Diagnostics& out) {
-  std::vector<std::size_t> missing;
-  bool post_quantum = false;
-  for (std::size_t i = 0; i < settings.groups.size(); ++i) {
-    const bool known = has_group(context, settings.groups[i]);
-    if (!known) missing.push_back(i);
-    post_quantum = post_quantum || (known && is_post_quantum(settings.groups[i]));
-  }
-  if (missing.size() == settings.groups.size()) return;  // set_groups() has refused them
+  const bool post_quantum = std::ranges::any_of(settings.groups, [&](const std::string& group) {
+    return is_post_quantum(group) && has_group(context, group);
+  });
   const bool is_default = settings.groups == config::Tls{}.groups;
-  for (const std::size_t i : missing) {
+  for (const std::size_t i : left_out(context, settings.groups, has_group)) {
     const bool loses = !post_quantum && is_post_quantum(settings.groups[i]);
     out.push_back({is_default ? Severity::kNote : Severity::kWarning, "",
                    LibraryContext::version() + " lacks the group " + settings.groups[i] +
@@ -105,12 +113,7 @@ void warn_of_missing_groups(SSL_CTX* context, const config::Tls& settings, Diagn
 }
 
 void warn_of_missing_suites(SSL_CTX* context, const config::Tls& settings, Diagnostics& out) {
-  std::vector<std::size_t> missing;
-  for (std::size_t i = 0; i < settings.cipher_suites.size(); ++i) {
-    if (!has_suite(context, settings.cipher_suites[i])) missing.push_back(i);
-  }
-  if (missing.size() == settings.cipher_suites.size()) return;  // set_cipher_suites() has refused them
-  for (const std::size_t i : missing) {
+  for (const std::size_t i : left_out(context, settings.cipher_suites, has_suite)) {
     out.push_back({Severity::kWarning, "",
                    LibraryContext::version() + " lacks the cipher suite " + settings.cipher_suites[i] +
                        ", which is left out",

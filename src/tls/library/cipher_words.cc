@@ -54,8 +54,9 @@ class KnownCiphers {
     static_cast<void>(take_every_cipher(context_.get()));
   }
 
-  [[nodiscard]] bool has_cipher_for(const std::string& word) const {
-    return ask_openssl([&] { return SSL_CTX_set_cipher_list(context_.get(), word.c_str()); }) == 1;
+  [[nodiscard]] bool has_cipher_for(std::string_view word) const {
+    const std::string list = std::string(word) + never_offered();
+    return ask_openssl([&] { return SSL_CTX_set_cipher_list(context_.get(), list.c_str()); }) == 1;
   }
   [[nodiscard]] std::vector<std::string> words() const {
     const auto sets = words_between(kCipherSets, " ");
@@ -90,7 +91,7 @@ void check_element(const KnownCiphers& known, std::string_view element, bool tak
   const auto words = words_between(element, "+");
   bool missing = false;
   for (const std::string_view word : words) {
-    if (known.has_cipher_for(std::string(word))) continue;
+    if (known.has_cipher_for(word)) continue;
     const bool is_kind = lists_word(kCipherSets, word);
     if (is_kind || is_made_of_parts(word)) {
       if (!takes_away) warn_of_missing(word, is_kind, out);
@@ -104,7 +105,7 @@ void check_element(const KnownCiphers& known, std::string_view element, bool tak
     }
     missing = true;
   }
-  if (!missing && !takes_away && words.size() > 1 && !known.has_cipher_for(std::string(element)))
+  if (!missing && !takes_away && words.size() > 1 && !known.has_cipher_for(element))
     warn_of_missing(element, true, out);
 }
 
