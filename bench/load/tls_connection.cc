@@ -1,8 +1,10 @@
 #include "tls_connection.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -32,10 +34,21 @@ const char* signature_list(Signatures signatures) {
   std::abort();
 }
 
+bool is_connected(int fd) {
+  pollfd writable{.fd = fd, .events = POLLOUT, .revents = 0};
+  return poll(&writable, 1, 0) == 1;
+}
+
+/// What send() or recv() means where it has failed.
+Progress after_failed_call() {
+  return errno == EAGAIN || errno == EWOULDBLOCK ? Progress::kWait : Progress::kEnded;
+}
+
 }  // namespace
 
-Target::Target(const Options& options)
-    : context_(SSL_CTX_new(TLS_client_method())), name_(options.name), port_(options.port) {
+Target::Target(const Options& options) : name_(options.name), port_(options.port) {
+  if (options.tls == "none") return;
+  context_ = SSL_CTX_new(TLS_client_method());
   const int version = options.tls == "1.2" ? TLS1_2_VERSION : TLS1_3_VERSION;
   must(SSL_CTX_set_min_proto_version(context_, version), "the version");
   must(SSL_CTX_set_max_proto_version(context_, version), "the version");
@@ -75,12 +88,14 @@ int Target::keep_session(SSL* ssl, SSL_SESSION* session) {
 }
 
 TlsConnection::TlsConnection(Poller& poller, Pollable& owner, Target& target)
-    : fd_(connect_from(target.next_source(), target.port())), ssl_(SSL_new(target.context())) {
+    : fd_(connect_from(target.next_source(), target.port())),
+      ssl_(target.context() != nullptr ? SSL_new(target.context()) : nullptr) {
+  poller.add(fd_, owner);
+  if (ssl_ == nullptr) return;
   SSL_set_fd(ssl_, fd_);
   SSL_set_tlsext_host_name(ssl_, target.name().c_str());
   if (const SessionPtr session = target.take_session()) SSL_set_session(ssl_, session.get());
   SSL_set_connect_state(ssl_);
-  poller.add(fd_, owner);
 }
 
 TlsConnection::~TlsConnection() {
@@ -94,6 +109,7 @@ Progress TlsConnection::outcome(int answer) {
 }
 
 Progress TlsConnection::handshake() {
+  if (ssl_ == nullptr) return is_connected(fd_) ? Progress::kDone : Progress::kWait;
   ERR_clear_error();
   const int answer = SSL_do_handshake(ssl_);
   return answer == 1 ? Progress::kDone : outcome(answer);
@@ -101,6 +117,12 @@ Progress TlsConnection::handshake() {
 
 Progress TlsConnection::write(std::span<const char>& left) {
   while (!left.empty()) {
+    if (ssl_ == nullptr) {
+      const ssize_t sent = send(fd_, left.data(), left.size(), MSG_NOSIGNAL);
+      if (sent < 0) return after_failed_call();
+      left = left.subspan(static_cast<std::size_t>(sent));
+      continue;
+    }
     ERR_clear_error();
     std::size_t sent = 0;
     const int answer = SSL_write_ex(ssl_, left.data(), left.size(), &sent);
@@ -111,6 +133,12 @@ Progress TlsConnection::write(std::span<const char>& left) {
 }
 
 Progress TlsConnection::read(std::span<char> into, std::size_t& got_bytes) {
+  if (ssl_ == nullptr) {
+    const ssize_t got = recv(fd_, into.data(), into.size(), 0);
+    if (got < 0) return after_failed_call();
+    got_bytes = static_cast<std::size_t>(got);
+    return got > 0 ? Progress::kDone : Progress::kEnded;
+  }
   ERR_clear_error();
   const int answer = SSL_read_ex(ssl_, into.data(), into.size(), &got_bytes);
   return answer == 1 ? Progress::kDone : outcome(answer);
@@ -118,7 +146,7 @@ Progress TlsConnection::read(std::span<char> into, std::size_t& got_bytes) {
 
 void TlsConnection::end() {
   ERR_clear_error();
-  SSL_shutdown(ssl_);
+  if (ssl_ != nullptr) SSL_shutdown(ssl_);
   shutdown(fd_, SHUT_WR);
 }
 

@@ -27,6 +27,7 @@ class Target {
   Target(const Target&) = delete;
   Target& operator=(const Target&) = delete;
 
+  /// Null: no TLS.
   [[nodiscard]] SSL_CTX* context() const { return context_; }
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] const std::string& name() const { return name_; }
@@ -40,7 +41,7 @@ class Target {
  private:
   static int keep_session(SSL* ssl, SSL_SESSION* session);
 
-  SSL_CTX* context_;
+  SSL_CTX* context_ = nullptr;
   std::vector<SessionPtr> sessions_;
   std::string name_;
   Sources sources_{kFirstHonestAddress, kHonestAddresses};
@@ -51,7 +52,7 @@ class Target {
 /// What could be done just now. kEnded: in order or not, nothing follows.
 enum class Progress { kDone, kWait, kEnded };
 
-/// A non-blocking TLS client connection to the proxy on the loopback.
+/// A non-blocking client connection to the proxy on the loopback, with TLS unless `--tls none` was asked for.
 class TlsConnection {
  public:
   /// Begins to connect; `owner` hears when there is more to do.
@@ -65,15 +66,15 @@ class TlsConnection {
   Progress write(std::span<const char>& left);
   /// Reads some bytes; `got_bytes` says how many.
   Progress read(std::span<char> into, std::size_t& got_bytes);
-  /// close_notify, then FIN.
+  /// close_notify with TLS, then FIN.
   void end();
-  [[nodiscard]] bool resumed() const { return SSL_session_reused(ssl_) == 1; }
+  [[nodiscard]] bool resumed() const { return ssl_ != nullptr && SSL_session_reused(ssl_) == 1; }
 
  private:
   Progress outcome(int answer);
 
   int fd_;
-  SSL* ssl_;
+  SSL* ssl_;  // null without TLS
 };
 
 /// Handshakes at once where connections are opened before something else is measured: a proxy that sheds load
