@@ -89,7 +89,7 @@ bool may_be_the_clients_doing(const Dial& dial, const ConnectionInfo& info, Conn
 void dial_server(Dial& dial, Context& context, const DialEnds& ends) {
   Services& services = context.services;
   auto stream = services.transport.dial(ends.server, ends.own);
-  if (!stream && is_out_of_descriptors(stream.error()) && services.spares.give_up_descriptors())
+  if (!stream && is_out_of_descriptors(stream.error()) && give_up_descriptors(services))
     stream = services.transport.dial(ends.server, ends.own);
   if (!stream) {
     const std::string doing = ends.own.address ? "connect from " + ends.own.address->host_text() : "connect";

@@ -121,8 +121,10 @@ struct FindRoute {};
 
 /// One direction of the relay.
 struct Flow {
-  bool ended = false;     ///< The source has ended.
-  bool finished = false;  ///< The destination has been told of the end.
+  bool ended : 1 = false;             ///< The source has ended.
+  bool finished : 1 = false;          ///< The destination has been told of the end.
+  bool spliced : 1 = false;           ///< Its bytes stay in the kernel; otherwise they pass through a buffer.
+  std::uint8_t reads_for_change = 0;  ///< How many reads in a row would have been cheaper the other way.
 };
 
 /// Moves plaintext both ways until both directions have ended.

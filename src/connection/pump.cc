@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
+
+#include "net/plain_stream.h"
 
 namespace headgate {
 namespace {
@@ -14,9 +17,22 @@ constexpr std::size_t kTurnBytes = 256 * 1024;
 // takes as long and brings little.
 constexpr int kTurnReads = 3;
 
+// A splice costs two system calls, as a read and a write do, and saves the two copies. From some 8 KiB on
+// that is less; a pipe's own work makes it more for small messages. So a flow goes over when several reads in
+// a row say so, and goes back likewise.
+constexpr std::size_t kBulkBytes = 16 * 1024;
+constexpr std::size_t kSmallBytes = 8 * 1024;
+constexpr int kReadsForChange = 4;
+
+// A destination that takes so long has nothing to gain by splice. And where the kernel is short of memory for
+// TCP, a connection over loopback that was full for seconds begins again much later if its bytes were
+// spliced.
+constexpr Duration kSlow = std::chrono::milliseconds(200);
+
 /// What a pump took from its source.
 struct Taken {
   std::uint64_t bytes = 0;
+  std::uint64_t spliced_bytes = 0;  // of `bytes`
   std::uint64_t key_updates = 0;
 };
 
@@ -33,17 +49,49 @@ Pumped how_it_ended(const Stream& from, Side source) {
   return source == Side::kBackend && from.ended_without_notice() ? Pumped::kCutShort : Pumped::kEnded;
 }
 
-Pumped move_bytes(Side source, Stream& from, Stream& to, std::span<std::byte> room, Taken& taken) {
+void change_way(Flow& flow, SpliceEvent event, Context& context) {
+  flow.spliced = event == SpliceEvent::kToSplice;
+  flow.reads_for_change = 0;
+  context.listener.metrics->splice_events[static_cast<std::size_t>(event)].add();
+}
+
+/// Learns from a read that brought so much whether the other way would be cheaper.
+void choose_way(Flow& flow, std::size_t size_bytes, Stream& from, Stream& to, Context& context) {
+  const bool other = flow.spliced
+                         ? size_bytes < kSmallBytes
+                         : size_bytes >= kBulkBytes && from.plain() != nullptr && to.plain() != nullptr;
+  flow.reads_for_change = other ? flow.reads_for_change + 1 : 0;
+  if (flow.reads_for_change == kReadsForChange)
+    change_way(flow, flow.spliced ? SpliceEvent::kToBuffer : SpliceEvent::kToSplice, context);
+}
+
+/// Nothing: the bytes have to pass through a buffer.
+std::optional<Spliced> splice_once(Flow& flow, Stream& from, Stream& to, Context& context) {
+  if (!flow.spliced || from.has_buffered()) return std::nullopt;
+  auto spliced = to.plain()->splice_from(*from.plain(), context.services.pipes);
+  if (!spliced) change_way(flow, SpliceEvent::kNoPipe, context);
+  return spliced;
+}
+
+Spliced copy_once(Stream& from, Stream& to, std::span<std::byte> room) {
+  Spliced copied{.read = from.read(room)};
+  if (copied.read.status == IoStatus::kDone) copied.written = to.write(room.first(copied.read.size_bytes));
+  return copied;
+}
+
+Pumped move_bytes(Side source, Flow& flow, Stream& from, Stream& to, Context& context, Taken& taken) {
   std::size_t left = kTurnBytes;
   for (int reads = 0; left > 0 && reads < kTurnReads; ++reads) {
-    const ReadResult got = from.read(room);
+    const auto spliced = splice_once(flow, from, to, context);
+    const auto [got, sent] = spliced ? *spliced : copy_once(from, to, context.services.buffers.plaintext);
     taken.key_updates += got.key_updates;
     if (got.status == IoStatus::kWantRead) return Pumped::kDrained;
     if (got.status == IoStatus::kEnded) return how_it_ended(from, source);
     if (got.status != IoStatus::kDone) return Pumped::kSourceFailed;
     taken.bytes += got.size_bytes;
+    if (spliced) taken.spliced_bytes += got.size_bytes;
     left -= std::min(left, got.size_bytes);
-    const IoStatus sent = to.write(room.first(got.size_bytes));
+    choose_way(flow, got.size_bytes, from, to, context);
     if (sent == IoStatus::kFailed) return Pumped::kDestinationFailed;
     if (sent == IoStatus::kWantWrite) return Pumped::kFull;
     if (got.drained) return Pumped::kShort;
@@ -59,16 +107,22 @@ void count(const Taken& taken, Side source, Context& context) {
   if (taken.bytes == 0) return;
   (client ? context.info.bytes_from_client : context.info.bytes_to_client) += taken.bytes;
   metrics.bytes[static_cast<std::size_t>(direction)].add(taken.bytes);
+  if (taken.spliced_bytes > 0)
+    metrics.spliced_bytes[static_cast<std::size_t>(direction)].add(taken.spliced_bytes);
 }
 
 }  // namespace
 
-Pumped pump(Side source, Context& context) {
+void destination_took_all(Flow& flow, Duration after, Context& context) {
+  if (flow.spliced && after >= kSlow) change_way(flow, SpliceEvent::kToBuffer, context);
+}
+
+Pumped pump(Side source, Flow& flow, Context& context) {
   const bool client = source == Side::kClient;
   Stream& from = client ? *context.sides.client : *context.sides.backend;
   Stream& to = client ? *context.sides.backend : *context.sides.client;
   Taken taken;
-  const Pumped pumped = move_bytes(source, from, to, context.services.buffers.plaintext, taken);
+  const Pumped pumped = move_bytes(source, flow, from, to, context, taken);
   count(taken, source, context);
   return pumped;
 }

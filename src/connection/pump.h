@@ -16,9 +16,14 @@ enum class Pumped : std::uint8_t {
   kDestinationFailed,
 };
 
-/// Moves the bytes at hand of `source` to the other side, at most one turn's share. Counts what it took,
-/// bytes and KeyUpdates, in the connection's info and in the listener's metrics. Knows the end of a source
-/// from its failure, also where a write to it has failed before.
-[[nodiscard]] Pumped pump(Side source, Context& context);
+/// Moves the bytes at hand of `source` to the other side, at most one turn's share. Where nobody needs to see
+/// them, because both sides are plain, and `flow` carries bulk, the bytes stay in the kernel (splice(2)).
+/// Counts what it took, bytes and KeyUpdates, in the connection's info and in the listener's metrics. Knows
+/// the end of a source from its failure, also where a write to it has failed before.
+[[nodiscard]] Pumped pump(Side source, Flow& flow, Context& context);
+
+/// Notes that the destination has taken what it had not taken at once, and how long that took: a slow one is
+/// not spliced any more, until its flow carries bulk again.
+void destination_took_all(Flow& flow, Duration after, Context& context);
 
 }  // namespace headgate

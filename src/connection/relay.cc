@@ -22,11 +22,12 @@ std::optional<Phase> carry(const Way& way, bool readable, bool writable, Relay& 
     const IoStatus flushed = way.to.flush();
     if (flushed == IoStatus::kFailed) return end_broken(relay, context, way.destination);
     if (flushed == IoStatus::kWantWrite) return std::nullopt;
+    destination_took_all(way.flow, context.services.host.now() - relay.last_byte, context);
     readable = true;
   }
   if (!way.flow.ended && (readable || way.from.has_buffered())) {
     const std::uint64_t before_bytes = way.total_bytes;
-    const Pumped pumped = pump(way.source, context);
+    const Pumped pumped = pump(way.source, way.flow, context);
     if (way.total_bytes != before_bytes) relay.last_byte = context.services.host.now();
     if (pumped == Pumped::kSourceFailed) return end_broken(relay, context, way.source);
     if (pumped == Pumped::kDestinationFailed) return end_broken(relay, context, way.destination);

@@ -17,6 +17,7 @@
 #include "log/log.h"
 #include "net/address.h"
 #include "net/buffers.h"
+#include "net/pipe.h"
 #include "net/stream.h"
 #include "net/transport.h"
 #include "snapshot/worker_snapshot.h"
@@ -82,8 +83,15 @@ struct Services {
   KnownTlsInfo& known_tls;
   UnfinishedHellos& unfinished;
   Spares& spares;
+  PipePool& pipes;
   config::AccessLog access;
   LogLevels levels{};
 };
+
+/// Descriptors have run out: closes those that no connection needs. Returns whether there were any.
+inline bool give_up_descriptors(Services& services) {
+  const bool any_pipe = services.pipes.give_up_descriptors();
+  return services.spares.give_up_descriptors() || any_pipe;
+}
 
 }  // namespace headgate

@@ -81,7 +81,8 @@ bool deliver_rest(Ending& ending, Context& context) {
     const IoStatus flushed = to.flush();
     if (flushed != IoStatus::kDone) return flushed == IoStatus::kFailed;
   }
-  const Pumped pumped = pump(ending.rest, context);
+  Flow flow;
+  const Pumped pumped = pump(ending.rest, flow, context);
   if (pumped == Pumped::kEnded) (client ? ending.backend : ending.client).farewell = Farewell::kInOrder;
   const bool next_turn = pumped == Pumped::kTurnIsOver || pumped == Pumped::kShort;
   if (next_turn) context.services.host.call_again(context.connection);

@@ -26,6 +26,11 @@ auto& of_key(Map& map, const typename Map::key_type& key) {
 std::string_view name(Direction direction) {
   return kDirections[static_cast<std::size_t>(direction)];
 }
+std::string_view name(SpliceEvent event) {
+  constexpr std::array<std::string_view, kSpliceEventCount> kSpliceEvents{"to_splice", "to_buffer",
+                                                                          "no_pipe"};
+  return kSpliceEvents[static_cast<std::size_t>(event)];
+}
 std::string_view name(Peer peer) {
   return peer == Peer::kClient ? "client" : "backend";
 }

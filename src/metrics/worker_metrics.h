@@ -25,6 +25,9 @@ namespace headgate {
 enum class Direction : std::uint8_t { kFromClient, kToClient };
 /// A peer of a connection.
 enum class Peer : std::uint8_t { kClient, kBackend };
+/// A flow between two plain sides has begun to be spliced; has stopped, because it carries little at a time
+/// or its destination is slow; or could not be, because there was no pipe.
+enum class SpliceEvent : std::uint8_t { kToSplice, kToBuffer, kNoPipe };
 enum class HandshakeResult : std::uint8_t { kOk, kFailed, kTimeout, kProbe, kShed };
 enum class HandshakePhase : std::uint8_t { kTotal, kQueue, kCpu, kPeerWait };
 enum class TicketEvent : std::uint8_t { kIssued, kResumed, kExpired, kUnknownKey, kRefusedPolicy };
@@ -76,6 +79,7 @@ enum class DryRunRefusal : std::uint8_t {
 inline constexpr std::size_t kDryRunRefusalCount = 7;
 inline constexpr std::size_t kCancelResultCount = 3;
 inline constexpr std::size_t kDirectionCount = 2;
+inline constexpr std::size_t kSpliceEventCount = 3;
 inline constexpr std::size_t kPeerCount = 2;
 inline constexpr std::size_t kHandshakeResultCount = 5;
 inline constexpr std::size_t kHandshakePhaseCount = 4;
@@ -84,6 +88,7 @@ inline constexpr std::size_t kClientCertificateFaultCount = 10;
 
 /// The values of labels ("from_client", "peer_wait", "unknown_key", "buffered_input"). Any thread.
 [[nodiscard]] std::string_view name(Direction direction);
+[[nodiscard]] std::string_view name(SpliceEvent event);
 [[nodiscard]] std::string_view name(Peer peer);
 [[nodiscard]] std::string_view name(HandshakeResult result);
 [[nodiscard]] std::string_view name(HandshakePhase phase);
@@ -154,6 +159,8 @@ struct ListenerMetrics {
   std::array<DurationHistogram, kPeerCount> tcp_rtt;
   std::array<CountHistogram, kPeerCount> tcp_retransmits;
   std::array<Counter, kDirectionCount> bytes;                            // by Direction; plaintext
+  std::array<Counter, kDirectionCount> spliced_bytes;                    // by Direction; of `bytes`
+  std::array<Counter, kSpliceEventCount> splice_events;                  // by SpliceEvent
   std::array<std::array<Counter, 2>, kHandshakeResultCount> handshakes;  // by HandshakeResult, resumed
   FailureCounters handshake_failures;                                    // by reason, alert
   std::array<std::array<DurationHistogram, 2>, kHandshakePhaseCount>

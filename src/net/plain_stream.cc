@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 namespace headgate {
@@ -42,6 +43,20 @@ ReadResult PlainStream::read(std::span<std::byte> into) {
 
 IoStatus PlainStream::write(std::span<const std::byte> bytes) {
   return outcome(send_or_keep(fd_.number(), bytes, unsent_), "send");
+}
+
+std::optional<Spliced> PlainStream::splice_from(PlainStream& from, PipePool& pipes) {
+  PipeLoan pipe = pipes.borrow();
+  if (!pipe) return std::nullopt;
+  const SocketIo got = pipe->take_from(from.descriptor());
+  if (got.status == IoStatus::kFailed && got.error == EINVAL) return std::nullopt;
+  // A pipe has places for pieces, and is full with fewer bytes where the pieces are small.
+  const bool drained = got.size_bytes < kPipeBytes / 4;
+  Spliced spliced{.read = {from.outcome(got, "receive"), got.size_bytes, drained}};
+  if (got.status != IoStatus::kDone) return spliced;
+  spliced.written = outcome(pipe->give_to(fd_.number()), "send");
+  if (spliced.written == IoStatus::kWantWrite) unsent_.keep(std::move(pipe));
+  return spliced;
 }
 
 IoStatus PlainStream::flush() {

@@ -60,6 +60,8 @@ struct ReadResult {
 /// aside.
 inline constexpr std::size_t kMaxWriteBytes = 128 * 1024;
 
+class PlainStream;
+
 /// One side of a connection, TLS or plain: a sequence of bytes each way over one non-blocking descriptor.
 ///
 /// Owns the descriptor. Loop thread only; nothing blocks. A stream keeps at most one write's worth of bytes
@@ -74,6 +76,10 @@ class Stream {
   [[nodiscard]] virtual int descriptor() const = 0;
   /// Whether TLS protects the bytes, so that the peer can be told of an end by close_notify or an alert.
   [[nodiscard]] virtual bool is_tls() const { return false; }
+
+  /// The stream itself where its bytes are what is on the wire, so that splice(2) can move them; null
+  /// otherwise.
+  [[nodiscard]] virtual PlainStream* plain() { return nullptr; }
 
   /// Gives the descriptor to a stream that goes on with it. This stream is dead then.
   [[nodiscard]] virtual Fd release_descriptor() { return Fd(); }

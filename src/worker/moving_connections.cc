@@ -18,8 +18,9 @@ std::vector<std::byte> copy_of(std::span<const std::byte> bytes) {
   return {bytes.begin(), bytes.end()};
 }
 
-HandoverSide side_of(const PlainStream& stream) {
+HandoverSide side_of(PlainStream& stream) {
   HandoverSide side;
+  stream.leave_pipe();
   side.received = copy_of(stream.received());
   side.unsent = copy_of(stream.unsent());
   return side;
@@ -36,9 +37,9 @@ HandoverSide side_of(const RecordStream& stream) {
   return side;
 }
 
-HandoverSide side_of(const Stream& stream) {
-  if (const auto* records = dynamic_cast<const RecordStream*>(&stream)) return side_of(*records);
-  return side_of(dynamic_cast<const PlainStream&>(stream));
+HandoverSide side_of(Stream& stream) {
+  if (PlainStream* plain = stream.plain()) return side_of(*plain);
+  return side_of(dynamic_cast<const RecordStream&>(stream));
 }
 
 /// Returns why the connection stays; empty: it can move.
@@ -47,8 +48,8 @@ std::string reason_to_stay(Connection& connection) {
   if (relay == nullptr || connection.is_buried()) return "phase";
   if (relay->to_backend.ended || relay->to_client.ended) return "ending";
   const Sides& sides = connection.sides();
-  if (dynamic_cast<const PlainStream*>(sides.backend.get()) == nullptr) return "backend_tls";
-  if (dynamic_cast<const PlainStream*>(sides.client.get()) != nullptr) return "";
+  if (sides.backend->plain() == nullptr) return "backend_tls";
+  if (sides.client->plain() != nullptr) return "";
   const auto* records = dynamic_cast<const RecordStream*>(sides.client.get());
   if (records == nullptr) return "record_layer";
   return records->is_movable() ? "" : "key_update";

@@ -71,8 +71,8 @@ Worker::Worker(const Options& options, std::unique_ptr<LibraryContext> library, 
       handshakes_(buffers_, *library_),
       admission_(*this, metrics_, std::random_device()()),
       spares_(loop_, transport_, *this, log_, [this](std::function<void()> work) { post(std::move(work)); }),
-      services_{loop_,    buffers_,  transport_, handshakes_, admission_, *this,          log_,
-                limiter_, recorder_, known_tls_, unfinished_, spares_,    options.access, {}},
+      services_{loop_,     buffers_,   transport_,  handshakes_, admission_, *this,          log_, limiter_,
+                recorder_, known_tls_, unfinished_, spares_,     pipes_,     options.access, {}},
       turn_(loop_, this, &Worker::before_wait, &Worker::after_wait),
       flush_timer_(loop_, this, Timer::Calls<&Worker::flush_due>()),
       second_timer_(loop_, this, Timer::Calls<&Worker::second_over>()),
@@ -161,7 +161,7 @@ void Worker::listen(BoundSocket socket) {
       loop_, std::move(socket.socket), [this](Acceptor& waiting) { newcomers_.push(waiting); },
       [this, listener](Fd client, const Address& source) { accepted(listener, std::move(client), source); },
       [this, listener](bool refused) { out_of_descriptors(listener, refused); },
-      [this] { return spares_.give_up_descriptors(); });
+      [this] { return give_up_descriptors(services_); });
   acceptors_.push_back({socket.listener, socket.bind, std::move(acceptor)});
   spares_.begin();
 }

@@ -186,6 +186,7 @@ class Worker final : public Host, private OffloadRoom {
   Loop loop_;
   Inbox inbox_;
   Buffers buffers_;
+  PipePool pipes_;  // outlives the streams of the connections
   SocketTransport transport_;
   OpensslHandshakes handshakes_;
   KnownTlsInfo known_tls_;

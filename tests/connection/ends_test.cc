@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <csignal>
 #include <fstream>
 #include <functional>
 #include <sstream>
@@ -23,6 +24,7 @@ enum class Reader : std::uint8_t { kFast, kSlow };
 /// A connection in relay over two real TCP connections.
 class EndsTest : public RelayTest {
  protected:
+  EndsTest() { std::signal(SIGPIPE, SIG_IGN); }
   // The streams use the members of this class.
   ~EndsTest() override { connection.reset(); }
 
@@ -96,6 +98,34 @@ class EndsTest : public RelayTest {
     EXPECT_EQ(one.alert, static_cast<int>(only_internal ? Alert::kInternalError : row(cause).alert));
   }
 
+  /// Calls `check` with pairs of layers, for a slow reader on `side` and a fast one: each layer meets itself
+  /// and plaintext. Two plain sides also meet while their bytes are spliced.
+  void for_all_layers(Side side,
+                      const std::function<void(Layer at_client, Layer at_backend, Reader)>& check) {
+    for (const Layer at_client : kLayers) {
+      for (const Layer at_backend : kLayers) {
+        const bool any_is_plain = at_client == Layer::kPlain || at_backend == Layer::kPlain;
+        if (at_client != at_backend && !any_is_plain) continue;
+        for_both_readers(side, at_client, at_backend, check);
+      }
+    }
+    spliced = true;
+    for_both_readers(side, Layer::kPlain, Layer::kPlain, check);
+    spliced = false;
+  }
+  void for_both_readers(Side side, Layer at_client, Layer at_backend,
+                        const std::function<void(Layer at_client, Layer at_backend, Reader)>& check) {
+    for (const Reader reader : {Reader::kFast, Reader::kSlow}) {
+      if (HasFatalFailure()) return;
+      std::ostringstream trace;
+      trace << "client: " << at_client << ", backend: " << at_backend << (spliced ? ", spliced, " : ", ")
+            << (side == Side::kClient ? "client " : "backend ")
+            << (reader == Reader::kFast ? "fast" : "slow");
+      SCOPED_TRACE(trace.str());
+      check(at_client, at_backend, reader);
+    }
+  }
+
   std::unique_ptr<LibraryContext> library_context{*LibraryContext::make()};
   AeadContexts contexts{library_context.get()};
   std::unique_ptr<FarPeer> far_client, far_backend;
@@ -125,26 +155,6 @@ std::string many_bytes(std::size_t size = 60'000) {
   std::string bytes(size, '\0');
   for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>(i * 2654435761U >> 13U);
   return bytes;
-}
-
-/// Calls `check` with pairs of layers, for a slow reader on `side` and a fast one: each layer meets itself
-/// and plaintext.
-void for_all_layers(Side side, const std::function<void(Layer at_client, Layer at_backend, Reader)>& check) {
-  for (const Layer at_client : kLayers) {
-    for (const Layer at_backend : kLayers) {
-      const bool any_is_plain = at_client == Layer::kPlain || at_backend == Layer::kPlain;
-      if (at_client != at_backend && !any_is_plain) continue;
-      for (const Reader reader : {Reader::kFast, Reader::kSlow}) {
-        std::ostringstream trace;
-        trace << "client: " << at_client << ", backend: " << at_backend << ", "
-              << (side == Side::kClient ? "client " : "backend ")
-              << (reader == Reader::kFast ? "fast" : "slow");
-        SCOPED_TRACE(trace.str());
-        check(at_client, at_backend, reader);
-        if (testing::Test::HasFatalFailure()) return;
-      }
-    }
-  }
 }
 
 Layer layer_of(Side side, Layer at_client, Layer at_backend) {
@@ -473,6 +483,27 @@ TEST_F(EndsTest, ThePatienceStartsAgainWithEveryByteThatIsTaken) {
 }
 
 // Data and the alert behind it came in one segment. The alert was forgotten, because the data went first.
+TEST_F(EndsTest, ASpliceEndsWhereTheDestinationWasSlow) {
+  const std::string bytes = many_bytes();
+  const auto events = [&](SpliceEvent event) {
+    return connection->listener().metrics->splice_events[static_cast<std::size_t>(event)].value();
+  };
+  for (const bool slow : {false, true}) {
+    spliced = true;
+    connect(Layer::kPlain, Layer::kPlain, Side::kClient);
+    const std::uint64_t before = events(SpliceEvent::kToBuffer);
+    peer(Side::kBackend).send(bytes);
+    turn_until([&] { return pipes.lent() > 0; }, 0, 1 << 16);
+    if (slow) ahead += 1s;
+    turn_until([&] { return peer(Side::kClient).received.size() == bytes.size(); }, 1 << 16, 1 << 16);
+    EXPECT_EQ(pipes.lent(), 0U);
+    if (slow) {
+      EXPECT_GT(events(SpliceEvent::kToBuffer), before);
+    }
+    EXPECT_TRUE(peer(Side::kClient).received == bytes);
+  }
+}
+
 TEST_F(EndsTest, AnAlertBehindDataInOneSegmentIsNotTakenForAnEnd) {
   for (const Layer at_client : {Layer::kRecords, Layer::kOpenssl13, Layer::kOpenssl12}) {
     SCOPED_TRACE(testing::PrintToString(at_client));

@@ -57,6 +57,7 @@ void ConnectionTest::prepare() {
                                                   known_tls,
                                                   *unfinished,
                                                   spares,
+                                                  pipes,
                                                   config::AccessLog::kAll,
                                                   {}});
 }
@@ -81,6 +82,7 @@ void ConnectionTest::start_relay_over(std::unique_ptr<Stream> client_side,
   info.accepted = host.now();
   Relay relay;
   relay.last_byte = host.now();
+  relay.to_backend.spliced = relay.to_client.spliced = spliced;
   connection = std::make_unique<Connection>(
       *services_, snapshot_, *snapshot_->listeners.front(),
       Sides{.client = std::move(client_side), .backend = std::move(backend_side)}, std::move(info),

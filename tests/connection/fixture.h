@@ -299,6 +299,7 @@ class ConnectionTest : public testing::Test {
   std::shared_ptr<Script> client = std::make_shared<Script>();
   std::shared_ptr<Script> server = std::make_shared<Script>();  ///< The first one dialled.
   std::string source = "192.0.2.7:4711";
+  bool spliced = false;  ///< The next relay begins as one that carries bulk.
 
   Loop loop;
   Buffers buffers;
@@ -306,6 +307,7 @@ class ConnectionTest : public testing::Test {
   FakeHandshakes handshakes;
   FakePermits permits;
   FakeSpares spares;
+  PipePool pipes;
   FakeHost host;
   FailureLimiter limiter;
   FlightRecorder recorder;

@@ -114,6 +114,7 @@ struct World::Parts {
   NoHandshakes handshakes;
   NoPermits permits;
   NoSpares spares;
+  PipePool pipes;
   LifeHost host;
   Fd nowhere{::open("/dev/null", O_WRONLY | O_CLOEXEC)};
   std::unique_ptr<Log> log{
@@ -148,6 +149,7 @@ World::Parts::Parts() {
                             known_tls,
                             unfinished,
                             spares,
+                            pipes,
                             config::AccessLog::kOff,
                             {}});
 }

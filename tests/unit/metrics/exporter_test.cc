@@ -36,6 +36,16 @@ TEST_F(ExporterTest, SumsTheWorkersOfAListener) {
   EXPECT_THAT(text, HasSubstr("headgate_connections_active{listener=\"mail\"} 2\n"));
 }
 
+TEST_F(ExporterTest, TellsOfSpliceOnlyWhereThereWasAny) {
+  registry.listener(0, "web").accepted.add(1);
+  EXPECT_THAT(exporter.text(), Not(HasSubstr("headgate_spliced_bytes_total{")));
+  registry.listener(0, "web").spliced_bytes[static_cast<std::size_t>(Direction::kToClient)].add(5);
+  registry.listener(1, "web").splice_events[static_cast<std::size_t>(SpliceEvent::kNoPipe)].add(2);
+  const std::string text = exporter.text();
+  EXPECT_THAT(text, HasSubstr("headgate_spliced_bytes_total{listener=\"web\",direction=\"to_client\"} 5\n"));
+  EXPECT_THAT(text, HasSubstr("headgate_splice_events_total{listener=\"web\",event=\"no_pipe\"} 2\n"));
+}
+
 TEST_F(ExporterTest, LeavesOutWhatIsNotWanted) {
   registry.listener(0, "web").accepted.add(3);
   MetricSet wanted;
