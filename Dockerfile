@@ -23,7 +23,7 @@ RUN library=$([ "${TLS_LIBRARY}" = openssl ] && echo openssl || echo /awslc) \
 
 FROM ${BASE}
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends ca-certificates libcares2 libev4t64 libfmt10 \
+    && apt-get install -y --no-install-recommends ca-certificates lib25519-1 libcares2 libev4t64 libfmt10 \
        libmicrohttpd12t64 libprometheus-cpp-core1.0 libseccomp2 libspdlog1.15 libssl3t64 libsystemd0 libyaml-cpp0.8 \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 65532 headgate \

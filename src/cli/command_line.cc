@@ -23,7 +23,9 @@ namespace headgate {
 namespace {
 
 std::string version_line() {
-  return std::string("headgate ") + HEADGATE_VERSION + " (" + LibraryContext::version() + ")";
+  const std::string x25519 = LibraryContext::own_x25519();
+  return std::string("headgate ") + HEADGATE_VERSION + " (" + LibraryContext::version() +
+         (x25519.empty() ? ")" : "; X25519 by " + x25519 + ")");
 }
 
 /// The end of a command's help.

@@ -38,6 +38,7 @@ enum class ClientAuthMode { kNone, kOptional, kRequired };
 /// kAny: a certificate passes that its extended key usage does not permit for clients.
 enum class ClientPurpose { kClient, kAny };
 enum class RecordLayer { kAuto, kOpenssl };
+enum class X25519 { kAuto, kOpenssl };
 enum class Balance { kRoundRobin, kLeastConnections, kRandomTwo, kSourceHash };
 enum class SendProxy { kNone, kV1, kV2 };
 enum class HealthCheckType { kTcp, kTls };
@@ -99,6 +100,7 @@ struct Resumption {
 };
 
 struct Tls {
+  X25519 x25519 = X25519::kAuto;  ///< That of the whole configuration.
   std::vector<Certificate> certificates;
   std::vector<std::string> certificate_dirs;
   UncoveredName unknown_name = UncoveredName::kServeDefault;
@@ -248,8 +250,9 @@ struct Queue {
 };
 
 struct BackendTls {
-  std::string server_name;    ///< "$sni": the client's; empty: the host of the server's address.
-  std::string ca = "system";  ///< PEM file, or "system".
+  X25519 x25519 = X25519::kAuto;  ///< That of the whole configuration.
+  std::string server_name;        ///< "$sni": the client's; empty: the host of the server's address.
+  std::string ca = "system";      ///< PEM file, or "system".
   bool verify = true;
   std::string certificate;        ///< Client certificate, PEM; empty: none.
   std::string private_key;        ///< Empty: in the certificate's file.
@@ -308,6 +311,7 @@ struct Config {
   std::string user, group;  ///< Empty: stay.
   bool sandbox = true;
   bool key_isolation = false;
+  X25519 x25519 = X25519::kAuto;  ///< kOpenssl: the TLS library's own, not lib25519's.
   ProcessLimits limits;
   std::vector<Listener> listeners;
   std::map<std::string, Backend> backends;

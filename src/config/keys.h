@@ -65,6 +65,7 @@ inline constexpr auto kSendProxy =
 inline constexpr auto kHealthCheckTypes =
     words<HealthCheckType>({{"tcp", HealthCheckType::kTcp}, {"tls", HealthCheckType::kTls}});
 inline constexpr auto kKeyIsolations = words<bool>({{"off", false}, {"process", true}}, "word", 1);
+inline constexpr auto kX25519s = words<X25519>({{"auto", X25519::kAuto}, {"openssl", X25519::kOpenssl}});
 inline constexpr auto kReadyWhen = words<bool>({{"serving", false}, {"every_name", true}});
 inline constexpr OneWordOf kDryRunPolicies{{"tls13_only", "pq_only", "client_auth"}};
 
@@ -315,6 +316,10 @@ struct DrainKeys {
   milliseconds& accept_for;
 };
 
+/// `crypto` names the objects of Config, too.
+struct CryptoKeys {
+  X25519& x25519;
+};
 /// And so does `workers`.
 struct WorkerKeys {
   int& count;
@@ -345,6 +350,11 @@ void visit_keys(Visitor& visitor, DrainKeys& drain) {
 }
 
 template <class Visitor>
+void visit_keys(Visitor& visitor, CryptoKeys& crypto) {
+  visitor.value("x25519", crypto.x25519, kX25519s);
+}
+
+template <class Visitor>
 void visit_keys(Visitor& visitor, Sources& sources) {
   visitor.list("include", sources.include, IncludePath{}, ListForm::kPlain);
   visitor.list("environment", sources.environment, kVariablePattern, ListForm::kPlain);
@@ -355,6 +365,7 @@ void visit_keys(Visitor& visitor, Config& config) {
   AdminKeys admin{config.admin, config.admin_metrics, config.admin_token_file, config.ready_needs_every_name,
                   config.admin_names};
   DrainKeys drain{config.drain_deadline, config.drain_accept_for};
+  CryptoKeys crypto{config.x25519};
   WorkerKeys workers{config.workers, config.worker_cpus, config.worker_incoming_cpu};
   visitor.value_or_keys("workers", config.workers, WorkerCount{}, workers,
                         config.worker_cpus.empty() && !config.worker_incoming_cpu);
@@ -365,6 +376,7 @@ void visit_keys(Visitor& visitor, Config& config) {
   visitor.value("group", config.group, Text{});
   visitor.value("sandbox", config.sandbox, kSwitch);
   visitor.value("key_isolation", config.key_isolation, kKeyIsolations);
+  visitor.map("crypto", crypto);
   visitor.map("limits", config.limits);
   visitor.maps("listeners", config.listeners, "");
   visitor.named_maps("backends", config.backends, kLabel);

@@ -45,11 +45,22 @@ void give_transparent_listeners_a_backend(Config& config) {
   }
 }
 
+/// `crypto` holds for every handshake.
+void tell_every_tls_of_crypto(Config& config) {
+  for (Listener& listener : config.listeners) {
+    if (listener.tls) listener.tls->x25519 = config.x25519;
+  }
+  for (auto& [name, backend] : config.backends) {
+    if (backend.tls) backend.tls->x25519 = config.x25519;
+  }
+}
+
 /// Fills what keys leave open, and checks what one key cannot show.
 void complete(Config& config, Faults& faults) {
   name_the_nameless(config);
   let_routers_read_names(config, faults);
   give_transparent_listeners_a_backend(config);
+  tell_every_tls_of_crypto(config);
   validate(config, faults);
 }
 

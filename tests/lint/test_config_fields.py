@@ -28,7 +28,7 @@ MAKERS = re.compile(r"src/cli/(import|haproxy|demo)")
 # The one source of config that acts on what a file says: it follows `include`, and puts in `environment`.
 LOADER = SRC / "config/load.cc"
 # CMake takes one of these, by the TLS library and its version. None of them uses the configuration.
-CHOSEN = re.compile(r"src/tls/(awslc/|(openssl|library)/certificate_compression)")
+CHOSEN = re.compile(r"src/tls/(awslc/|(openssl|library)/certificate_compression|openssl/x25519_keys)")
 
 # Fields with one value that can be given: the table of keys refuses every other word by name.
 NO_CHOICE = {"Config::key_isolation": "kKeyIsolations"}

@@ -35,7 +35,8 @@ def test_a_script_may_be_run(script):
     "listing", ["deploy/packages-build.txt", "deploy/packages-release.txt", "tests/packages-test.txt", "bench/packages.txt", ".ci/packages-ci.txt"]
 )
 def test_a_list_of_packages_is_sorted_and_without_repetition(listing):
-    names = [line for line in (ROOT / listing).read_text().splitlines() if line and not line.startswith("#")]
+    lines = (ROOT / listing).read_text().splitlines()
+    names = [line.removesuffix("?") for line in lines if line and not line.startswith("#")]
     assert names == sorted(set(names))
 
 
@@ -74,6 +75,14 @@ def test_an_ordinary_user_is_told_which_packages_are_missing_and_how_to_install_
     missing = "headgate-no-other-package headgate-no-such-package"
     assert f"only root can install them: {missing}\n" in done.stderr
     assert f"\n  sudo apt-get install --no-install-recommends {missing}\n" in done.stderr
+
+
+@needs_dpkg
+def test_a_package_that_is_only_welcome_is_never_missing(install_packages):
+    done = install_packages("bash", "headgate-no-such-package?")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = install_packages("headgate-no-such-package", "headgate-no-other-package?")
+    assert "only root can install them: headgate-no-such-package\n" in done.stderr
 
 
 def test_a_list_of_packages_that_is_not_there_is_a_fault():

@@ -25,6 +25,10 @@ std::string LibraryContext::version() {
   return "AWS-LC " AWSLC_VERSION_NUMBER_STRING;
 }
 
+std::string LibraryContext::own_x25519() {
+  return {};
+}
+
 // The library that deploy/awslc builds is not the one that was validated.
 bool LibraryContext::is_fips() const {
   return false;
@@ -34,7 +38,7 @@ const EVP_CIPHER* LibraryContext::aes_256_cbc() const {
   return EVP_aes_256_cbc();
 }
 
-SslCtxPtr LibraryContext::new_ssl_ctx(const SSL_METHOD* method) const {
+SslCtxPtr LibraryContext::new_ssl_ctx(const SSL_METHOD* method, config::X25519) const {
   return SslCtxPtr(SSL_CTX_new(method));
 }
 

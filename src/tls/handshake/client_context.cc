@@ -170,8 +170,9 @@ Result<std::shared_ptr<ClientContext>> ClientContext::make(const LibraryContext&
 }
 
 Result<void> ClientContext::configure() {
-  auto made = call_openssl(ErrorKind::kSystem, "OpenSSL could not make a TLS context",
-                           [&] { return library_.new_ssl_ctx(TLS_client_method()); });
+  auto made = call_openssl(ErrorKind::kSystem, "OpenSSL could not make a TLS context", [&] {
+    return library_.new_ssl_ctx(TLS_client_method(), shared_->settings.x25519);
+  });
   if (!made) return tl::unexpected(std::move(made.error()));
   context_ = *std::move(made);
   SSL_CTX* context = context_.get();

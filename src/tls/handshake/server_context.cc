@@ -69,8 +69,9 @@ Result<std::shared_ptr<ServerContext>> ServerContext::make(const LibraryContext&
 }
 
 Result<void> ServerContext::configure() {
-  auto context = call_openssl(ErrorKind::kSystem, "OpenSSL could not make a TLS context",
-                              [&] { return library_.new_ssl_ctx(TLS_server_method()); });
+  auto context = call_openssl(ErrorKind::kSystem, "OpenSSL could not make a TLS context", [&] {
+    return library_.new_ssl_ctx(TLS_server_method(), shared_->settings.x25519);
+  });
   if (!context) return tl::unexpected(std::move(context.error()));
   context_ = *std::move(context);
   if (auto set = set_versions_and_options(); !set) return set;

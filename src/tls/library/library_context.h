@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "config/config.h"
 #include "tls/library/openssl_types.h"
 
 namespace headgate {
@@ -27,6 +28,9 @@ class LibraryContext {
 
   /// The version of the library that runs, not of the one at compile time: "OpenSSL 3.0.17 1 Jul 2025".
   [[nodiscard]] static std::string version();
+  /// The implementation of X25519 that handshakes use in place of the library's, unless FIPS or
+  /// X25519::kOpenssl forbids it: "lib25519". Empty: the program has none.
+  [[nodiscard]] static std::string own_x25519();
 
   explicit LibraryContext(std::unique_ptr<LibraryObjects> objects);
   LibraryContext(const LibraryContext&) = delete;
@@ -38,9 +42,10 @@ class LibraryContext {
   /// Whether the library is configured for FIPS: then only the algorithms of its FIPS provider are used.
   [[nodiscard]] bool is_fips() const;
   [[nodiscard]] const EVP_CIPHER* aes_256_cbc() const;
-  /// An SSL_CTX for `method`, which finds the program's own key schedule where there is one. nullptr: the
-  /// library's error queue says why.
-  [[nodiscard]] SslCtxPtr new_ssl_ctx(const SSL_METHOD* method) const;
+  /// An SSL_CTX for `method`, which finds the program's own key schedule and X25519 where there are such.
+  /// nullptr: the library's error queue says why.
+  [[nodiscard]] SslCtxPtr new_ssl_ctx(const SSL_METHOD* method,
+                                      config::X25519 x25519 = config::X25519::kAuto) const;
   /// Fills `into` from the random generator. False when the library fails.
   [[nodiscard]] bool random(std::span<unsigned char> into) const;
   /// HKDF with SHA-256 and without a salt. RFC 5869. False when the library fails.

@@ -17,12 +17,21 @@ constexpr auto provider_entry(int id, Function* function) {
   return OSSL_DISPATCH{id, reinterpret_cast<void (*)()>(function)};
 }
 
-/// What OpenSSL calls when it loads the provider whose algorithms `kAlgorithms` names, for each operation.
-template <const OSSL_ALGORITHM* (*kAlgorithms)(void* provider, int operation, int* no_cache)>
+/// For a provider without capabilities: it tells of none.
+inline int tell_no_capability(void*, const char*, OSSL_CALLBACK*, void*) {
+  return 1;
+}
+
+/// What OpenSSL calls when it loads the provider whose algorithms `kAlgorithms` names, for each operation,
+/// and whose capabilities `kCapabilities` tells of.
+template <const OSSL_ALGORITHM* (*kAlgorithms)(void* provider, int operation, int* no_cache),
+          int (*kCapabilities)(void* provider, const char* capability, OSSL_CALLBACK* tell,
+                               void* argument) = tell_no_capability>
 int start_builtin_provider(const OSSL_CORE_HANDLE* handle, const OSSL_DISPATCH*,
                            const OSSL_DISPATCH** functions, void** provider) {
-  static const std::array<OSSL_DISPATCH, 2> kFunctions{{
+  static const std::array<OSSL_DISPATCH, 3> kFunctions{{
       provider_entry(OSSL_FUNC_PROVIDER_QUERY_OPERATION, kAlgorithms),
+      provider_entry(OSSL_FUNC_PROVIDER_GET_CAPABILITIES, kCapabilities),
       {0, nullptr},
   }};
   *functions = kFunctions.data();

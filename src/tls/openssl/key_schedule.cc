@@ -22,7 +22,7 @@ namespace headgate {
 namespace {
 
 constexpr const char* kScheduleProvider = "headgate";
-constexpr const char* kScheduleDefinition = "provider=headgate";
+constexpr const char* kScheduleDefinition = "provider=headgate,headgate.own=yes";
 constexpr const char* kPreferred = "?provider=headgate";
 constexpr std::string_view kTls13Prefix = "tls13 ";
 // A label, two randoms, and what the extended master secret adds: OpenSSL sends at most five.

@@ -50,6 +50,11 @@ Result<std::unique_ptr<LibraryContext>> LibraryContext::make() {
   auto keys = OffloadedKeys::load(context);
   if (!keys) return tl::unexpected(std::move(keys.error()));
   objects->offloaded_keys = *std::move(keys);
+  if (objects->key_schedule->properties() != nullptr) {  // not for FIPS
+    auto exchange = X25519Keys::load(context);
+    if (!exchange) return tl::unexpected(std::move(exchange.error()));
+    objects->x25519_keys = *std::move(exchange);
+  }
   const auto fetched = call_openssl(ErrorKind::kInvalid, "this OpenSSL lacks AES-256-CBC or HKDF", [&] {
     objects->aes_256_cbc.reset(EVP_CIPHER_fetch(context, "AES-256-CBC", nullptr));
     objects->hkdf.reset(EVP_KDF_fetch(context, "HKDF", nullptr));
@@ -71,8 +76,14 @@ const EVP_CIPHER* LibraryContext::aes_256_cbc() const {
   return objects_->aes_256_cbc.get();
 }
 
-SslCtxPtr LibraryContext::new_ssl_ctx(const SSL_METHOD* method) const {
-  return SslCtxPtr(SSL_CTX_new_ex(objects_->context.get(), objects_->key_schedule->properties(), method));
+std::string LibraryContext::own_x25519() {
+  return X25519Keys::implementation();
+}
+
+SslCtxPtr LibraryContext::new_ssl_ctx(const SSL_METHOD* method, config::X25519 x25519) const {
+  const bool own = objects_->x25519_keys != nullptr && x25519 == config::X25519::kAuto;
+  const char* properties = own ? X25519Keys::kPreferred : objects_->key_schedule->properties();
+  return SslCtxPtr(SSL_CTX_new_ex(objects_->context.get(), properties, method));
 }
 
 bool LibraryContext::random(std::span<unsigned char> into) const {

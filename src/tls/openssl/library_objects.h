@@ -7,6 +7,7 @@
 #include "tls/openssl/key_schedule.h"
 #include "tls/openssl/offloaded_keys.h"
 #include "tls/openssl/provider_types.h"
+#include "tls/openssl/x25519_keys.h"
 
 namespace headgate {
 
@@ -15,6 +16,7 @@ struct LibraryObjects {
   LibCtxPtr context;                            // first: what follows was fetched from it
   std::optional<KeySchedule> key_schedule;      // set by LibraryContext::make()
   std::optional<OffloadedKeys> offloaded_keys;  // likewise
+  ProviderPtr x25519_keys;                      // null: handshakes use OpenSSL's
   CipherPtr aes_256_cbc;
   KdfPtr hkdf;
 };

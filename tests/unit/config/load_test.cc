@@ -29,6 +29,7 @@ user: headgate
 group: proxy
 sandbox: off
 key_isolation: off
+crypto: {x25519: openssl}
 limits: {max_connections: 7, handshake_rate: 8, max_memory: 2GiB}
 listeners:
   - name: web
@@ -115,24 +116,24 @@ backends:
 )");
   EXPECT_EQ(
       fault_lines(loaded),
-      "t.yaml:46:19: listeners[0].tls.client_auth.by_name[0].sni[0]: warning: clients that ask for "
+      "t.yaml:47:19: listeners[0].tls.client_auth.by_name[0].sni[0]: warning: clients that ask for "
       "\"admin.example.com\" reach the same "
       "backend without a certificate, and there may ask for another name (HTTP's Host); give the name a "
       "route "
       "to a backend of its own\n"
-      "t.yaml:46:69: listeners[0].tls.client_auth.by_name[0].allow: warning: a client without a certificate "
+      "t.yaml:47:69: listeners[0].tls.client_auth.by_name[0].allow: warning: a client without a certificate "
       "passes, because mode is optional\n"
-      "t.yaml:47:20: listeners[0].tls.client_auth.by_name[1].sni[0]: warning: clients that ask for "
+      "t.yaml:48:20: listeners[0].tls.client_auth.by_name[1].sni[0]: warning: clients that ask for "
       "\"*.example.com\" reach the same "
       "backend without a certificate, and there may ask for another name (HTTP's Host); give the name a "
       "route "
       "to a backend of its own\n"
-      "t.yaml:47:37: listeners[0].tls.client_auth.by_name[1].sni[1]: warning: clients that ask for "
+      "t.yaml:48:37: listeners[0].tls.client_auth.by_name[1].sni[1]: warning: clients that ask for "
       "\"b.example\" reach the same "
       "backend without a certificate, and there may ask for another name (HTTP's Host); give the name a "
       "route "
       "to a backend of its own\n"
-      "t.yaml:50:20: listeners[0].tls.keylog_file: warning: anyone who can read \"/etc/headgate/keys.log\" "
+      "t.yaml:51:20: listeners[0].tls.keylog_file: warning: anyone who can read \"/etc/headgate/keys.log\" "
       "can decrypt the traffic\n");
   const Config& config = loaded.config;
   EXPECT_EQ(config.workers, 4);
@@ -143,9 +144,12 @@ backends:
   EXPECT_EQ(config.drain_deadline, seconds(90));
   EXPECT_EQ(config.user + '/' + config.group, "headgate/proxy");
   EXPECT_FALSE(config.sandbox);
+  EXPECT_EQ(config.x25519, X25519::kOpenssl);
   EXPECT_EQ(config.limits,
             (ProcessLimits{.max_connections = 7, .handshake_rate = 8, .max_memory = 2048_MiB}));
 
+  EXPECT_EQ(config.listeners.at(0).tls->x25519, X25519::kOpenssl);
+  EXPECT_EQ(config.backends.begin()->second.tls->x25519, X25519::kOpenssl);
   const Listener& listener = config.listeners.at(0);
   EXPECT_EQ(listener.name, "web");
   ASSERT_EQ(listener.bind.size(), 3u);

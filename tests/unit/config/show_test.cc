@@ -30,6 +30,8 @@ user: ""
 group: ""
 sandbox: on
 key_isolation: off
+crypto:
+  x25519: auto
 limits:
   max_connections: 0
   handshake_rate: 0
