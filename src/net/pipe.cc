@@ -65,7 +65,7 @@ SocketIo Pipe::give_to(int socket) {
   while (size_bytes_ > 0) {
     const ssize_t given = splice_once(read_end_.number(), socket, size_bytes_);
     if (given < 0 && is_for_later(errno)) return {IoStatus::kWantWrite};
-    if (given < 0) return {IoStatus::kFailed, 0, errno};
+    if (given <= 0) return {IoStatus::kFailed, 0, given < 0 ? errno : EIO};
     size_bytes_ -= static_cast<std::size_t>(given);
   }
   return {IoStatus::kDone};
@@ -84,6 +84,11 @@ void Pipe::empty_into(std::vector<std::byte>& bytes) {
 
 void ReturnPipe::operator()(Pipe* pipe) const {
   pool->take_back(std::unique_ptr<Pipe>(pipe));
+}
+
+// So giving a pipe back needs no memory.
+PipePool::PipePool() {
+  free_.reserve(kMostFree);
 }
 
 PipePool::~PipePool() {

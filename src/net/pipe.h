@@ -9,8 +9,8 @@
 #include "net/socket.h"
 
 /// Pipes through which splice(2) moves bytes from one socket to another inside the kernel: no byte is copied
-/// into this process. Loop thread only; nothing blocks. The process ignores SIGPIPE, which splice(2)
-/// raises where the destination is gone.
+/// into this process. Loop thread only; nothing blocks. The process ignores SIGPIPE, which splice(2) raises
+/// where the destination is gone.
 namespace headgate {
 
 /// A pipe(2). It keeps the order of bytes, and at most kPipeBytes of them.
@@ -52,7 +52,7 @@ class PipePool {
   /// Two descriptors each.
   static constexpr std::size_t kMostPipes = 128;
 
-  PipePool() = default;
+  PipePool();
   PipePool(const PipePool&) = delete;
   PipePool& operator=(const PipePool&) = delete;
   ~PipePool();
