@@ -54,8 +54,11 @@ std::optional<Spliced> PlainStream::splice_from(PlainStream& from, PipePool& pip
   const bool drained = got.size_bytes < kPipeBytes / 4;
   Spliced spliced{.read = {from.outcome(got, "receive"), got.size_bytes, drained}};
   if (got.status != IoStatus::kDone) return spliced;
-  spliced.written = outcome(pipe->give_to(fd_.number()), "send");
-  if (spliced.written == IoStatus::kWantWrite) unsent_.keep(std::move(pipe));
+  const SocketIo given = pipe->give_to(fd_.number());
+  const bool cannot_splice = given.status == IoStatus::kFailed && given.error == EINVAL;
+  if (given.status == IoStatus::kWantWrite || cannot_splice) unsent_.keep(std::move(pipe));
+  if (cannot_splice) unsent_.leave_pipe();
+  spliced.written = cannot_splice ? flush() : outcome(given, "send");
   return spliced;
 }
 

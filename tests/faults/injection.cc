@@ -108,8 +108,8 @@ Function* next_definition(const char* symbol) {
 
 std::string_view name(Call call) {
   static constexpr std::array<std::string_view, kCallCount> kNames{
-      "none",   "accept4",   "recv",           "recvmsg",      "send",
-      "socket", "connect",   "setsockopt",     "getsockname",  "shutdown",
+      "none",   "accept4",   "recv",           "recvmsg",      "send",        "socket",
+      "splice", "pipe2",     "connect",        "setsockopt",   "getsockname", "shutdown",
       "poll",   "epoll_ctl", "pthread_create", "operator new", "OpenSSL"};
   return kNames[static_cast<std::size_t>(call)];
 }
@@ -158,6 +158,20 @@ ssize_t recv(int fd, void* into, std::size_t size, int flags) {
   const Verdict what = verdict(Call::kRecv, fd);
   if (what == Verdict::kFail) return failed();
   return real(fd, into, what == Verdict::kOneByte ? 1 : size, flags);
+}
+
+ssize_t splice(int from, off64_t* from_offset, int to, off64_t* to_offset, std::size_t size, unsigned flags) {
+  using Function = ssize_t(int, off64_t*, int, off64_t*, std::size_t, unsigned);
+  static auto* const real = next_definition<Function>("splice");
+  const Verdict what = verdict(Call::kSplice, is_watched(from) ? from : to);  // the other one is a pipe
+  if (what == Verdict::kFail) return failed();
+  return real(from, from_offset, to, to_offset, what == Verdict::kOneByte ? 1 : size, flags);
+}
+
+int pipe2(int* ends, int flags) {
+  using Function = int(int*, int);
+  static auto* const real = next_definition<Function>("pipe2");
+  return is_due(Call::kPipe) ? failed() : real(ends, flags);
 }
 
 ssize_t recvmsg(int fd, msghdr* message, int flags) {

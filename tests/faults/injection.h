@@ -17,6 +17,8 @@ enum class Call : std::uint8_t {
   kRecvmsg,
   kSend,
   kSocket,
+  kSplice,
+  kPipe,
   kConnect,
   kSetsockopt,
   kGetsockname,
