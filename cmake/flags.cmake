@@ -27,7 +27,7 @@ set(joined)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   set(joined -Wno-subobject-linkage)
 endif()
-if(CMAKE_UNITY_BUILD)
+if(CMAKE_UNITY_BUILD OR HEADGATE_QUICK)
   target_compile_options(headgate_flags INTERFACE ${joined})
 endif()
 

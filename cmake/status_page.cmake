@@ -1,9 +1,11 @@
-# headgate_status_page(TARGET): puts src/admin/status_page.html as a string into TARGET.
-function(headgate_status_page target)
+# headgate_status_page(VARIABLE): makes a source that holds src/admin/status_page.html as a string, and sets VARIABLE to
+# the name of the source.
+function(headgate_status_page variable)
   set(page ${CMAKE_SOURCE_DIR}/src/admin/status_page.html)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${page})
   file(READ ${page} html)
-  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/status_page_html.cc @ONLY CONTENT
+  set(source ${CMAKE_BINARY_DIR}/generated/status_page_html.cc)
+  file(CONFIGURE OUTPUT ${source} @ONLY CONTENT
 "#include \"admin/status_page_html.h\"
 
 namespace headgate {
@@ -12,5 +14,5 @@ const std::string_view kStatusPageHtml = R\"page(@html@)page\";
 
 }  // namespace headgate
 ")
-  target_sources(${target} PRIVATE ${CMAKE_BINARY_DIR}/generated/status_page_html.cc)
+  set(${variable} ${source} PARENT_SCOPE)
 endfunction()

@@ -29,7 +29,7 @@ class Fields {
   std::size_t count_ = 0;
 };
 
-double milliseconds(Duration duration) {
+double in_milliseconds(Duration duration) {
   return std::chrono::duration<double, std::milli>(duration).count();
 }
 
@@ -104,7 +104,7 @@ void write_access_line(Services& services, const ListenerState& listener, const 
   fields.text("server", info.server.view());
   fields.number("bytes_from_client", static_cast<std::int64_t>(info.bytes_from_client));
   fields.number("bytes_to_client", static_cast<std::int64_t>(info.bytes_to_client));
-  fields.number("duration_ms", static_cast<std::int64_t>(milliseconds(now - info.accepted)));
+  fields.number("duration_ms", static_cast<std::int64_t>(in_milliseconds(now - info.accepted)));
   fields.text("detail", info.detail.view());
   services.log.write_always(level, "connection ended", fields.all());
 }
@@ -120,7 +120,7 @@ void write_phase_line(Services& services, const ListenerState& listener, const C
   fields.text("version", info.tls->version.view());
   fields.text("backend", info.backend.view());
   fields.text("server", info.server.view());
-  fields.number("after_ms", static_cast<std::int64_t>(milliseconds(now - info.accepted)));
+  fields.number("after_ms", static_cast<std::int64_t>(in_milliseconds(now - info.accepted)));
   services.log.write_always(LogLevel::kDebug, "connection entered a phase", fields.all());
 }
 

@@ -79,7 +79,7 @@ def test_it_says_how_long_it_takes_and_how_much_is_left(quickstart, tmp_path):
     assert re.match(r"The build takes about (\d+ min )?\d+ s on \d+ cores that have nothing else to do\.", told.stdout)
     assert re.search(r"^ *\d+ % built, about (\d+ min )?\d+ s left$", told.stdout, re.MULTILINE), told.stdout
     assert re.search(r"^Built \S+/build/headgate in \d+ s\.$", told.stdout, re.MULTILINE), told.stdout
-    assert "CMAKE_UNITY_BUILD:UNINITIALIZED=ON" in (tmp_path / "build/CMakeCache.txt").read_text()
+    assert "HEADGATE_QUICK:UNINITIALIZED=ON" in (tmp_path / "build/CMakeCache.txt").read_text()
     assert "ran:" not in told.stdout
 
 
