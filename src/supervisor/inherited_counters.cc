@@ -22,7 +22,12 @@ void for_each_counter(Metrics& metrics, const Visit& visit) {
     if (reason != CloseReason::kMoved) visit("closed." + std::string(name(reason)), metrics.closed[i]);
   }
   for (std::size_t i = 0; i < kDirectionCount; ++i) {
-    visit("bytes." + std::string(name(static_cast<Direction>(i))), metrics.bytes[i]);
+    const std::string direction(name(static_cast<Direction>(i)));
+    visit("bytes." + direction, metrics.bytes[i]);
+    visit("spliced_bytes." + direction, metrics.spliced_bytes[i]);
+  }
+  for (std::size_t i = 0; i < kSpliceEventCount; ++i) {
+    visit("splice_events." + std::string(name(static_cast<SpliceEvent>(i))), metrics.splice_events[i]);
   }
   for (std::size_t i = 0; i < kHandshakeResultCount; ++i) {
     const std::string result = "handshakes." + std::string(name(static_cast<HandshakeResult>(i)));

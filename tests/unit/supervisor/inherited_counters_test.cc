@@ -32,11 +32,17 @@ TEST(InheritedCounters, AreTheSameAfterTwoUpgradesInARow) {
   MetricsRegistry first, second, third;
   first.listener(0, "web").closed[kFinished].add(9);
   first.listener(0, "web").handshakes[0][1].add(2);
+  first.listener(0, "web").bytes[1].add(5000);
+  first.listener(0, "web").spliced_bytes[1].add(4000);
+  first.listener(0, "web").splice_events[0].add(1);
   StateBoard board;
   inherit_counters(counters_to_leave(first, {}), second, board);
   EXPECT_EQ(counters_to_leave(second, {}), counters_to_leave(first, {}));
   inherit_counters(counters_to_leave(second, {}), third, board);
   EXPECT_EQ(counters_to_leave(third, {}), counters_to_leave(first, {}));
+  std::uint64_t spliced_bytes = 0;
+  for (const auto& entry : third.listeners()) spliced_bytes += entry.metrics->spliced_bytes[1].value();
+  EXPECT_EQ(spliced_bytes, 4000U);
 }
 
 TEST(InheritedCounters, DoNotCountMovedConnectionsAsClosed) {
