@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <optional>
 
 #include "net/plain_stream.h"
 
@@ -24,9 +23,9 @@ constexpr std::size_t kBulkBytes = 16 * 1024;
 constexpr std::size_t kSmallBytes = 8 * 1024;
 constexpr int kReadsForChange = 4;
 
-// A destination that takes so long has nothing to gain by splice. And where the kernel is short of memory for
-// TCP, a connection over loopback that was full for seconds begins again much later if its bytes were
-// spliced.
+// A destination that takes nothing for so long has nothing to gain by splice. And where the kernel is short
+// of memory for TCP, a connection over loopback that was full for seconds begins again much later if its
+// bytes were spliced.
 constexpr Duration kSlow = std::chrono::milliseconds(200);
 
 /// What a pump took from its source.
@@ -65,31 +64,47 @@ void choose_way(Flow& flow, std::size_t size_bytes, Stream& from, Stream& to, Co
     change_way(flow, flow.spliced ? SpliceEvent::kToBuffer : SpliceEvent::kToSplice, context);
 }
 
-/// Nothing: the bytes have to pass through a buffer.
-std::optional<Spliced> splice_once(Flow& flow, Stream& from, Stream& to, Context& context) {
-  if (!flow.spliced || from.has_buffered()) return std::nullopt;
-  auto spliced = to.plain()->splice_from(*from.plain(), context.services.pipes);
-  if (!spliced) change_way(flow, SpliceEvent::kNoPipe, context);
-  return spliced;
+/// One piece of a direction.
+struct Moved {
+  ReadResult read;
+  IoStatus written = IoStatus::kDone;
+  bool by_splice = false;
+};
+
+Moved copy_once(Stream& from, Stream& to, std::span<std::byte> room) {
+  Moved copied{.read = from.read(room)};
+  if (copied.read.status == IoStatus::kDone) copied.written = to.write(room.first(copied.read.size_bytes));
+  return copied;
 }
 
-Spliced copy_once(Stream& from, Stream& to, std::span<std::byte> room) {
-  Spliced copied{.read = from.read(room)};
-  if (copied.read.status == IoStatus::kDone) copied.written = to.write(room.first(copied.read.size_bytes));
+/// The next piece, on the flow's way. `first`: the loop has just told that there is something to read.
+Moved move_once(Flow& flow, Stream& from, Stream& to, bool first, Context& context) {
+  const std::span<std::byte> room = context.services.buffers.plaintext;
+  if (!flow.spliced || from.has_buffered()) return copy_once(from, to, room);
+  if (const auto spliced = to.plain()->splice_from(*from.plain(), context.services.pipes); !spliced) {
+    change_way(flow, SpliceEvent::kNoPipe, context);
+  } else if (spliced->read.status != IoStatus::kEnded &&
+             (spliced->read.status != IoStatus::kWantRead || !first)) {
+    return {.read = spliced->read, .written = spliced->written, .by_splice = true};
+  }
+  // Nothing, or the end: also what splice(2) says at TCP's urgent mark (RFC 6093), over which only a read
+  // goes.
+  const Moved copied = copy_once(from, to, room);
+  if (flow.spliced && copied.read.status == IoStatus::kDone)
+    change_way(flow, SpliceEvent::kToBuffer, context);
   return copied;
 }
 
 Pumped move_bytes(Side source, Flow& flow, Stream& from, Stream& to, Context& context, Taken& taken) {
   std::size_t left = kTurnBytes;
   for (int reads = 0; left > 0 && reads < kTurnReads; ++reads) {
-    const auto spliced = splice_once(flow, from, to, context);
-    const auto [got, sent] = spliced ? *spliced : copy_once(from, to, context.services.buffers.plaintext);
+    const auto [got, sent, by_splice] = move_once(flow, from, to, reads == 0, context);
     taken.key_updates += got.key_updates;
     if (got.status == IoStatus::kWantRead) return Pumped::kDrained;
     if (got.status == IoStatus::kEnded) return how_it_ended(from, source);
     if (got.status != IoStatus::kDone) return Pumped::kSourceFailed;
     taken.bytes += got.size_bytes;
-    if (spliced) taken.spliced_bytes += got.size_bytes;
+    if (by_splice) taken.spliced_bytes += got.size_bytes;
     left -= std::min(left, got.size_bytes);
     choose_way(flow, got.size_bytes, from, to, context);
     if (sent == IoStatus::kFailed) return Pumped::kDestinationFailed;
@@ -113,7 +128,7 @@ void count(const Taken& taken, Side source, Context& context) {
 
 }  // namespace
 
-void destination_took_all(Flow& flow, Duration after, Context& context) {
+void destination_took(Flow& flow, Duration after, Context& context) {
   if (flow.spliced && after >= kSlow) change_way(flow, SpliceEvent::kToBuffer, context);
 }
 

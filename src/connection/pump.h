@@ -22,8 +22,8 @@ enum class Pumped : std::uint8_t {
 /// the end of a source from its failure, also where a write to it has failed before.
 [[nodiscard]] Pumped pump(Side source, Flow& flow, Context& context);
 
-/// Notes that the destination has taken what it had not taken at once, and how long that took: a slow one is
-/// not spliced any more, until its flow carries bulk again.
-void destination_took_all(Flow& flow, Duration after, Context& context);
+/// Notes that the destination has taken some of what it had not taken at once, and for how long it had taken
+/// nothing: a slow one is not spliced any more, until its flow carries bulk again.
+void destination_took(Flow& flow, Duration after, Context& context);
 
 }  // namespace headgate

@@ -22,7 +22,7 @@ std::optional<Phase> carry(const Way& way, bool readable, bool writable, Relay& 
     const IoStatus flushed = way.to.flush();
     if (flushed == IoStatus::kFailed) return end_broken(relay, context, way.destination);
     if (flushed == IoStatus::kWantWrite) return std::nullopt;
-    destination_took_all(way.flow, context.services.host.now() - relay.last_byte, context);
+    destination_took(way.flow, context.services.host.now() - relay.last_byte, context);
     readable = true;
   }
   if (!way.flow.ended && (readable || way.from.has_buffered())) {

@@ -61,10 +61,15 @@ SocketIo Pipe::take_from(int socket) {
 }
 
 // The length is what is in the pipe: with a longer one the kernel would hold the last segment back for more.
+//
+// A splice is several sends inside the kernel. Where a reset comes between two of them, the call tells how
+// much the first ones moved, the reset has been told by then, and the next call finds EPIPE: as after a FIN.
 SocketIo Pipe::give_to(int socket) {
+  const std::size_t before_bytes = size_bytes_;
   while (size_bytes_ > 0) {
     const ssize_t given = splice_once(read_end_.number(), socket, size_bytes_);
     if (given < 0 && is_for_later(errno)) return {IoStatus::kWantWrite};
+    if (given < 0 && errno == EPIPE && size_bytes_ < before_bytes) return {IoStatus::kFailed, 0, ECONNRESET};
     if (given <= 0) return {IoStatus::kFailed, 0, given < 0 ? errno : EIO};
     size_bytes_ -= static_cast<std::size_t>(given);
   }

@@ -20,8 +20,11 @@ class Pipe {
 
   /// Takes once what has arrived at the socket: kDone with bytes, kWantRead where nothing has arrived (or the
   /// pipe is full), kEnded, or kFailed; EINVAL says that the kernel cannot splice from this kind of socket.
+  /// The kernel stops at TCP's urgent mark for good: kWantRead and kEnded may also mean that bytes lie behind
+  /// it, which only a read brings.
   [[nodiscard]] SocketIo take_from(int socket);
-  /// Gives what it has to the socket: kDone when nothing is left, kWantWrite, or kFailed.
+  /// Gives what it has to the socket: kDone when nothing is left, kWantWrite, or kFailed; ECONNRESET also
+  /// where it cannot be told whether a FIN came before the reset.
   [[nodiscard]] SocketIo give_to(int socket);
   /// Moves what it has behind the bytes of `bytes`.
   void empty_into(std::vector<std::byte>& bytes);

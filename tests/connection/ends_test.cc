@@ -482,7 +482,6 @@ TEST_F(EndsTest, ThePatienceStartsAgainWithEveryByteThatIsTaken) {
   expect_end(Side::kClient, EndCause::kOtherBrokeOff, Layer::kPlain, bytes);
 }
 
-// Data and the alert behind it came in one segment. The alert was forgotten, because the data went first.
 TEST_F(EndsTest, ASpliceEndsWhereTheDestinationWasSlow) {
   const std::string bytes = many_bytes();
   const auto events = [&](SpliceEvent event) {
@@ -504,6 +503,28 @@ TEST_F(EndsTest, ASpliceEndsWhereTheDestinationWasSlow) {
   }
 }
 
+// TCP's urgent mark (RFC 6093): splice(2) does not go over it.
+TEST_P(EndsOfBothSidesTest, BytesBehindAnUrgentOneAreDelivered) {
+  const Side to = GetParam(), from = other(to);
+  const std::string bytes = many_bytes(), more = "and what lies behind the mark";
+  for (const bool ends : {false, true}) {
+    for_both_readers(to, Layer::kPlain, Layer::kPlain, [&](Layer at_client, Layer at_backend, Reader reader) {
+      spliced = true;
+      connect(at_client, at_backend, reader == Reader::kSlow ? to : Side::kNone);
+      peer(from).send(bytes);
+      turn_until([&] { return !peer(from).has_to_send(); }, 2000, 2000);
+      peer(from).send_urgent('!');
+      peer(from).send(more);
+      if (ends) peer(from).end_in_order();
+      turn_until([&] { return peer(to).received.size() == (bytes + more).size(); }, 1 << 16, 1 << 16);
+      EXPECT_TRUE(peer(to).received == bytes + more);
+      if (!ends) peer(from).end_in_order();
+      turn_until_buried();
+    });
+  }
+}
+
+// Data and the alert behind it came in one segment. The alert was forgotten, because the data went first.
 TEST_F(EndsTest, AnAlertBehindDataInOneSegmentIsNotTakenForAnEnd) {
   for (const Layer at_client : {Layer::kRecords, Layer::kOpenssl13, Layer::kOpenssl12}) {
     SCOPED_TRACE(testing::PrintToString(at_client));

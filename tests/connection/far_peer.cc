@@ -279,6 +279,10 @@ void FarPeer::send_all() {
   }
 }
 
+void FarPeer::send_urgent(char byte) {
+  ASSERT_EQ(::send(socket_.number(), &byte, 1, MSG_OOB | MSG_NOSIGNAL), 1);
+}
+
 void FarPeer::turn() {
   if (to_send_.empty() || !socket_) return;
   const ssize_t sent =

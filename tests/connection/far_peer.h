@@ -40,6 +40,8 @@ class FarPeer {
   void end_with_alert();
   void end_with_a_bad_record();
   void reset();
+  /// Sends a byte out of band, at once. The far end does not read it with the others.
+  void send_urgent(char byte);
 
   /// Sends what is queued.
   void turn();

@@ -3,8 +3,11 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <string>
 #include <vector>
@@ -12,6 +15,26 @@
 #include <gtest/gtest.h>
 
 #include "net/plain_stream.h"
+
+namespace {
+
+/// After how many calls of splice(2) one fails with EPIPE, after a call that moves half: 0, never.
+int calls_before_broken_pipe = 0;
+
+}  // namespace
+
+// In place of libc's, for one test.
+extern "C" ssize_t splice(int from, off64_t* from_offset, int to, off64_t* to_offset, std::size_t size,
+                          unsigned flags) {
+  if (calls_before_broken_pipe > 0) {
+    if (--calls_before_broken_pipe == 0) {
+      errno = EPIPE;
+      return -1;
+    }
+    if (calls_before_broken_pipe == 1) size /= 2;
+  }
+  return ::syscall(SYS_splice, from, from_offset, to, to_offset, size, flags);
+}
 
 namespace headgate {
 namespace {
@@ -84,6 +107,16 @@ TEST_F(SpliceTest, TellsThatTheDestinationIsGoneAndClosesThePipeWithItsBytes) {
   EXPECT_EQ(to.failure().kind, FailureKind::kReset);
   EXPECT_EQ(pipes.lent(), 0U);
   EXPECT_FALSE(pipes.give_up_descriptors());
+}
+
+// A reset that comes inside a splice is told by a short count, and then by EPIPE, as a FIN before it is.
+TEST_F(SpliceTest, TakesABrokenPipeBehindAShortCountForAReset) {
+  for (const int calls : {2, 3}) {
+    send("hello");
+    calls_before_broken_pipe = calls;  // the first takes from the source
+    EXPECT_EQ(to.splice_from(from, pipes)->written, IoStatus::kFailed);
+    EXPECT_EQ(to.failure().error, calls == 2 ? EPIPE : ECONNRESET);
+  }
 }
 
 TEST_F(SpliceTest, KeepsWhatTheDestinationDoesNotTakeInAPipe) {
