@@ -19,10 +19,16 @@ struct Way {
 std::optional<Phase> carry(const Way& way, bool readable, bool writable, Relay& relay, Context& context) {
   if (way.to.unsent_bytes() > 0) {
     if (!writable) return std::nullopt;
+    const std::size_t before_bytes = way.to.unsent_bytes();
     const IoStatus flushed = way.to.flush();
     if (flushed == IoStatus::kFailed) return end_broken(relay, context, way.destination);
+    // A destination that takes a little at a time is slow, and not idle.
+    if (way.to.unsent_bytes() < before_bytes) {
+      const TimePoint now = context.services.host.now();
+      destination_took(way.flow, now - relay.last_byte, context);
+      relay.last_byte = now;
+    }
     if (flushed == IoStatus::kWantWrite) return std::nullopt;
-    destination_took(way.flow, context.services.host.now() - relay.last_byte, context);
     readable = true;
   }
   if (!way.flow.ended && (readable || way.from.has_buffered())) {

@@ -503,6 +503,29 @@ TEST_F(EndsTest, ASpliceEndsWhereTheDestinationWasSlow) {
   }
 }
 
+// Taking counts, not only sending: the source of a slow destination is not read for a long time.
+TEST_P(EndsOfBothSidesTest, ADestinationThatTakesALittleAtATimeIsNotIdle) {
+  const Side to = GetParam(), from = other(to);
+  const std::string bytes = many_bytes(100'000);
+  for_all_layers(to, [&](Layer at_client, Layer at_backend, Reader reader) {
+    if (reader == Reader::kFast) return;
+    connect(at_client, at_backend, to);
+    const Duration idle = listener().timeouts.idle;
+    const Duration before = ahead;
+    peer(from).send(bytes);
+    turns(20);
+    while (peer(to).received.size() < bytes.size() && !peer(to).is_over()) {
+      turn();
+      peer(to).hear(200);
+      ::poll(nullptr, 0, 1);
+      ahead += idle / 100;
+    }
+    EXPECT_GT(ahead - before, 3 * idle);
+    EXPECT_FALSE(peer(to).is_over());
+    EXPECT_TRUE(peer(to).received == bytes);
+  });
+}
+
 // TCP's urgent mark (RFC 6093): splice(2) does not go over it.
 TEST_P(EndsOfBothSidesTest, BytesBehindAnUrgentOneAreDelivered) {
   const Side to = GetParam(), from = other(to);
