@@ -21,14 +21,9 @@ namespace {
 
 /// Makes the TLS contexts that a worker would make, because only then does OpenSSL refuse some lists of
 /// ciphers and groups.
-int check_contexts(std::shared_ptr<const Snapshot> snapshot) {
-  auto library = LibraryContext::make();
-  if (!library) {
-    std::cout << library.error().what << '\n';
-    return 1;
-  }
+int check_contexts(std::shared_ptr<const Snapshot> snapshot, const LibraryContext& library) {
   MetricsRegistry registry;
-  const auto prepared = WorkerSnapshot::prepare(std::move(snapshot), 0, **library, nullptr, registry);
+  const auto prepared = WorkerSnapshot::prepare(std::move(snapshot), 0, library, nullptr, registry);
   if (!prepared) std::cout << prepared.error().what << '\n';
   return prepared ? 0 : 1;
 }
@@ -122,6 +117,13 @@ int check_command(const std::string& config) {
     look_for_rights(loaded.config, diagnostics);
   }
   if (loaded.usable()) look_for_plain_text(loaded.config, diagnostics);
+  // Without a usable library every certificate would seem broken.
+  const auto library = LibraryContext::make();
+  if (!library) {
+    print_in_order(loaded.faults, loaded.places.file());
+    std::cout << library.error().what << '\n';
+    return kExitConfiguration;
+  }
   ServerDirectory directory;
   auto snapshot = Snapshot::build(loaded.config, {}, directory, std::chrono::system_clock::now(), diagnostics,
                                   KeyLogs::kLookAt);
@@ -134,7 +136,7 @@ int check_command(const std::string& config) {
   }
   print_in_order(std::move(faults), loaded.places.file());
   if (!loaded.usable() || !is_known || !owners.empty()) return kExitConfiguration;
-  if (!snapshot || check_contexts(std::move(snapshot)) != 0) return kExitConfiguration;
+  if (!snapshot || check_contexts(std::move(snapshot), **library) != 0) return kExitConfiguration;
   std::cout << loaded.places.file() << ": ok" << with_included(loaded.places) << '\n';
   return kExitDone;
 }

@@ -23,7 +23,9 @@ namespace headgate {
 namespace {
 
 std::string version_line() {
-  const std::string x25519 = LibraryContext::own_x25519();
+  std::string x25519 = LibraryContext::own_x25519();
+  // FIPS forbids it.
+  if (const auto library = LibraryContext::make(); library && (*library)->is_fips()) x25519.clear();
   return std::string("headgate ") + HEADGATE_VERSION + " (" + LibraryContext::version() +
          (x25519.empty() ? ")" : "; X25519 by " + x25519 + ")");
 }
@@ -46,7 +48,7 @@ constexpr const char* kFileOrStdin = "Configuration file (YAML); - is standard i
 class CommandLine {
  public:
   CommandLine() {
-    app_.set_version_flag("--version", version_line());
+    app_.set_version_flag("--version", version_line);
     app_.require_subcommand(1);
     app_.footer(examples({"demo", "check headgate.yaml", "run -c headgate.yaml", "help run"}));
     add_run();

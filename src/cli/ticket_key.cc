@@ -6,7 +6,12 @@
 namespace headgate {
 
 int ticket_key_new_command() {
-  std::cout << new_secret_file();
+  const auto file = new_secret_file();
+  if (!file) {
+    std::cerr << "headgate ticket-key: " << file.error().what << '\n';
+    return kExitCannotStart;
+  }
+  std::cout << *file;
   return kExitDone;
 }
 

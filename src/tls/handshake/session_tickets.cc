@@ -5,9 +5,10 @@
 
 #include <openssl/rand.h>
 
-#include "base/check.h"
 #include "base/hex.h"
 #include "tls/handshake/secret_file.h"
+#include "tls/library/library_context.h"
+#include "tls/library/openssl_call.h"
 
 namespace headgate {
 namespace {
@@ -39,10 +40,14 @@ std::optional<TicketSecret> parse_hex(std::string_view text) {
   return secret;
 }
 
-TicketSecret random_secret() {
+/// It fails where openssl.cnf leaves OpenSSL without a random generator.
+Result<TicketSecret> random_secret() {
   SecretArray bytes{};
-  HG_CHECK(RAND_priv_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(bytes.size())) ==
-           1);
+  auto* into = reinterpret_cast<unsigned char*>(bytes.data());
+  const auto made =
+      call_openssl(ErrorKind::kSystem, LibraryContext::version() + " could not make a random secret",
+                   [&] { return RAND_priv_bytes(into, static_cast<int>(bytes.size())); });
+  if (!made) return tl::unexpected(made.error());
   TicketSecret secret(bytes);
   OPENSSL_cleanse(bytes.data(), bytes.size());
   return secret;
@@ -125,7 +130,9 @@ Result<std::shared_ptr<const TicketSecrets>> TicketSecrets::load(const config::R
   } else if (same_source && !previous->secrets.empty()) {
     secrets->secrets = previous->secrets;
   } else {
-    secrets->secrets.push_back({random_secret(), WallTime::max(), now});
+    auto secret = random_secret();
+    if (!secret) return tl::unexpected(secret.error());
+    secrets->secrets.push_back({*std::move(secret), WallTime::max(), now});
   }
   return secrets;
 }
@@ -158,14 +165,16 @@ Result<std::vector<TicketSecret>> parse_ticket_secrets(std::string_view text) {
   return secrets;
 }
 
-std::string new_secret_file() {
+Result<std::string> new_secret_file() {
+  const auto secret = random_secret();
+  if (!secret) return tl::unexpected(secret.error());
   std::string text =
       "# Headgate session ticket secret. Keep it as private as a private key (mode 0600): its holder can "
       "read\n"
       "# resumed sessions. Instances that hold the same file resume each other's sessions. The first secret "
       "makes new\n"
       "# tickets, further lines are only accepted.\n";
-  return text.append(kPrefix).append(hex_of(random_secret().bytes())).append("\n");
+  return text.append(kPrefix).append(hex_of(secret->bytes())).append("\n");
 }
 
 TicketKeys::TicketKeys(const LibraryContext& library, std::shared_ptr<const TicketSecrets> secrets)

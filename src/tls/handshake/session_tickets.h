@@ -61,7 +61,7 @@ struct TicketSecrets {
 [[nodiscard]] Result<std::vector<TicketSecret>> parse_ticket_secrets(std::string_view text);
 
 /// Returns a fresh secret file, which `headgate ticket-key new` prints.
-[[nodiscard]] std::string new_secret_file();
+[[nodiscard]] Result<std::string> new_secret_file();
 
 /// The key that protects the tickets of one slot of time. RFC 5077, section 4.
 struct TicketKey {

@@ -455,7 +455,7 @@ TEST_P(Resumption, IsRefusedWhereTicketsAreOffToAClientThatStillHasOne) {
 
 TEST_P(Resumption, WorksAcrossInstancesThatShareASecret) {
   ListenerFixture fixture = plain_listener();
-  const auto secrets = parse_ticket_secrets(new_secret_file());
+  const auto secrets = parse_ticket_secrets(new_secret_file().value());
   ASSERT_TRUE(secrets);
   auto shared = std::make_shared<TicketSecrets>();
   shared->secrets = {{secrets->front(), WallTime::max()}};

@@ -35,7 +35,7 @@ std::shared_ptr<TicketSecrets> secrets_of(const std::string& file_text) {
 const WallTime kTicketTime{hours(6 * 80'000 + 3)};
 
 TEST(TicketKeys, FollowFromSecretAndTimeAlone) {
-  const std::string file = new_secret_file();
+  const std::string file = new_secret_file().value();
   TicketKeys one(library(), secrets_of(file));
   TicketKeys other(library(), secrets_of(file));
   const TicketKey* mine = one.issuing(kTicketTime);
@@ -47,13 +47,13 @@ TEST(TicketKeys, FollowFromSecretAndTimeAlone) {
 }
 
 TEST(TicketKeys, OfAnotherSecretAreOthers) {
-  TicketKeys one(library(), secrets_of(new_secret_file()));
-  TicketKeys other(library(), secrets_of(new_secret_file()));
+  TicketKeys one(library(), secrets_of(new_secret_file().value()));
+  TicketKeys other(library(), secrets_of(new_secret_file().value()));
   EXPECT_EQ(other.find(one.issuing(kTicketTime)->name, kTicketTime), nullptr);
 }
 
 TEST(TicketKeys, RotateByThemselvesAndOpenOldTicketsForOneLifetime) {
-  TicketKeys keys(library(), secrets_of(new_secret_file()));
+  TicketKeys keys(library(), secrets_of(new_secret_file().value()));
   const auto first = keys.issuing(kTicketTime)->name;
   EXPECT_NE(keys.issuing(kTicketTime + hours(6))->name, first);
   EXPECT_NE(keys.find(first, kTicketTime + hours(6)), nullptr);
@@ -62,7 +62,7 @@ TEST(TicketKeys, RotateByThemselvesAndOpenOldTicketsForOneLifetime) {
 }
 
 TEST(TicketKeys, OpenTicketsThroughManyRotationsIfTheLifetimeIsLong) {
-  const auto secrets = secrets_of(new_secret_file());
+  const auto secrets = secrets_of(new_secret_file().value());
   secrets->lifetime = hours(6 * 100);
   TicketKeys keys(library(), secrets);
   const auto first = keys.issuing(kTicketTime)->name;
@@ -71,7 +71,7 @@ TEST(TicketKeys, OpenTicketsThroughManyRotationsIfTheLifetimeIsLong) {
 }
 
 TEST(TicketKeys, OpenTicketsOfAnInstanceWhoseClockIsAhead) {
-  const std::string file = new_secret_file();
+  const std::string file = new_secret_file().value();
   TicketKeys behind(library(), secrets_of(file));
   TicketKeys ahead(library(), secrets_of(file));
   EXPECT_NE(behind.find(ahead.issuing(kTicketTime + hours(6))->name, kTicketTime), nullptr);
@@ -79,16 +79,16 @@ TEST(TicketKeys, OpenTicketsOfAnInstanceWhoseClockIsAhead) {
 }
 
 TEST(TicketSecretFile, IsReadBackAsItWasMade) {
-  const auto one = parse_ticket_secrets(new_secret_file());
+  const auto one = parse_ticket_secrets(new_secret_file().value());
   ASSERT_TRUE(one) << one.error().what;
   EXPECT_EQ(one->size(), 1U);
-  const auto two = parse_ticket_secrets(new_secret_file() + "\r\n  \n" + new_secret_file());
+  const auto two = parse_ticket_secrets(new_secret_file().value() + "\r\n  \n" + new_secret_file().value());
   ASSERT_TRUE(two);
   EXPECT_FALSE(two->front() == two->back());
 }
 
 TEST(TicketSecretFile, NamesTheLineThatIsWrong) {
-  const std::string good = new_secret_file();
+  const std::string good = new_secret_file().value();
   EXPECT_FALSE(parse_ticket_secrets(""));
   const auto bad = parse_ticket_secrets("# comment\nheadgate-ticket-secret-1:1234\n");
   ASSERT_FALSE(bad);
@@ -109,7 +109,7 @@ class LoadingSecrets : public testing::Test {
 };
 
 TEST_F(LoadingSecrets, RefusesAFileThatOthersCanReadOrReplace) {
-  settings_.secret_file = directory_.write("secret", new_secret_file());
+  settings_.secret_file = directory_.write("secret", new_secret_file().value());
   EXPECT_TRUE(load(nullptr, kTicketTime));
   for (const mode_t mode : {0404U, 0402U, 0420U, 0444U, 0460U}) {
     ASSERT_EQ(::chmod(settings_.secret_file.c_str(), mode), 0);
@@ -122,7 +122,7 @@ TEST_F(LoadingSecrets, RefusesAFileThatOthersCanReadOrReplace) {
 // The kubelet makes a pod's secrets so when the pod has an fsGroup.
 TEST_F(LoadingSecrets, TakesAFileOfRootsThatAGroupCanRead) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root may give files away";
-  settings_.secret_file = directory_.write("secret", new_secret_file());
+  settings_.secret_file = directory_.write("secret", new_secret_file().value());
   for (const mode_t mode : {0440U, 0640U}) {
     ASSERT_EQ(::chown(settings_.secret_file.c_str(), 0, 2000), 0);
     ASSERT_EQ(::chmod(settings_.secret_file.c_str(), mode), 0);
@@ -139,9 +139,9 @@ TEST_F(LoadingSecrets, KeepsTheRandomOnesOfTheProcessThroughAReload) {
 }
 
 TEST_F(LoadingSecrets, AcceptsTheSecretBeforeForOneLifetime) {
-  settings_.secret_file = directory_.write("secret", new_secret_file());
+  settings_.secret_file = directory_.write("secret", new_secret_file().value());
   const auto first = load(nullptr, kTicketTime);
-  directory_.write("secret", new_secret_file());
+  directory_.write("secret", new_secret_file().value());
   const auto second = load(first->get(), kTicketTime);
   ASSERT_EQ((*second)->secrets.size(), 2U);
   TicketKeys before(library(), *first);

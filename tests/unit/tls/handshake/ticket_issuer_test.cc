@@ -66,7 +66,7 @@ class TicketIssuerTest : public testing::Test {
 
   static std::shared_ptr<TicketSecrets> some_secrets() {
     auto made = std::make_shared<TicketSecrets>();
-    made->secrets.push_back({parse_ticket_secrets(new_secret_file())->front(), WallTime::max()});
+    made->secrets.push_back({parse_ticket_secrets(new_secret_file().value())->front(), WallTime::max()});
     return made;
   }
 
