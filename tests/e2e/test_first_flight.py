@@ -2,8 +2,10 @@
 with the alert that the RFCs name. A case that differs from OpenSSL says so, and why.
 """
 
+import contextlib
 import json
 import os
+import ssl
 from collections import Counter
 
 import pytest
@@ -12,7 +14,7 @@ from harness.client_hello import ClientHello, extension, numbers, sized
 from harness.config import proxy
 from harness.servers import Server, short_directory
 from harness.tls_client import alerts_in, raw_socket, read_to_end
-from harness.tools import is_on_awslc, tool
+from harness.tools import is_on_awslc, openssl_version, tool
 from harness.waiting import wait_until
 
 HANDSHAKE, ALERT, CHANGE_CIPHER_SPEC, APPLICATION_DATA, HEARTBEAT, UNASSIGNED = 22, 21, 20, 23, 24, 25
@@ -224,11 +226,43 @@ def test_what_a_client_gets_wrong_is_no_fault_of_headgates(start, backend, certi
     no_point = ClientHello()
     no_point.share(bytes(32))  # RFC 7748, section 6.1
     garbage = ClientHello().tls13() + b"\x17\3\3" + sized(2, bytes(64))
-    for sent, wire in enumerate((no_point.tls13(), garbage), 1):
+    wires = [no_point.tls13(), garbage]
+    if openssl_version() >= (3, 5) or is_on_awslc():
+        for key in (b"\xff" * 1184, bytes(1183)):  # FIPS 203, section 7.2: not reduced; too short
+            share = (0x11EC).to_bytes(2, "big") + sized(2, key + os.urandom(32))
+            groups = extension(10, numbers(0x11EC)) + extension(13, numbers(0x0403, 0x0804))
+            wires.append(record(hello(SERVER_NAME + groups + VERSIONS + extension(51, sized(2, share)))))
+    for sent, wire in enumerate(wires, 1):
         with raw_socket(headgate.port()) as client:
             client.sendall(wire)
             read_to_end(client)
         headgate.wait_metric("headgate_handshake_failures_total", sent, reason="protocol_error")
+    assert headgate.metric("headgate_handshake_failures_total", reason="internal") == 0
+
+
+def test_a_damaged_finished_message_is_no_fault_of_headgates(start, backend, certificate):
+    """In TLS 1.2 it is the client's first protected record."""
+    headgate = start(proxy(backend().address, certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(received, sent, server_hostname="app.test")
+    with raw_socket(headgate.port()) as peer:
+
+        def shake_hands():
+            with contextlib.suppress(ssl.SSLWantReadError):
+                client.do_handshake()
+            return sent.read()
+
+        peer.sendall(shake_hands())
+        flight = b""
+        while not flight:
+            received.write(peer.recv(65536))
+            flight = shake_hands()
+        peer.sendall(flight[:-1] + bytes([flight[-1] ^ 1]))
+        assert alerts_in(read_to_end(peer)) == [(2, 20)]  # bad_record_mac
+    headgate.wait_metric("headgate_handshake_failures_total", reason="protocol_error", alert="bad_record_mac")
     assert headgate.metric("headgate_handshake_failures_total", reason="internal") == 0
 
 

@@ -4,6 +4,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 
+#include "tls/handshake/ssl_extra_data.h"
 #include "tls/library/error_reasons.h"
 #include "tls/library/handshake_facts.h"
 
@@ -14,6 +15,22 @@ bool is_received_alert(ErrorCode openssl_error) {
   const int reason = ERR_GET_REASON(openssl_error);
   return ERR_GET_LIB(openssl_error) == ERR_LIB_SSL && reason > SSL_AD_REASON_OFFSET &&
          reason < SSL_AD_REASON_OFFSET + 256;
+}
+
+/// Whether the alert that was sent says that the peer's messages are not what they must be.
+bool blames_peer(const SslExtraData* extra) {
+  if (extra == nullptr) return false;
+  switch (extra->alert_sent) {
+    case SSL_AD_UNEXPECTED_MESSAGE:
+    case SSL_AD_BAD_RECORD_MAC:
+    case SSL_AD_RECORD_OVERFLOW:
+    case SSL_AD_ILLEGAL_PARAMETER:
+    case SSL_AD_DECODE_ERROR:
+    case SSL_AD_DECRYPT_ERROR:
+      return true;
+    default:
+      return false;
+  }
 }
 
 }  // namespace
@@ -30,6 +47,10 @@ HandshakeFailure failure_of(ErrorCode openssl_error) {
 
 HandshakeFailure failure_at_server(SSL* ssl, ErrorCode openssl_error) {
   const HandshakeFailure failure = failure_of(openssl_error);
+  // Of its providers' errors OpenSSL knows itself whose fault they are: it has told the client.
+  if (failure == HandshakeFailure::kInternal && !is_own_fault(openssl_error) &&
+      blames_peer(extra_data_of(ssl)))
+    return HandshakeFailure::kProtocolError;
   // A record of a strange version: the ClientHello before it was TLS.
   if (failure == HandshakeFailure::kNotTls) return HandshakeFailure::kProtocolError;
   if (failure != HandshakeFailure::kNoSharedCipher) return failure;
