@@ -13,6 +13,8 @@
 #include <openssl/provider.h>
 
 #include "base/check.h"
+#include "base/text_of.h"
+#include "tls/library/openssl_call.h"
 #include "tls/library/secret_capture.h"
 #include "tls/octets.h"
 #include "tls/openssl/builtin_provider.h"
@@ -146,14 +148,28 @@ const OSSL_ALGORITHM* schedule_algorithms(void*, int operation, int* no_cache) {
   return operation == OSSL_OP_KDF ? kAlgorithms.data() : nullptr;
 }
 
+/// Whether openssl.cnf asks for FIPS: by default properties, or by providers of which the FIPS module is the
+/// one that hashes.
+bool is_for_fips(OSSL_LIB_CTX* library) {
+  if (EVP_default_properties_is_fips_enabled(library) == 1) return true;
+  bool module_hashes = false;
+  ask_openssl([&] {
+    const DigestPtr digest(EVP_MD_fetch(library, "SHA2-256", nullptr));
+    if (digest == nullptr) return 0;
+    module_hashes = text_of(OSSL_PROVIDER_get0_name(EVP_MD_get0_provider(digest.get()))) == "fips";
+    return 1;
+  });
+  return module_hashes;
+}
+
 }  // namespace
 
 Result<KeySchedule> KeySchedule::load(OSSL_LIB_CTX* library) {
+  if (is_for_fips(library)) return KeySchedule(nullptr, nullptr);
   auto provider =
       load_builtin_provider(library, kScheduleProvider, start_builtin_provider<schedule_algorithms>);
   if (!provider) return tl::unexpected(std::move(provider.error()));
-  const bool fips = EVP_default_properties_is_fips_enabled(library) == 1;
-  return KeySchedule(*std::move(provider), fips ? nullptr : kPreferred);
+  return KeySchedule(*std::move(provider), kPreferred);
 }
 
 CapturingSecrets::CapturingSecrets(const SSL* ssl, SecretCapture* into) : ssl_(ssl), into_(into) {

@@ -16,9 +16,9 @@ namespace headgate {
 /// still OpenSSL's.
 ///
 /// It is loaded into one library context and neither replaces the other providers nor keeps them from being
-/// loaded; an SSL_CTX that is made with properties() uses it. Where OpenSSL is configured for FIPS,
-/// properties() is null and the FIPS provider does these derivations. It must be destroyed before its library
-/// context.
+/// loaded; an SSL_CTX that is made with properties() uses it. Where OpenSSL is configured for FIPS, it is not
+/// loaded, properties() is null, and the FIPS provider does these derivations. It must be destroyed before
+/// its library context.
 class KeySchedule {
  public:
   /// Errors: kSystem, when OpenSSL cannot load it.

@@ -47,6 +47,11 @@ struct Key {
   ~Key() { OPENSSL_cleanse(private_key.data(), private_key.size()); }
 };
 
+void drop_private(Key& key) {
+  key.has_private = false;
+  OPENSSL_cleanse(key.private_key.data(), key.private_key.size());
+}
+
 // OpenSSL owns what these functions release, and calls the function that frees it.
 void* new_key(void*) {
   return std::make_unique<Key>().release();
@@ -57,10 +62,7 @@ void free_key(void* key) {
 void* duplicate_key(const void* from, int selection) {
   const auto* key = static_cast<const Key*>(from);
   auto copy = std::make_unique<Key>(*key);
-  if ((selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) == 0) {
-    copy->has_private = false;
-    OPENSSL_cleanse(copy->private_key.data(), copy->private_key.size());
-  }
+  if ((selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) == 0) drop_private(*copy);
   if ((selection & OSSL_KEYMGMT_SELECT_PUBLIC_KEY) == 0) copy->has_public = false;
   return copy.release();
 }
@@ -88,16 +90,23 @@ int validate(const void* data, int selection, int) {
   return has(data, selection & OSSL_KEYMGMT_SELECT_KEYPAIR);
 }
 
+bool holds_key(const OSSL_PARAM& param) {
+  if (param.data_type == OSSL_PARAM_OCTET_STRING && param.data != nullptr && param.data_size == kKeyBytes)
+    return true;
+  ERR_raise(ERR_LIB_PROV, PROV_R_INVALID_KEY_LENGTH);
+  return false;
+}
+
 int set_public(Key& key, const OSSL_PARAM& param) {
-  if (param.data_type != OSSL_PARAM_OCTET_STRING || param.data_size != kKeyBytes) return 0;
+  if (!holds_key(param)) return 0;
   std::memcpy(key.public_key.data(), param.data, kKeyBytes);
   key.has_public = true;
-  key.has_private = false;
+  drop_private(key);
   return 1;
 }
 
 int set_private(Key& key, const OSSL_PARAM& param) {
-  if (param.data_type != OSSL_PARAM_OCTET_STRING || param.data_size != kKeyBytes) return 0;
+  if (!holds_key(param)) return 0;
   constexpr KeyBytes kBasePoint{9};  // RFC 7748, section 4.1
   std::memcpy(key.private_key.data(), param.data, kKeyBytes);
   lib25519_dh(key.public_key.data(), kBasePoint.data(), key.private_key.data());
@@ -203,7 +212,7 @@ const char* exchange_name(int) {
 
 /// One exchange. The keys belong to OpenSSL, which may free them first: they are copied.
 struct Exchange {
-  Key own, peer;
+  Key own, peer;  // the peer's public key alone
 };
 
 void* new_exchange(void*) {
@@ -220,7 +229,10 @@ int begin_exchange(void* exchange, void* key, const OSSL_PARAM[]) {
   return 1;
 }
 int set_peer(void* exchange, void* key) {
-  static_cast<Exchange*>(exchange)->peer = *static_cast<const Key*>(key);
+  const auto* shown = static_cast<const Key*>(key);
+  Key& peer = static_cast<Exchange*>(exchange)->peer;
+  peer.public_key = shown->public_key;
+  peer.has_public = shown->has_public;
   return 1;
 }
 
@@ -233,9 +245,13 @@ bool is_zero(const KeyBytes& secret) {
 int derive(void* data, unsigned char* secret, std::size_t* size, std::size_t room) {
   const auto* exchange = static_cast<const Exchange*>(data);
   *size = kKeyBytes;
-  if (secret == nullptr) return 1;
-  if (room < kKeyBytes || !exchange->own.has_private || !exchange->peer.has_public) {
+  if (!exchange->own.has_private || !exchange->peer.has_public) {
     ERR_raise(ERR_LIB_PROV, PROV_R_MISSING_KEY);
+    return 0;
+  }
+  if (secret == nullptr) return 1;
+  if (room < kKeyBytes) {
+    ERR_raise(ERR_LIB_PROV, PROV_R_OUTPUT_BUFFER_TOO_SMALL);
     return 0;
   }
   KeyBytes shared{};
@@ -294,7 +310,8 @@ const OSSL_ALGORITHM* algorithms(void*, int operation, int* no_cache) {
   return operation == OSSL_OP_KEYEXCH ? kKeyExchanges.data() : nullptr;
 }
 
-// libssl takes a group only from the provider that has its keys, too.
+// OpenSSL 3.0 takes a group only from the provider that has its keys, too. Later ones take it from any, and
+// then know it twice.
 int tell_groups(void*, const char* capability, OSSL_CALLBACK* tell, void* argument) {
   if (OPENSSL_strcasecmp(capability, "TLS-GROUP") != 0) return 1;
   static unsigned int id = 0x001d;  // RFC 8446, section 4.2.7
@@ -324,13 +341,15 @@ std::string X25519Keys::implementation() {
 }
 
 // OpenSSL takes the implementation that it came to know first where nobody asks for another. So it has to
-// know its own before this one is there: then it uses that for every key that is none of a handshake.
+// know its own before this one is there: then it uses that for every key that is none of a handshake. Where
+// openssl.cnf leaves it without X25519, there is to be none.
 Result<ProviderPtr> X25519Keys::load(OSSL_LIB_CTX* library) {
-  ask_openssl([&] {
-    const KeyManagementPtr keys(EVP_KEYMGMT_fetch(library, "X25519", nullptr));
-    const KeyExchangePtr exchange(EVP_KEYEXCH_fetch(library, "X25519", nullptr));
-    return keys && exchange ? 1 : 0;
-  });
+  const bool has_own = ask_openssl([&] {
+                         const KeyManagementPtr keys(EVP_KEYMGMT_fetch(library, "X25519", nullptr));
+                         const KeyExchangePtr exchange(EVP_KEYEXCH_fetch(library, "X25519", nullptr));
+                         return keys && exchange ? 1 : 0;
+                       }) == 1;
+  if (!has_own) return ProviderPtr();
   return load_builtin_provider(library, x25519::kProvider,
                                start_builtin_provider<x25519::algorithms, x25519::tell_groups>);
 }

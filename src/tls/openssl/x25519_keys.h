@@ -21,7 +21,7 @@ class X25519Keys {
 
   /// "lib25519". Empty: not built in.
   [[nodiscard]] static std::string implementation();
-  /// Errors: kSystem, when OpenSSL cannot load it. Null: it is not built in.
+  /// Errors: kSystem, when OpenSSL cannot load it. Null: it is not built in, or `library` has no X25519.
   [[nodiscard]] static Result<ProviderPtr> load(OSSL_LIB_CTX* library);
 };
 
