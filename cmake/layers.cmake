@@ -5,7 +5,8 @@ set(CMAKE_VERIFY_INTERFACE_HEADER_SETS ON)
 # headgate_quick_part(NAME TARGET): makes a library of the layers that a quick build joins to one source.
 function(headgate_quick_part name target)
   add_library(${target} STATIC)
-  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
+  # Without OPTIMIZE_DEPENDENCIES ninja 1.12 sees objects that wait for other libraries, and compiles those first.
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0 OPTIMIZE_DEPENDENCIES ON)
   target_link_libraries(${target} PUBLIC headgate_flags)
   target_compile_options(${target} PRIVATE -g0)
   if(name IN_LIST HEADGATE_QUICK_COLD)
