@@ -27,7 +27,7 @@ OWNERS = {
 
 def declared(text: str) -> list[tuple[str, str]]:
     """Each layer and what it links to, in the order of CMakeLists.txt."""
-    return re.findall(r"^headgate_layer\((\w+)(?: COLD)? LINK ([^)]*)\)", text, re.M)
+    return re.findall(r"^headgate_layer\((\w+) \w+(?: WITH \S+)? LINK ([^)]*)\)", text, re.M)
 
 
 def layers() -> dict[str, set[str]]:
