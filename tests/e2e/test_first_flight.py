@@ -228,7 +228,9 @@ def test_what_a_client_gets_wrong_is_no_fault_of_headgates(start, backend, certi
     garbage = ClientHello().tls13() + b"\x17\3\3" + sized(2, bytes(64))
     wires = [no_point.tls13(), garbage]
     if openssl_version() >= (3, 5) or is_on_awslc():
-        for key in (b"\xff" * 1184, bytes(1183)):  # FIPS 203, section 7.2: not reduced; too short
+        too_short, not_reduced = bytes(1183), b"\xff" * 1184  # FIPS 203, section 7.2
+        # AWS-LC takes the latter for a fault of its own: docs/tls-library.md.
+        for key in (too_short,) if is_on_awslc() else (too_short, not_reduced):
             share = (0x11EC).to_bytes(2, "big") + sized(2, key + os.urandom(32))
             groups = extension(10, numbers(0x11EC)) + extension(13, numbers(0x0403, 0x0804))
             wires.append(record(hello(SERVER_NAME + groups + VERSIONS + extension(51, sized(2, share)))))
