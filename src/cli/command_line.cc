@@ -24,8 +24,10 @@ namespace {
 
 std::string version_line() {
   std::string x25519 = LibraryContext::own_x25519();
-  // FIPS forbids it.
-  if (const auto library = LibraryContext::make(); library && (*library)->is_fips()) x25519.clear();
+  if (!x25519.empty()) {
+    const auto library = LibraryContext::make();
+    if (library && (*library)->is_fips()) x25519.clear();  // FIPS forbids it
+  }
   return std::string("headgate ") + HEADGATE_VERSION + " (" + LibraryContext::version() +
          (x25519.empty() ? ")" : "; X25519 by " + x25519 + ")");
 }
